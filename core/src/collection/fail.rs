@@ -1,0 +1,107 @@
+use resume_queue::EnqueueError;
+use sqlx::PgConnection;
+
+use super::{
+    BatchResult, WINDOW_PAGES,
+    finish::{Change, count_pages},
+    page::insert_pages,
+    settle::settle_batch,
+};
+use crate::{
+    jobs::{FetchPage, ParseDocuments},
+    resume,
+    source::Paging,
+};
+
+/// A call to a source that did not bring its page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallFailure {
+    /// A stable code, such as `source_http_500`; `None` for a refusal by the rate limit, which is no failure.
+    pub code: Option<String>,
+    /// What happened, for people.
+    pub detail: String,
+}
+
+/// Notes a call that did not bring its page: the count of calls, and what went wrong.
+///
+/// # Errors
+/// The database's.
+pub async fn note_failed_call(
+    conn: &mut PgConnection,
+    job: &FetchPage,
+    failure: &CallFailure,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        update pages
+        set calls = calls + 1, rate_limited = rate_limited + case when $3::text is null then 1 else 0 end,
+            error_code = coalesce($3, error_code),
+            error = case when $3::text is null then error else $4 end
+        where collection_id = $1 and number = $2 and state = 'pending'
+        "#,
+        job.collection_id,
+        job.page,
+        failure.code,
+        failure.detail.replace('\0', "\u{fffd}"),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Gives a page up, because its job was discarded: it is listed as failed, and the page after the window takes its
+/// place. Behind a failed page of a chain nothing can be fetched; [`resume`](super::resume) goes on from there.
+///
+/// Does nothing when the page is no longer pending. Locks the page and the collection.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn give_up_page(conn: &mut PgConnection, job: &FetchPage, error: &str) -> Result<(), EnqueueError> {
+    let row = sqlx::query!(
+        r#"
+        update pages p
+        set state = 'failed', error_code = coalesce(p.error_code, 'job_failed'), error = coalesce(p.error, $3)
+        from collections c join sources s on s.name = c.source
+        where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.id = p.collection_id
+        returning s.paging as "paging: Paging", c.pages_expected
+        "#,
+        job.collection_id,
+        job.page,
+        error,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(()) };
+    let next = job.page + WINDOW_PAGES;
+    let wanted = row.paging == Paging::Numbered && row.pages_expected.is_none_or(|expected| next <= expected);
+    let opened = insert_pages(conn, job.collection_id, wanted.then_some((next, None))).await?;
+    count_pages(conn, job.collection_id, Change { opened, closed: 1, last_page: None }).await?;
+    Ok(())
+}
+
+/// Gives a batch up, because its job was discarded: its documents are listed as failed with the code `parser_crashed`.
+///
+/// Locks the page, and with the last batch the collection. Run it once for each discarded job: with its own job's
+/// completion in the same transaction.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn give_up_documents(
+    conn: &mut PgConnection,
+    job: &ParseDocuments,
+    error: &str,
+) -> Result<(), sqlx::Error> {
+    let failures: Vec<resume::NewParseFailure> = job
+        .document_ids
+        .iter()
+        .map(|&raw_document_id| resume::NewParseFailure {
+            raw_document_id,
+            code: resume::PARSER_CRASHED,
+            pointer: String::new(),
+            detail: error.to_owned(),
+        })
+        .collect();
+    resume::store_failures(conn, job.collection_id, job.page, &failures).await?;
+    let result = BatchResult { parsed: 0, failed: job.document_ids.len() };
+    settle_batch(conn, job.collection_id, job.page, result).await
+}

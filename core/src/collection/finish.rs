@@ -1,0 +1,71 @@
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// How a step changes which pages of a collection are open.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Change {
+    /// Pages added.
+    pub(super) opened: i32,
+    /// Pages that became done or failed.
+    pub(super) closed: i32,
+    /// The number of the last page, when the source has just told it.
+    pub(super) last_page: Option<i32>,
+}
+
+/// Counts a step; ends the collection when its last open page has closed. Locks the collection, so call it last.
+///
+/// Of two transactions that close the last two pages, the second one waits here for the first one and then sees zero:
+/// one of them ends the collection, never none and never both.
+pub(super) async fn count_pages(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    change: Change,
+) -> Result<(), sqlx::Error> {
+    let open = sqlx::query_scalar!(
+        r#"
+        update collections
+        set pages_open = pages_open + $2 - $3,
+            pages_expected = coalesce($4, pages_expected),
+            state = case when state = 'pending' then 'running' else state end,
+            started_at = coalesce(started_at, now())
+        where id = $1
+        returning pages_open
+        "#,
+        collection_id,
+        change.opened,
+        change.closed,
+        change.last_page,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if open == 0 {
+        finish(conn, collection_id).await?;
+    }
+    Ok(())
+}
+
+async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
+    let state = sqlx::query_scalar!(
+        r#"
+        update collections c
+        set finished_at = now(), state = case
+            when c.state = 'cancelled' then c.state
+            when not exists (select from pages p where p.collection_id = c.id and p.fetched_at is not null)
+                then 'failed'
+            when exists (select from pages p where p.collection_id = c.id
+                         and (p.state = 'failed' or p.failed > 0 or p.error_code is not null))
+                then 'completed_with_errors'
+            else 'completed'
+        end
+        where c.id = $1 and c.finished_at is null
+        returning state::text as "state!"
+        "#,
+        collection_id
+    )
+    .fetch_optional(conn)
+    .await?;
+    if let Some(state) = state {
+        tracing::info!(%collection_id, state, "collection ended");
+    }
+    Ok(())
+}

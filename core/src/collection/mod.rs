@@ -1,0 +1,100 @@
+//! Collections: one run over a source, page by page.
+//!
+//! Each page is a row of `pages` and a [`FetchPage`](crate::jobs::FetchPage) job; each batch of its documents is a
+//! [`ParseDocuments`](crate::jobs::ParseDocuments) job. A page is `pending` until it is stored, `fetched` until its last
+//! batch has ended, then `done`; or `failed` when its job was discarded. The collection counts the pages that are still
+//! open, and whoever closes the last one ends it: no job waits for others and none polls.
+//!
+//! The rows of `pages` are the checkpoint. They move in the transaction that stores the items, enqueues what follows
+//! and completes the job, so after a crash a page was either stored or will be fetched again.
+//!
+//! Locks are taken in this order: page, raw documents or resumes, collection last and briefly.
+
+mod fail;
+mod finish;
+mod list;
+mod page;
+mod progress;
+mod resume;
+mod settle;
+mod start;
+mod store_page;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call};
+pub use list::{Listed, list};
+pub use page::{PageToFetch, page_to_fetch};
+pub use progress::{ErrorCount, Progress, progress};
+pub use resume::{ResumeError, resume};
+pub use settle::{BatchResult, settle_batch};
+pub use start::{NewCollection, StartError, Started, start};
+pub use store_page::{FetchedPage, StoredPage, store_page};
+
+/// The most items of one collection.
+pub const MAX_COUNT: u32 = 1_000_000;
+/// The most items on one page.
+pub const MAX_PER_PAGE: u32 = 1_000;
+/// The most documents that one job parses.
+pub const MAX_BATCH_SIZE: u32 = 1_000;
+
+/// How many pages of a numbered source are on their way at once: enough to keep the allowed rate busy at a second of
+/// latency, few enough that a collection of a million pages does not fill the queue.
+const WINDOW_PAGES: i32 = 32;
+
+/// Where a collection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "collection_state", rename_all = "snake_case")]
+pub enum CollectionState {
+    /// No page has been fetched yet.
+    Pending,
+    /// Pages are being fetched or documents parsed.
+    Running,
+    /// The source refuses calls for now.
+    WaitingForSource,
+    /// Stopped by a person, to go on later.
+    Paused,
+    /// Every document was stored and parsed.
+    Completed,
+    /// Over; some pages or documents failed, and are listed.
+    CompletedWithErrors,
+    /// Over; not a single page could be fetched.
+    Failed,
+    /// Ended by a person.
+    Cancelled,
+}
+
+impl CollectionState {
+    /// Whether nothing more will happen by itself.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::CompletedWithErrors | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What a collection was asked to do, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Collection {
+    /// Its id; `data_request_id` in the API.
+    pub id: Uuid,
+    /// The name of its source.
+    pub source: String,
+    /// Where it stands.
+    pub state: CollectionState,
+    /// How many items it was asked for.
+    pub count: i32,
+    /// Items on a page.
+    pub per_page: i32,
+    /// Documents parsed by one job.
+    pub batch_size: i32,
+    /// Whether the mock source breaks some items.
+    pub error_mode: bool,
+    /// Which people the mock source makes up.
+    pub seed: i64,
+    /// When it was triggered.
+    pub created_at: DateTime<Utc>,
+    /// When its first page was stored.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,121 @@
+use resume_queue::{EnqueueError, NewJob, enqueue_all};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    jobs::FetchPage,
+    parsing::Format,
+    source::{Paging, Source},
+};
+
+/// A page that is waiting to be fetched, with all that fetching and storing it takes.
+#[derive(Debug, Clone)]
+pub struct PageToFetch {
+    /// The collection.
+    pub collection_id: Uuid,
+    /// The page's number in it, from 1.
+    pub number: i32,
+    /// The address to fetch.
+    pub url: String,
+    /// Where it comes from.
+    pub source: Source,
+    pub(super) batch_size: usize,
+    pub(super) pages_expected: Option<i32>,
+}
+
+/// The page that a job is for; `None` when there is nothing to fetch any more: it is stored already, or its collection
+/// is gone or over.
+///
+/// # Errors
+/// The database's.
+pub async fn page_to_fetch(conn: &mut PgConnection, job: &FetchPage) -> Result<Option<PageToFetch>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select p.link, c.count, c.per_page, c.batch_size, c.error_mode, c.seed, c.pages_expected,
+               s.name, s.url, s.paging as "paging: Paging", s.format as "format: Format", s.calls_per_second
+        from pages p
+        join collections c on c.id = p.collection_id
+        join sources s on s.name = c.source
+        where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.finished_at is null
+        "#,
+        job.collection_id,
+        job.page,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|r| PageToFetch {
+        collection_id: job.collection_id,
+        number: job.page,
+        url: r.link.unwrap_or_else(|| {
+            format!(
+                "{}?count={}&per_page={}&page={}&errors={}&seed={}",
+                r.url, r.count, r.per_page, job.page, r.error_mode, r.seed
+            )
+        }),
+        source: Source {
+            name: r.name,
+            url: r.url,
+            paging: r.paging,
+            format: r.format,
+            calls_per_second: r.calls_per_second.unsigned_abs(),
+        },
+        batch_size: r.batch_size.unsigned_abs() as usize,
+        pages_expected: r.pages_expected,
+    }))
+}
+
+/// Adds pages, by number and, where the source gave one, link, with a job each; gives how many were not there before.
+/// A link that the collection has been to is not followed again. Does not lock the collection, whose count of open
+/// pages the caller updates.
+pub(super) async fn insert_pages(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    pages: impl IntoIterator<Item = (i32, Option<String>)>,
+) -> Result<i32, EnqueueError> {
+    let (numbers, links): (Vec<i32>, Vec<Option<String>>) = pages.into_iter().unzip();
+    if numbers.is_empty() {
+        return Ok(0);
+    }
+    let inserted = sqlx::query_scalar!(
+        r#"
+        insert into pages (collection_id, number, link)
+        select $1, number, link from unnest($2::integer[], $3::text[]) as p (number, link)
+        on conflict do nothing
+        returning number
+        "#,
+        collection_id,
+        &numbers,
+        &links as &[Option<String>],
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    enqueue_fetches(conn, collection_id, &inserted).await?;
+    Ok(inserted.len() as i32)
+}
+
+/// Enqueues the fetching of pages that are there and pending.
+pub(super) async fn enqueue_fetches(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    numbers: &[i32],
+) -> Result<(), EnqueueError> {
+    let jobs: Vec<NewJob> = numbers
+        .iter()
+        .map(|&page| NewJob::new(&FetchPage { collection_id, page }))
+        .collect::<Result<_, _>>()?;
+    enqueue_all(conn, &jobs).await?;
+    Ok(())
+}
+
+/// Adds pages and counts them as open. Locks the collection.
+pub(super) async fn open_pages(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    pages: impl IntoIterator<Item = (i32, Option<String>)>,
+) -> Result<(), EnqueueError> {
+    let added = insert_pages(conn, collection_id, pages).await?;
+    sqlx::query!("update collections set pages_open = pages_open + $2 where id = $1", collection_id, added)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,192 @@
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Collection, CollectionState};
+
+/// How many kinds of error are listed.
+const ERRORS_MAX: i64 = 20;
+
+/// How far a collection has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// The collection.
+    pub collection: Collection,
+    /// Pages in all, where known.
+    pub pages_expected: Option<i64>,
+    /// Pages that are stored.
+    pub pages_fetched: i64,
+    /// Pages that were given up.
+    pub pages_failed: i64,
+    /// Documents stored by this collection.
+    pub stored: i64,
+    /// Items that were known by their hash, and not parsed again.
+    pub unchanged: i64,
+    /// Documents that became resumes.
+    pub parsed: i64,
+    /// Documents that failed to parse.
+    pub failed: i64,
+    /// Calls to the source, those without success included.
+    pub calls: i64,
+    /// Calls that the source refused with 429.
+    pub rate_limited: i64,
+    /// The most calls in any second that the source allows.
+    pub calls_per_second: i32,
+    /// The errors, the most frequent first, at most 20 kinds.
+    pub errors: Vec<ErrorCount>,
+    /// The database's time of this look.
+    pub seen_at: DateTime<Utc>,
+}
+
+/// How often an error happened, and one place where it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorCount {
+    /// Its stable code.
+    pub code: String,
+    /// How often.
+    pub count: i64,
+    /// One of them, for people.
+    pub sample: String,
+}
+
+/// How far the collection of this id has come; `None` when there is none. Reads every page's row: some 20 ms for a
+/// hundred thousand pages.
+///
+/// # Errors
+/// The database's.
+pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select c.id, c.source, c.state as "state: CollectionState", c.count, c.per_page, c.batch_size, c.error_mode,
+               c.seed, c.created_at, c.started_at, c.finished_at, c.pages_expected, s.calls_per_second,
+               now() as "seen_at!", p.fetched as "fetched!", p.given_up as "given_up!", p.stored as "stored!",
+               p.unchanged as "unchanged!", p.parsed as "parsed!", p.failed as "failed!", p.calls as "calls!",
+               p.rate_limited as "rate_limited!"
+        from collections c
+        join sources s on s.name = c.source
+        cross join lateral (
+            select count(fetched_at) as fetched, count(*) filter (where state = 'failed') as given_up,
+                   coalesce(sum(stored), 0) as stored, coalesce(sum(unchanged), 0) as unchanged,
+                   coalesce(sum(parsed), 0) as parsed, coalesce(sum(failed), 0) as failed,
+                   coalesce(sum(calls), 0) as calls, coalesce(sum(rate_limited), 0) as rate_limited
+            from pages where collection_id = c.id
+        ) p
+        where c.id = $1
+        "#,
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(r) = row else { return Ok(None) };
+    Ok(Some(Progress {
+        collection: Collection {
+            id: r.id,
+            source: r.source,
+            state: r.state,
+            count: r.count,
+            per_page: r.per_page,
+            batch_size: r.batch_size,
+            error_mode: r.error_mode,
+            seed: r.seed,
+            created_at: r.created_at,
+            started_at: r.started_at,
+            finished_at: r.finished_at,
+        },
+        pages_expected: r.pages_expected.map(i64::from),
+        pages_fetched: r.fetched,
+        pages_failed: r.given_up,
+        stored: r.stored,
+        unchanged: r.unchanged,
+        parsed: r.parsed,
+        failed: r.failed,
+        calls: r.calls,
+        rate_limited: r.rate_limited,
+        calls_per_second: r.calls_per_second,
+        errors: errors(pool, id).await?,
+        seen_at: r.seen_at,
+    }))
+}
+
+async fn errors(pool: &PgPool, id: Uuid) -> Result<Vec<ErrorCount>, sqlx::Error> {
+    let pages = sqlx::query_as!(
+        ErrorCount,
+        r#"
+        select error_code as "code!", count(*) as "count!",
+               'page ' || min(number) || ': ' || coalesce((array_agg(error order by number))[1], '') as "sample!"
+        from pages where collection_id = $1 and error_code is not null
+        group by error_code order by count(*) desc, error_code limit $2
+        "#,
+        id,
+        ERRORS_MAX,
+    )
+    .fetch_all(pool)
+    .await?;
+    let documents = crate::resume::failure_counts(pool, id, ERRORS_MAX).await?;
+    let mut all: Vec<ErrorCount> = pages.into_iter().chain(documents).collect();
+    all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.code.cmp(&b.code)));
+    all.truncate(ERRORS_MAX as usize);
+    Ok(all)
+}
+
+impl Progress {
+    /// How much is done, 0 to 100: half for the pages, half for the documents. 100 only when the collection is over.
+    pub fn percent(&self) -> f64 {
+        if self.collection.state.is_over() {
+            return 100.0;
+        }
+        let pages = share(self.pages_fetched + self.pages_failed, self.pages_expected);
+        let settled = self.unchanged + self.parsed + self.failed;
+        let documents = share(settled, Some(self.documents_expected()));
+        (50.0 * (pages + documents)).min(99.9)
+    }
+
+    /// The time until now, or until the end.
+    pub fn elapsed(&self) -> Duration {
+        let end = self.collection.finished_at.unwrap_or(self.seen_at);
+        (end - self.collection.created_at).to_std().unwrap_or_default()
+    }
+
+    /// The time that is left: the longer one of what the rate limit asks for the pages that are left, and what the
+    /// parsers need, at the speed seen so far, for the documents that are left. `None` before there is anything to
+    /// judge by; zero when the collection is over.
+    pub fn eta(&self) -> Option<Duration> {
+        if self.collection.state.is_over() {
+            return Some(Duration::ZERO);
+        }
+        let elapsed = (self.seen_at - self.collection.started_at?).to_std().ok()?.as_secs_f64();
+        let pages_left = self.pages_expected? - self.pages_fetched - self.pages_failed;
+        let fetching = if pages_left > 0 {
+            let seen = self.pages_fetched as f64 / elapsed.max(0.001);
+            // Early on the speed seen says little: a first burst is faster than the limit, a slow start much slower.
+            let limit = f64::from(self.calls_per_second);
+            let speed = if elapsed < 2.0 { limit } else { seen.min(limit) };
+            pages_left as f64 / speed.max(0.001)
+        } else {
+            0.0
+        };
+        let settled = self.unchanged + self.parsed + self.failed;
+        let parsing = match (self.documents_expected() - settled, settled) {
+            (..=0, _) => 0.0,
+            (_, 0) => return None,
+            (left, settled) => left as f64 * elapsed.max(0.001) / settled as f64,
+        };
+        Duration::try_from_secs_f64(fetching.max(parsing)).ok()
+    }
+
+    /// How many documents there will be: those seen, and full pages for the rest, but no more than were asked for.
+    fn documents_expected(&self) -> i64 {
+        let seen = self.stored + self.unchanged;
+        let pages_left = (self.pages_expected.unwrap_or(0) - self.pages_fetched - self.pages_failed).max(0);
+        let to_come = pages_left * i64::from(self.collection.per_page);
+        seen + to_come.min((i64::from(self.collection.count) - seen).max(0))
+    }
+}
+
+fn share(done: i64, of: Option<i64>) -> f64 {
+    match of {
+        Some(of) if of > 0 => (done as f64 / of as f64).min(1.0),
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,85 @@
+//! Connecting to the database and bringing its schema up to date.
+
+use std::time::Duration;
+
+use sqlx::{
+    Connection, PgConnection, PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// All migrations, the queue's included.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// How long a caller waits for a free connection. Longer than a restart of Postgres takes.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a pool of connections is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers requests. Plans each execution anew: the best plan of a search depends on how common the skill is.
+    Api,
+    /// Runs jobs. Reuses plans: its statements are the same a thousand times a second.
+    Worker,
+}
+
+impl Role {
+    /// Two cores of a database are busy long before this many statements; the rest is for those that wait for locks.
+    fn max_connections(self) -> u32 {
+        match self {
+            Self::Api => 10,
+            Self::Worker => 24,
+        }
+    }
+}
+
+/// A pool of connections, none of which is opened yet.
+///
+/// # Errors
+/// When `url` is not a Postgres URL.
+pub fn pool(url: &str, role: Role) -> Result<PgPool, sqlx::Error> {
+    let mut options: PgConnectOptions = url.parse()?;
+    options = match role {
+        Role::Api => options
+            .application_name("resume-service api")
+            .options([("plan_cache_mode", "force_custom_plan")]),
+        Role::Worker => options.application_name("resume-service worker"),
+    };
+    Ok(PgPoolOptions::new()
+        .max_connections(role.max_connections())
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options))
+}
+
+/// Runs the migrations that are missing. Several processes may do so at once: one does the work, the others wait.
+///
+/// # Errors
+/// When the database cannot be reached, or its schema is newer than this program.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    MIGRATOR.run(pool).await
+}
+
+/// Creates the database that `url` names if the server has none of that name. Several processes may do so at once.
+///
+/// # Errors
+/// When the server cannot be reached or the user may not create databases.
+pub async fn create_if_missing(url: &str) -> Result<(), sqlx::Error> {
+    let options: PgConnectOptions = url.parse()?;
+    let name = options.get_database().unwrap_or("postgres").to_owned();
+    let mut conn = PgConnection::connect_with(&options.database("postgres")).await?;
+    let exists = sqlx::query_scalar!(
+        r#"select exists(select from pg_database where datname = $1) as "exists!""#,
+        name
+    )
+    .fetch_one(&mut conn)
+    .await?;
+    if !exists {
+        let create = format!("create database \"{}\"", name.replace('"', "\"\""));
+        match sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut conn).await {
+            // Another process was faster: 42P04 duplicate_database, or 23505 when both were at it.
+            Err(sqlx::Error::Database(e)) if matches!(e.code().as_deref(), Some("42P04" | "23505")) => {}
+            result => drop(result?),
+        }
+    }
+    conn.close().await
+}

@@ -1,0 +1,9 @@
+//! The payloads of the background jobs. What each job does is in `worker/src/jobs/`.
+
+mod fetch_page;
+mod parse_documents;
+mod settle_discarded;
+
+pub use fetch_page::FetchPage;
+pub use parse_documents::ParseDocuments;
+pub use settle_discarded::SettleDiscarded;

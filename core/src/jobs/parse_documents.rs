@@ -1,0 +1,23 @@
+use resume_queue::Job;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::SettleDiscarded;
+
+/// Parses some raw documents of one page into resumes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ParseDocuments {
+    /// The collection that brought them.
+    pub collection_id: Uuid,
+    /// The page they came with.
+    pub page: i32,
+    /// The raw documents.
+    pub document_ids: Vec<i64>,
+}
+
+impl Job for ParseDocuments {
+    const KIND: &'static str = "parse_documents";
+    /// A bad document does not fail the job, so only outages and crashes use attempts.
+    const MAX_ATTEMPTS: u16 = 6;
+    const ON_DISCARD: Option<&'static str> = Some(SettleDiscarded::KIND);
+}

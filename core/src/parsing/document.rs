@@ -1,0 +1,117 @@
+//! What holds for every format: from bytes to a clean JSON object within limits.
+
+use serde_json::{Map, Value};
+
+use super::error::{ErrorCode, ParseError};
+use super::pointer::Pointer;
+use super::warning::{WarningCode, Warnings};
+use super::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VALUES};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Reads the members of a document; no key and no text in them holds a NUL.
+///
+/// # Errors
+/// `too_large`, `too_deep`, `invalid_json` or `not_an_object`.
+pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Result<Map<String, Value>, ParseError> {
+    let at = Pointer::Root;
+    if body.len() > MAX_DOCUMENT_BYTES {
+        let detail = format_args!("{} bytes, the most is {MAX_DOCUMENT_BYTES}", body.len());
+        return Err(ParseError::new(ErrorCode::TooLarge, &at, detail));
+    }
+    let json = without_byte_order_mark(body);
+    if json.len() < body.len() {
+        warnings.push(WarningCode::ByteOrderMark, &at, format_args!("skipped"));
+    }
+    let shape = Shape::of(json);
+    if shape.depth > MAX_DEPTH {
+        let detail = format_args!("nested {} deep, the most is {MAX_DEPTH}", shape.depth);
+        return Err(ParseError::new(ErrorCode::TooDeep, &at, detail));
+    }
+    if shape.values > MAX_VALUES {
+        let detail = format_args!("about {} values, the most is {MAX_VALUES}", shape.values);
+        return Err(ParseError::new(ErrorCode::TooLarge, &at, detail));
+    }
+    let value =
+        serde_json::from_slice(json).map_err(|error| ParseError::new(ErrorCode::InvalidJson, &at, error))?;
+    let Value::Object(mut fields) = value else {
+        return Err(ParseError::wrong_type(ErrorCode::NotAnObject, &at, "an object", &value));
+    };
+    if shape.has_nul {
+        remove_nul_in_object(&mut fields, &at, warnings);
+    }
+    Ok(fields)
+}
+
+/// The document behind its byte order mark. RFC 8259 lets a parser skip one, and Windows tools write it.
+pub(super) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
+}
+
+/// What one pass over the bytes can tell before anything is allocated.
+struct Shape {
+    /// The deepest nesting of brackets outside strings.
+    depth: usize,
+    /// How many values there are, counted by what separates them: commas and opening brackets outside strings.
+    values: usize,
+    /// Whether a string holds `\u0000`, the only way to write a NUL in JSON.
+    has_nul: bool,
+}
+
+impl Shape {
+    /// Looks at each byte once; on bytes that are no JSON the answer means nothing, but there is one.
+    fn of(json: &[u8]) -> Self {
+        let mut shape = Self { depth: 0, values: 0, has_nul: false };
+        let (mut depth, mut in_string, mut index) = (0_usize, false, 0);
+        while let Some(&byte) = json.get(index) {
+            index += 1;
+            match byte {
+                b'"' => in_string = !in_string,
+                b'\\' if in_string => {
+                    shape.has_nul |= json[index..].starts_with(b"u0000");
+                    index += 1;
+                }
+                b'[' | b'{' if !in_string => {
+                    shape.values += 1;
+                    depth += 1;
+                    shape.depth = shape.depth.max(depth);
+                }
+                b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+                b',' if !in_string => shape.values += 1,
+                _ => {}
+            }
+        }
+        shape
+    }
+}
+
+fn remove_nul(value: &mut Value, at: &Pointer<'_>, warnings: &mut Warnings) {
+    match value {
+        Value::String(text) if text.contains('\0') => {
+            text.retain(|c| c != '\0');
+            warnings.push(WarningCode::NulRemoved, at, format_args!("NUL removed from the text"));
+        }
+        Value::Array(values) => {
+            for (index, value) in values.iter_mut().enumerate() {
+                remove_nul(value, &at.index(index), warnings);
+            }
+        }
+        Value::Object(fields) => remove_nul_in_object(fields, at, warnings),
+        _ => {}
+    }
+}
+
+/// Cleans keys and values. Where a cleaned key meets one that is there already, the one that was there stays.
+fn remove_nul_in_object(fields: &mut Map<String, Value>, at: &Pointer<'_>, warnings: &mut Warnings) {
+    let keys: Vec<String> = fields.keys().filter(|key| key.contains('\0')).cloned().collect();
+    for key in keys {
+        let clean = key.replace('\0', "");
+        warnings.push(WarningCode::NulRemoved, &at.key(&clean), format_args!("NUL removed from the key"));
+        if let Some(value) = fields.remove(&key) {
+            fields.entry(clean).or_insert(value);
+        }
+    }
+    for (key, value) in fields.iter_mut() {
+        remove_nul(value, &at.key(key), warnings);
+    }
+}

@@ -1,0 +1,57 @@
+//! The shapes that raw documents have.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Which shape a raw document has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "document_format", rename_all = "snake_case")]
+pub enum Format {
+    /// An item of the original service's external API: `{"id", "skills": [..], "work_experiences": [..]}`.
+    Profile,
+    /// JSON Resume, schema v1.0.0 and what is found in the wild under its name, with an `id` added:
+    /// <https://jsonresume.org/schema>.
+    JsonResume,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::Profile, Self::JsonResume];
+
+    /// The stable name of the format, the same as in the Postgres enum.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::JsonResume => "json_resume",
+        }
+    }
+
+    /// The key of the top-level member that holds the document's id.
+    pub(super) fn id_key(self) -> &'static str {
+        match self {
+            Self::Profile | Self::JsonResume => "id",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name).ok_or(UnknownFormat)
+    }
+}
+
+/// No [`Format`] has the given name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format, expected `profile` or `json_resume`")]
+pub struct UnknownFormat;

@@ -1,0 +1,217 @@
+//! Parsing: from the bytes of a raw document to a resume. Pure functions; no clock, no database, no panic.
+//!
+//! | place | what is there |
+//! | --- | --- |
+//! | `document` | what holds for every format: size, depth, UTF-8, byte order mark, NUL |
+//! | `external_id` | the id that the source gave the document |
+//! | `profile`, `json_resume` | one format each: which fields are read, under which names |
+//! | `entry`, `work`, `skill_list` | reading the fields of one object, a list of jobs, a list of skills |
+//! | `dates` | partial dates, as people write them |
+//! | `error`, `warning`, `pointer` | what was wrong, what was odd, and where |
+//!
+//! # What makes a document fail, and what only gives a warning
+//! A document fails ([`ParseError`]) when it cannot be read as an object, when nobody can say whose it is (`id`), or when
+//! what the service is for cannot be trusted: `skills` and the work experiences. Everything else is lenient: the value
+//! is read as well as can be, a [`Warning`] names the place, and what is not read stays in `extra`.
+//!
+//! | in the document | original shape ([`Format::Profile`]) | JSON Resume ([`Format::JsonResume`]) |
+//! | --- | --- | --- |
+//! | `id` missing or null | `missing_id` | `missing_id` |
+//! | `id` blank, over [`MAX_ID_BYTES`], with a NUL, no string or integer | `invalid_id` | `invalid_id` |
+//! | `skills` missing | `missing_skills` | no skills |
+//! | `skills` null | `invalid_skills` | no skills |
+//! | `skills` no array | `invalid_skills` | `invalid_skills` |
+//! | a skill of the wrong type | `invalid_skills` | null: left out, warned; string: read, warned; else `invalid_skills` |
+//! | a keyword of the wrong type | | left out, warned |
+//! | a blank skill, or one over 128 characters | left out, warned | left out, warned |
+//! | `work_experiences` (`work`) missing | none, warned | none |
+//! | `work_experiences` (`work`) null | `invalid_work_experiences` | none |
+//! | `work_experiences` (`work`) no array | `invalid_work_experiences` | `invalid_work_experiences` |
+//! | an entry that is a text | read as the title, warned | read as the title, warned |
+//! | an entry that is null or blank | left out, warned | left out, warned |
+//! | an entry of another type | `invalid_work_experiences` | `invalid_work_experiences` |
+//! | another section or field of the wrong type | kept in `extra`, warned | kept in `extra`, warned |
+//! | an unknown key | kept in `extra` | kept in `extra` |
+//!
+//! Of two equal keys in one object the last one counts. A leading byte order mark is skipped, NUL characters are taken
+//! out of texts and keys (Postgres stores none), both with a warning. A skill that stands twice is kept once, under its
+//! first spelling.
+//!
+//! # To add a format
+//! A variant of [`Format`], a module with a `parse` function, a row in `parse` below, a column in the table above,
+//! fixtures, and a value for the Postgres enum.
+
+mod dates;
+mod document;
+mod entry;
+mod error;
+mod external_id;
+mod format;
+mod json_resume;
+mod pointer;
+mod profile;
+mod skill_list;
+#[cfg(test)]
+mod tests;
+mod warning;
+mod work;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use self::error::{ErrorCode, MAX_DETAIL_CHARS, ParseError};
+pub use self::external_id::{MAX_ID_BYTES, external_id};
+pub use self::format::{Format, UnknownFormat};
+use self::warning::Warnings;
+pub use self::warning::{MAX_WARNINGS, Warning, WarningCode};
+use crate::skill::Skill;
+
+/// The version of what these functions make of a document.
+///
+/// Raised by one whenever a change makes the same bytes parse differently, the alias table of skills included; stored
+/// with every resume, so that those of an older version can be found and parsed again from their raw documents.
+pub const PARSER_VERSION: i32 = 1;
+
+/// The largest document that is parsed. A real resume in JSON rarely reaches 100 KiB.
+pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most JSON values in one document; a long real resume has some thousands. A value of a few bytes can take 700 in
+/// memory (an object with one member), so this, not the size, keeps a hostile document below 100 MiB.
+pub const MAX_VALUES: usize = 100_000;
+
+/// The deepest nesting of arrays and objects that is parsed. Known formats need 6; the code that walks a document
+/// recurses, and `serde_json` itself gives up at 128.
+pub const MAX_DEPTH: usize = 64;
+
+/// The most skills kept of one resume. Each is an entry of the search index; keyword-stuffed resumes reach some 300.
+pub const MAX_SKILLS: usize = 1_000;
+
+/// The most entries kept of a list of jobs, of educations, or of groups of skills. No career has as many.
+pub const MAX_ENTRIES: usize = 1_000;
+
+/// The most characters kept of a text for one line (a name, a title, a company): such texts stand in lists and pages.
+pub const MAX_LINE_CHARS: usize = 500;
+
+/// A resume as read from one document.
+///
+/// No text in it holds a NUL. Optional texts are never blank and have no white space around them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ParsedResume {
+    /// The id that the source gave the document; see [`external_id`].
+    pub external_id: String,
+    /// The full name of the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What the person is, in one line, such as "Staff engineer".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headline: Option<String>,
+    /// What the person says of themselves; may have several lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The e-mail address, as given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The home page; always `http://` or `https://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Where the person lives, such as "Berlin, DE"; made of city, region and country where the document tells them apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The skills in the order of the document, each key once, at most [`MAX_SKILLS`].
+    pub skills: Vec<Skill>,
+    /// The jobs in the order of the document, at most [`MAX_ENTRIES`].
+    pub work_experiences: Vec<WorkExperience>,
+    /// The educations in the order of the document, at most [`MAX_ENTRIES`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub educations: Vec<Education>,
+    /// What the document holds besides, under its own keys.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+    /// What was odd, at most [`MAX_WARNINGS`] and a closing one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// One job of a resume.
+///
+/// Dates are `YYYY`, `YYYY-MM` or `YYYY-MM-DD` with as much as the document says, or the text as given where it was not
+/// understood ([`WarningCode::UnclearDate`] names those).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkExperience {
+    /// The employer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub company: Option<String>,
+    /// The position held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Where the job was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The page of the employer; always `http://` or `https://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// When the job began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_date: Option<String>,
+    /// When the job ended; none when it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_date: Option<String>,
+    /// What was done; may have several lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Single achievements.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub highlights: Vec<String>,
+    /// What the entry holds besides, under its own keys.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+}
+
+/// One education of a resume; dates as in [`WorkExperience`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Education {
+    /// The school or university.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub institution: Option<String>,
+    /// The subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area: Option<String>,
+    /// The degree or kind of study.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub degree: Option<String>,
+    /// The grade, as given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<String>,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_date: Option<String>,
+    /// When it ended; none when it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_date: Option<String>,
+    /// What the entry holds besides, under its own keys.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+}
+
+/// Parses one document.
+///
+/// Takes time and memory in proportion to the size of the document, whatever its bytes are, and never panics. The same
+/// bytes give the same result as long as [`PARSER_VERSION`] is the same.
+///
+/// # Errors
+/// The first fault that makes the document unusable; the module's table says which faults do.
+pub fn parse(format: Format, body: &[u8]) -> Result<ParsedResume, ParseError> {
+    let mut warnings = Warnings::default();
+    let fields = document::read(body, &mut warnings)?;
+    let external_id = external_id::read(format, body)?;
+    let mut resume = match format {
+        Format::Profile => profile::parse(fields, &mut warnings)?,
+        Format::JsonResume => json_resume::parse(fields, &mut warnings)?,
+    };
+    resume.external_id = external_id;
+    resume.warnings = warnings.finish();
+    Ok(resume)
+}

@@ -1,0 +1,85 @@
+//! What others rely on: names of codes and formats, and the stored form.
+
+use super::*;
+
+#[test]
+fn error_codes_are_stable() {
+    let codes = ErrorCode::ALL.map(ErrorCode::as_str);
+    let promised = [
+        "too_large",
+        "too_deep",
+        "invalid_json",
+        "not_an_object",
+        "missing_id",
+        "invalid_id",
+        "missing_skills",
+        "invalid_skills",
+        "invalid_work_experiences",
+    ];
+    assert_eq!(codes, promised);
+    assert_eq!(json!(ErrorCode::ALL), json!(codes));
+}
+
+#[test]
+fn warning_codes_are_stable() {
+    let codes = WarningCode::ALL.map(WarningCode::as_str);
+    let promised = [
+        "byte_order_mark",
+        "nul_removed",
+        "renamed_field",
+        "wrong_type",
+        "empty_entry",
+        "plain_text_entry",
+        "text_cut",
+        "odd_date",
+        "unclear_date",
+        "open_end",
+        "odd_url",
+        "missing_work_experiences",
+        "blank_skill",
+        "long_skill",
+        "too_many_skills",
+        "too_many_entries",
+        "more_warnings",
+    ];
+    assert_eq!(codes, promised);
+    assert_eq!(json!(WarningCode::ALL), json!(codes));
+}
+
+/// Every error code, by the smallest document that gives it.
+#[test]
+fn every_error_code_has_a_document() {
+    let cases: [(ErrorCode, Vec<u8>); 9] = [
+        (ErrorCode::TooLarge, vec![b' '; MAX_DOCUMENT_BYTES + 1]),
+        (ErrorCode::TooDeep, vec![b'['; MAX_DEPTH + 1]),
+        (ErrorCode::InvalidJson, Vec::new()),
+        (ErrorCode::NotAnObject, b"[]".to_vec()),
+        (ErrorCode::MissingId, b"{}".to_vec()),
+        (ErrorCode::InvalidId, br#"{"id": ""}"#.to_vec()),
+        (ErrorCode::MissingSkills, br#"{"id": 1}"#.to_vec()),
+        (ErrorCode::InvalidSkills, br#"{"id": 1, "skills": 1}"#.to_vec()),
+        (ErrorCode::InvalidWorkExperiences, br#"{"id": 1, "skills": [], "work_experiences": 1}"#.to_vec()),
+    ];
+    assert_eq!(cases.each_ref().map(|(code, _)| *code), ErrorCode::ALL);
+    for (code, body) in cases {
+        assert_eq!(parse(Format::Profile, &body).map_err(|error| error.code), Err(code));
+    }
+}
+
+#[test]
+fn formats_have_stable_names() {
+    assert_eq!(Format::ALL.map(Format::as_str), ["profile", "json_resume"]);
+    assert_eq!(json!(Format::ALL), json!(["profile", "json_resume"]));
+    for format in Format::ALL {
+        assert_eq!(format.to_string().parse(), Ok(format));
+    }
+    assert_eq!("Profile".parse::<Format>(), Err(UnknownFormat));
+}
+
+#[test]
+fn a_parsed_resume_can_be_stored_and_read_again() {
+    let resume = good(Format::JsonResume, include_str!("../fixtures/old.resume.json"));
+    let stored = serde_json::to_string(&resume).unwrap();
+    assert_eq!(serde_json::from_str::<ParsedResume>(&stored).unwrap(), resume);
+    assert_eq!(serde_json::from_str::<ParsedResume>("{}").unwrap(), ParsedResume::default());
+}

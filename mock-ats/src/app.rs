@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+use poem::{
+    Endpoint, EndpointExt, Request, Response, Route,
+    endpoint::make,
+    get,
+    http::{StatusCode, header},
+};
+
+use crate::{Answer, Ats, Face, PageQuery, Reply};
+
+/// The HTTP endpoint of a system: `GET` on the path of each [`Face`], and `GET /stats` with [`Ats::stats`] as
+/// JSON, each with and without a trailing slash. Everything else is a problem reply.
+///
+/// Parameters are those of [`PageQuery`]; bad ones get a 400 that names the field and do not count as calls.
+/// Next links are absolute, built from the request's `Host`.
+pub fn app(ats: Ats) -> impl Endpoint<Output = Response> {
+    let mut routes = Route::new();
+    for face in Face::ALL {
+        // The endpoint is shared by both spellings of the path.
+        let endpoint = Arc::new(get(face_endpoint(ats.clone(), face)));
+        routes = routes.at(face.path(), endpoint.clone()).at(format!("{}/", face.path()), endpoint);
+    }
+    let stats = Arc::new(get(stats_endpoint(ats)));
+    routes.at("/stats", stats.clone()).at("/stats/", stats).catch_all_error(to_problem)
+}
+
+fn face_endpoint(ats: Ats, face: Face) -> impl Endpoint<Output = Response> {
+    make(move |request: Request| {
+        let ats = ats.clone();
+        async move {
+            let pairs: Vec<(String, String)> = request.params()?;
+            let answer = match PageQuery::from_pairs(pairs) {
+                Ok(query) => ats.answer(face, query, &base_url(&request)).await,
+                Err(error) => Answer::Whole(Reply::from(&error)),
+            };
+            Ok::<_, poem::Error>(answer.into_response().await)
+        }
+    })
+}
+
+fn stats_endpoint(ats: Ats) -> impl Endpoint<Output = Response> {
+    make(move |_| {
+        let stats = ats.stats();
+        async move {
+            let body = serde_json::to_vec(&stats).map_err(poem::error::InternalServerError)?;
+            Ok::<_, poem::Error>(Answer::Whole(Reply::json(body)).into_response().await)
+        }
+    })
+}
+
+/// Scheme and host as the client wrote them; the local address for a client of HTTP/1.0 that sent no `Host`.
+fn base_url(request: &Request) -> String {
+    let host = request.header(header::HOST).or_else(|| request.uri().authority().map(|host| host.as_str()));
+    let scheme = request.scheme();
+    match host {
+        Some(host) => format!("{scheme}://{host}"),
+        None => match request.local_addr().as_socket_addr() {
+            Some(address) => format!("{scheme}://{address}"),
+            None => format!("{scheme}://localhost"),
+        },
+    }
+}
+
+async fn to_problem(error: poem::Error) -> Response {
+    let status = error.status();
+    let detail = match status {
+        StatusCode::NOT_FOUND => String::from("there is nothing under this path"),
+        StatusCode::METHOD_NOT_ALLOWED => String::from("this path answers GET only"),
+        _ => error.to_string(),
+    };
+    Answer::Whole(Reply::problem(status, detail)).into_response().await
+}

@@ -1,0 +1,58 @@
+-- Ends attempts that did not complete their job.
+-- $1 ids, $2 fences, $3 errors (null: none), $4 seconds to wait, $5 does the attempt count, $6 is it over for good.
+with input as (
+    select *
+    from unnest($1::bigint[], $2::integer[], $3::text[], $4::float8[], $5::boolean[], $6::boolean[])
+        as i (id, fence, error, wait_s, counts, final)
+),
+-- The jobs that the attempts still hold; the row lock orders this against a rescue.
+held as materialized (
+    select j.id, i.error, i.wait_s, i.counts,
+           i.final or (i.counts and j.attempt >= j.max_attempts) as discard,
+           case when i.error is null then j.errors
+                else coalesce(j.errors, '[]') || jsonb_build_array(
+                    jsonb_build_object('attempt', j.attempt, 'at', now(), 'error', i.error))
+           end as errors
+    from input i join queue.live_jobs j on j.id = i.id and j.fence = i.fence and j.state = 'running'
+    order by j.id
+    for update of j
+),
+-- Another attempt is due now or later.
+again as (
+    update queue.live_jobs j
+    set state = case when h.wait_s <= 0 then 'available' when h.counts then 'retryable' else 'scheduled' end
+                ::queue.job_state,
+        attempt = j.attempt - case when h.counts then 0 else 1 end,
+        run_at = case when h.wait_s > 0 then now() + make_interval(secs => h.wait_s) else j.run_at end,
+        started_at = case when h.counts then j.started_at end,
+        lease_until = null, worker_id = null, errors = h.errors
+    from held h where j.id = h.id and not h.discard
+    returning j.id, j.queue, j.state
+),
+-- That was the last one: into the history with every error.
+ended as (
+    delete from queue.live_jobs j using held h where j.id = h.id and h.discard
+    returning j.*, h.errors as all_errors
+),
+buried as (
+    insert into queue.job_history
+        (id, attempt, max_attempts, priority, state, run_at, created_at, started_at, worker_id,
+         queue, kind, idempotency_key, args, errors)
+    select id, attempt, max_attempts, priority, 'discarded', run_at, created_at, started_at, worker_id,
+           queue, kind, idempotency_key, args, all_errors
+    from ended
+),
+-- Whoever has to hear of it does, in the same transaction; 25 attempts last for hours, and then a person must look.
+follow_ups as (
+    insert into queue.live_jobs (queue, kind, state, max_attempts, args)
+    select on_discard, on_discard, 'available', 25,
+           jsonb_build_object('job_id', id, 'kind', kind, 'args', args, 'error', all_errors -> -1 -> 'error')
+    from ended where on_discard is not null
+),
+-- An insert notifies by its trigger; a job that is available again must say so itself.
+woken as (
+    select pg_notify('queue', queue) from (select distinct queue from again where state = 'available') q
+)
+select id from again
+union all select id from ended
+union all select null from woken

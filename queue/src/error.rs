@@ -1,0 +1,92 @@
+use std::{fmt, time::Duration};
+
+use apalis_core::error::{AbortError, BoxDynError, DeferredError, RetryAfterError};
+
+/// What a handler says when an attempt did not succeed.
+#[derive(Debug)]
+pub enum JobError {
+    /// Try again after the backoff; discarded when the attempts are used up.
+    Retry(BoxDynError),
+    /// Try again after exactly this time, for example what a `Retry-After` header asks; uses an attempt.
+    RetryAfter(BoxDynError, Duration),
+    /// Not now: come back after this time; uses no attempt and is no failure.
+    Snooze(Duration),
+    /// Trying again cannot help: discard now.
+    Discard(BoxDynError),
+}
+
+impl JobError {
+    /// Wraps any error as [`JobError::Retry`]: `.map_err(JobError::retry)?`.
+    pub fn retry(error: impl Into<BoxDynError>) -> Self {
+        Self::Retry(error.into())
+    }
+
+    /// Wraps any error as [`JobError::Discard`].
+    pub fn discard(error: impl Into<BoxDynError>) -> Self {
+        Self::Discard(error.into())
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retry(_) => f.write_str("attempt failed"),
+            Self::RetryAfter(_, wait) => write!(f, "attempt failed, next one in {wait:?}"),
+            Self::Snooze(wait) => write!(f, "snoozed for {wait:?}"),
+            Self::Discard(_) => f.write_str("attempt failed for good"),
+        }
+    }
+}
+
+impl std::error::Error for JobError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Retry(e) | Self::RetryAfter(e, _) | Self::Discard(e) => Some(e.as_ref()),
+            Self::Snooze(_) => None,
+        }
+    }
+}
+
+/// Reads the verdict out of whatever error came through the layers: ours, one of apalis' own, or a stranger, which
+/// means [`JobError::Retry`].
+pub(crate) fn verdict(error: BoxDynError) -> JobError {
+    let error = match error.downcast::<JobError>() {
+        Ok(ours) => return *ours,
+        Err(other) => other,
+    };
+    if error.is::<AbortError>() {
+        JobError::Discard(error)
+    } else if let Some(wait) = error.downcast_ref::<RetryAfterError>().map(RetryAfterError::get_duration) {
+        JobError::RetryAfter(error, wait)
+    } else if error.is::<DeferredError>() {
+        JobError::Snooze(Duration::ZERO)
+    } else {
+        JobError::Retry(error)
+    }
+}
+
+/// An error and its causes on one line, the causes that the outer text already ends with left out.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Why [`Lease::complete_in`](crate::Lease::complete_in) did not complete the job. Roll back in either case.
+#[derive(Debug, thiserror::Error)]
+pub enum CompleteError {
+    /// The lease expired or was taken back, and the job is no longer this attempt's to complete.
+    #[error("job {0} is no longer held by this attempt")]
+    LeaseLost(crate::JobId),
+    /// The database refused.
+    #[error("completing the job failed")]
+    Database(#[from] sqlx::Error),
+}

@@ -1,0 +1,44 @@
+//! A job queue on PostgreSQL, as a backend for [apalis](https://docs.rs/apalis) 1.0.
+//!
+//! apalis calls a unit of work a "task"; here, in SQL and on every page it is a *job*. The translation happens in
+//! [`backend`](QueueBackend) and nowhere else.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `job.rs` | [`Job`]: what a payload type says about itself |
+//! | `enqueue.rs` | [`enqueue`], [`enqueue_all`]: insert jobs in the caller's transaction |
+//! | `claim.rs` | takes jobs for a worker, under a lease |
+//! | `settle.rs` | ends an attempt: completed, retry, snooze, hand back, discarded |
+//! | `completer.rs` | settles in batches, until the database answers |
+//! | `backoff.rs` | how long a failed job waits |
+//! | `session.rs` | [`Session`]: one process as a worker; start, shutdown |
+//! | `presence.rs` | the connection whose death gives the process away; listens for notifications |
+//! | `heartbeat.rs` | keeps the leases of running jobs |
+//! | `rescue.rs` | takes back the jobs of dead workers and of expired leases |
+//! | `history.rs` | creates and drops the partitions of ended jobs |
+//! | `backend.rs`, `attempt.rs` | the apalis side: hands out claimed jobs, runs each attempt in a task of its own |
+//!
+//! How to add a kind of job: a payload type that implements [`Job`], a handler `async fn(Payload, Data<Lease>, ..) ->
+//! Result<(), JobError>`, and a worker built over [`Session::backend`].
+
+mod attempt;
+mod backend;
+mod backoff;
+mod claim;
+mod completer;
+mod enqueue;
+mod error;
+mod heartbeat;
+mod history;
+mod job;
+mod presence;
+mod rescue;
+mod session;
+mod settle;
+
+pub use attempt::{Lease, LeaseLayer, LeaseService};
+pub use backend::{QueueBackend, QueueConfig};
+pub use enqueue::{EnqueueError, Enqueued, MAX_ARGS_BYTES, NewJob, enqueue, enqueue_all};
+pub use error::{CompleteError, JobError};
+pub use job::{Discarded, Job, JobId, JobState};
+pub use session::{Session, SessionSettings};

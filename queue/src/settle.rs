@@ -1,0 +1,142 @@
+use std::{collections::HashSet, time::Duration};
+
+use sqlx::{Connection, PgConnection};
+
+use crate::JobId;
+
+/// The longest error text that is kept of an attempt.
+const MAX_ERROR_BYTES: usize = 4096;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// The job is done.
+    Completed,
+    /// Run again after `wait`, unless that was the last attempt.
+    Retry { error: String, wait: Duration },
+    /// Run again after this time; the attempt is given back.
+    Snoozed(Duration),
+    /// Not run, or not to its end, for no fault of the job: at once to whoever wants it; the attempt is given back.
+    HandedBack,
+    /// Over, with this error.
+    Discarded { error: String },
+}
+
+/// An attempt and its end. It takes effect only while the attempt still holds the job.
+#[derive(Debug, Clone)]
+pub(crate) struct Settlement {
+    pub(crate) id: JobId,
+    pub(crate) fence: i32,
+    pub(crate) outcome: Outcome,
+}
+
+/// Settles a batch in one transaction and tells which jobs were settled; the others were no longer held under the fence
+/// given, and are left alone.
+pub(crate) async fn settle(conn: &mut PgConnection, batch: &[Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
+    let (completed, rest): (Vec<&Settlement>, Vec<&Settlement>) =
+        batch.iter().partition(|s| s.outcome == Outcome::Completed);
+    if rest.is_empty() {
+        return complete(conn, &completed).await;
+    }
+    let mut tx = conn.begin().await?;
+    let mut settled = end_attempts(&mut tx, &rest).await?;
+    if !completed.is_empty() {
+        settled.extend(complete(&mut tx, &completed).await?);
+    }
+    tx.commit().await?;
+    Ok(settled)
+}
+
+/// Completes one job in the caller's transaction; false when the fence does not hold it any more.
+pub(crate) async fn complete_one(conn: &mut PgConnection, id: JobId, fence: i32) -> Result<bool, sqlx::Error> {
+    let done = complete(conn, &[&Settlement { id, fence, outcome: Outcome::Completed }]).await?;
+    Ok(done.contains(&id))
+}
+
+async fn complete(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
+    let ids: Vec<i64> = batch.iter().map(|s| s.id).collect();
+    let fences: Vec<i32> = batch.iter().map(|s| s.fence).collect();
+    let done = sqlx::query_scalar!(
+        r#"
+        with ended as (
+            delete from queue.live_jobs j using unnest($1::bigint[], $2::integer[]) as d (id, fence)
+            where j.id = d.id and j.fence = d.fence and j.state = 'running'
+            returning j.*
+        )
+        insert into queue.job_history
+            (id, attempt, max_attempts, priority, state, run_at, created_at, started_at, worker_id,
+             queue, kind, idempotency_key, args, errors)
+        select id, attempt, max_attempts, priority, 'completed', run_at, created_at, started_at, worker_id,
+               queue, kind, idempotency_key, args, errors
+        from ended
+        returning id
+        "#,
+        &ids,
+        &fences,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(done.into_iter().collect())
+}
+
+/// Ends the attempts that did not complete their job.
+async fn end_attempts(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
+    let ids: Vec<i64> = batch.iter().map(|s| s.id).collect();
+    let fences: Vec<i32> = batch.iter().map(|s| s.fence).collect();
+    let errors: Vec<Option<String>> = batch.iter().map(|s| s.outcome.error().map(storable)).collect();
+    let waits: Vec<f64> = batch.iter().map(|s| s.outcome.wait().as_secs_f64()).collect();
+    // Whether the attempt counts, and whether there may be another one.
+    let counts: Vec<bool> = batch.iter().map(|s| s.outcome.error().is_some()).collect();
+    let finals: Vec<bool> = batch.iter().map(|s| matches!(s.outcome, Outcome::Discarded { .. })).collect();
+    let done = sqlx::query_file_scalar!(
+        "src/end_attempts.sql",
+        &ids,
+        &fences,
+        &errors as &[Option<String>],
+        &waits,
+        &counts,
+        &finals,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(done.into_iter().flatten().collect())
+}
+
+impl Outcome {
+    fn error(&self) -> Option<&str> {
+        match self {
+            Self::Retry { error, .. } | Self::Discarded { error } => Some(error),
+            Self::Completed | Self::Snoozed(_) | Self::HandedBack => None,
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        match self {
+            Self::Retry { wait, .. } | Self::Snoozed(wait) => *wait,
+            Self::Completed | Self::HandedBack | Self::Discarded { .. } => Duration::ZERO,
+        }
+    }
+}
+
+/// Postgres stores no NUL in a text, and nobody reads a megabyte of error.
+fn storable(error: &str) -> String {
+    let mut text = error.replace('\0', "\u{fffd}");
+    if text.len() > MAX_ERROR_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_texts_are_made_storable() {
+        assert_eq!(storable("a\0b"), "a\u{fffd}b");
+        let long = storable(&"ä".repeat(MAX_ERROR_BYTES));
+        assert!(long.len() <= MAX_ERROR_BYTES + '…'.len_utf8());
+        assert!(long.ends_with('…'));
+    }
+}

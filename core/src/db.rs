@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection, PgConnection, PgPool,
+    Connection,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+
+pub use sqlx::{PgConnection, PgPool};
+
+/// A transaction; it rolls back when it is dropped without a commit.
+pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 
 /// All migrations, the queue's included.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -49,6 +54,14 @@ pub fn pool(url: &str, role: Role) -> Result<PgPool, sqlx::Error> {
         .max_connections(role.max_connections())
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options))
+}
+
+/// Begins a transaction on a connection of the pool.
+///
+/// # Errors
+/// When no connection is to be had in time.
+pub async fn begin(pool: &PgPool) -> Result<Transaction, sqlx::Error> {
+    pool.begin().await
 }
 
 /// Runs the migrations that are missing. Several processes may do so at once: one does the work, the others wait.

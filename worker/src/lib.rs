@@ -1,1 +1,61 @@
-//! Skeleton.
+//! What each background job does, and the runtime that runs them.
+//!
+//! | place | what it holds |
+//! | --- | --- |
+//! | [`run`] | one process as a worker, from start to shutdown |
+//! | `registry.rs` | which handler runs which job, and how many at once |
+//! | `context.rs` | what the handlers share: pool, HTTP client, pacers |
+//! | `pacer.rs` | keeps this process below a source's rate limit |
+//! | `page_call.rs` | one call to a source, from the request to its items |
+//! | `jobs/` | one file a job |
+//!
+//! How to add a job: its payload in `core/src/jobs/`, its handler in `jobs/`, one line in `registry.rs`.
+
+mod context;
+mod jobs;
+mod pacer;
+mod page_call;
+mod registry;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use resume_core::db::PgPool;
+use resume_queue::{Session, SessionSettings};
+
+use crate::context::Context;
+
+/// How a worker process works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Added to the parsing of every document, to stand in for a slow parser.
+    pub parse_delay: Duration,
+    /// How long running jobs may go on after a shutdown was asked for.
+    pub grace: Duration,
+}
+
+/// Works until `shutdown` resolves, then lets running jobs finish within the grace time and hands the others back.
+///
+/// # Errors
+/// When the database cannot be reached at the start, or when the work ends by itself, which it should not.
+pub async fn run(pool: PgPool, settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
+    let session = Session::start(pool.clone(), SessionSettings::default())
+        .await
+        .context("registering this process as a worker")?;
+    let context = Context::new(pool, settings.parse_delay)?;
+    let mut workers = registry::start(&session, &context);
+    let ended = tokio::select! {
+        () = shutdown => None,
+        ended = workers.join_next() => ended,
+    };
+    session.shutdown(settings.grace).await;
+    if let Some(ended) = ended {
+        bail!("a worker ended by itself: {ended:?}");
+    }
+    // They end when the session hands out no more jobs; what is left after that hangs in a handler.
+    let all = async { while workers.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_secs(1), all).await.is_err() {
+        tracing::warn!("a handler does not stop; leaving it behind");
+    }
+    Ok(())
+}

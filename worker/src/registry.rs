@@ -1,0 +1,35 @@
+use apalis::prelude::{WorkerBuilder, WorkerError};
+use resume_core::jobs::{FetchPage, ParseDocuments, SettleDiscarded};
+use resume_queue::{Job, QueueConfig, Session};
+use tokio::task::JoinSet;
+
+use crate::{
+    context::Context,
+    jobs::{fetch_page, parse_documents, settle_discarded},
+};
+
+/// Pages on their way at once. At the mock's 0.2 s and 30 calls a second six are under way; a slow source has more.
+const FETCHES: QueueConfig = QueueConfig { concurrency: 16 };
+/// Batches parsed at once. Far more than cores, for a slow parser mostly waits; the parsing itself shares the threads
+/// for blocking work.
+const PARSES: QueueConfig = QueueConfig { concurrency: 64 };
+/// Rare and short.
+const SETTLEMENTS: QueueConfig = QueueConfig { concurrency: 2 };
+
+/// Starts one apalis worker for each kind of job. They end when the session shuts down.
+pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), WorkerError>> {
+    let mut workers = JoinSet::new();
+    macro_rules! start {
+        ($job:ty, $config:expr, $handler:path) => {
+            let worker = WorkerBuilder::new(<$job>::KIND)
+                .backend(session.backend::<$job>($config))
+                .data(context.clone())
+                .build($handler);
+            workers.spawn(worker.run());
+        };
+    }
+    start!(FetchPage, FETCHES, fetch_page::run);
+    start!(ParseDocuments, PARSES, parse_documents::run);
+    start!(SettleDiscarded, SETTLEMENTS, settle_discarded::run);
+    workers
+}

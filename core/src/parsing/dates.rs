@@ -7,7 +7,7 @@ use std::fmt;
 
 use self::Part::{Month, Small, Year};
 
-/// The longest text that is looked at: "30 September 2019, 00:00:00 (GMT+02:00)" has 40 bytes, a sentence is no date.
+/// The longest text that is looked at: `2018-01-15T23:30:00.123456789+02:00` has 35 bytes, a sentence is no date.
 const MAX_DATE_BYTES: usize = 64;
 
 /// What people write for an end that has not come, in lower case. JSON Resume says it by leaving the date out.

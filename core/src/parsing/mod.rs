@@ -72,18 +72,19 @@ use crate::skill::Skill;
 /// with every resume, so that those of an older version can be found and parsed again from their raw documents.
 pub const PARSER_VERSION: i32 = 1;
 
-/// The largest document that is parsed. A real resume in JSON rarely reaches 100 KiB.
+/// The largest document that is parsed: room for a photo in the text (the schema's own samples have 4 to 8 KB), and no
+/// more, for a batch of them is in memory at once.
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// The most JSON values in one document; a long real resume has some thousands. A value of a few bytes can take 700 in
-/// memory (an object with one member), so this, not the size, keeps a hostile document below 100 MiB.
+/// The most JSON values in one document, counted by commas and opening brackets. An object of seven bytes takes some 700
+/// in memory, so this, not the size, is what keeps a hostile document below 100 MiB.
 pub const MAX_VALUES: usize = 100_000;
 
-/// The deepest nesting of arrays and objects that is parsed. Known formats need 6; the code that walks a document
+/// The deepest nesting of arrays and objects that is parsed. JSON Resume needs 4; the code that walks a document
 /// recurses, and `serde_json` itself gives up at 128.
 pub const MAX_DEPTH: usize = 64;
 
-/// The most skills kept of one resume. Each is an entry of the search index; keyword-stuffed resumes reach some 300.
+/// The most skills kept of one resume. Each is an entry of the search index; who lists more says nothing with any of them.
 pub const MAX_SKILLS: usize = 1_000;
 
 /// The most entries kept of a list of jobs, of educations, or of groups of skills. No career has as many.
@@ -98,7 +99,7 @@ pub const MAX_LINE_CHARS: usize = 500;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ParsedResume {
-    /// The id that the source gave the document; see [`external_id`].
+    /// The id that the source gave the document; see [`external_id()`].
     pub external_id: String,
     /// The full name of the person.
     #[serde(skip_serializing_if = "Option::is_none")]

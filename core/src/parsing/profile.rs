@@ -5,13 +5,14 @@
 
 use serde_json::{Map, Value};
 
-use super::ParsedResume;
 use super::entry::Entry;
 use super::error::{ErrorCode, ParseError};
 use super::pointer::Pointer;
 use super::skill_list::SkillList;
 use super::warning::{WarningCode, Warnings};
 use super::work::{self, WorkNames};
+use super::{ParsedResume, WorkExperience};
+use crate::skill::Skill;
 
 const WORK: WorkNames = WorkNames {
     company: &["company", "company_name", "employer", "organization", "name"],
@@ -50,11 +51,7 @@ pub(super) fn parse(
     })
 }
 
-fn skills(
-    value: Option<Value>,
-    at: &Pointer<'_>,
-    warnings: &mut Warnings,
-) -> Result<Vec<crate::skill::Skill>, ParseError> {
+fn skills(value: Option<Value>, at: &Pointer<'_>, warnings: &mut Warnings) -> Result<Vec<Skill>, ParseError> {
     let list = match value {
         Some(Value::Array(list)) => list,
         Some(other) => return Err(ParseError::wrong_type(ErrorCode::InvalidSkills, at, "an array", &other)),
@@ -75,7 +72,7 @@ fn work_experiences(
     value: Option<Value>,
     at: &Pointer<'_>,
     warnings: &mut Warnings,
-) -> Result<Vec<super::WorkExperience>, ParseError> {
+) -> Result<Vec<WorkExperience>, ParseError> {
     match value {
         Some(value) => work::read(value, &WORK, at, warnings),
         None => {

@@ -1,8 +1,8 @@
 //! Spellings that mean one skill.
 //!
 //! To add one: put its folded form (lower case, single spaces) into the row of its key, or add a row. Only spellings of
-//! the same thing belong here: a search for one must want the other. So AngularJS is not Angular, Java is not
-//! JavaScript, and SCSS is not Sass. A change here changes what documents parse to: raise `parsing::PARSER_VERSION`.
+//! the same thing belong here: a search for one must want the other. So `AngularJS` is not Angular, Java is
+//! not `JavaScript`, and SCSS is not Sass. A change here changes what documents parse to: raise `parsing::PARSER_VERSION`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 /// Rows of a canonical key and its aliases, by key.
 pub(super) const ALIASES: &[(&str, &[&str])] = &[
     (".net", &["dotnet", "dot net"]),
+    ("angular", &["angular2", "angular 2", "angular 2+"]),
+    ("angularjs", &["angular.js", "angular js"]),
     ("apache airflow", &["airflow"]),
     ("apache kafka", &["kafka"]),
     ("apache spark", &["spark"]),

@@ -24,6 +24,7 @@ fn spellings_of_one_skill_share_a_key() {
     check(&["AWS", "Amazon Web Services"], "aws");
     check(&["GCP", "Google Cloud Platform"], "gcp");
     check(&["Vue", "Vue.js"], "vue");
+    check(&["AngularJS", "Angular.js"], "angularjs");
 }
 
 #[test]
@@ -85,6 +86,7 @@ fn a_skill_keeps_its_name() {
 fn blank_and_long_names_are_no_skills() {
     assert_eq!(Skill::new(" \u{200B} "), Err(SkillError::Blank));
     assert_eq!(Skill::new(&"é".repeat(MAX_SKILL_CHARS + 1)), Err(SkillError::TooLong));
+    assert_eq!(Skill::new(&"İ".repeat(MAX_SKILL_CHARS)), Err(SkillError::TooLong), "its lower case has two");
     assert!(Skill::new(&format!("  {}  ", "é".repeat(MAX_SKILL_CHARS))).is_ok());
 }
 

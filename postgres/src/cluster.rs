@@ -16,13 +16,14 @@ use crate::{
 
 /// A use of the cluster in some directory, by this process.
 ///
-/// Several processes, and several values in one process, can use the same cluster. The last one to be dropped stops the server, which
-/// blocks for about 0.1 s. After a `kill -9` the server runs on; the next process that uses the directory joins it, and stops it if it
-/// is then the last one.
+/// Several processes, and several values in one process, can use the same cluster. The last one to be dropped
+/// stops the server, which blocks for about 0.1 s. After a `kill -9` the server runs on; the next process
+/// that uses the directory joins it, and stops it if it is then the last one.
 #[derive(Debug)]
 pub struct Cluster {
     server: Server,
-    /// Locked shared for the life of this value. `None` for a user who does not count: one that leaves the server running.
+    /// Locked shared for the life of this value. `None` for a user who does not count: one that leaves the
+    /// server running.
     users: Option<File>,
 }
 
@@ -36,17 +37,19 @@ pub enum RestartMode {
 }
 
 impl Cluster {
-    /// Starts the cluster below `root`, or joins the one that another process runs there. `root` and its parents are made if missing.
+    /// Starts the cluster below `root`, or joins the one that another process runs there. `root` and its
+    /// parents are made if missing.
     ///
-    /// Takes the gate lock, so it waits while another process starts or stops this cluster. Blocking: about 2 ms to join, 0.2 s to
-    /// start, and some seconds the first time, or longer to recover after a crash. Call it through `spawn_blocking` in async code.
+    /// Takes the gate lock, so it waits while another process starts or stops this cluster. Blocking: about 2
+    /// ms to join, 0.2 s to start, and some seconds the first time, or longer to recover after a crash. Call
+    /// it through `spawn_blocking` in async code.
     ///
-    /// The cluster has its own directory for each major version of PostgreSQL. Durable data stay with the version that made them:
-    /// its programs are taken, even where newer ones are found.
+    /// The cluster has its own directory for each major version of Postgres. Durable data stay with the
+    /// version that made them: its programs are taken, even where newer ones are found.
     ///
     /// # Errors
-    /// When there are no programs to run (see [`Programs::find`]), the directory cannot be used, or the server does not start: then
-    /// with the end of its log.
+    /// When there are no programs to run (see [`Programs::find`]), the directory cannot be used, or the
+    /// server does not start: then with the end of its log.
     pub fn start(root: &Path, durability: Durability) -> Result<Self> {
         let mut cluster = Self::prepare(root, durability)?;
         let gate = cluster.gate()?;
@@ -67,7 +70,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Stops the clusters below `root` if they are not in use, and returns whether that was so. Blocking, but does not wait for others.
+    /// Stops the clusters below `root` if they are not in use, and returns whether that was so. Blocking, but
+    /// does not wait for others.
     #[cfg(feature = "testing")]
     pub(crate) fn stop_unused(root: &Path) -> Result<bool> {
         let mut unused = false;
@@ -92,8 +96,9 @@ impl Cluster {
         let programs = Programs::find_major(major).with_context(|| match major {
             None => format!("no database can be started in {}", root.display()),
             Some(major) => format!(
-                "the database in {} cannot be started. Install PostgreSQL {major}, or set RESUME_PG_BIN to the directory with its \
-                 programs, or RESUME_DATA_DIR to another directory to begin with an empty database",
+                "the database in {} cannot be started. Install PostgreSQL {major}, or set RESUME_PG_BIN to \
+                 the directory with its programs, or RESUME_DATA_DIR to another directory to begin with an \
+                 empty database",
                 root.join(format!("pg{major}")).display()
             ),
         })?;
@@ -102,9 +107,9 @@ impl Cluster {
 
     /// Starts the server again if it does not run, and returns whether that was so.
     ///
-    /// For the long-running: a `kill -9` of the postmaster ends the server for all its users, so each of them calls this now and then,
-    /// and the first one starts it. Costs one connection (2 ms) while the server runs. Else it takes the gate lock and blocks until
-    /// the server has recovered.
+    /// For the long-running: a `kill -9` of the postmaster ends the server for all its users, so each of them
+    /// calls this now and then, and the first one starts it. Costs one connection (2 ms) while the server
+    /// runs. Else it takes the gate lock and blocks until the server has recovered.
     ///
     /// # Errors
     /// As [`Cluster::start`].
@@ -118,7 +123,8 @@ impl Cluster {
         Ok(started)
     }
 
-    /// Stops the server in the given way and starts it again, for all its users. Takes the gate lock; blocking, for about 0.5 s.
+    /// Stops the server in the given way and starts it again, for all its users. Takes the gate lock;
+    /// blocking, for about 0.5 s.
     ///
     /// # Errors
     /// When it does not stop, or does not start.
@@ -133,11 +139,16 @@ impl Cluster {
         Ok(())
     }
 
-    /// The URL of a database of this cluster, for sqlx and for `psql`. The name is not checked: the database need not exist.
+    /// The URL of a database of this cluster, for sqlx and for `psql`. The name is not checked: the database
+    /// need not exist.
     pub fn url(&self, database: &str) -> String {
         let socket_dir = self.server.socket_dir().to_string_lossy();
         // With the port, because else the variable PGPORT counts.
-        format!("postgresql://postgres@localhost:5432/{}?host={}", percent_encode(database), percent_encode(&socket_dir))
+        format!(
+            "postgresql://postgres@localhost:5432/{}?host={}",
+            percent_encode(database),
+            percent_encode(&socket_dir)
+        )
     }
 
     /// The directory of the server's socket: `psql -h <this> -U postgres`.
@@ -155,7 +166,8 @@ impl Cluster {
         self.server.programs()
     }
 
-    /// The process number in `postmaster.pid`, if there is such a file. After a `kill -9` it names a dead process.
+    /// The process number in `postmaster.pid`, if there is such a file. After a `kill -9` it names a dead
+    /// process.
     pub fn postmaster_pid(&self) -> Option<u32> {
         postmaster::pid(self.server.data())
     }
@@ -171,10 +183,15 @@ impl Cluster {
         let path = self.server.directory().join(name);
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).read(true).write(true).mode(0o600);
-        options.open(&path).with_context(|| {
+        let file = options.open(&path).with_context(|| {
             let path = path.display();
-            format!("cannot open {path}; does it belong to another user? RESUME_DATA_DIR chooses another place")
-        })
+            format!(
+                "cannot open {path}; does it belong to another user? RESUME_DATA_DIR chooses another place"
+            )
+        })?;
+        // The user who runs the server may be among those who share it.
+        self.server.owner().take(&path)?;
+        Ok(file)
     }
 
     /// Stops the server unless others use it.

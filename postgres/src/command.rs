@@ -13,10 +13,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::{owner::Owner, root::first_barrier};
 
-/// Prepares `program` to run as `owner` with an environment of our own, so that no `PG*` variable and no locale of the caller
-/// changes what it does.
+/// Prepares `program` to run as `owner` with an environment of our own, so that no `PG*` variable and no
+/// locale of the caller changes what it does.
 ///
-/// It gets a process group of its own: a Ctrl-C in the terminal is for this program, which then stops the server in order.
+/// It gets a process group of its own: a Ctrl-C in the terminal is for this program, which then stops the
+/// server in order.
 pub(crate) fn prepare(program: &Path, owner: Owner) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
@@ -27,8 +28,8 @@ pub(crate) fn prepare(program: &Path, owner: Owner) -> Command {
 
 /// Runs `program` to its end, its output going to the file `output`. Blocking.
 ///
-/// The output goes to a file and not to a pipe, because a server started by `pg_ctl` inherits it: whoever reads such a pipe to its
-/// end waits until the server stops.
+/// The output goes to a file and not to a pipe, because a server started by `pg_ctl` inherits it: whoever
+/// reads such a pipe to its end waits until the server stops.
 ///
 /// # Errors
 /// When the program cannot be run, or fails: then with its output.
@@ -39,6 +40,8 @@ pub(crate) fn run(
     output: &Path,
 ) -> Result<()> {
     let file = File::create(output).with_context(|| format!("cannot write {}", output.display()))?;
+    // The next one to write it may be that user.
+    owner.take(output)?;
     let mut command = prepare(program, owner);
     command.args(arguments.iter().map(|argument| argument.as_ref())).stderr(file.try_clone()?).stdout(file);
     let status = command.status().with_context(|| cannot_run(program, owner))?;
@@ -60,7 +63,8 @@ pub(crate) fn check_reach(program: &Path, directory: &Path, owner: Owner) -> Res
         command.arg("--version").current_dir(directory).stdout(Stdio::null()).stderr(Stdio::null());
         command.status()
     };
-    // The working directory is entered after the change of user, so this answers for the user who will run the server.
+    // The working directory is entered after the change of user, so this answers for the user who will run
+    // the server.
     match attempt(Path::new("/")).and_then(|_| attempt(directory)) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {

@@ -1,4 +1,4 @@
-//! The user the server runs as, which is never root: PostgreSQL refuses that.
+//! The user the server runs as, which is never root: Postgres refuses that.
 
 use std::{
     fs,
@@ -25,8 +25,8 @@ pub(crate) struct Owner {
 impl Owner {
     /// Chooses the owner for a cluster with the data directory `data`, which need not exist.
     ///
-    /// Who is not root owns it. For root it is the user who owns it already (a `postgres` user may have come into being since),
-    /// else `postgres`, else `nobody`.
+    /// Who is not root owns it. For root it is the user who owns it already (a `postgres` user may have come
+    /// into being since), else `postgres`, else `nobody`.
     ///
     /// # Errors
     /// When this process is root and the machine has neither user.
@@ -39,7 +39,7 @@ impl Owner {
             Ok(metadata) if metadata.uid() != 0 => {
                 Ok(Self { uid: metadata.uid(), gid: metadata.gid(), switch: true })
             }
-            _ => Self::for_root(|name| User::from_name(name)),
+            _ => Self::for_root(User::from_name),
         }
     }
 
@@ -51,8 +51,9 @@ impl Owner {
             }
         }
         bail!(
-            "PostgreSQL cannot run as root, and this machine has neither a user `postgres` nor a user `nobody` to run it; \
-             add one (useradd --system postgres), start this program as an ordinary user, or set DATABASE_URL"
+            "PostgreSQL cannot run as root, and this machine has neither a user `postgres` nor a user \
+             `nobody` to run it; add one (useradd --system postgres), start this program as an ordinary \
+             user, or set DATABASE_URL"
         );
     }
 

@@ -1,8 +1,8 @@
 //! Asks a server, in its own protocol, whether it takes connections.
 //!
-//! A pid file survives `kill -9`, and a socket that accepts may belong to a server that is still recovering or already stopping.
-//! So we ask as `PQping` of libpq does: send a start-up packet and look at the kind of answer. (`pg_isready` would do it too, but is
-//! not part of every distribution.)
+//! A pid file survives `kill -9`, and a socket that accepts may belong to a server that is still recovering
+//! or already stopping. So we ask as `PQping` of libpq does: send a start-up packet and look at the kind of
+//! answer. (`pg_isready` would do it too, but is not part of every distribution.)
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -14,11 +14,11 @@ use std::{
 use crate::root::SOCKET_FILE;
 
 /// Version 3.0, which every supported server speaks.
-/// Source: PostgreSQL documentation, "Message Formats", `StartupMessage`.
+/// Source: Postgres documentation, "Message Formats", `StartupMessage`.
 const PROTOCOL_VERSION: u32 = 196_608;
 
-/// `cannot_connect_now`: starting up, shutting down or recovering. The field is `C`, the end of a field a zero.
-/// Source: PostgreSQL documentation, "PostgreSQL Error Codes", class 57, and "Error and Notice Message Fields".
+/// `cannot_connect_now`: starting up, shutting down or recovering. The field is `C`, the end of a field a
+/// zero. Source: Postgres documentation, "Error Codes", class 57, and "Error and Notice Message Fields".
 const CANNOT_CONNECT_NOW: &[u8] = b"C57P03\0";
 
 /// How long a server may take to answer. A healthy one needs about 2 ms; a machine may be busy.
@@ -74,7 +74,8 @@ fn converse(mut stream: UnixStream) -> io::Result<Answer> {
         // Any other refusal, e.g. too many connections, comes from a server that is up.
         return Ok(if busy { Answer::Busy } else { Answer::Up });
     }
-    // Take leave with `Terminate` and hear the server out, or it logs a broken connection. Whether that works is not the question.
+    // Take leave with `Terminate` and hear the server out, or it logs a broken connection. Whether that works
+    // is not the question.
     let _ = stream.write_all(b"X\0\0\0\x04").and_then(|()| stream.read_to_end(&mut rest));
     Ok(Answer::Up)
 }

@@ -11,10 +11,11 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// The oldest major version we run on: the oldest that PostgreSQL itself still supported when this was written.
+/// The oldest major version we run on: the oldest that Postgres itself still supported when this was written.
 const MAJOR_MIN: u32 = 14;
 
-/// Where distributions put versioned installations: a parent, what the names in it start with, and the way to the programs.
+/// Where distributions put versioned installations: a parent, what the names in it start with, and the way to
+/// the programs.
 const INSTALLATIONS: [(&str, &str, &str); 6] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
@@ -24,7 +25,7 @@ const INSTALLATIONS: [(&str, &str, &str); 6] = [
     ("/Library/PostgreSQL", "", "bin"),
 ];
 
-/// The programs of one PostgreSQL installation, which exist and answered with their version.
+/// The programs of one Postgres installation, which exist and answered with their version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
     bin_dir: PathBuf,
@@ -33,14 +34,16 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Finds the programs to use: those in `RESUME_PG_BIN` and no other if that is set, else the first installation of version 14
-    /// or later on `PATH`, else the newest in the usual places, else (feature `download`) a copy fetched into the user's cache.
+    /// Finds the programs to use: those in `RESUME_PG_BIN` and no other if that is set, else the first
+    /// installation of version 14 or later on `PATH`, else the newest in the usual places, else (feature
+    /// `download`) a copy fetched into the user's cache.
     ///
-    /// Blocking: it runs `postgres --version` per candidate, 5 ms each; a first download takes up to two minutes.
+    /// Blocking: it runs `postgres --version` per candidate, 5 ms each; a first download takes up to two
+    /// minutes.
     ///
     /// # Errors
-    /// When there are none: the message says where it looked, what it found and what to install. With `RESUME_PG_BIN` it names the
-    /// missing file.
+    /// When there are none: the message says where it looked, what it found and what to install. With
+    /// `RESUME_PG_BIN` it names the missing file.
     pub fn find() -> Result<Self> {
         Self::find_major(None)
     }
@@ -59,14 +62,17 @@ impl Programs {
                 list(&missing)
             );
         }
+        Self::download().map_err(|failure| anyhow!("{}", no_programs(&missing, &failure)))
+    }
+
+    /// Fetches them, or returns the line that says why not.
+    fn download() -> Result<Self, String> {
         #[cfg(feature = "download")]
-        let download = match crate::download::fetch() {
-            Ok(bin_dir) => return Self::in_directory(&bin_dir),
-            Err(error) => format!("\nA download was tried and failed: {error:#}"),
-        };
+        return crate::download::fetch()
+            .and_then(|bin_dir| Self::in_directory(&bin_dir))
+            .map_err(|error| format!("\nThey could not be downloaded: {error:#}"));
         #[cfg(not(feature = "download"))]
-        let download = "";
-        Err(anyhow!("{}", no_programs(&missing, download.as_ref())))
+        Err(String::new())
     }
 
     /// Takes the programs in `bin_dir`. Blocking for the 5 ms of `postgres --version`.
@@ -76,7 +82,11 @@ impl Programs {
     pub fn in_directory(bin_dir: &Path) -> Result<Self> {
         let programs = Self::probe(bin_dir)?;
         if programs.major < MAJOR_MIN {
-            bail!("{} is version {}, and {MAJOR_MIN} or later is needed", bin_dir.display(), programs.version);
+            bail!(
+                "{} is version {}, and {MAJOR_MIN} or later is needed",
+                bin_dir.display(),
+                programs.version
+            );
         }
         Ok(programs)
     }
@@ -166,9 +176,9 @@ impl Search {
     /// When the chosen directory will not do: what is chosen is final, there is no silent way round it.
     fn find(&self, major: Option<u32>) -> Result<Found> {
         let refusal = |programs: &Programs| {
-            major.filter(|major| *major != programs.major).map(|_| {
-                format!("{} is version {}", programs.bin_dir.display(), programs.version)
-            })
+            major
+                .filter(|major| *major != programs.major)
+                .map(|_| format!("{} is version {}", programs.bin_dir.display(), programs.version))
         };
         if let Some(chosen) = &self.chosen {
             let programs = Programs::in_directory(Path::new(chosen))
@@ -195,7 +205,8 @@ impl Search {
     }
 }
 
-/// The directories of every `initdb` on `path`, with symlinks resolved: the other programs lie where it really is.
+/// The directories of every `initdb` on `path`, with symlinks resolved: the other programs lie where it
+/// really is.
 fn on_path(path: &OsStr) -> Vec<PathBuf> {
     let real = |directory: PathBuf| fs::canonicalize(directory.join("initdb")).ok();
     env::split_paths(path).filter_map(real).filter_map(|initdb| Some(initdb.parent()?.to_owned())).collect()
@@ -217,7 +228,8 @@ fn newest_first(parent: &Path, prefix: &str, bin: &str) -> Vec<PathBuf> {
     found.into_iter().rev().map(|(_, path)| path).collect()
 }
 
-/// Reads `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, also with `18beta1` or `19devel` for the number.
+/// Reads `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, also with `18beta1` or `19devel` for the
+/// number. Returns the major version, and all of it.
 fn parse_version(text: &str) -> Option<(u32, String)> {
     let version = text.split_once("(PostgreSQL)")?.1.split_whitespace().next()?;
     let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
@@ -235,8 +247,10 @@ fn list(unusable: &[String]) -> String {
 
 fn no_programs(unusable: &[String], download: &str) -> String {
     format!(
-        "no PostgreSQL server programs (initdb, pg_ctl, postgres, version {MAJOR_MIN} or later) on this machine.\n\
-        Looked in: $PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin, Homebrew, /Library/PostgreSQL{}{download}\n\
+        "no PostgreSQL server programs (initdb, pg_ctl, postgres, version {MAJOR_MIN} or later) on this \
+        machine.\n\
+        Looked in: $PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin, Homebrew, /Library/PostgreSQL\
+        {}{download}\n\
         Do one of these, then run the same command again:\n\
         - Debian/Ubuntu:  sudo apt-get install -y postgresql\n\
         - Fedora/RHEL:    sudo dnf install -y postgresql-server postgresql-contrib\n\

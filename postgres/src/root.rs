@@ -13,17 +13,19 @@ use nix::unistd::Uid;
 
 use crate::owner::Owner;
 
-/// The name of the socket file in its directory: PostgreSQL names it after the port.
+/// The name of the socket file in its directory: Postgres names it after the port.
 pub(crate) const SOCKET_FILE: &str = ".s.PGSQL.5432";
 
 /// The longest path of a Unix socket in bytes: the size of `sun_path` (unix(7)) without the closing zero.
 const SOCKET_PATH_BYTES_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Names the directory for the cluster of this user: `RESUME_DATA_DIR` if it is set, or the platform's place for state.
+/// Names the directory for the cluster of this user: `RESUME_DATA_DIR` if it is set, or the platform's place
+/// for state.
 ///
-/// That place is `/var/lib/resume-service` for root (the server itself runs as another user, who must be able to walk there),
-/// `~/Library/Application Support/resume-service` on macOS, and `$XDG_STATE_HOME/resume-service` or
-/// `~/.local/state/resume-service` elsewhere. The directory need not exist.
+/// That place is `/var/lib/resume-service` for root (the server itself runs as another user, who must be able
+/// to walk there), `~/Library/Application Support/resume-service` on macOS, and
+/// `$XDG_STATE_HOME/resume-service` or `~/.local/state/resume-service` elsewhere. The directory need not
+/// exist.
 ///
 /// # Errors
 /// When none of these variables tells a place, `HOME` included.
@@ -65,19 +67,21 @@ pub(crate) fn check_path(directory: &Path, socket_dir: &Path) -> Result<()> {
          {SOCKET_PATH_BYTES_MAX}; set RESUME_DATA_DIR (for tests TMPDIR) to a directory with a shorter path",
         socket.display()
     );
-    // pg_ctl hands its paths to a shell in double quotes, and the server splits its list of socket directories at commas.
+    // pg_ctl hands its paths to a shell in double quotes, and the server splits its list of socket
+    // directories at commas.
     let unusable = |text: &str| text.contains(['"', '\'', '$', '`', '\\', ',', '\n']);
     if directory.to_str().is_none_or(unusable) {
         bail!(
-            "PostgreSQL cannot be run in {}: the path must be UTF-8 without quotes, $, backslash, comma and line feed; \
-             set RESUME_DATA_DIR to another directory",
+            "PostgreSQL cannot be run in {}: the path must be UTF-8 without quotes, $, backslash, comma and \
+             line feed; set RESUME_DATA_DIR to another directory",
             directory.display()
         );
     }
     Ok(())
 }
 
-/// Makes `directory` if it is missing, with exactly the permissions `mode`, whatever the umask says. Parents are made too.
+/// Makes `directory` if it is missing, with exactly the permissions `mode`, whatever the umask says. Parents
+/// are made too.
 pub(crate) fn make_directory(directory: &Path, mode: u32) -> Result<()> {
     if directory.is_dir() {
         return Ok(());
@@ -90,7 +94,8 @@ pub(crate) fn make_directory(directory: &Path, mode: u32) -> Result<()> {
         })
 }
 
-/// Finds the first directory on the way to `path` that `owner` must not walk through, by the permission bits alone.
+/// Finds the first directory on the way to `path` that `owner` must not walk through, by the permission bits
+/// alone.
 pub(crate) fn first_barrier(path: &Path, owner: Owner) -> Option<PathBuf> {
     let mut way: Vec<&Path> = path.ancestors().collect();
     way.reverse();

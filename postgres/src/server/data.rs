@@ -19,8 +19,8 @@ const UNFINISHED: &str = "initdb-";
 impl Server {
     /// Makes the data directory if it is missing.
     ///
-    /// It is made beside its place and renamed into it when complete, so one that is in its place is whole, and what a killed process
-    /// left half done is known by its name.
+    /// It is made beside its place and renamed into it when complete, so one that is in its place is whole,
+    /// and what a killed process left half done is known by its name.
     pub(super) fn make_data(&self) -> Result<()> {
         if self.data.exists() {
             return self.check_data();
@@ -28,7 +28,8 @@ impl Server {
         self.remove_unfinished();
         // A name of its own: an `initdb` whose starter was killed may still be writing.
         let unfinished = self.directory.join(format!("{UNFINISHED}{}", std::process::id()));
-        let mut arguments: Vec<&dyn AsRef<OsStr>> = vec![&"-D", &unfinished, &"-U", &"postgres", &"-A", &"trust"];
+        let mut arguments: Vec<&dyn AsRef<OsStr>> =
+            vec![&"-D", &unfinished, &"-U", &"postgres", &"-A", &"trust"];
         arguments.extend([&"-E" as &dyn AsRef<OsStr>, &"UTF8", &"--locale=C", &"--data-checksums"]);
         if self.durability == Durability::Throwaway {
             arguments.push(&"--no-sync");
@@ -36,7 +37,9 @@ impl Server {
         command::run(&self.programs.initdb(), self.owner, &arguments, &self.output("initdb"))
             .with_context(|| format!("cannot make a database in {}", self.data.display()))?;
         let mut settings = OpenOptions::new().append(true).open(unfinished.join("postgresql.conf"))?;
-        settings.write_all(b"\n# Written at every start. What follows this line overrides it.\ninclude = 'resume.conf'\n")?;
+        settings.write_all(
+            b"\n# Written at every start. What follows this line overrides it.\ninclude = 'resume.conf'\n",
+        )?;
         settings.sync_all()?;
         fs::rename(&unfinished, &self.data)?;
         if self.durability == Durability::Durable {
@@ -53,7 +56,8 @@ impl Server {
         let (made, major) = (version.trim(), self.programs.major());
         ensure!(
             made == major.to_string(),
-            "{data} was made by PostgreSQL {made}, and the programs in {} are version {major}; move it to ../../pg{made}/data",
+            "{data} was made by PostgreSQL {made}, and the programs in {} are version {major}; \
+             move it away, or to pg{made}/data if you have its programs",
             self.programs.bin_dir().display()
         );
         Ok(())
@@ -84,8 +88,8 @@ impl Server {
 
 /// The text of `resume.conf`.
 ///
-/// Memory and log size stay PostgreSQL's own (128 MB of `shared_buffers`, touched as needed; 1 GB of `max_wal_size`): loading 20,000
-/// resumes in 7 s does not come near them.
+/// Memory and log size stay Postgres's own (128 MB of `shared_buffers`, touched as needed; 1 GB of
+/// `max_wal_size`): loading 20,000 resumes in 7 s does not come near them.
 fn settings(socket_dir: &Path, durability: Durability) -> String {
     let (connections, crash_safety) = match durability {
         // Several processes with pools of 10 to 20 each; a connection that is not used costs next to nothing.

@@ -10,7 +10,8 @@ use anyhow::Result;
 
 use super::Server;
 
-/// How large the log may be before it is put aside at a start. A start writes a few lines, so this holds years of them.
+/// How large the log may be before it is put aside at a start. A start writes a few lines, so this holds
+/// years of them.
 const LOG_BYTES_MAX: u64 = 10 * 1024 * 1024;
 
 /// How many lines of the log an error shows.

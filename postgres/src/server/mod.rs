@@ -24,12 +24,13 @@ use crate::{
     root,
 };
 
-/// How long a server may take to start. Recovery after a crash reads up to `max_wal_size` (1 GB) of log, twice that at worst.
+/// How long a server may take to start. Recovery after a crash reads up to `max_wal_size` (1 GB) of log,
+/// twice that at worst.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a fast stop may take: it writes out `shared_buffers` (128 MB).
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long leftovers of a killed server may keep a new one from starting: its processes notice within a moment, but one that
-/// computes finishes its step first.
+/// How long leftovers of a killed server may keep a new one from starting: its processes notice within a
+/// moment, but one that computes finishes its step first.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often to ask a server that is starting or stopping.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -37,10 +38,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// What a crash of the machine may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing that was committed: PostgreSQL's own settings (`fsync`, `synchronous_commit`, `full_page_writes` on).
+    /// Nothing that was committed: Postgres's own settings (`fsync`, `synchronous_commit`, `full_page_writes`
+    /// on).
     Durable,
-    /// Everything: `fsync` and `full_page_writes` are off, and a data directory that does not start any more is made anew. For tests
-    /// and benchmarks. A crash of PostgreSQL alone still costs nothing that was committed, so that tests can crash it.
+    /// Everything: `fsync` and `full_page_writes` are off, and a data directory that does not start any more
+    /// is made anew. For tests and benchmarks. A crash of Postgres alone still costs nothing that was
+    /// committed, so that tests can crash it.
     Throwaway,
 }
 
@@ -95,6 +98,10 @@ impl Server {
         &self.socket_dir
     }
 
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
+    }
+
     pub(crate) fn programs(&self) -> &Programs {
         &self.programs
     }
@@ -113,41 +120,35 @@ impl Server {
 
     /// Brings the server up, making its data first if there are none; returns whether it had to be started.
     pub(crate) fn bring_up(&self) -> Result<bool> {
-        if self.is_up()? {
-            return Ok(false);
+        let outcome = self.wait_or_launch();
+        let Err(error) = &outcome else { return outcome };
+        if self.durability == Durability::Durable || !self.data.exists() || self.is_alive() {
+            return outcome;
         }
-        match self.start() {
-            Err(error) if self.durability == Durability::Throwaway && self.data.exists() && !self.is_alive() => {
-                // Without fsync a crash of the machine may leave anything behind, and nobody wants these data back.
-                tracing::warn!("the throwaway database does not start and is made anew: {error:#}");
-                fs::remove_dir_all(&self.data)?;
-                self.start()?;
-            }
-            other => other?,
-        }
-        Ok(true)
+        // Without fsync a crash of the machine may leave anything behind, and nobody wants these data back.
+        tracing::warn!("the throwaway database does not start and is made anew: {error:#}");
+        fs::remove_dir_all(&self.data)?;
+        self.wait_or_launch()
     }
 
     fn is_alive(&self) -> bool {
         postmaster::inspect(&self.data) == Postmaster::Alive
     }
 
-    fn start(&self) -> Result<()> {
+    /// Waits until the server is up, launching it whenever there is none; returns whether that was needed.
+    fn wait_or_launch(&self) -> Result<bool> {
         let begun = Instant::now();
+        let mut launched = false;
         loop {
             match self.ask()? {
-                Answer::Up => return Ok(()),
+                Answer::Up => return Ok(launched),
                 Answer::Busy => {}
-                Answer::Down => match postmaster::inspect(&self.data) {
-                    // Its starter was killed, or it is stopping.
-                    Postmaster::Alive => {}
-                    Postmaster::Stale(pid) => {
-                        tracing::info!(pid, "postmaster.pid names a process that is no running server: removed");
-                        postmaster::remove_pid_file(&self.data)?;
-                        continue;
-                    }
-                    Postmaster::None => self.launch(begun)?,
-                },
+                // Its starter was killed, or it is stopping.
+                Answer::Down if self.is_alive() => {}
+                Answer::Down => {
+                    self.launch(begun)?;
+                    launched = true;
+                }
             }
             ensure!(
                 begun.elapsed() < START_TIMEOUT,
@@ -165,6 +166,7 @@ impl Server {
         command::check_reach(&self.programs.postgres(), &self.directory, self.owner)?;
         self.make_data()?;
         self.write_settings()?;
+        postmaster::remove_stale_files(&self.data, &self.socket_dir)?;
         let log = self.log();
         let written = self.put_aside_a_large_log()?;
         let timeout = START_TIMEOUT.as_secs().to_string();
@@ -180,7 +182,8 @@ impl Server {
         if leftovers && begun.elapsed() < LEFTOVERS_TIMEOUT {
             return Ok(());
         }
-        Err(error).with_context(|| format!("the database did not start; the end of {}:\n{said}", log.display()))
+        Err(error)
+            .with_context(|| format!("the database did not start; the end of {}:\n{said}", log.display()))
     }
 
     /// Stops the server and waits until it is gone.

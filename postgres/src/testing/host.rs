@@ -10,16 +10,17 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::Uid;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
 use super::{
     linger,
-    sql::{Lock, execute},
+    sql::{Lock, connect, execute},
 };
 use crate::{Cluster, Durability, root::make_directory};
 
-/// How long to try for a session: the cluster may be stopping (up to a minute) and must then be started again.
+/// How long to try for a session: the cluster may be stopping (up to a minute) and must then be started
+/// again.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How often to try, e.g. while all connections are taken.
@@ -42,9 +43,8 @@ impl Host {
             if let Some(url) = env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
                 return Ok(Self::Given { url });
             }
-            let cluster = spawn_blocking(|| {
-                Cluster::start_and_leave_running(&test_root()?, Durability::Throwaway)
-            });
+            let cluster =
+                spawn_blocking(|| Cluster::start_and_leave_running(&test_root()?, Durability::Throwaway));
             Ok(Self::Embedded(Arc::new(cluster.await??)))
         })
         .await
@@ -58,7 +58,8 @@ impl Host {
         }
     }
 
-    /// The URL of the database for sessions that make and drop others. All advisory locks are taken in this one.
+    /// The URL of the database for sessions that make and drop others. All advisory locks are taken in this
+    /// one.
     pub(super) fn maintenance_url(&self) -> String {
         match self {
             Self::Given { url } => url.clone(),
@@ -69,7 +70,7 @@ impl Host {
     /// Opens a session that keeps the server from being stopped as idle, starting it again if it just was.
     pub(super) async fn session(&self) -> Result<PgConnection> {
         let Self::Embedded(cluster) = self else {
-            return PgConnection::connect(&self.maintenance_url()).await.context("cannot connect to DATABASE_URL");
+            return connect(self.maintenance_url()).await.context("cannot connect to DATABASE_URL");
         };
         let begun = Instant::now();
         loop {
@@ -88,18 +89,18 @@ impl Host {
 
     async fn use_cluster(&self) -> sqlx::Result<PgConnection> {
         let url = self.maintenance_url();
-        let mut session = PgConnection::connect(&url).await?;
+        let mut session = connect(url.clone()).await?;
         // If the watcher is stopping the server right now, this waits and then fails with the server.
         execute(&mut session, format!("SELECT pg_advisory_lock_shared({})", Lock::Users.keys())).await?;
-        linger::ensure_watched(&mut session, &url).await?;
+        linger::ensure_watched(&mut session, url, linger::LINGER).await?;
         Ok(session)
     }
 }
 
 /// The directory for the clusters of this user's tests.
 ///
-/// In the temporary directory, because the server must be able to walk there when the tests run as root; a checkout below `/root` is
-/// closed to it.
+/// In the temporary directory, because the server must be able to walk there when the tests run as root; a
+/// checkout below `/root` is closed to it.
 pub(super) fn test_root() -> Result<PathBuf> {
     // On macOS the temporary directory of a user has too long a path for a socket.
     let parent = if cfg!(target_os = "macos") { "/tmp".into() } else { env::temp_dir() };

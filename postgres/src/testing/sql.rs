@@ -1,11 +1,19 @@
 //! Statements of the test set-up, and the names of its locks.
 //!
-//! They are not checked at compile time, because they concern the server and not a schema, and most contain an identifier. All text
-//! in them is ours.
+//! They are not checked at compile time, because they concern the server and not a schema, and most contain
+//! an identifier. All text in them is ours.
 
-use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow, raw_sql};
+use std::pin::Pin;
 
-/// The class of our advisory locks that stand for a thing of which there is one: `rsmt` in ASCII, so as not to meet others' locks.
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, Row,
+    migrate::Migrator,
+    postgres::{PgPoolOptions, PgRow},
+    raw_sql,
+};
+
+/// The class of our advisory locks that stand for a thing of which there is one: `rsmt` in ASCII, so as not
+/// to meet others' locks.
 pub(super) const CLASS: i32 = 0x72_73_6d_74;
 
 /// The class of the advisory locks that stand for a test database; the second key is the hash of its name.
@@ -37,20 +45,46 @@ pub(super) fn database_keys(name: &str) -> String {
     format!("{DATABASE_CLASS}, hashtext('{name}')")
 }
 
+/// What these functions return. Boxed, because the compiler cannot see for itself that the futures of sqlx's
+/// generic functions are `Send` for every lifetime (rust-lang/rust#102211), and tests spawn what is built on
+/// them.
+type SqlFuture<'c, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'c>>;
+
+/// Opens a session.
+pub(super) fn connect(url: String) -> SqlFuture<'static, PgConnection> {
+    Box::pin(async move { PgConnection::connect(&url).await })
+}
+
+/// Applies the migrations to the database at `url`.
+pub(super) fn migrate(migrator: &Migrator, url: String) -> SqlFuture<'_, ()> {
+    Box::pin(async move {
+        let pool = PgPoolOptions::new().max_connections(1).connect(&url).await?;
+        migrator.run(&pool).await?;
+        pool.close().await;
+        Ok(())
+    })
+}
+
 /// Executes one statement.
-pub(super) async fn execute(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
-    raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
-    Ok(())
+pub(super) fn execute(connection: &mut PgConnection, statement: String) -> SqlFuture<'_, ()> {
+    Box::pin(async {
+        raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
+        Ok(())
+    })
 }
 
 /// Reads one yes or no.
-pub(super) async fn is_true(connection: &mut PgConnection, query: String) -> sqlx::Result<bool> {
-    let row: PgRow = raw_sql(AssertSqlSafe(query)).fetch_one(connection).await?;
-    row.try_get(0)
+pub(super) fn is_true(connection: &mut PgConnection, query: String) -> SqlFuture<'_, bool> {
+    Box::pin(async {
+        let row: PgRow = raw_sql(AssertSqlSafe(query)).fetch_one(connection).await?;
+        row.try_get(0)
+    })
 }
 
 /// Reads a column of text.
-pub(super) async fn texts(connection: &mut PgConnection, query: String) -> sqlx::Result<Vec<String>> {
-    let rows: Vec<PgRow> = raw_sql(AssertSqlSafe(query)).fetch_all(connection).await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+pub(super) fn texts(connection: &mut PgConnection, query: String) -> SqlFuture<'_, Vec<String>> {
+    Box::pin(async {
+        let rows: Vec<PgRow> = raw_sql(AssertSqlSafe(query)).fetch_all(connection).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
+    })
 }

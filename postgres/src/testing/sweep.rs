@@ -11,14 +11,16 @@ use sqlx::{Connection, PgConnection};
 use super::{
     host::Host,
     own,
-    sql::{Lock, database_keys, execute, is_true, texts},
+    sql::{Lock, connect, database_keys, execute, is_true, texts},
     template::{DATABASE_PREFIX, TEMPLATE_PREFIX, UNFINISHED_PREFIX},
 };
 
-/// How old a template gets. Each change of a migration makes a new one, and one that is still in use is soon made again.
+/// How old a template gets. Each change of a migration makes a new one, and one that is still in use is soon
+/// made again.
 const TEMPLATE_AGE_MAX_SECS: i64 = 24 * 60 * 60;
 
-/// Starts to drop what nobody uses any more, in a thread of its own, unless this or another process is at it. Does not block.
+/// Starts to drop what nobody uses any more, in a thread of its own, unless this or another process is at it.
+/// Does not block.
 ///
 /// The thread ends with the process at the latest: what it had begun, the server completes.
 pub(super) fn in_background(host: &'static Host) {
@@ -38,7 +40,7 @@ pub(super) fn in_background(host: &'static Host) {
 fn run(host: &Host) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut session = PgConnection::connect(&host.maintenance_url()).await?;
+        let mut session = connect(host.maintenance_url()).await?;
         if try_lock(&mut session, &Lock::Sweep.keys()).await? {
             sweep_databases(&mut session).await?;
             sweep_templates(&mut session).await?;

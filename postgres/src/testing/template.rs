@@ -3,22 +3,23 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Context, Result};
-use sqlx::{Connection, PgConnection, migrate::Migrator};
+use sqlx::{PgConnection, migrate::Migrator};
 use uuid::Uuid;
 
 use super::{
     host::Host,
-    sql::{Lock, database_keys, execute, texts},
+    sql::{Lock, database_keys, execute, migrate, texts},
 };
 
 /// What the name of a test database starts with.
 pub(super) const DATABASE_PREFIX: &str = "resume_test_";
-/// What the name of a template starts with. The hash of the migrations follows, and the Unix time it was made.
+/// What the name of a template starts with. The hash of the migrations follows, and the Unix time it was
+/// made.
 pub(super) const TEMPLATE_PREFIX: &str = "resume_template_";
 /// What the name of a template starts with until it is complete.
 pub(super) const UNFINISHED_PREFIX: &str = "resume_unfinished_";
 
-/// `invalid_catalog_name`: no such database. Source: PostgreSQL documentation, "PostgreSQL Error Codes".
+/// `invalid_catalog_name`: no such database. Source: Postgres documentation, "Error Codes".
 const NO_SUCH_DATABASE: &str = "3D000";
 
 /// The first version with `STRATEGY`. Before it, copying files is the only way.
@@ -39,7 +40,8 @@ pub(super) async fn clone(host: &Host, keeper: &mut PgConnection, migrator: &Mig
             // Another process swept it away as old, between our two statements.
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_SUCH_DATABASE) => {}
             Err(error) => {
-                return Err(error).context("cannot make a test database; does the user have the right CREATEDB?");
+                return Err(error)
+                    .context("cannot make a test database; does the user have the right CREATEDB?");
             }
         }
     }
@@ -64,7 +66,8 @@ async fn ensure(host: &Host, session: &mut PgConnection, migrator: &Migrator) ->
 
 async fn find(session: &mut PgConnection, hash: &str) -> sqlx::Result<Option<String>> {
     let query = format!(
-        "SELECT datname FROM pg_database WHERE starts_with(datname, '{TEMPLATE_PREFIX}{hash}_') ORDER BY datname DESC LIMIT 1"
+        "SELECT datname FROM pg_database WHERE starts_with(datname, '{TEMPLATE_PREFIX}{hash}_') \
+         ORDER BY datname DESC LIMIT 1"
     );
     Ok(texts(session, query).await?.pop())
 }
@@ -74,9 +77,8 @@ async fn make(host: &Host, session: &mut PgConnection, migrator: &Migrator, hash
     execute(session, format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await?;
     // Not template1, which may be in use or have things in it.
     execute(session, format!("CREATE DATABASE {unfinished} TEMPLATE template0")).await?;
-    let mut connection = PgConnection::connect(&host.url(&unfinished)).await?;
-    migrator.run(&mut connection).await.context("cannot migrate the template of the test databases")?;
-    connection.close().await?;
+    let migrated = migrate(migrator, host.url(&unfinished)).await;
+    migrated.context("cannot migrate the template of the test databases")?;
     // A database with a session in it can be neither renamed nor copied.
     execute(session, format!("ALTER DATABASE {unfinished} ALLOW_CONNECTIONS false")).await?;
     let now = "SELECT extract(epoch FROM now())::bigint::text".to_owned();

@@ -1,3 +1,10 @@
 //! Tests against real servers and real processes.
 
+#![expect(clippy::unwrap_used, reason = "where a test cannot go on, it fails")]
+
+mod crashes;
 mod databases;
+mod errors;
+mod helper;
+mod scratch;
+mod sharing;

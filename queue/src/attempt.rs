@@ -1,10 +1,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,26 +13,28 @@ use tower::{Layer, Service};
 
 use crate::{
     CompleteError, JobError, JobId, backoff,
-    error::{chain, verdict},
-    session::{Shared, Stop},
-    settle::{Outcome, Settlement, complete_one},
+    error::{Verdict, verdict},
+    held::{Hold, Stop},
+    settle::{Outcome, complete_one},
 };
+
+/// How long a handler that is told to stop is waited for. It stops at its next `.await`; one that never comes to it must
+/// not hold up a shutdown.
+const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// One attempt's hold on its job; a handler takes it as `Data<Lease>`.
 #[derive(Debug, Clone)]
 pub struct Lease {
-    pub(crate) id: JobId,
-    pub(crate) fence: i32,
+    pub(crate) hold: Arc<Hold>,
     pub(crate) attempt: i32,
     pub(crate) max_attempts: i32,
-    pub(crate) completed: Arc<AtomicBool>,
     pub(crate) stop: watch::Receiver<Option<Stop>>,
 }
 
 impl Lease {
     /// The job's id.
     pub fn job_id(&self) -> JobId {
-        self.id
+        self.hold.id
     }
 
     /// Which attempt this is, from 1.
@@ -51,28 +50,30 @@ impl Lease {
     /// Completes the job in the caller's transaction, so that the handler's effects and the completion are one: both or
     /// neither, and once. After the commit return `Ok`; on any error roll back and return the error.
     ///
-    /// Locks the job's row until the transaction ends.
+    /// Locks the job's row until the transaction ends. If it does not commit and the handler returns `Ok` all the same,
+    /// the job comes back when its lease runs out.
     ///
     /// # Errors
     /// [`CompleteError::LeaseLost`] when the job has been taken from this attempt, and the database's own errors.
     pub async fn complete_in(&self, conn: &mut PgConnection) -> Result<(), CompleteError> {
-        if !complete_one(conn, self.id, self.fence).await? {
-            return Err(CompleteError::LeaseLost(self.id));
+        if !complete_one(conn, self.hold.id, self.hold.fence).await? {
+            return Err(CompleteError::LeaseLost(self.hold.id));
         }
-        self.completed.store(true, Ordering::Relaxed);
+        self.hold.completed.store(true, Ordering::SeqCst);
         Ok(())
     }
 }
 
 /// Puts [`LeaseService`] around a worker's handler. apalis adds it by itself.
-#[derive(Debug, Clone)]
-pub struct LeaseLayer(pub(crate) Arc<Shared>);
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct LeaseLayer;
 
 impl<S> Layer<S> for LeaseLayer {
     type Service = LeaseService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        LeaseService { inner, shared: self.0.clone() }
+        LeaseService { inner }
     }
 }
 
@@ -81,7 +82,6 @@ impl<S> Layer<S> for LeaseLayer {
 #[derive(Debug, Clone)]
 pub struct LeaseService<S> {
     inner: S,
-    shared: Arc<Shared>,
 }
 
 impl<S, A> Service<Task<A>> for LeaseService<S>
@@ -100,70 +100,79 @@ where
     }
 
     fn call(&mut self, task: Task<A>) -> Self::Future {
-        let lease = task.data().get::<Lease>().cloned();
+        let Some(lease) = task.data().get::<Lease>().cloned() else {
+            let error = "the job carries no lease: it did not come from the queue's backend";
+            return Box::pin(async move { Err(error.into()) });
+        };
         let handler = self.inner.call(task);
-        let shared = self.shared.clone();
         Box::pin(async move {
-            let Some(lease) = lease else {
-                return Err("the job carries no lease: it did not come from the queue's backend".into());
-            };
-            let handler = AbortOnDrop(tokio::spawn(async move { handler.await.map(drop).map_err(Into::into) }));
+            // The handler may have kept a copy of the lease, so this does not wait for the last one.
+            let _unsettled = HandBackOnDrop(lease.hold.clone());
             match run_attempt(&lease, handler).await {
-                Some(outcome) => settle(&shared, &lease, outcome),
-                None => shared.held.release(lease.id, lease.fence),
+                Some(outcome) => lease.hold.settle(outcome),
+                None => lease.hold.release(),
             }
             Ok(())
         })
     }
 }
 
-/// Waits for the handler or for the order to stop it. `None`: nothing is left to settle.
-async fn run_attempt(lease: &Lease, mut handler: AbortOnDrop) -> Option<Outcome> {
+/// Runs the handler until it ends or is told to stop. `None`: nothing is left to settle.
+async fn run_attempt<F, R, E>(lease: &Lease, handler: F) -> Option<Outcome>
+where
+    F: Future<Output = Result<R, E>> + Send + 'static,
+    E: Into<BoxDynError>,
+{
     let mut stop = lease.stop.clone();
-    let stopped = async {
-        match stop.wait_for(Option::is_some).await.map(|why| *why) {
-            Ok(Some(why)) => why,
-            // The job is held for as long as this attempt runs, so its sender lives.
-            _ => std::future::pending().await,
-        }
-    };
+    if stop.borrow().is_some() {
+        return stopped(lease, *stop.borrow());
+    }
+    let mut handler = AbortOnDrop(tokio::spawn(async move { handler.await.map(drop).map_err(Into::into) }));
     tokio::select! {
         ended = &mut handler.0 => match ended {
-            Ok(Ok(())) if lease.completed.load(Ordering::Relaxed) => None,
+            Ok(Ok(())) if lease.hold.completed.load(Ordering::SeqCst) => None,
             Ok(Ok(())) => Some(Outcome::Completed),
             Ok(Err(error)) => Some(outcome(lease, verdict(error))),
-            Err(panic) => Some(outcome(lease, JobError::retry(panic_text(panic)))),
+            Err(panic) => Some(outcome(lease, verdict(JobError::retry(panic_text(panic)).into()))),
         },
-        why = stopped => match why {
-            Stop::Interrupted => Some(Outcome::HandedBack),
-            Stop::LeaseLost => {
-                tracing::warn!(job = lease.id, "the lease is lost: stopped the handler");
-                None
-            }
-        },
+        why = ordered_to_stop(&mut stop) => {
+            handler.0.abort();
+            let _ = tokio::time::timeout(STOP_WAIT, &mut handler.0).await;
+            stopped(lease, Some(why))
+        }
     }
 }
 
-fn outcome(lease: &Lease, error: JobError) -> Outcome {
-    let (error, wait) = match error {
-        JobError::Snooze(wait) => return Outcome::Snoozed(wait),
-        JobError::Discard(error) => {
-            let error = chain(error.as_ref());
-            tracing::warn!(job = lease.id, error, "job discarded");
-            return Outcome::Discarded { error };
-        }
-        JobError::RetryAfter(error, wait) => (chain(error.as_ref()), wait),
-        JobError::Retry(error) => (chain(error.as_ref()), backoff::after(lease.attempt())),
-    };
-    let last = lease.is_last_attempt();
-    tracing::warn!(job = lease.id, attempt = lease.attempt, last, ?wait, error, "attempt failed");
-    Outcome::Retry { error, wait: wait.max(Duration::from_millis(1)) }
+async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
+    match stop.wait_for(Option::is_some).await.map(|why| *why) {
+        Ok(Some(why)) => why,
+        // The sender goes when the job is released, which is after this attempt; or when a newer attempt at the same
+        // job takes its place, which says so first.
+        _ => std::future::pending().await,
+    }
 }
 
-fn settle(shared: &Shared, lease: &Lease, outcome: Outcome) {
-    let settlement = Settlement { id: lease.id, fence: lease.fence, outcome };
-    // The receiver goes when the session is dropped; that is a crash, and the lease covers it.
-    let _ = shared.settlements.send(settlement);
+fn stopped(lease: &Lease, why: Option<Stop>) -> Option<Outcome> {
+    if why == Some(Stop::Interrupted) {
+        return Some(Outcome::HandedBack);
+    }
+    tracing::warn!(job = lease.hold.id, "the lease is lost: stopped the handler");
+    None
+}
+
+fn outcome(lease: &Lease, verdict: Verdict) -> Outcome {
+    let (error, wait) = match verdict {
+        Verdict::Snooze(wait) => return Outcome::Snoozed(wait),
+        Verdict::Discard(error) => {
+            tracing::warn!(job = lease.hold.id, error, "job discarded");
+            return Outcome::Discarded { error };
+        }
+        Verdict::RetryAfter(error, wait) => (error, wait),
+        Verdict::Retry(error) => (error, backoff::after(lease.attempt())),
+    };
+    let last = lease.is_last_attempt();
+    tracing::warn!(job = lease.hold.id, attempt = lease.attempt, last, ?wait, error, "attempt failed");
+    Outcome::Retry { error, wait: wait.max(Duration::from_millis(1)) }
 }
 
 fn panic_text(error: tokio::task::JoinError) -> String {
@@ -183,5 +192,14 @@ struct AbortOnDrop(JoinHandle<Result<(), BoxDynError>>);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Hands the job back when the worker's future is dropped in the middle of the attempt.
+struct HandBackOnDrop(Arc<Hold>);
+
+impl Drop for HandBackOnDrop {
+    fn drop(&mut self) {
+        self.0.settle(Outcome::HandedBack);
     }
 }

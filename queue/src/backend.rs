@@ -3,7 +3,7 @@ use std::{
     fmt,
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,21 +13,27 @@ use apalis_core::{
     task::{Task, builder::TaskBuilder, task_id::TaskId},
     worker::context::WorkerContext,
 };
+use sqlx::PgConnection;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinHandle,
 };
 
 use crate::{
     Job, Lease, LeaseLayer, backoff,
-    claim::{Claimed, claim, next_due},
+    claim::{Claimed, claim, hand_back_unknown, next_due},
     completer::RECONNECT_MAX,
+    held::hold,
     session::Shared,
-    settle::{Outcome, Settlement},
+    settle::Outcome,
 };
 
 /// The most jobs claimed by one statement.
 const CLAIM_MAX: usize = 500;
+
+/// The shortest and the longest pause between two looks at a due job that cannot be claimed.
+const LOCKED_OUT_MIN: Duration = Duration::from_millis(5);
+const LOCKED_OUT_MAX: Duration = Duration::from_secs(1);
 
 /// How one worker process treats one queue.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +75,7 @@ impl<J: Job> QueueBackend<J> {
     }
 
     fn start_claimer(&self, worker: &WorkerContext) -> Claimer<J> {
-        let concurrency = self.config.concurrency.max(1);
+        let concurrency = self.config.concurrency.clamp(1, Semaphore::MAX_PERMITS);
         let (sender, jobs) = mpsc::channel(concurrency);
         let claiming = Claiming {
             shared: self.shared.clone(),
@@ -105,18 +111,18 @@ impl<J: Job> Backend for QueueBackend<J> {
     }
 
     /// Stops claiming. Called when no handler runs any more; what is still in the channel was claimed and never
-    /// started, and goes back.
-    fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    /// started, and goes back when it is dropped.
+    fn poll_close(&mut self, cx: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
         if let Some(claimer) = &mut self.claimer {
             claimer.jobs.close();
-            while let Some(job) = ready!(claimer.jobs.poll_recv(cx)) {
-                if let Some(lease) = job.data().get::<Lease>() {
-                    hand_back(&self.shared, lease.id, lease.fence);
-                }
-            }
+            while ready!(claimer.jobs.poll_recv(cx)).is_some() {}
             // The channel is empty and closed, so the claimer ends at its next send or look; it holds no job by then.
             let _ = ready!(Pin::new(&mut claimer.task).poll(cx));
             self.claimer = None;
+        }
+        // A worker whose backend has ended waits for a stop before it ends itself.
+        if !worker.is_shutting_down() {
+            let _ = worker.stop();
         }
         Poll::Ready(Ok(()))
     }
@@ -134,13 +140,8 @@ impl<J: Job> BackendConfig for QueueBackend<J> {
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> LeaseLayer {
-        LeaseLayer(self.shared.clone())
+        LeaseLayer
     }
-}
-
-fn hand_back(shared: &Shared, id: i64, fence: i32) {
-    // The receiver goes when the session is dropped; that is a crash, and the lease covers it.
-    let _ = shared.settlements.send(Settlement { id, fence, outcome: Outcome::HandedBack });
 }
 
 /// The task that claims jobs and passes them to the worker.
@@ -156,26 +157,34 @@ impl<J: Job> Claiming<J> {
     /// Claims whenever there are free slots and a reason to look, until the session stops or the worker is closed.
     async fn run(self) {
         let wake = self.shared.held.claimer(J::KIND);
-        let mut stopping = self.shared.stopping.subscribe();
+        let mut locked_out = Duration::ZERO;
+        let stopped = self.shared.stopped();
+        tokio::pin!(stopped);
         loop {
             tokio::select! {
-                () = self.claim_and_wait(&wake) => {}
-                _ = stopping.wait_for(|stopping| *stopping) => return,
+                () = self.claim_and_wait(&wake, &mut locked_out) => {}
+                () = &mut stopped => break,
                 () = self.sender.closed() => return,
             }
         }
+        // Also ends a worker that is paused, and so would not ask for jobs and learn that there are no more.
+        let _ = self.worker.stop();
     }
 
-    async fn claim_and_wait(&self, wake: &tokio::sync::Notify) {
+    async fn claim_and_wait(&self, wake: &Notify, locked_out: &mut Duration) {
         let slots = self.free_slots().await;
         let wanted = slots.len();
         let got = if self.worker.is_paused() { 0 } else { self.claim_into(slots).await };
-        if got < wanted {
-            let nap = self.until_next_look().await;
-            tokio::select! {
-                () = wake.notified() => {}
-                () = tokio::time::sleep(nap) => {}
-            }
+        if got == wanted {
+            return;
+        }
+        let next = self.until_next_look().await;
+        // A due job that no claim gets is locked by somebody, or the worker is paused: look ever less often.
+        let in_vain = got == 0 && next.is_zero();
+        *locked_out = if in_vain { (*locked_out * 2).clamp(LOCKED_OUT_MIN, LOCKED_OUT_MAX) } else { Duration::ZERO };
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep(next.max(*locked_out)) => {}
         }
     }
 
@@ -201,10 +210,13 @@ impl<J: Job> Claiming<J> {
         let under_way = shared.held.begin_claim();
         let claiming = tokio::spawn(async move {
             let _under_way = under_way;
-            let claimed = claim_when_reachable(&shared, J::KIND, slots.len()).await;
+            let claimed = claim_when_reachable(&shared, &sender, slots).await;
             let count = claimed.len();
-            for (job, slot) in claimed.into_iter().zip(slots) {
-                start::<J>(&shared, &sender, job, slot).await;
+            for (job, lease) in claimed {
+                if let Some(task) = task(job, lease) {
+                    // Whatever is not sent, because the worker was closed, goes back.
+                    let _ = sender.send(task).await;
+                }
             }
             count
         });
@@ -216,7 +228,8 @@ impl<J: Job> Claiming<J> {
     async fn until_next_look(&self) -> Duration {
         let poll = self.shared.settings.poll;
         let poll = poll - backoff::jitter(poll / 5);
-        match next_due(&self.shared.pool, J::KIND).await {
+        let next = async { next_due(&mut *self.shared.connection().await?, J::KIND).await };
+        match next.await {
             Ok(Some(due)) => due.min(poll),
             Ok(None) => poll,
             Err(_) => poll.min(RECONNECT_MAX),
@@ -224,62 +237,74 @@ impl<J: Job> Claiming<J> {
     }
 }
 
-/// Claims, however long the database is away; nothing once the session stops.
-async fn claim_when_reachable(shared: &Shared, queue: &str, limit: usize) -> Vec<Claimed> {
+/// Claims a job for each slot, however long the database is away; nothing once the session stops or the worker is
+/// closed.
+async fn claim_when_reachable<J: Job>(
+    shared: &Arc<Shared>,
+    sender: &mpsc::Sender<Task<J>>,
+    slots: Vec<OwnedSemaphorePermit>,
+) -> Vec<(Claimed, Lease)> {
     let mut pause = Duration::from_millis(50);
+    let mut answer_lost = false;
     loop {
-        if *shared.stopping.borrow() {
-            return Vec::new();
-        }
-        let claimed = async {
-            let mut conn = shared.pool.acquire().await?;
-            claim(&mut conn, queue, shared.worker_id, limit, shared.settings.lease).await
+        let conn = tokio::select! {
+            conn = shared.connection() => conn,
+            () = shared.stopped() => return Vec::new(),
+            () = sender.closed() => return Vec::new(),
         };
-        match claimed.await {
-            Ok(claimed) => return claimed,
-            Err(error) => {
-                tracing::warn!(queue, %error, "claiming jobs failed, trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RECONNECT_MAX);
+        let error = match conn {
+            Err(error) => error,
+            Ok(mut conn) => {
+                if answer_lost && let Err(error) = hand_back_lost(shared, &mut conn).await {
+                    tracing::warn!(queue = J::KIND, %error, "handing back jobs of a lost claim failed");
+                }
+                answer_lost = false;
+                let _known_when_held = shared.claiming.read().await;
+                match claim(&mut conn, J::KIND, shared.worker_id, slots.len(), shared.settings.lease).await {
+                    Ok(claimed) => return claimed.into_iter().zip(slots).map(|(job, slot)| held(shared, job, slot)).collect(),
+                    Err(error) => {
+                        answer_lost = true;
+                        error
+                    }
+                }
             }
+        };
+        tracing::warn!(queue = J::KIND, %error, "claiming jobs failed, trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RECONNECT_MAX);
+    }
+}
+
+/// After a claim whose answer was lost: it may have taken jobs all the same.
+async fn hand_back_lost(shared: &Shared, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let _alone = shared.claiming.write().await;
+    let (held, _) = shared.held.ids_and_fences();
+    hand_back_unknown(conn, shared.worker_id, &held).await.map(drop)
+}
+
+fn held(shared: &Arc<Shared>, job: Claimed, slot: OwnedSemaphorePermit) -> (Claimed, Lease) {
+    let (hold, stop) = hold(shared, job.id, job.fence, slot);
+    let lease = Lease { hold: Arc::new(hold), attempt: job.attempt, max_attempts: job.max_attempts, stop };
+    (job, lease)
+}
+
+/// Decodes a claimed job. One that cannot be decoded is discarded alone.
+fn task<J: Job>(job: Claimed, lease: Lease) -> Option<Task<J>> {
+    let error = match serde_json::from_str::<J>(&job.args) {
+        Ok(payload) if job.kind == J::KIND => {
+            let task = TaskBuilder::new(payload)
+                .task_id(TaskId::from_int(job.id.unsigned_abs()))
+                // apalis counts the attempts before this one.
+                .attempt(lease.attempt() as usize - 1)
+                .max_attempts(job.max_attempts.unsigned_abs() as usize)
+                .priority(job.priority.max(0).unsigned_abs() as usize)
+                .data(lease);
+            return Some(task.build());
         }
-    }
-}
-
-/// Decodes a claimed job and passes it to the worker. One that cannot be decoded fails alone; one that comes after the
-/// shutdown began goes back.
-async fn start<J: Job>(shared: &Shared, sender: &mpsc::Sender<Task<J>>, job: Claimed, slot: OwnedSemaphorePermit) {
-    let stop = shared.held.hold(job.id, job.fence, slot);
-    if *shared.stopping.borrow() {
-        return hand_back(shared, job.id, job.fence);
-    }
-    let payload = match serde_json::from_str::<J>(&job.args) {
-        Ok(payload) if job.kind == J::KIND => payload,
-        Ok(_) => return discard(shared, &job, format!("a {} job in the queue {}", job.kind, J::KIND)),
-        Err(error) => return discard(shared, &job, format!("the payload does not decode: {error}")),
+        Ok(_) => format!("a {} job in the queue {}", job.kind, J::KIND),
+        Err(error) => format!("the payload does not decode: {error}"),
     };
-    let lease = Lease {
-        id: job.id,
-        fence: job.fence,
-        attempt: job.attempt,
-        max_attempts: job.max_attempts,
-        completed: Arc::new(AtomicBool::new(false)),
-        stop,
-    };
-    let task = TaskBuilder::new(payload)
-        .task_id(TaskId::from_int(job.id.unsigned_abs()))
-        .attempt(lease.attempt() as usize - 1)
-        .max_attempts(job.max_attempts.unsigned_abs() as usize)
-        .priority(job.priority.max(0).unsigned_abs() as usize)
-        .data(lease)
-        .build();
-    if sender.send(task).await.is_err() {
-        hand_back(shared, job.id, job.fence);
-    }
-}
-
-fn discard(shared: &Shared, job: &Claimed, error: String) {
     tracing::error!(job = job.id, error, "job discarded");
-    let outcome = Outcome::Discarded { error };
-    let _ = shared.settlements.send(Settlement { id: job.id, fence: job.fence, outcome });
+    lease.hold.settle(Outcome::Discarded { error });
+    None
 }

@@ -5,6 +5,10 @@ const BASE: Duration = Duration::from_secs(1);
 /// The longest wait; ten attempts then spread over about a quarter of an hour.
 const MAX: Duration = Duration::from_secs(300);
 
+/// The longest time that anybody may ask a job to wait, so that a hostile `Retry-After` stays a date that PostgreSQL can
+/// write.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// How long a job waits after its failed attempt number `attempt` (from 1): 1 s, 2 s, 4 s, .. up to 300 s, of which a
 /// random half is jitter ("equal jitter", AWS Architecture Blog, "Exponential Backoff And Jitter", 2015), so that jobs
 /// that failed together do not come back together.

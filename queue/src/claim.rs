@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::JobId;
 
@@ -29,7 +29,7 @@ pub(crate) async fn claim(
 ) -> Result<Vec<Claimed>, sqlx::Error> {
     // Each index is read in its own order and only as far as the limit; `= any(array(..))` keeps the planner from
     // turning the update into a join over the whole table.
-    sqlx::query_as!(
+    let mut claimed = sqlx::query_as!(
         Claimed,
         r#"
         with available as materialized (
@@ -58,11 +58,39 @@ pub(crate) async fn claim(
         lease.as_secs_f64(),
     )
     .fetch_all(conn)
-    .await
+    .await?;
+    // What an update returns is in no order.
+    claimed.sort_unstable_by_key(|job| (std::cmp::Reverse(job.priority), job.id));
+    Ok(claimed)
+}
+
+/// Hands back what this worker has claimed without knowing it, because the answer to the claim was lost: running jobs of
+/// `worker_id` other than those `held`. The caller makes sure that no claim is under way.
+pub(crate) async fn hand_back_unknown(
+    conn: &mut PgConnection,
+    worker_id: i64,
+    held: &[JobId],
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        r#"
+        with again as (
+            update queue.live_jobs
+            set state = 'available', attempt = attempt - 1, started_at = null, lease_until = null, worker_id = null
+            where worker_id = $1 and state = 'running' and id <> all($2)
+            returning queue
+        )
+        select pg_notify('queue', queue) as "notified!" from again
+        "#,
+        worker_id,
+        held,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// How long until the next scheduled or retryable job of `queue` is due, by the database's clock; zero when one is due.
-pub(crate) async fn next_due(pool: &PgPool, queue: &str) -> Result<Option<Duration>, sqlx::Error> {
+pub(crate) async fn next_due(conn: &mut PgConnection, queue: &str) -> Result<Option<Duration>, sqlx::Error> {
     let seconds = sqlx::query_scalar!(
         r#"
         select extract(epoch from min(run_at) - clock_timestamp())::float8
@@ -70,7 +98,7 @@ pub(crate) async fn next_due(pool: &PgPool, queue: &str) -> Result<Option<Durati
         "#,
         queue
     )
-    .fetch_one(pool)
+    .fetch_one(conn)
     .await?;
     Ok(seconds.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX)))
 }

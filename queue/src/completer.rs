@@ -1,12 +1,11 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 
 use crate::{
     JobId,
-    session::Held,
-    settle::{Outcome, Settlement, settle},
+    session::Shared,
+    settle::{Settlement, settle},
 };
 
 /// The most attempts that are settled by one statement: enough to make the commit cheap for each of them, few enough
@@ -16,20 +15,18 @@ const BATCH_MAX: usize = 500;
 /// The longest pause between two tries to reach a database that is away.
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 
-/// Settles what the attempts send, in batches, until every sender is gone and all is durable.
+/// Settles what the attempts send, in batches, for as long as the session lives.
 ///
 /// A job stays in `held`, with its lease kept and its slot taken, until the database has taken its settlement; so a
 /// database that is away stops the worker from claiming more, and nothing is forgotten.
-pub(crate) async fn run(pool: PgPool, held: Arc<Held>, mut settlements: mpsc::UnboundedReceiver<Settlement>) {
+pub(crate) async fn run(shared: Arc<Shared>, mut settlements: mpsc::UnboundedReceiver<Settlement>) {
     let mut batch = Vec::new();
     while settlements.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let settled = insist(&pool, &batch).await;
+        let settled = insist(&shared, &batch).await;
         for settlement in batch.drain(..) {
-            held.release(settlement.id, settlement.fence);
+            shared.held.release(settlement.id, settlement.fence);
             if !settled.contains(&settlement.id) {
                 tracing::warn!(job = settlement.id, "the job was taken back before this attempt ended; its end is void");
-            } else if !matches!(settlement.outcome, Outcome::Completed) {
-                held.wake_claimers();
             }
         }
     }
@@ -37,13 +34,13 @@ pub(crate) async fn run(pool: PgPool, held: Arc<Held>, mut settlements: mpsc::Un
 
 /// Settles a batch however long the database is away. What the database refuses for its content is settled one by one,
 /// and what is refused even alone is left to its lease: the rescue will make it an attempt with an error.
-async fn insist(pool: &PgPool, batch: &[Settlement]) -> HashSet<JobId> {
-    match settle_when_reachable(pool, batch).await {
+async fn insist(shared: &Shared, batch: &[Settlement]) -> HashSet<JobId> {
+    match settle_when_reachable(shared, batch).await {
         Ok(settled) => settled,
         Err(_) if batch.len() > 1 => {
             let mut settled = HashSet::new();
             for one in batch {
-                settled.extend(Box::pin(insist(pool, std::slice::from_ref(one))).await);
+                settled.extend(Box::pin(insist(shared, std::slice::from_ref(one))).await);
             }
             settled
         }
@@ -55,11 +52,11 @@ async fn insist(pool: &PgPool, batch: &[Settlement]) -> HashSet<JobId> {
     }
 }
 
-async fn settle_when_reachable(pool: &PgPool, batch: &[Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
+async fn settle_when_reachable(shared: &Shared, batch: &[Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
     let mut pause = Duration::from_millis(50);
     loop {
         let result = async {
-            let mut conn = pool.acquire().await?;
+            let mut conn = shared.connection().await?;
             settle(&mut conn, batch).await
         };
         match result.await {
@@ -77,9 +74,10 @@ async fn settle_when_reachable(pool: &PgPool, batch: &[Settlement]) -> Result<Ha
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
-            // Classes of SQLSTATE (PostgreSQL manual, appendix A): 21 cardinality, 22 data, 23 constraint, 42 syntax.
+            // Classes of SQLSTATE (PostgreSQL manual, appendix A): 21 cardinality, 22 data, 23 constraint, 42 syntax,
+            // 54 a limit of the server.
             let class = error.code().map(|code| code.get(..2).unwrap_or_default().to_owned());
-            !matches!(class.as_deref(), Some("21" | "22" | "23" | "42"))
+            !matches!(class.as_deref(), Some("21" | "22" | "23" | "42" | "54"))
         }
         sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::TypeNotFound { .. } => false,
         _ => true,

@@ -27,7 +27,7 @@ again as (
         started_at = case when h.counts then j.started_at end,
         lease_until = null, worker_id = null, errors = h.errors
     from held h where j.id = h.id and not h.discard
-    returning j.id, j.queue, j.state
+    returning j.id, j.queue
 ),
 -- That was the last one: into the history with every error.
 ended as (
@@ -49,9 +49,10 @@ follow_ups as (
            jsonb_build_object('job_id', id, 'kind', kind, 'args', args, 'error', all_errors -> -1 -> 'error')
     from ended where on_discard is not null
 ),
--- An insert notifies by its trigger; a job that is available again must say so itself.
+-- An insert notifies by its trigger; a job that is to run again must say so itself. Also one that has to wait: whoever
+-- sleeps must know when to wake, since this worker may be busy or gone by then.
 woken as (
-    select pg_notify('queue', queue) from (select distinct queue from again where state = 'available') q
+    select pg_notify('queue', queue) from (select distinct queue from again) q
 )
 select id from again
 union all select id from ended

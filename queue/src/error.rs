@@ -2,7 +2,8 @@ use std::{fmt, time::Duration};
 
 use apalis_core::error::{AbortError, BoxDynError, DeferredError, RetryAfterError};
 
-/// What a handler says when an attempt did not succeed.
+/// What a handler says when an attempt did not succeed. Return it as it is, or as the cause of another error; an
+/// `anyhow::Error` made from it hides it, unless it has a context.
 #[derive(Debug)]
 pub enum JobError {
     /// Try again after the backoff; discarded when the attempts are used up.
@@ -47,32 +48,54 @@ impl std::error::Error for JobError {
     }
 }
 
-/// Reads the verdict out of whatever error came through the layers: ours, one of apalis' own, or a stranger, which
-/// means [`JobError::Retry`].
-pub(crate) fn verdict(error: BoxDynError) -> JobError {
-    let error = match error.downcast::<JobError>() {
-        Ok(ours) => return *ours,
-        Err(other) => other,
-    };
-    if error.is::<AbortError>() {
-        JobError::Discard(error)
-    } else if let Some(wait) = error.downcast_ref::<RetryAfterError>().map(RetryAfterError::get_duration) {
-        JobError::RetryAfter(error, wait)
-    } else if error.is::<DeferredError>() {
-        JobError::Snooze(Duration::ZERO)
-    } else {
-        JobError::Retry(error)
-    }
+/// What an error means for its job, and its text.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Retry(String),
+    RetryAfter(String, Duration),
+    Snooze(Duration),
+    Discard(String),
 }
 
-/// An error and its causes on one line, the causes that the outer text already ends with left out.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+/// Reads the verdict out of whatever error came through the layers: the first in its chain of causes that is ours or one
+/// of apalis' own; a stranger means [`JobError::Retry`].
+pub(crate) fn verdict(error: BoxDynError) -> Verdict {
+    let text = || chain(error.as_ref());
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
     while let Some(error) = cause {
-        let next = error.to_string();
+        if let Some(ours) = error.downcast_ref::<JobError>() {
+            return match ours {
+                JobError::Retry(_) => Verdict::Retry(text()),
+                JobError::RetryAfter(_, wait) => Verdict::RetryAfter(text(), *wait),
+                JobError::Snooze(wait) => Verdict::Snooze(*wait),
+                JobError::Discard(_) => Verdict::Discard(text()),
+            };
+        }
+        if error.is::<AbortError>() {
+            return Verdict::Discard(text());
+        }
+        if let Some(wait) = error.downcast_ref::<RetryAfterError>().map(RetryAfterError::get_duration) {
+            return Verdict::RetryAfter(text(), wait);
+        }
+        if error.is::<DeferredError>() {
+            return Verdict::Snooze(Duration::ZERO);
+        }
+        cause = error.source();
+    }
+    Verdict::Retry(text())
+}
+
+/// An error and its causes on one line, without what a [`JobError`] says of the job and without causes that the outer
+/// text already ends with.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let next = if error.is::<JobError>() { String::new() } else { error.to_string() };
         if !text.ends_with(&next) {
-            text.push_str(": ");
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
             text.push_str(&next);
         }
         cause = error.source();

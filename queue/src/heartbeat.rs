@@ -1,46 +1,142 @@
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::session::{Shared, Stop};
+use sqlx::{Connection, PgConnection};
+use tokio::time::timeout;
+
+use crate::{
+    held::lock,
+    session::Shared,
+};
+
+/// How long the pool is asked for a connection. Handlers that use up the pool must not cost the leases.
+const POOL_WAIT: Duration = Duration::from_secs(1);
+
+/// The pause after a heartbeat that failed, and between two while the presence is lost: then it is the heartbeat that
+/// shows the others that the worker lives.
+const HASTE: Duration = Duration::from_millis(500);
+
+/// When heartbeats succeeded.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    steady_since: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Pulse {
+    fn beat(&mut self, gap_max: Duration) {
+        let now = Instant::now();
+        if self.last.is_none_or(|last| now.duration_since(last) > gap_max) {
+            self.steady_since = Some(now);
+        }
+        self.last = Some(now);
+    }
+
+    fn skip(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether heartbeats have come for at least this long, without a longer gap than that.
+    pub(crate) fn is_steady_for(&self, time: Duration) -> bool {
+        let (Some(since), Some(last)) = (self.steady_since, self.last) else { return false };
+        since.elapsed() >= time && last.elapsed() <= time
+    }
+}
 
 /// Extends the leases of all jobs held, with one statement for each third of a lease, and stops the handlers of jobs
 /// that turn out to be somebody else's.
 ///
-/// While the database is away no lease can be extended and none can be taken: it just tries again.
+/// While the database is away no lease can be extended; it tries again until one can, and `rescue` gives everybody time
+/// for that.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut ticks = tokio::time::interval(shared.settings.lease / 3);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let interval = shared.settings.lease / 3;
+    let mut present = shared.present.subscribe();
+    let mut own = Own::default();
     loop {
-        ticks.tick().await;
-        if let Err(error) = beat(&shared).await {
-            tracing::warn!(%error, "heartbeat failed");
+        let pause = match timeout(interval.max(POOL_WAIT * 2), beat(&shared, &mut own)).await {
+            Ok(Ok(())) => {
+                lock(&shared.pulse).beat(interval * 3 / 2);
+                if *present.borrow_and_update() { interval } else { interval.min(HASTE) }
+            }
+            failed => {
+                lock(&shared.pulse).skip();
+                // The other way may still work: the server may be out of connections, or the pool.
+                own = Own { conn: None, preferred: !own.preferred };
+                tracing::warn!(error = ?failed.map_or_else(|_| None, Result::err), "heartbeat failed");
+                interval.min(HASTE)
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = present.changed() => {}
         }
     }
 }
 
-async fn beat(shared: &Shared) -> Result<(), sqlx::Error> {
+/// A connection outside the pool, for when the pool has none left.
+#[derive(Debug, Default)]
+struct Own {
+    conn: Option<PgConnection>,
+    preferred: bool,
+}
+
+async fn beat(shared: &Shared, own: &mut Own) -> Result<(), sqlx::Error> {
+    let signed_off = shared.signed_off.lock().await;
+    if *signed_off {
+        return Ok(());
+    }
+    if !own.preferred {
+        if let Ok(conn) = timeout(POOL_WAIT, shared.pool.acquire()).await {
+            return extend(shared, &mut conn?).await;
+        }
+        own.preferred = true;
+    }
+    if own.conn.is_none() {
+        own.conn = Some(PgConnection::connect_with(&shared.pool.connect_options()).await?);
+    }
+    match &mut own.conn {
+        Some(conn) => extend(shared, conn).await,
+        None => Ok(()),
+    }
+}
+
+async fn extend(shared: &Shared, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let (ids, fences) = shared.held.ids_and_fences();
+    // A row that is locked is about to end in its handler's transaction, or being rescued. It is not waited for: the
+    // other leases must be kept meanwhile, and nobody else can take it.
     let kept = sqlx::query_scalar!(
         r#"
         with worker as (
-            update queue.workers set heartbeat_at = now() where id = $1
+            update queue.workers set heartbeat_at = now(), stopped_at = null where id = $1
+        ), mine as materialized (
+            select j.id
+            from unnest($2::bigint[], $3::integer[]) as held (id, fence)
+            join queue.live_jobs j on j.id = held.id and j.fence = held.fence and j.state = 'running'
+        ), free as materialized (
+            select j.id from queue.live_jobs j
+            where j.id = any(array(select id from mine)) and j.worker_id = $1 and j.state = 'running'
+            for update skip locked
+        ), extended as (
+            update queue.live_jobs set lease_until = now() + make_interval(secs => $4)
+            where id = any(array(select id from free))
         )
-        update queue.live_jobs j set lease_until = now() + make_interval(secs => $4)
-        from unnest($2::bigint[], $3::integer[]) as held (id, fence)
-        where j.id = held.id and j.fence = held.fence and j.state = 'running'
-        returning j.id
+        select id from mine
         "#,
         shared.worker_id,
         &ids,
         &fences,
         shared.settings.lease.as_secs_f64(),
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(conn)
     .await?;
     let kept: HashSet<i64> = kept.into_iter().collect();
     for (id, fence) in ids.into_iter().zip(fences) {
         // A job that ended in the meantime is no longer held under this fence, and the call does nothing.
         if !kept.contains(&id) {
-            shared.held.stop(id, fence, Stop::LeaseLost);
+            shared.held.lose(id, fence);
         }
     }
     Ok(())

@@ -12,6 +12,7 @@
 //! | `completer.rs` | settles in batches, until the database answers |
 //! | `backoff.rs` | how long a failed job waits |
 //! | `session.rs` | [`Session`]: one process as a worker; start, shutdown |
+//! | `held.rs` | the jobs that the process holds, and what tells their handlers to stop |
 //! | `presence.rs` | the connection whose death gives the process away; listens for notifications |
 //! | `heartbeat.rs` | keeps the leases of running jobs |
 //! | `rescue.rs` | takes back the jobs of dead workers and of expired leases |
@@ -29,6 +30,7 @@ mod completer;
 mod enqueue;
 mod error;
 mod heartbeat;
+mod held;
 mod history;
 mod job;
 mod presence;
@@ -38,7 +40,7 @@ mod settle;
 
 pub use attempt::{Lease, LeaseLayer, LeaseService};
 pub use backend::{QueueBackend, QueueConfig};
-pub use enqueue::{EnqueueError, Enqueued, MAX_ARGS_BYTES, NewJob, enqueue, enqueue_all};
+pub use enqueue::{EnqueueError, Enqueued, MAX_ARGS_BYTES, MAX_KEY_BYTES, NewJob, enqueue, enqueue_all};
 pub use error::{CompleteError, JobError};
 pub use job::{Discarded, Job, JobId, JobState};
 pub use session::{Session, SessionSettings};

@@ -2,7 +2,7 @@ use std::{collections::HashSet, time::Duration};
 
 use sqlx::{Connection, PgConnection};
 
-use crate::JobId;
+use crate::{JobId, backoff::WAIT_MAX};
 
 /// The longest error text that is kept of an attempt.
 const MAX_ERROR_BYTES: usize = 4096;
@@ -112,7 +112,7 @@ impl Outcome {
 
     fn wait(&self) -> Duration {
         match self {
-            Self::Retry { wait, .. } | Self::Snoozed(wait) => *wait,
+            Self::Retry { wait, .. } | Self::Snoozed(wait) => (*wait).min(WAIT_MAX),
             Self::Completed | Self::HandedBack | Self::Discarded { .. } => Duration::ZERO,
         }
     }

@@ -1,0 +1,161 @@
+//! Claiming: each job once, the best first, never more than there are slots.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use resume_queue::{JobState, NewJob};
+use tokio::sync::Semaphore;
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_workers_never_share_a_job() {
+    const JOBS: i64 = 3000;
+    let database = database().await;
+    let seen = Seen::new();
+    let mut workers = Vec::new();
+    for _ in 0..4 {
+        let noting = seen.clone();
+        workers.push(TestWorker::start(database.url()).await.work(40, move |work: Work, lease| {
+            noting.note((work.n, lease.attempt()));
+            async { Ok(()) }
+        }));
+    }
+    enqueue_many(database.pool(), JOBS, |n| Work { n }).await;
+    assert_eq!(until_all_ended(database.pool()).await, JOBS);
+    let runs = seen.all();
+    assert_eq!(runs.len() as i64, JOBS, "each job ran once");
+    assert_eq!(runs.into_iter().collect::<HashSet<_>>(), (0..JOBS).map(|n| (n, 1)).collect());
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_higher_priority_goes_first_then_age() {
+    let database = database().await;
+    let pool = database.pool();
+    let job = |n, priority| NewJob::new(&Work { n }).unwrap().priority(priority);
+    let late = enqueue_one(pool, job(3, 5).after(Duration::from_secs(60))).await;
+    enqueue_jobs(pool, &[job(4, 0), job(1, 10), job(6, -1), job(5, 0), job(2, 10)]).await;
+    // A scheduled job whose time has come is an equal of the available ones.
+    execute(pool, format!("update queue.live_jobs set run_at = now() where id = {late}")).await;
+    let seen = Seen::new();
+    let noting = seen.clone();
+    let worker = TestWorker::start(database.url()).await.work(1, move |work: Work, _| {
+        noting.note(work.n);
+        async { Ok(()) }
+    });
+    assert_eq!(seen.until_count(6).await, [1, 2, 3, 4, 5, 6]);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_is_claimed_than_there_are_slots() {
+    let database = database().await;
+    let pool = database.pool();
+    let gate = Arc::new(Semaphore::new(0));
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = (gate.clone(), now.clone(), most.clone());
+    let worker = TestWorker::start(database.url()).await.work(3, move |_: Work, _| {
+        let (gate, now, most) = counted.clone();
+        async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            gate.acquire().await?.forget();
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    });
+    enqueue_many(pool, 20, |n| Work { n }).await;
+    until("three handlers", || async { (now.load(Ordering::SeqCst) == 3).then_some(()) }).await;
+    let waiting = jobs(pool).await.iter().filter(|job| job.state == JobState::Available).count();
+    assert_eq!(waiting, 17, "nothing waits in memory");
+    gate.add_permits(20);
+    assert_eq!(until_all_ended(pool).await, 20);
+    assert_eq!(most.load(Ordering::SeqCst), 3);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_worker_cannot_take_another_one_does() {
+    let database = database().await;
+    let pool = database.pool();
+    let seen = Seen::new();
+    let mut workers = Vec::new();
+    for name in ["one", "other"] {
+        let noting = seen.clone();
+        workers.push(TestWorker::start(database.url()).await.work(1, move |_: Work, lease| {
+            noting.note(name);
+            // The first job of each worker runs until the other worker has one too.
+            let noting = noting.clone();
+            async move {
+                if lease.job_id() <= 2 {
+                    noting.until_count(2).await;
+                }
+                Ok(())
+            }
+        }));
+    }
+    enqueue_many(pool, 2, |n| Work { n }).await;
+    let names = seen.until_count(2).await;
+    assert_ne!(names[0], names[1]);
+    until_all_ended(pool).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+/// Two workers over one session, each with its own slots: a notification must reach both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_of_a_session_on_one_queue_both_wake() {
+    let database = database().await;
+    let seen = Seen::new();
+    let (one, other) = (seen.clone(), seen.clone());
+    let both = move |name: &'static str, seen: &Seen<&'static str>| {
+        let seen = seen.clone();
+        seen.note(name);
+        async move {
+            seen.until_count(2).await;
+            Ok(())
+        }
+    };
+    let worker = TestWorker::start(database.url())
+        .await
+        .work(1, move |_: Work, _| both("one", &one))
+        .work(1, move |_: Work, _| both("other", &other));
+    // Both sleep when they have found nothing.
+    idle(database.pool()).await;
+    enqueue_many(database.pool(), 2, |n| Work { n }).await;
+    let mut names = seen.until_count(2).await;
+    names.sort_unstable();
+    assert_eq!(names, ["one", "other"]);
+    until_all_ended(database.pool()).await;
+    worker.stop().await;
+}
+
+/// A due job that somebody has locked must neither hold up the others nor make the worker look without a pause.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_job_is_passed_by_without_a_busy_loop() {
+    let database = database().await;
+    let pool = database.pool();
+    let hour = Duration::from_secs(3600);
+    let locked = enqueue_one(pool, NewJob::new(&Work { n: 1 }).unwrap().after(hour)).await;
+    execute(pool, "update queue.live_jobs set run_at = now()").await;
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::query!("select id from queue.live_jobs where id = $1 for update", locked).fetch_one(&mut *tx).await.unwrap();
+    let worker = TestWorker::start(database.url()).await.work(5, |_: Work, _| async { Ok(()) });
+    let other = enqueue_one(pool, NewJob::new(&Work { n: 2 }).unwrap()).await;
+    until_state(pool, other, JobState::Completed).await;
+    let per_second = transactions_per_second(pool, Duration::from_secs(3)).await;
+    eprintln!("transactions a second beside a locked job: {per_second}");
+    assert!(per_second < 50.0, "{per_second}");
+    tx.rollback().await.unwrap();
+    until_state(pool, locked, JobState::Completed).await;
+    worker.stop().await;
+}

@@ -1,0 +1,86 @@
+//! Scheduled jobs: on time, never early.
+
+use std::time::Duration;
+
+use resume_queue::{JobError, JobState, NewJob};
+
+use crate::support::*;
+
+/// How late jobs started, by the database's clock, in milliseconds, the least first.
+fn lateness_ms(jobs: &[JobRow]) -> Vec<i64> {
+    let late = |job: &JobRow| (job.started_at.unwrap() - job.run_at).num_milliseconds();
+    let mut late: Vec<i64> = jobs.iter().map(late).collect();
+    late.sort_unstable();
+    late
+}
+
+fn in_ms(n: i64, delay_ms: u64) -> NewJob {
+    NewJob::new(&Work { n }).unwrap().after(Duration::from_millis(delay_ms))
+}
+
+/// Promise: about 50 ms. The worker would look by itself only after a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_start_on_time_and_never_early() {
+    let database = database().await;
+    let pool = database.pool();
+    let worker = TestWorker::start(database.url()).await.work(20, |_: Work, _| async { Ok(()) });
+    idle(pool).await;
+    // The last one first, so that each of the others comes due while the worker sleeps for a later one.
+    for n in (1..=15).rev() {
+        enqueue_one(pool, in_ms(n, 200 + 60 * n as u64)).await;
+    }
+    assert_eq!(until_all_ended(pool).await, 15);
+    let late = lateness_ms(&jobs(pool).await);
+    eprintln!("scheduled jobs late by ms: {late:?}");
+    assert!(late[0] >= 0, "early: {late:?}");
+    assert!(late[7] < 50, "{late:?}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_job_shows_as_such_and_waits() {
+    let database = database().await;
+    let pool = database.pool();
+    let id = enqueue_one(pool, in_ms(1, 3_600_000)).await;
+    let job = job(pool, id).await;
+    assert_eq!(job.state, JobState::Scheduled);
+    assert_eq!((job.run_at - job.created_at).num_seconds(), 3600);
+    let worker = TestWorker::start(database.url()).await.work(1, |_: Work, _| async { Ok(()) });
+    let now = enqueue_one(pool, NewJob::new(&Work { n: 2 }).unwrap()).await;
+    until_state(pool, now, JobState::Completed).await;
+    assert_eq!(jobs(pool).await[0].state, JobState::Scheduled);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_delay_beyond_all_time_is_cut() {
+    let database = database().await;
+    let job = NewJob::new(&Work { n: 1 }).unwrap().after(Duration::MAX);
+    let id = enqueue_one(database.pool(), job).await;
+    let job = jobs(database.pool()).await.remove(0);
+    assert_eq!((job.id, job.state), (id, JobState::Scheduled));
+}
+
+/// A failed job comes due while the worker that had it is full: another one, asleep, must take it on time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_worker_takes_a_retry_on_time() {
+    let database = database().await;
+    let pool = database.pool();
+    let busy = TestWorker::start(database.url()).await.work(1, |work: Work, _| async move {
+        match work.n {
+            0 => Err(JobError::RetryAfter("later".into(), Duration::from_millis(700)).into()),
+            _ => std::future::pending().await,
+        }
+    });
+    let failing = enqueue_one(pool, NewJob::new(&Work { n: 0 }).unwrap().priority(1)).await;
+    let blocking = enqueue_one(pool, NewJob::new(&Work { n: 1 }).unwrap()).await;
+    until_state(pool, blocking, JobState::Running).await;
+    let idle_one = TestWorker::start(database.url()).await;
+    let idle_one = idle_one.work(1, |_: Work, _| async { Ok(()) });
+    let job = until_state(pool, failing, JobState::Completed).await;
+    let late = lateness_ms(std::slice::from_ref(&job));
+    eprintln!("retry taken by another worker, late by ms: {late:?}");
+    assert!(late[0] < 1000, "{late:?}");
+    idle_one.stop().await;
+    busy.stop_within(Duration::ZERO).await;
+}

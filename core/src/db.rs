@@ -8,7 +8,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-pub use sqlx::{PgConnection, PgPool};
+pub use sqlx::{Error, PgConnection, PgPool};
 
 /// A transaction; it rolls back when it is dropped without a commit.
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
@@ -70,6 +70,29 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction, sqlx::Error> {
 /// When the database cannot be reached, or its schema is newer than this program.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     MIGRATOR.run(pool).await
+}
+
+/// Asks the database for a sign of life.
+///
+/// # Errors
+/// When no connection is to be had, or the one that there is has broken.
+pub async fn ping(pool: &PgPool) -> Result<(), Error> {
+    pool.acquire().await?.ping().await
+}
+
+/// Whether an error says that the database is away or not ready for now, so that the same request may succeed later.
+///
+/// The codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+pub fn is_unavailable(error: &Error) -> bool {
+    match error {
+        Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
+        Error::Database(e) => e.code().is_some_and(|code| {
+            // Connection exceptions, too many connections, shutting down or starting up, a primary that became a standby.
+            code.starts_with("08")
+                || matches!(code.as_ref(), "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "25006")
+        }),
+        _ => false,
+    }
 }
 
 /// Creates the database that `url` names if the server has none of that name. Several processes may do so at once.

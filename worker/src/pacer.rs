@@ -1,10 +1,11 @@
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use leaky_bucket::RateLimiter;
-use tokio::{
-    sync::Mutex,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 /// How much longer than a second the window is in which we stay below the limit. Calls do not arrive as evenly as they
 /// leave: this much later than others one may arrive without the source seeing one call too many. It costs 2.4 % of
@@ -19,6 +20,8 @@ const MARGIN: Duration = Duration::from_millis(25);
 pub(crate) struct Pacer {
     calls_per_second: u32,
     spacing: RateLimiter,
+    /// Held by the one whose turn it is, so that calls leave in the order of asking.
+    turn: tokio::sync::Mutex<()>,
     window: Mutex<Window>,
 }
 
@@ -42,6 +45,7 @@ impl Pacer {
                 .refill(1)
                 .interval(Duration::from_millis(spacing))
                 .build(),
+            turn: tokio::sync::Mutex::default(),
             window: Mutex::new(Window { departures: VecDeque::new(), silent_until: Instant::now() }),
         }
     }
@@ -53,28 +57,49 @@ impl Pacer {
     /// Waits for leave to make one call; in the order of asking.
     pub(crate) async fn permit(&self) {
         self.spacing.acquire_one().await;
-        let mut window = self.window.lock().await;
-        // The lock is held while waiting: whoever asks next leaves later in any case.
-        sleep_until(window.silent_until).await;
+        let _turn = self.turn.lock().await;
+        // Looks again after each wait: the source may have asked for silence in the meantime.
+        while let Err(wait_until) = self.depart() {
+            sleep_until(wait_until).await;
+        }
+    }
+
+    /// Counts a call that leaves now, or says when to ask again.
+    fn depart(&self) -> Result<(), Instant> {
+        let mut window = self.window();
+        let now = Instant::now();
+        if now < window.silent_until {
+            return Err(window.silent_until);
+        }
         if window.departures.len() >= self.calls_per_second as usize {
-            if let Some(oldest) = window.departures.front() {
-                sleep_until(*oldest + Duration::from_secs(1) + MARGIN).await;
+            if let Some(free_at) = window.departures.front().map(|oldest| *oldest + Duration::from_secs(1) + MARGIN)
+                && now < free_at
+            {
+                return Err(free_at);
             }
             window.departures.pop_front();
         }
-        window.departures.push_back(Instant::now());
+        window.departures.push_back(now);
+        Ok(())
     }
 
     /// Lets nobody call for this long: the source has asked for it.
-    pub(crate) async fn hold(&self, silence: Duration) {
+    pub(crate) fn hold(&self, silence: Duration) {
         let until = Instant::now() + silence;
-        let mut window = self.window.lock().await;
+        let mut window = self.window();
         window.silent_until = window.silent_until.max(until);
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        // Nothing panics while it is locked, and if it did, a call too few in the window would be all.
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     /// The times of `count` calls made as fast as the pacer lets them go.
@@ -117,10 +142,25 @@ mod tests {
     async fn keeps_silent_when_asked_to() {
         let pacer = Pacer::new(30);
         departures(&pacer, 3).await;
-        pacer.hold(Duration::from_secs(5)).await;
-        pacer.hold(Duration::from_secs(1)).await;
+        pacer.hold(Duration::from_secs(5));
+        pacer.hold(Duration::from_secs(1));
         let before = Instant::now();
         pacer.permit().await;
         assert!(before.elapsed() >= Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_also_holds_back_those_that_wait_already() {
+        let pacer = Arc::new(Pacer::new(2));
+        departures(&pacer, 2).await;
+        let before = Instant::now();
+        let waiting = tokio::spawn({
+            let pacer = pacer.clone();
+            async move { departures(&pacer, 2).await }
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        pacer.hold(Duration::from_secs(5));
+        let times = waiting.await.unwrap();
+        assert!(times.iter().all(|time| *time >= before + Duration::from_secs(5)), "{times:?}");
     }
 }

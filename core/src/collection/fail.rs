@@ -10,7 +10,7 @@ use super::{
 use crate::{
     jobs::{FetchPage, ParseDocuments},
     resume,
-    source::Paging,
+    source::{self, Paging},
 };
 
 /// A call to a source that did not bring its page.
@@ -61,9 +61,9 @@ pub async fn give_up_page(conn: &mut PgConnection, job: &FetchPage, error: &str)
         r#"
         update pages p
         set state = 'failed', error_code = coalesce(p.error_code, 'job_failed'), error = coalesce(p.error, $3)
-        from collections c join sources s on s.name = c.source
+        from collections c
         where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.id = p.collection_id
-        returning s.paging as "paging: Paging", c.pages_expected
+        returning c.source, c.pages_expected
         "#,
         job.collection_id,
         job.page,
@@ -72,8 +72,9 @@ pub async fn give_up_page(conn: &mut PgConnection, job: &FetchPage, error: &str)
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(()) };
+    let paging = source::of_collection(conn, &row.source).await?.paging;
     let next = job.page + WINDOW_PAGES;
-    let wanted = row.paging == Paging::Numbered && row.pages_expected.is_none_or(|expected| next <= expected);
+    let wanted = paging == Paging::Numbered && row.pages_expected.is_none_or(|expected| next <= expected);
     let opened = insert_pages(conn, job.collection_id, wanted.then_some((next, None))).await?;
     count_pages(conn, job.collection_id, Change { opened, closed: 1, last_page: None }).await?;
     Ok(())

@@ -4,8 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     jobs::FetchPage,
-    parsing::Format,
-    source::{Paging, Source},
+    source::{self, Source},
 };
 
 /// A page that is waiting to be fetched, with all that fetching and storing it takes.
@@ -21,6 +20,8 @@ pub struct PageToFetch {
     pub source: Source,
     pub(super) batch_size: usize,
     pub(super) pages_expected: Option<i32>,
+    /// Where a chain of next links began: its first page has no link of its own.
+    pub(super) first_url: String,
 }
 
 /// The page that a job is for; `None` when there is nothing to fetch any more: it is stored already, or its collection
@@ -31,36 +32,31 @@ pub struct PageToFetch {
 pub async fn page_to_fetch(conn: &mut PgConnection, job: &FetchPage) -> Result<Option<PageToFetch>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
-        select p.link, c.count, c.per_page, c.batch_size, c.error_mode, c.seed, c.pages_expected,
-               s.name, s.url, s.paging as "paging: Paging", s.format as "format: Format", s.calls_per_second
-        from pages p
-        join collections c on c.id = p.collection_id
-        join sources s on s.name = c.source
+        select p.link, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed, c.pages_expected
+        from pages p join collections c on c.id = p.collection_id
         where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.finished_at is null
         "#,
         job.collection_id,
         job.page,
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(row.map(|r| PageToFetch {
+    let Some(row) = row else { return Ok(None) };
+    let source = source::of_collection(conn, &row.source).await?;
+    let url_of = |page: i32| {
+        format!(
+            "{}?count={}&per_page={}&page={page}&errors={}&seed={}",
+            source.url, row.count, row.per_page, row.error_mode, row.seed
+        )
+    };
+    Ok(Some(PageToFetch {
         collection_id: job.collection_id,
         number: job.page,
-        url: r.link.unwrap_or_else(|| {
-            format!(
-                "{}?count={}&per_page={}&page={}&errors={}&seed={}",
-                r.url, r.count, r.per_page, job.page, r.error_mode, r.seed
-            )
-        }),
-        source: Source {
-            name: r.name,
-            url: r.url,
-            paging: r.paging,
-            format: r.format,
-            calls_per_second: r.calls_per_second.unsigned_abs(),
-        },
-        batch_size: r.batch_size.unsigned_abs() as usize,
-        pages_expected: r.pages_expected,
+        url: row.link.unwrap_or_else(|| url_of(job.page)),
+        first_url: url_of(1),
+        batch_size: row.batch_size.unsigned_abs() as usize,
+        pages_expected: row.pages_expected,
+        source,
     }))
 }
 

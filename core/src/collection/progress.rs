@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Collection, CollectionState};
+use crate::{resume, source};
 
 /// How many kinds of error are listed.
 const ERRORS_MAX: i64 = 20;
@@ -33,7 +34,7 @@ pub struct Progress {
     /// Calls that the source refused with 429.
     pub rate_limited: i64,
     /// The most calls in any second that the source allows.
-    pub calls_per_second: i32,
+    pub calls_per_second: u32,
     /// The errors, the most frequent first, at most 20 kinds.
     pub errors: Vec<ErrorCount>,
     /// The database's time of this look.
@@ -57,15 +58,15 @@ pub struct ErrorCount {
 /// # Errors
 /// The database's.
 pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
+    let mut conn = pool.acquire().await?;
     let row = sqlx::query!(
         r#"
         select c.id, c.source, c.state as "state: CollectionState", c.count, c.per_page, c.batch_size, c.error_mode,
-               c.seed, c.created_at, c.started_at, c.finished_at, c.pages_expected, s.calls_per_second,
+               c.seed, c.created_at, c.started_at, c.finished_at, c.pages_expected,
                now() as "seen_at!", p.fetched as "fetched!", p.given_up as "given_up!", p.stored as "stored!",
                p.unchanged as "unchanged!", p.parsed as "parsed!", p.failed as "failed!", p.calls as "calls!",
                p.rate_limited as "rate_limited!"
         from collections c
-        join sources s on s.name = c.source
         cross join lateral (
             select count(fetched_at) as fetched, count(*) filter (where state = 'failed') as given_up,
                    coalesce(sum(stored), 0) as stored, coalesce(sum(unchanged), 0) as unchanged,
@@ -77,9 +78,11 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         "#,
         id
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *conn)
     .await?;
     let Some(r) = row else { return Ok(None) };
+    let calls_per_second = source::of_collection(&mut conn, &r.source).await?.calls_per_second;
+    let errors = errors(&mut conn, id).await?;
     Ok(Some(Progress {
         collection: Collection {
             id: r.id,
@@ -103,13 +106,13 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         failed: r.failed,
         calls: r.calls,
         rate_limited: r.rate_limited,
-        calls_per_second: r.calls_per_second,
-        errors: errors(pool, id).await?,
+        calls_per_second,
+        errors,
         seen_at: r.seen_at,
     }))
 }
 
-async fn errors(pool: &PgPool, id: Uuid) -> Result<Vec<ErrorCount>, sqlx::Error> {
+async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sqlx::Error> {
     let pages = sqlx::query_as!(
         ErrorCount,
         r#"
@@ -121,9 +124,9 @@ async fn errors(pool: &PgPool, id: Uuid) -> Result<Vec<ErrorCount>, sqlx::Error>
         id,
         ERRORS_MAX,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *conn)
     .await?;
-    let documents = crate::resume::failure_counts(pool, id, ERRORS_MAX).await?;
+    let documents = resume::failure_counts(conn, id, ERRORS_MAX).await?;
     let mut all: Vec<ErrorCount> = pages.into_iter().chain(documents).collect();
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.code.cmp(&b.code)));
     all.truncate(ERRORS_MAX as usize);

@@ -63,7 +63,7 @@ pub async fn store_page(
     let (opened, end) = open_next(conn, page, fetched).await?;
     let is_done = batches.is_empty();
     mark_fetched(conn, page, (new_ids.len(), unchanged, batches.len()), end == End::Loop).await?;
-    let change = Change { opened, closed: i32::from(is_done), last_page: (end == End::Last).then_some(page.number) };
+    let change = Change { opened, closed: i32::from(is_done), last_page: (end != End::No).then_some(page.number) };
     count_pages(conn, page.collection_id, change).await?;
     Ok(Some(StoredPage { stored: new_ids.len(), unchanged }))
 }
@@ -104,6 +104,7 @@ async fn open_next(
             Ok((insert_pages(conn, page.collection_id, next).await?, End::No))
         }
         (Paging::NextLink, None) => Ok((0, End::Last)),
+        (Paging::NextLink, Some(link)) if *link == page.first_url => Ok((0, End::Loop)),
         (Paging::NextLink, Some(link)) => {
             let next = (page.number + 1, Some(link.clone()));
             let opened = insert_pages(conn, page.collection_id, [next]).await?;

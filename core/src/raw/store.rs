@@ -30,7 +30,7 @@ pub struct RawDocument {
     pub body: Vec<u8>,
 }
 
-/// Stores the items of one page that are new and gives their ids, in no particular order. An item whose content is
+/// Stores the items of one page that are new and gives their ids, in the order of the page. An item whose content is
 /// what its external id had last is known and left out; so is one without an id whose content was stored before.
 ///
 /// One statement. Waits for a concurrent transaction that stores the same item.
@@ -48,13 +48,15 @@ pub async fn insert_new(
     let external_ids: Vec<Option<String>> = items.iter().map(|item| item.external_id.clone()).collect();
     let hashes: Vec<&[u8]> = items.iter().map(|item| item.content_hash.as_slice()).collect();
     let bodies: Vec<&[u8]> = items.iter().map(|item| item.body.as_slice()).collect();
-    sqlx::query_scalar!(
+    let mut ids = sqlx::query_scalar!(
         r#"
         with items as materialized (
-            select * from unnest($5::text[], $6::bytea[], $7::bytea[])
+            -- Drawn here, so that of two versions of a document on one page the later one has the higher id.
+            select nextval(pg_get_serial_sequence('raw_documents', 'id')) as id, i.*
+            from unnest($5::text[], $6::bytea[], $7::bytea[])
                 with ordinality as i (external_id, content_hash, body, position)
         ), latest as (
-            select i.position, d.id, d.content_hash = i.content_hash as is_same
+            select i.id, d.id as latest_id, d.content_hash = i.content_hash as is_same
             from items i cross join lateral (
                 select id, content_hash from raw_documents
                 where source = $1 and external_id = i.external_id
@@ -62,9 +64,9 @@ pub async fn insert_new(
             ) d
         )
         insert into raw_documents
-            (source, format, collection_id, page, position, supersedes, external_id, content_hash, body)
-        select $1, $2, $3, $4, position, coalesce(latest.id, 0), external_id, content_hash, body
-        from items left join latest using (position)
+            (id, source, format, collection_id, page, position, supersedes, external_id, content_hash, body)
+        select id, $1, $2, $3, $4, position, coalesce(latest_id, 0), external_id, content_hash, body
+        from items left join latest using (id)
         where latest.is_same is not true
         order by content_hash
         on conflict on constraint raw_documents_unique do nothing
@@ -79,7 +81,9 @@ pub async fn insert_new(
         &bodies as &[&[u8]],
     )
     .fetch_all(conn)
-    .await
+    .await?;
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 /// Loads raw documents by id, in the order of their ids; unknown ids are left out.

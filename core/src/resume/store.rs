@@ -56,8 +56,8 @@ pub struct Resume {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Stores parsed documents of one source, one resume for each external id. What was parsed from an older raw document,
-/// or by an older parser, never overwrites what is there.
+/// Stores parsed documents of one source, one resume for each external id. What came from a later raw document wins,
+/// and of one raw document what a later parser made; in whatever order they are stored.
 ///
 /// One statement, in the caller's transaction; locks the resumes in the order of their external ids.
 ///
@@ -88,7 +88,7 @@ pub async fn store_parsed(conn: &mut PgConnection, source: &str, parsed: Vec<New
         set raw_document_id = excluded.raw_document_id, parser_version = excluded.parser_version,
             skills = excluded.skills, document = excluded.document, updated_at = now()
         where (resumes.raw_document_id, resumes.parser_version)
-            <= (excluded.raw_document_id, excluded.parser_version)
+            < (excluded.raw_document_id, excluded.parser_version)
         "#,
         source,
         PARSER_VERSION,
@@ -160,7 +160,7 @@ pub async fn store_failures(
 /// # Errors
 /// The database's.
 pub async fn failure_counts(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     collection_id: Uuid,
     limit: i64,
 ) -> Result<Vec<ErrorCount>, sqlx::Error> {
@@ -179,7 +179,7 @@ pub async fn failure_counts(
         collection_id,
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }
 

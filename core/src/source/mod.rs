@@ -4,6 +4,7 @@ mod store;
 
 use crate::parsing::Format;
 
+pub(crate) use store::of_collection;
 pub use store::{find, list, put};
 
 /// The source of a collection that names none: the original test data.

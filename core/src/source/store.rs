@@ -47,6 +47,14 @@ pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<Source>,
     }))
 }
 
+/// The source that a row of `collections` names; a foreign key sees to it that there is one.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn of_collection(conn: &mut PgConnection, name: &str) -> Result<Source, sqlx::Error> {
+    find(conn, name).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
 /// The names of all sources, in alphabetical order.
 ///
 /// # Errors

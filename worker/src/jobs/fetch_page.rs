@@ -28,7 +28,7 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
         Ok(fetched) => store(&context, &lease, &page, &fetched).await,
         Err(error) => {
             if let CallError::RateLimited(silence) = error {
-                pacer.hold(silence).await;
+                pacer.hold(silence);
             }
             note(&context, &job, &error).await;
             Err(verdict(error))

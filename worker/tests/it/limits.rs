@@ -1,0 +1,69 @@
+//! The source's rate limit: kept, nearly reached, and obeyed where it is lower than we were told.
+
+use std::time::{Duration, Instant};
+
+use mock_ats::{Face, FaultKind, Pages as OnPages, Times};
+use resume_core::collection::NewCollection;
+
+use crate::{
+    harness::{NUMBERED, Pipeline, SEED, collection_of, in_time},
+    outcome::{Calls, Outcome, people},
+};
+
+/// The source allows a third of what we believe. It says so with 429 and `Retry-After`, and everything comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lower_limit_is_obeyed() {
+    let pipeline = Pipeline::start_with(10, 30).await;
+    let worker = pipeline.worker();
+    let id = pipeline.collect(&collection_of(300, NUMBERED)).await;
+    let outcome = pipeline.outcome(id).await;
+    let stats = pipeline.mock.ats().stats();
+    assert!(outcome.calls.rate_limited > 0);
+    let calls = Calls { made: stats.calls as i64, rate_limited: stats.rate_limited as i64 };
+    assert_eq!(outcome, Outcome { calls, ..Outcome::smooth(30, 300) });
+    assert_eq!(stats.served, 30);
+    assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 300, false));
+    assert_eq!(pipeline.most_attempts("fetch_page").await, 1, "a refusal uses no attempt");
+    worker.stop().await;
+}
+
+/// A refusal silences the whole process for as long as the source asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_is_obeyed() {
+    let pipeline = Pipeline::start().await;
+    pipeline.set_fault(FaultKind::RateLimited { retry_after_seconds: 2 }, OnPages::One(1), Times::First(1));
+    let worker = pipeline.worker();
+    let begun = Instant::now();
+    let id = pipeline.collect(&collection_of(10, NUMBERED)).await;
+    let outcome = pipeline.outcome(id).await;
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert_eq!(outcome, Outcome { calls: Calls { made: 2, rate_limited: 1 }, ..Outcome::smooth(1, 10) });
+    worker.stop().await;
+}
+
+/// At 30 calls a second: never a refusal, and hardly a call less than allowed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_is_kept_and_used() {
+    const CALLS: u32 = 150;
+    let pipeline = Pipeline::start_with(30, 30).await;
+    let worker = pipeline.worker();
+    let calls = || pipeline.mock.ats().stats().calls;
+    let id = pipeline.collect(&NewCollection { per_page: 2, ..collection_of(2 * CALLS, NUMBERED) }).await;
+    let called = async |wanted| {
+        while calls() < wanted {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Instant::now()
+    };
+    let first = in_time("the first call is made", called(1)).await;
+    let last = in_time("the last call is made", called(CALLS.into())).await;
+    let rate = f64::from(CALLS - 1) / (last - first).as_secs_f64();
+    let stats = pipeline.mock.ats().stats();
+    println!("{rate:.2} calls/s, at most {} in one second", stats.max_calls_in_one_second);
+    assert_eq!(pipeline.outcome(id).await, Outcome::smooth(CALLS.into(), 2 * i64::from(CALLS)));
+    assert_eq!((stats.calls, stats.rate_limited), (CALLS.into(), 0));
+    assert!(stats.max_calls_in_one_second <= 30);
+    // 29.3 on a machine of its own.
+    assert!(rate >= 27.0, "{rate} calls/s");
+    worker.stop().await;
+}

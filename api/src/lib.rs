@@ -1,1 +1,44 @@
-//! Skeleton.
+//! The HTTP interface: REST resources, their description, and the page that shows it.
+//!
+//! | place | what it holds |
+//! | --- | --- |
+//! | `app.rs` `state.rs` `serve.rs` | [`app`], what it needs, and serving it on a port |
+//! | `collections/` | `/api/v1/data-collection`: trigger, status, list, resume |
+//! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
+//! | `test_data/` | `/api/v1/test-data` and `/api/v1/json-resumes`: the mock source |
+//! | `health/` | `/healthz`, `/readyz` |
+//! | `documentation.rs` | `/docs`, `/openapi.json`, `/openapi.yaml` |
+//! | `spec/` | the description, and [`spec_yaml`] |
+//! | `edge.rs` `surface.rs` | what happens to every request: request id, errors and panics become problems |
+//! | `problem.rs` `refused.rs` | RFC 9457 problems, the closed list of their types, and which an operation may give |
+//! | `body.rs` `fields.rs` `idempotency_key.rs` `cursor.rs` | reading requests, so that a refusal names the field |
+//! | `database.rs` | the time limit of every use of the database |
+//!
+//! To add an operation: a method in its resource's `mod.rs` with an `operation_id`, its DTOs in `dto.rs`, the statuses
+//! it may refuse with in the `Refusals` of its return type, tests in `tests/it/`, then `just openapi`.
+//! To add a resource: a folder, its struct in `Apis` of `spec/mod.rs`.
+//! To add a problem type: a variant and a table row in `problem.rs`.
+
+mod app;
+mod body;
+mod collections;
+mod cursor;
+mod database;
+mod documentation;
+mod edge;
+mod fields;
+mod health;
+mod idempotency_key;
+mod problem;
+mod refused;
+mod resumes;
+mod serve;
+mod spec;
+mod state;
+mod surface;
+mod test_data;
+
+pub use app::{App, app};
+pub use serve::{Bound, bind};
+pub use spec::spec_yaml;
+pub use state::AppState;

@@ -1,0 +1,3 @@
+fn main() {
+    print!("{}", resume_api::spec_yaml());
+}

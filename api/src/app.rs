@@ -1,0 +1,26 @@
+use std::sync::Arc;
+
+use poem::{
+    EndpointExt, IntoEndpoint, Response, Route,
+    endpoint::BoxEndpoint,
+    middleware::{NormalizePath, TrailingSlash},
+};
+
+use crate::{documentation, edge::Edge, spec, state::AppState, surface::Surface};
+
+/// The whole HTTP interface, to be served with [`Bound::serve`](crate::Bound::serve).
+pub type App = BoxEndpoint<'static, Response>;
+
+/// Puts the interface together. Opens no connection: without a database it starts, and says 503 where it needs one.
+pub fn app(state: AppState) -> App {
+    let service = spec::service(Some(state));
+    let pages = documentation::add_to(Route::new(), &service);
+    let operations = Arc::new(service.into_endpoint());
+    // Not all with one `nest`, which would take `/` too.
+    let routes = pages
+        .at("/api/*path", operations.clone())
+        .at("/healthz", operations.clone())
+        .at("/readyz", operations);
+    let trimmed = routes.with(NormalizePath::new(TrailingSlash::Trim));
+    Edge::new(trimmed, Surface::of(&spec::document())).boxed()
+}

@@ -1,0 +1,214 @@
+use chrono::{DateTime, Utc};
+use poem_openapi::{Enum, Object, types::Example};
+use resume_core::collection::{Collection, CollectionState, ErrorCount, Progress};
+use uuid::Uuid;
+
+use super::{EXAMPLE_ID, example_time};
+
+/// How far a collection is.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(in crate::collections) struct CollectionStatus {
+    /// The id of the collection.
+    data_request_id: Uuid,
+    /// The name of its source.
+    source: String,
+    /// Where it stands.
+    state: State,
+    /// How much is done, 0 to 100; 100 means that it has ended.
+    percent: f64,
+    /// How long it will take from now on, by an estimate; 0 when it has ended, null before there is anything to judge by.
+    #[oai(nullable)]
+    eta_seconds: Option<f64>,
+    /// How long it has taken so far, or took.
+    elapsed_seconds: f64,
+    /// What was asked for.
+    parameters: Parameters,
+    /// Pages: each is one fetch from the source.
+    pages: Pages,
+    /// Documents: each is one resume as the source gave it.
+    documents: Documents,
+    /// Calls to the source.
+    calls: Calls,
+    /// What went wrong, the most frequent first, at most 20 kinds.
+    errors: Vec<ErrorKind>,
+    /// When it was triggered.
+    created_at: DateTime<Utc>,
+    /// When it ended; null while it has not.
+    #[oai(nullable)]
+    finished_at: Option<DateTime<Utc>>,
+}
+
+/// Where a collection stands.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename = "CollectionState", rename_all = "snake_case")]
+pub(in crate::collections) enum State {
+    /// No page has been fetched yet.
+    Pending,
+    /// Pages are being fetched or documents parsed.
+    Running,
+    /// The source refuses calls for now.
+    WaitingForSource,
+    /// Stopped by a person, to go on later.
+    Paused,
+    /// Every document was stored and parsed.
+    Completed,
+    /// Over; some pages or documents failed, and are listed.
+    CompletedWithErrors,
+    /// Over; not a single page could be fetched.
+    Failed,
+    /// Ended by a person.
+    Cancelled,
+}
+
+/// What a collection was asked for.
+#[derive(Debug, Object)]
+#[oai(rename = "CollectionParameters")]
+struct Parameters {
+    /// How many resumes to collect.
+    count: i32,
+    /// How many resumes the source gives with each call.
+    per_page: i32,
+    /// How many resumes one job parses.
+    batch_size: i32,
+    /// Whether the test data was asked for resumes that cannot be parsed.
+    error_mode: bool,
+    /// Which people the test data made up.
+    seed: i64,
+}
+
+/// The pages of a collection.
+#[derive(Debug, Object)]
+#[oai(rename = "CollectionPages")]
+struct Pages {
+    /// How many there are; null while the source has not told.
+    #[oai(nullable)]
+    expected: Option<i64>,
+    /// How many are stored.
+    fetched: i64,
+    /// How many were given up. `resume_collection` tries them again.
+    failed: i64,
+}
+
+/// The documents of a collection.
+#[derive(Debug, Object)]
+#[oai(rename = "CollectionDocuments")]
+struct Documents {
+    /// How many were new, or had changed, and are stored.
+    stored: i64,
+    /// How many were known already, by their hash, and are not parsed again.
+    unchanged: i64,
+    /// How many became resumes.
+    parsed: i64,
+    /// How many could not be parsed; they are kept.
+    failed: i64,
+}
+
+/// The calls of a collection to its source.
+#[derive(Debug, Object)]
+#[oai(rename = "CollectionCalls")]
+struct Calls {
+    /// How many were made, those without success included.
+    made: i64,
+    /// How many the source refused because there were too many.
+    rate_limited: i64,
+}
+
+/// A kind of error.
+#[derive(Debug, Object)]
+#[oai(rename = "CollectionError")]
+struct ErrorKind {
+    /// Its stable code.
+    code: String,
+    /// How often it happened.
+    count: i64,
+    /// One of them, for people.
+    sample: String,
+}
+
+impl From<Progress> for CollectionStatus {
+    fn from(progress: Progress) -> Self {
+        let (percent, eta, elapsed) = (progress.percent(), progress.eta(), progress.elapsed());
+        let Collection { id, source, state, created_at, finished_at, .. } = progress.collection;
+        let Collection { count, per_page, batch_size, error_mode, seed, .. } = progress.collection;
+        Self {
+            data_request_id: id,
+            source,
+            state: state.into(),
+            percent: round(percent, 10.0),
+            eta_seconds: eta.map(|eta| round(eta.as_secs_f64(), 10.0)),
+            elapsed_seconds: round(elapsed.as_secs_f64(), 1000.0),
+            parameters: Parameters { count, per_page, batch_size, error_mode, seed },
+            pages: Pages {
+                expected: progress.pages_expected,
+                fetched: progress.pages_fetched,
+                failed: progress.pages_failed,
+            },
+            documents: Documents {
+                stored: progress.stored,
+                unchanged: progress.unchanged,
+                parsed: progress.parsed,
+                failed: progress.failed,
+            },
+            calls: Calls { made: progress.calls, rate_limited: progress.rate_limited },
+            errors: progress.errors.into_iter().map(Into::into).collect(),
+            created_at,
+            finished_at,
+        }
+    }
+}
+
+fn round(number: f64, parts: f64) -> f64 {
+    (number * parts).round() / parts
+}
+
+impl From<ErrorCount> for ErrorKind {
+    fn from(ErrorCount { code, count, sample }: ErrorCount) -> Self {
+        Self { code, count, sample }
+    }
+}
+
+impl From<CollectionState> for State {
+    fn from(state: CollectionState) -> Self {
+        match state {
+            CollectionState::Pending => Self::Pending,
+            CollectionState::Running => Self::Running,
+            CollectionState::WaitingForSource => Self::WaitingForSource,
+            CollectionState::Paused => Self::Paused,
+            CollectionState::Completed => Self::Completed,
+            CollectionState::CompletedWithErrors => Self::CompletedWithErrors,
+            CollectionState::Failed => Self::Failed,
+            CollectionState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl Example for CollectionStatus {
+    fn example() -> Self {
+        Self {
+            data_request_id: EXAMPLE_ID,
+            source: "test-data".to_owned(),
+            state: State::Running,
+            percent: 45.0,
+            eta_seconds: Some(1.8),
+            elapsed_seconds: 1.204,
+            parameters: Parameters {
+                count: 100,
+                per_page: 10,
+                batch_size: 10,
+                error_mode: true,
+                seed: 1_284_018_293,
+            },
+            pages: Pages { expected: Some(10), fetched: 6, failed: 0 },
+            documents: Documents { stored: 60, unchanged: 0, parsed: 26, failed: 4 },
+            calls: Calls { made: 6, rate_limited: 0 },
+            errors: vec![ErrorKind {
+                code: "invalid_skills".to_owned(),
+                count: 4,
+                sample: "raw document 17 at \"/skills\": expected an array, found null".to_owned(),
+            }],
+            created_at: example_time(),
+            finished_at: None,
+        }
+    }
+}

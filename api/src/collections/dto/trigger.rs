@@ -1,0 +1,169 @@
+use poem_openapi::{Object, types::Example};
+use resume_core::{
+    collection::{MAX_BATCH_SIZE, MAX_COUNT, MAX_PER_PAGE, NewCollection},
+    source::DEFAULT_SOURCE,
+};
+use uuid::Uuid;
+
+use super::{EXAMPLE_ID, status_url};
+use crate::{body::ReadFields, fields::Fields};
+
+/// The largest seed: fits the integers of every JSON reader.
+const MAX_SEED: u32 = i32::MAX as u32;
+
+/// The longest name of a source.
+const MAX_SOURCE_CHARS: usize = 128;
+
+/// What to collect.
+#[derive(Debug, PartialEq, Eq, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub(in crate::collections) struct TriggerRequest {
+    /// How many resumes to collect.
+    #[oai(default = "default_count", validator(minimum(value = "1"), maximum(value = "1000000")))]
+    count: u32,
+    /// How many resumes the source gives with each call.
+    #[oai(default = "default_per_page", validator(minimum(value = "1"), maximum(value = "1000")))]
+    per_page: u32,
+    /// How many resumes one job parses.
+    #[oai(default = "default_batch_size", validator(minimum(value = "1"), maximum(value = "1000")))]
+    batch_size: u32,
+    /// Whether the test data shall have some resumes that cannot be parsed.
+    #[oai(default)]
+    error_mode: bool,
+    /// Which source to collect from.
+    #[oai(default = "default_source", validator(min_length = 1, max_length = 128))]
+    source: String,
+    /// Which people the test data makes up: the same seed, the same people. By default nobody seen before.
+    #[oai(validator(minimum(value = "0"), maximum(value = "2147483647")))]
+    seed: Option<u32>,
+}
+
+fn default_count() -> u32 {
+    100
+}
+
+fn default_per_page() -> u32 {
+    10
+}
+
+fn default_batch_size() -> u32 {
+    10
+}
+
+fn default_source() -> String {
+    DEFAULT_SOURCE.to_owned()
+}
+
+impl Example for TriggerRequest {
+    fn example() -> Self {
+        Self {
+            count: 200,
+            per_page: 20,
+            batch_size: default_batch_size(),
+            error_mode: false,
+            source: default_source(),
+            seed: None,
+        }
+    }
+}
+
+impl ReadFields for TriggerRequest {
+    fn read(fields: &mut Fields) -> Self {
+        Self {
+            count: fields.whole_number("count", 1..=MAX_COUNT).unwrap_or_else(default_count),
+            per_page: fields.whole_number("per_page", 1..=MAX_PER_PAGE).unwrap_or_else(default_per_page),
+            batch_size: fields
+                .whole_number("batch_size", 1..=MAX_BATCH_SIZE)
+                .unwrap_or_else(default_batch_size),
+            error_mode: fields.flag("error_mode").unwrap_or(false),
+            source: fields.name("source", MAX_SOURCE_CHARS).unwrap_or_else(default_source),
+            seed: fields.whole_number("seed", 0..=MAX_SEED),
+        }
+    }
+}
+
+impl TriggerRequest {
+    pub(in crate::collections) fn into_new_collection(
+        self,
+        idempotency_key: Option<String>,
+    ) -> NewCollection {
+        let Self { count, per_page, batch_size, error_mode, source, seed } = self;
+        NewCollection { source, count, per_page, batch_size, error_mode, seed, idempotency_key }
+    }
+}
+
+/// A collection that has started.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(in crate::collections) struct TriggerReply {
+    /// What has started, in words.
+    message: String,
+    /// The id of the collection.
+    data_request_id: Uuid,
+    /// Where to follow its progress.
+    pub(in crate::collections) status_url: String,
+}
+
+impl TriggerReply {
+    pub(in crate::collections) fn new(new: &NewCollection, id: Uuid) -> Self {
+        let NewCollection { count, per_page, batch_size, error_mode, .. } = new;
+        // As Python writes it, for clients of the service before this one.
+        let error_mode = if *error_mode { "True" } else { "False" };
+        let message = format!(
+            "Data collection started: count {count}, per_page {per_page}, batch_size {batch_size}, error_mode: {error_mode}"
+        );
+        Self { message, data_request_id: id, status_url: status_url(id) }
+    }
+}
+
+impl Example for TriggerReply {
+    fn example() -> Self {
+        Self::new(&TriggerRequest::example().into_new_collection(None), EXAMPLE_ID)
+    }
+}
+
+/// A collection that goes on.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(in crate::collections) struct ResumedCollection {
+    /// The id of the collection.
+    data_request_id: Uuid,
+    /// How many pages are fetched again.
+    pages: usize,
+    /// Where to follow its progress.
+    pub(in crate::collections) status_url: String,
+}
+
+impl ResumedCollection {
+    pub(in crate::collections) fn new(id: Uuid, pages: usize) -> Self {
+        Self { data_request_id: id, pages, status_url: status_url(id) }
+    }
+}
+
+impl Example for ResumedCollection {
+    fn example() -> Self {
+        Self::new(EXAMPLE_ID, 3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The attributes take literals only.
+    #[test]
+    fn the_description_says_the_limits_of_the_domain() {
+        let spec = crate::spec::document();
+        let fields = &spec["components"]["schemas"]["TriggerRequest"]["properties"];
+        for (field, max) in [
+            ("count", MAX_COUNT),
+            ("per_page", MAX_PER_PAGE),
+            ("batch_size", MAX_BATCH_SIZE),
+            ("seed", MAX_SEED),
+        ] {
+            assert_eq!(fields[field]["maximum"].as_f64(), Some(f64::from(max)), "{field}");
+        }
+        assert_eq!(fields["source"]["maxLength"], MAX_SOURCE_CHARS);
+        assert_eq!(spec["components"]["schemas"]["TriggerRequest"]["required"], serde_json::Value::Null);
+    }
+}

@@ -1,0 +1,227 @@
+//! Collections, which the interface calls data requests.
+
+mod dto;
+
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+    types::ToJSON,
+};
+use resume_core::{
+    collection::{self, NewCollection, ResumeError, StartError, Started},
+    source,
+};
+use uuid::Uuid;
+
+use self::dto::{CollectionList, CollectionStatus, ResumedCollection, TriggerReply, TriggerRequest};
+use crate::{
+    body::JsonBody,
+    cursor,
+    database::bounded,
+    idempotency_key::IdempotencyKey,
+    problem::{Problem, ProblemType},
+    refused::{Refusals, Refused},
+    spec::Tag,
+    state::AppState,
+};
+
+/// The resource.
+pub(crate) struct Collections(AppState);
+
+/// The reply to a request that was accepted.
+#[derive(ApiResponse)]
+enum Accepted {
+    /// The collection has started; or had started before, under the same idempotency key.
+    #[oai(status = 202)]
+    Accepted(
+        Json<TriggerReply>,
+        /// Where to follow the progress.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+/// The reply to a collection that goes on.
+#[derive(ApiResponse)]
+enum Resumed {
+    /// The failed pages are fetched again.
+    #[oai(status = 202)]
+    Accepted(
+        Json<ResumedCollection>,
+        /// Where to follow the progress.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+struct TriggerRefusals;
+struct StatusRefusals;
+struct ListRefusals;
+struct ResumeRefusals;
+
+impl Refusals for TriggerRefusals {
+    const STATUSES: &'static [u16] = &[400, 413, 415, 422, 500, 503];
+}
+
+impl Refusals for StatusRefusals {
+    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
+}
+
+impl Refusals for ListRefusals {
+    const STATUSES: &'static [u16] = &[400, 500, 503];
+}
+
+impl Refusals for ResumeRefusals {
+    const STATUSES: &'static [u16] = &[400, 404, 409, 500, 503];
+}
+
+impl Collections {
+    pub(crate) fn new(state: AppState) -> Self {
+        Self(state)
+    }
+
+    /// Starts a collection, all or nothing.
+    async fn start(&self, new: &NewCollection) -> Result<Started, Problem> {
+        let mut tx = self.0.pool.begin().await?;
+        let error = match collection::start(&mut tx, new).await {
+            Ok(started) => {
+                tx.commit().await?;
+                return Ok(started);
+            }
+            Err(error) => error,
+        };
+        // Gives the connection back: a request that holds one while it waits for another can starve the pool.
+        tx.rollback().await?;
+        match error {
+            StartError::UnknownSource(_) => Err(self.unknown_source().await?),
+            other => Err(other.into()),
+        }
+    }
+
+    async fn unknown_source(&self) -> Result<Problem, Problem> {
+        let known = source::list(&self.0.pool).await?.join(", ");
+        Ok(Problem::invalid_field("source", format!("no source has this name; there are: {known}")))
+    }
+
+    /// Goes on with a collection, all or nothing.
+    async fn resume(&self, id: Uuid) -> Result<usize, Problem> {
+        let mut tx = self.0.pool.begin().await?;
+        let pages = collection::resume(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(pages)
+    }
+}
+
+#[OpenApi(tag = "Tag::Collections")]
+impl Collections {
+    /// Start a collection
+    ///
+    /// Fetches `count` resumes from a source, `per_page` with each call and within its rate limit, keeps them as they
+    /// came, and parses them. Replies at once; follow `status_url`. Every field of the body is optional, and so is the
+    /// body.
+    ///
+    /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the same
+    /// parameters starts nothing more and gives the same reply.
+    #[oai(path = "/api/v1/data-collection/trigger", method = "post", operation_id = "trigger_collection")]
+    async fn trigger_collection(
+        &self,
+        /// Identifies this request when it is sent again, for example after a time-out.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: IdempotencyKey,
+        body: JsonBody<TriggerRequest>,
+    ) -> Result<Accepted, Refused<TriggerRefusals>> {
+        let new = body.0.into_new_collection(idempotency_key.0);
+        let started = bounded(self.start(&new)).await?;
+        let reply = TriggerReply::new(&new, started.id);
+        let location = reply.status_url.clone();
+        Ok(Accepted::Accepted(Json(reply), location))
+    }
+
+    /// Look how far a collection is
+    ///
+    /// `state` is final when it is `completed`, `completed_with_errors`, `failed` or `cancelled`; `percent` is 100 then,
+    /// and only then.
+    #[oai(
+        path = "/api/v1/data-collection/status/:data_request_id",
+        method = "get",
+        operation_id = "get_collection_status"
+    )]
+    async fn get_collection_status(
+        &self,
+        /// The id that `trigger_collection` gave.
+        data_request_id: Path<Uuid>,
+    ) -> Result<Json<CollectionStatus>, Refused<StatusRefusals>> {
+        let progress = bounded(collection::progress(&self.0.pool, data_request_id.0)).await?;
+        let progress = progress.ok_or_else(|| unknown(data_request_id.0))?;
+        Ok(Json(progress.into()))
+    }
+
+    /// List collections
+    ///
+    /// The newest first.
+    #[oai(path = "/api/v1/data-collection", method = "get", operation_id = "list_collections")]
+    async fn list_collections(
+        &self,
+        /// How many to give.
+        #[oai(default = "dto::default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+        /// The `next_cursor` of the page before; none for the first page.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<CollectionList>, Refused<ListRefusals>> {
+        let before = cursor.0.as_deref().map(cursor::decode).transpose()?;
+        // One more than asked for tells whether there is a next page.
+        let fetch = i64::from(limit.0) + 1;
+        let found = bounded(collection::list(&self.0.pool, before, fetch)).await?;
+        Ok(Json(CollectionList::new(found, limit.0 as usize)))
+    }
+
+    /// Go on with a collection
+    ///
+    /// Fetches the pages again that failed, and those behind them. What is stored is not fetched again.
+    #[oai(
+        path = "/api/v1/data-collection/resume/:data_request_id",
+        method = "post",
+        operation_id = "resume_collection"
+    )]
+    async fn resume_collection(
+        &self,
+        /// The id that `trigger_collection` gave.
+        data_request_id: Path<Uuid>,
+    ) -> Result<Resumed, Refused<ResumeRefusals>> {
+        let pages = bounded(self.resume(data_request_id.0)).await?;
+        let reply = ResumedCollection::new(data_request_id.0, pages);
+        let location = reply.status_url.clone();
+        Ok(Resumed::Accepted(Json(reply), location))
+    }
+}
+
+fn unknown(id: Uuid) -> Problem {
+    Problem::not_found(format!("there is no data request {id}"))
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::KeyReused(id) => Self::new(
+                ProblemType::IdempotencyKeyReused,
+                format!("this Idempotency-Key was used before with other parameters, for data request {id}"),
+            ),
+            other => Self::failure(other),
+        }
+    }
+}
+
+impl From<ResumeError> for Problem {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Unknown(id) => unknown(id),
+            ResumeError::NothingFailed(state) => {
+                let state = dto::State::from(state).to_json_string();
+                let detail = format!("the collection is {state} and has no failed page to fetch again");
+                Self::new(ProblemType::NothingFailed, detail)
+            }
+            other => Self::failure(other),
+        }
+    }
+}

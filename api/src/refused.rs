@@ -1,0 +1,80 @@
+use std::marker::PhantomData;
+
+use poem_openapi::{
+    ApiResponse,
+    payload::{Json, Payload},
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+};
+
+use crate::problem::{PROBLEM_JSON, Problem, ProblemBody};
+
+/// The statuses that an operation refuses requests with, for its description. One empty type each implements it.
+pub(crate) trait Refusals: Send + Sync + 'static {
+    /// Each status once, in ascending order.
+    const STATUSES: &'static [u16];
+}
+
+/// A problem as the reply of an operation that lists its statuses in `R`. Tests hold each reply against that list.
+#[derive(Debug)]
+pub(crate) struct Refused<R>(Problem, PhantomData<R>);
+
+impl<R, E: Into<Problem>> From<E> for Refused<R> {
+    fn from(error: E) -> Self {
+        Self(error.into(), PhantomData)
+    }
+}
+
+impl<R> From<Refused<R>> for poem::Error {
+    fn from(refused: Refused<R>) -> Self {
+        refused.0.into()
+    }
+}
+
+impl<R: Refusals> ApiResponse for Refused<R> {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: R::STATUSES.iter().map(|&status| response(status)).collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        <Json<ProblemBody> as Payload>::register(registry);
+    }
+}
+
+/// The description of one status with a problem for its body.
+pub(crate) fn response(status: u16) -> MetaResponse {
+    let headers = match status {
+        429 | 503 => vec![MetaHeader {
+            name: "Retry-After".to_owned(),
+            description: Some("How many seconds to wait before the next try.".to_owned()),
+            required: true,
+            deprecated: false,
+            schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("integer"))),
+        }],
+        _ => Vec::new(),
+    };
+    MetaResponse {
+        description: description(status),
+        status: Some(status),
+        status_range: None,
+        content: vec![MetaMediaType {
+            content_type: PROBLEM_JSON,
+            schema: <Json<ProblemBody> as Payload>::schema_ref(),
+        }],
+        headers,
+    }
+}
+
+fn description(status: u16) -> &'static str {
+    match status {
+        400 => "The request is not valid; `errors` names each parameter, header or field at fault.",
+        404 => "Nothing is there under this id.",
+        409 => "No page of the collection failed, so there is nothing to fetch again.",
+        413 => "The body is over 1 MiB.",
+        415 => "The body is not `application/json`.",
+        422 => "The idempotency key was used before, with other parameters.",
+        429 => "Too many calls; the limit is 30 in any second.",
+        500 => "A fault of the service. Its log has the details under the request id that `instance` names.",
+        503 => "The database cannot be reached for now.",
+        _ => "",
+    }
+}

@@ -1,0 +1,119 @@
+//! Resumes: searching, one resume, and what it was made from.
+
+mod dto;
+mod raw;
+
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use resume_core::{
+    raw::{self as raw_documents, RawDocument},
+    resume::{self, Resume, SearchError, SkillQuery},
+};
+
+use self::{
+    dto::{MatchMode, ResumeReply, SearchReply},
+    raw::RawReply,
+};
+use crate::{
+    cursor,
+    database::bounded,
+    problem::Problem,
+    refused::{Refusals, Refused},
+    spec::Tag,
+    state::AppState,
+};
+
+/// The resource.
+pub(crate) struct Resumes(AppState);
+
+struct SearchRefusals;
+struct LookupRefusals;
+
+impl Refusals for SearchRefusals {
+    const STATUSES: &'static [u16] = &[400, 500, 503];
+}
+
+impl Refusals for LookupRefusals {
+    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
+}
+
+impl Resumes {
+    pub(crate) fn new(state: AppState) -> Self {
+        Self(state)
+    }
+
+    async fn find(&self, id: i64) -> Result<Resume, Problem> {
+        let found = resume::find(&self.0.pool, id).await?;
+        found.ok_or_else(|| Problem::not_found(format!("there is no resume {id}")))
+    }
+
+    async fn find_raw(&self, id: i64) -> Result<RawDocument, Problem> {
+        let resume = self.find(id).await?;
+        let found = raw_documents::find(&self.0.pool, resume.raw_document_id).await?;
+        found.ok_or_else(|| Problem::not_found(format!("the raw document of resume {id} is no longer kept")))
+    }
+}
+
+#[OpenApi(tag = "Tag::Resumes")]
+impl Resumes {
+    /// Find resumes by skill
+    ///
+    /// Names are compared without regard to case, and common spellings of one skill are one: `ReactJS` finds `React`.
+    /// The newest resumes come first. `total` is exact up to 10,000.
+    #[oai(path = "/api/v1/resumes/search", method = "get", operation_id = "search_resumes")]
+    async fn search_resumes(
+        &self,
+        /// The skills to search for, 1 to 50, separated by commas: `React,SQL`.
+        #[oai(example = "dto::example_skills")]
+        skills: Query<Vec<String>>,
+        /// Whether a resume must have one of the skills, or all of them. `any` unless given.
+        #[oai(name = "match")]
+        mode: Query<Option<MatchMode>>,
+        /// How many resumes to give.
+        #[oai(default = "dto::default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+        /// The `next_cursor` of the page before; none for the first page.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<SearchReply>, Refused<SearchRefusals>> {
+        let query = SkillQuery::parse(&skills.0.join(","))?;
+        let before = cursor.0.as_deref().map(cursor::decode).transpose()?;
+        let mode = mode.0.unwrap_or(MatchMode::Any).into();
+        let page = bounded(resume::search(&self.0.pool, &query, mode, before, limit.0)).await?;
+        Ok(Json(page.into()))
+    }
+
+    /// Get a resume
+    ///
+    /// Everything that the parser made of it, with what it found odd in `warnings` and what it did not read in `extra`.
+    #[oai(path = "/api/v1/resumes/:id", method = "get", operation_id = "get_resume")]
+    async fn get_resume(
+        &self,
+        /// The id that a search gave.
+        id: Path<i64>,
+    ) -> Result<Json<ResumeReply>, Refused<LookupRefusals>> {
+        let resume = bounded(self.find(id.0)).await?;
+        Ok(Json(resume.into()))
+    }
+
+    /// Get what a resume was made from
+    ///
+    /// The document as the source gave it, byte for byte. The headers say where it came from and when.
+    #[oai(path = "/api/v1/resumes/:id/raw", method = "get", operation_id = "get_raw_document")]
+    async fn get_raw_document(
+        &self,
+        /// The id that a search gave.
+        id: Path<i64>,
+    ) -> Result<RawReply, Refused<LookupRefusals>> {
+        let document = bounded(self.find_raw(id.0)).await?;
+        Ok(document.into())
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        Self::invalid_field("skills", error.to_string())
+    }
+}

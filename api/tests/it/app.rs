@@ -1,0 +1,200 @@
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use resume_api::AppState;
+use resume_core::{
+    db::{MIGRATOR, PgPool},
+    parsing::{Format, parse},
+    raw::{self, NewRawDocument},
+    resume::{self, NewResume},
+    source::{self, DEFAULT_SOURCE, Paging, Source},
+};
+use resume_postgres::testing::TestDatabase;
+use serde_json::Value;
+use sqlx::Row;
+use tokio::{sync::oneshot, task::JoinHandle};
+use uuid::Uuid;
+
+/// The interface on a port of its own, with a database of its own that knows the sources `json-resumes` and `test-data`.
+pub(crate) struct TestApp {
+    pub(crate) base_url: String,
+    http: reqwest::Client,
+    spec: Value,
+    _shutdown: oneshot::Sender<()>,
+    _server: JoinHandle<()>,
+    database: Option<TestDatabase>,
+}
+
+/// A client that follows no redirect.
+pub(crate) fn client() -> reqwest::Client {
+    // reqwest asks for a TLS provider even when every URL is plain; the second test finds it installed.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let redirect = reqwest::redirect::Policy::none();
+    reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().redirect(redirect).build().unwrap()
+}
+
+/// A reply, which was held against the description.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl TestApp {
+    /// With the mock source behind it, which answers at once.
+    pub(crate) async fn start() -> Self {
+        let settings = mock_ats::Settings::without_latency();
+        Self::start_with(Some(mock_ats::Ats::new(settings))).await
+    }
+
+    pub(crate) async fn start_with(test_data: Option<mock_ats::Ats>) -> Self {
+        let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+        for name in ["json-resumes", DEFAULT_SOURCE] {
+            let source = Source {
+                name: name.to_owned(),
+                url: format!("http://127.0.0.1:9/api/v1/{name}"),
+                paging: Paging::Numbered,
+                format: Format::Profile,
+                calls_per_second: 30,
+            };
+            source::put(&mut database.pool().acquire().await.unwrap(), &source).await.unwrap();
+        }
+        let state = AppState { pool: database.pool().clone(), test_data };
+        Self { database: Some(database), ..Self::serve(state).await }
+    }
+
+    /// With a database that nobody listens for.
+    pub(crate) async fn without_database() -> Self {
+        let url = "postgres://nobody@localhost/none?host=/nonexistent";
+        let pool = resume_core::db::pool(url, resume_core::db::Role::Api).unwrap();
+        Self::serve(AppState { pool, test_data: None }).await
+    }
+
+    async fn serve(state: AppState) -> Self {
+        let bound = resume_api::bind(("127.0.0.1", 0)).await.unwrap();
+        let base_url = format!("http://{}", bound.address());
+        let (shutdown, dropped) = oneshot::channel::<()>();
+        let app = resume_api::app(state);
+        let server =
+            tokio::spawn(async move { bound.serve(app, async { drop(dropped.await) }).await.unwrap() });
+        let http = client();
+        let spec = http.get(format!("{base_url}/openapi.json")).send().await.unwrap().json().await.unwrap();
+        Self { base_url, http, spec, _shutdown: shutdown, _server: server, database: None }
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        self.database.as_ref().unwrap().pool()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base_url))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// A `POST` with this text as JSON.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
+        let request = self.request(Method::POST, path).header("content-type", "application/json");
+        self.send(request.body(body.to_owned())).await
+    }
+
+    pub(crate) async fn trigger(&self, body: &str) -> Reply {
+        self.post("/api/v1/data-collection/trigger", body).await
+    }
+
+    /// Triggers and gives the id.
+    pub(crate) async fn collection(&self, body: &str) -> Uuid {
+        let reply = self.trigger(body).await;
+        assert_eq!(reply.status, 202, "{}", reply.text);
+        reply.json()["data_request_id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Sends a request, and checks that the description lists the status and media type of the reply.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {
+        let request = request.build().unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = self.http.execute(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let reply = Reply { status, headers, text: response.text().await.unwrap() };
+        assert!(reply.headers.contains_key("x-request-id"));
+        if let Some(operation) = self.operation(&method, &path) {
+            let described = &operation["responses"][reply.status.as_str()];
+            assert!(described.is_object(), "{method} {path} gave {}: not in the description", reply.status);
+            let media_type = reply.header("content-type").unwrap().split(';').next().unwrap();
+            assert!(described["content"][media_type].is_object(), "{method} {path} gave {media_type}");
+        }
+        reply
+    }
+
+    fn operation(&self, method: &Method, path: &str) -> Option<&Value> {
+        let fits = |template: &str| {
+            let (mut here, mut there) = (path.trim_end_matches('/').split('/'), template.split('/'));
+            here.by_ref().zip(there.by_ref()).all(|(a, b)| a == b || b.starts_with('{'))
+                && here.next().is_none()
+                && there.next().is_none()
+        };
+        let paths = self.spec["paths"].as_object().unwrap();
+        // What has no parameter hides what has.
+        let item = paths
+            .get(path.trim_end_matches('/'))
+            .or_else(|| paths.iter().find_map(|(template, item)| fits(template).then_some(item)))?;
+        item.get(method.as_str().to_lowercase())
+    }
+
+    /// How many jobs and collections there are: what a refused request must not change.
+    pub(crate) async fn enqueued(&self) -> (i64, i64) {
+        let counts = sqlx::raw_sql("select (select count(*) from jobs), (select count(*) from collections)");
+        let row = counts.fetch_one(self.pool()).await.unwrap();
+        (row.get(0), row.get(1))
+    }
+
+    /// Stores resumes of the original shape, in this order.
+    pub(crate) async fn store(&self, documents: &[Value]) {
+        let mut conn = self.pool().acquire().await.unwrap();
+        for document in documents {
+            let body = document.to_string().into_bytes();
+            let new = [NewRawDocument::new(Format::Profile, &body)];
+            let origin = (Uuid::now_v7(), 1);
+            let ids =
+                raw::insert_new(&mut conn, DEFAULT_SOURCE, Format::Profile, origin, &new).await.unwrap();
+            let parsed = parse(Format::Profile, &body).unwrap();
+            let new = vec![NewResume { raw_document_id: ids[0], parsed }];
+            resume::store_parsed(&mut conn, DEFAULT_SOURCE, new).await.unwrap();
+        }
+    }
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The body of a problem, whose form, status and type are checked.
+    pub(crate) fn problem(&self, status: u16, kind: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], format!("urn:resume-service:problem:{kind}"), "{problem}");
+        assert_eq!(problem["instance"], format!("urn:uuid:{}", self.header("x-request-id").unwrap()));
+        assert!(
+            !problem["title"].as_str().unwrap().is_empty() && !problem["detail"].as_str().unwrap().is_empty()
+        );
+        problem
+    }
+
+    /// Checks that it is a 400 which names exactly these fields.
+    pub(crate) fn names(&self, fields: &[&str]) {
+        let problem = self.problem(400, "invalid-request");
+        let named: Vec<&str> =
+            problem["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+        assert_eq!(named, fields, "{problem}");
+    }
+}

@@ -1,0 +1,112 @@
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::app::TestApp;
+
+#[tokio::test]
+async fn the_status_of_a_new_collection() {
+    let app = TestApp::start().await;
+    let id = app.collection(r#"{"seed": 1}"#).await;
+    let reply = app.get(&format!("/api/v1/data-collection/status/{id}")).await;
+    assert_eq!(reply.status, 200);
+    insta::assert_json_snapshot!(reply.json(), {
+        ".data_request_id" => insta::dynamic_redaction(move |value, _| {
+            assert_eq!(value.as_str(), Some(id.to_string().as_str()));
+            "[id]"
+        }),
+        ".created_at" => "[time]",
+        ".elapsed_seconds" => "[seconds]",
+    });
+}
+
+#[tokio::test]
+async fn an_unknown_id_is_not_found() {
+    let app = TestApp::start().await;
+    let id = Uuid::now_v7();
+    app.get(&format!("/api/v1/data-collection/status/{id}")).await.problem(404, "not-found");
+    app.post(&format!("/api/v1/data-collection/resume/{id}"), "").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_malformed_id_is_named() {
+    let app = TestApp::start().await;
+    for id in ["7", "not-a-uuid", "%00", "019a9c5b-3c1e-7d2f-8a54", "%F0%9F%A6%80", "'--", &"x".repeat(2000)]
+    {
+        app.get(&format!("/api/v1/data-collection/status/{id}")).await.names(&["data_request_id"]);
+        app.post(&format!("/api/v1/data-collection/resume/{id}"), "").await.names(&["data_request_id"]);
+    }
+}
+
+#[tokio::test]
+async fn the_list_is_read_page_by_page() {
+    let app = TestApp::start().await;
+    let mut expected = Vec::new();
+    for _ in 0..5 {
+        expected.insert(0, app.collection("{}").await.to_string());
+    }
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/data-collection?limit=2".to_owned();
+    let mut sizes = Vec::new();
+    loop {
+        let page = app.get(&path).await.json();
+        let results = page["results"].as_array().unwrap();
+        sizes.push(results.len());
+        seen.extend(results.iter().map(|c| c["data_request_id"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/data-collection?limit=2&cursor={cursor}");
+    }
+    assert_eq!((seen, sizes), (expected, vec![2, 2, 1]));
+}
+
+#[tokio::test]
+async fn a_list_with_one_collection() {
+    let app = TestApp::start().await;
+    app.collection(r#"{"count": 30}"#).await;
+    let page = app.get("/api/v1/data-collection").await.json();
+    insta::assert_json_snapshot!(page, {
+        ".results[].data_request_id" => "[id]",
+        ".results[].status_url" => "[url]",
+        ".results[].created_at" => "[time]",
+    });
+}
+
+#[tokio::test]
+async fn bad_parameters_of_the_list_are_named() {
+    let app = TestApp::start().await;
+    for limit in ["0", "101", "-1", "ten", "", "1.5", "99999999999"] {
+        app.get(&format!("/api/v1/data-collection?limit={limit}")).await.names(&["limit"]);
+    }
+    for cursor in ["", "0", "forged", "%00", "%F0%9F%A6%80", &Uuid::now_v7().to_string()] {
+        app.get(&format!("/api/v1/data-collection?cursor={cursor}")).await.names(&["cursor"]);
+    }
+}
+
+#[tokio::test]
+async fn a_collection_without_failures_is_not_resumed() {
+    let app = TestApp::start().await;
+    let id = app.collection("{}").await;
+    let problem =
+        app.post(&format!("/api/v1/data-collection/resume/{id}"), "").await.problem(409, "nothing-failed");
+    assert!(problem["detail"].as_str().unwrap().contains("pending"), "{problem}");
+    assert_eq!(app.enqueued().await, (10, 1));
+}
+
+#[tokio::test]
+async fn a_collection_with_failures_is_resumed() {
+    let app = TestApp::start().await;
+    let id = app.collection(r#"{"count": 3, "per_page": 1}"#).await;
+    // What the worker leaves behind when every fetch of two pages failed.
+    let failed = "
+        update pages set state = case when number = 1 then 'done' else 'failed' end::page_state;
+        update collections set state = 'completed_with_errors', pages_open = 0, finished_at = now();
+    ";
+    sqlx::raw_sql(failed).execute(app.pool()).await.unwrap();
+    let reply = app.send(app.request(Method::POST, &format!("/api/v1/data-collection/resume/{id}"))).await;
+    assert_eq!(reply.status, 202, "{}", reply.text);
+    let url = format!("/api/v1/data-collection/status/{id}");
+    assert_eq!(reply.json(), json!({"data_request_id": id, "pages": 2, "status_url": url}));
+    assert_eq!(reply.header("location"), Some(url.as_str()));
+    let status: Value = app.get(&url).await.json();
+    assert_eq!((&status["state"], &status["finished_at"]), (&json!("running"), &Value::Null));
+}

@@ -1,0 +1,12 @@
+//! The whole interface over real connections, on a real database.
+#![expect(clippy::unwrap_used, reason = "clippy takes the helpers of an integration test for ordinary code")]
+
+mod app;
+mod collections;
+mod documentation;
+mod health;
+mod problems;
+mod resumes;
+mod search;
+mod test_data;
+mod trigger;

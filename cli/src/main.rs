@@ -1,2 +1,62 @@
-//! Skeleton.
-fn main() {}
+//! `resume-service`: collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable,
+//! on nothing but Postgres.
+//!
+//! | place | what it holds |
+//! | --- | --- |
+//! | `options.rs` | the command line: every option, its environment variable and default |
+//! | `database.rs` | the database to use: `DATABASE_URL`, or a private cluster |
+//! | `service.rs` | API and worker as tasks of this process |
+//! | `client.rs` | the calls that `demo`, `collect`, `status` and `search` make to the API |
+//! | `progress.rs` | watches a collection, with progress bars |
+//! | `table.rs` | prints search results |
+//! | `shutdown.rs` | SIGINT and SIGTERM |
+//! | `commands/` | one file a command |
+#![expect(clippy::print_stdout, reason = "a command line speaks on standard output")]
+
+mod client;
+mod commands;
+mod database;
+mod options;
+mod progress;
+mod service;
+mod shutdown;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::options::{Command, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    // The demo talks for itself; its log would tear the progress bars.
+    let default_filter = if matches!(options.command, Command::Demo(_)) { "error" } else { "info" };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter)))
+        .with_writer(std::io::stderr)
+        .init();
+    // Fails when a provider is installed already, which then serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(commands::run(options));
+    // A handler that hangs must not keep the process alive.
+    runtime.shutdown_background();
+    result
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}

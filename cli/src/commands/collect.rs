@@ -1,0 +1,30 @@
+use anyhow::{Result, bail};
+
+use crate::{
+    client::Client,
+    options::{CollectOptions, ResumeOptions},
+    progress,
+};
+
+pub(crate) async fn run(options: CollectOptions) -> Result<()> {
+    let client = Client::new(&options.service.url)?;
+    let id = client.trigger(&options.to_request()).await?;
+    println!("collection {id}");
+    wait(&client, &id).await
+}
+
+pub(crate) async fn resume(options: ResumeOptions) -> Result<()> {
+    let client = Client::new(&options.service.url)?;
+    client.resume(&options.id).await?;
+    wait(&client, &options.id).await
+}
+
+/// Fails when the collection did, so that scripts notice. Single documents that failed are told, and are no failure.
+async fn wait(client: &Client, id: &str) -> Result<()> {
+    let status = progress::watch(client, id).await?;
+    progress::print_errors(&status);
+    if status.state == "failed" || status.pages.failed > 0 {
+        bail!("pages could not be fetched; try them again with `resume-service resume {id}`");
+    }
+    Ok(())
+}

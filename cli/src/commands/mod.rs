@@ -1,0 +1,43 @@
+//! One file a command.
+
+mod api;
+mod collect;
+mod demo;
+mod openapi;
+mod psql;
+mod search;
+mod status;
+mod up;
+mod worker;
+
+use anyhow::Result;
+
+use crate::{
+    database::Database,
+    options::{Command, Options},
+};
+
+/// Runs the command that was asked for.
+pub(crate) async fn run(Options { database, command }: Options) -> Result<()> {
+    match command {
+        Command::Demo(options) => demo::run(&database, options).await,
+        Command::Up(options) => up::run(&database, options).await,
+        Command::Api(options) => api::run(&database, options).await,
+        Command::Worker(options) => worker::run(&database, options).await,
+        Command::Migrate => {
+            let database = Database::open(&database).await?;
+            println!("up to date: {}", database.describe());
+            database.close().await;
+            Ok(())
+        }
+        Command::Openapi => {
+            openapi::run();
+            Ok(())
+        }
+        Command::Collect(options) => collect::run(options).await,
+        Command::Status(options) => status::run(options).await,
+        Command::Resume(options) => collect::resume(options).await,
+        Command::Search(options) => search::run(options).await,
+        Command::Psql(options) => psql::run(&database, options).await,
+    }
+}

@@ -1,0 +1,3 @@
+pub(crate) fn run() {
+    print!("{}", resume_api::spec_yaml());
+}

@@ -1,0 +1,200 @@
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
+/// Postgres.
+#[derive(Debug, Parser)]
+#[command(name = "resume-service", version, propagate_version = true)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) database: DatabaseOptions,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which database to use.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DatabaseOptions {
+    /// The database to use. Without it a private Postgres is started, from the programs on this machine.
+    #[arg(long, env, global = true, hide_env_values = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// Where the private Postgres keeps its data [default: the platform's state directory].
+    #[arg(long = "data-dir", env = "RESUME_DATA_DIR", global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows the whole service: collects 200 resumes from a mock system, searches them, and leaves.
+    Demo(DemoOptions),
+    /// Runs everything in one process: database, API, worker, and the mock system to collect from.
+    Up(UpOptions),
+    /// Serves the HTTP API.
+    Api(ApiOptions),
+    /// Runs background jobs. Start as many of these, on as many machines, as you like.
+    Worker(WorkerOptions),
+    /// Brings the schema of the database up to date. The other commands do so too when they start.
+    Migrate,
+    /// Prints the OpenAPI document, as YAML.
+    Openapi,
+    /// Collects resumes through a running service and waits for the end.
+    Collect(CollectOptions),
+    /// Shows how far a collection is, or lists the latest ones.
+    Status(StatusOptions),
+    /// Goes on with a collection that ended with failed pages, from its checkpoint, and waits for the end.
+    Resume(ResumeOptions),
+    /// Searches resumes by skill through a running service.
+    Search(SearchOptions),
+    /// Opens psql on the database; with words behind it passes them to psql: `psql -- -c 'select 1'`.
+    Psql(PsqlOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BindOptions {
+    /// The address to serve the API on.
+    #[arg(long, env = "RESUME_BIND", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    pub(crate) bind: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkOptions {
+    /// Makes the parsing of every document slower by this much, as the slow parser of old was: `2s`, `500ms`.
+    #[arg(long, env = "RESUME_PARSE_DELAY", default_value = "0s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) parse_delay: Duration,
+    /// How long running jobs may go on after a stop was asked for; then they go back to the queue.
+    #[arg(long, env = "RESUME_GRACE", default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) grace: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    #[command(flatten)]
+    pub(crate) bind: BindOptions,
+    #[command(flatten)]
+    pub(crate) work: WorkOptions,
+    /// Stays up afterwards, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpOptions {
+    #[command(flatten)]
+    pub(crate) bind: BindOptions,
+    #[command(flatten)]
+    pub(crate) work: WorkOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiOptions {
+    #[command(flatten)]
+    pub(crate) bind: BindOptions,
+    /// Serves the mock system too, and adds it to the sources.
+    #[arg(long, env = "RESUME_TEST_DATA")]
+    pub(crate) test_data: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerOptions {
+    #[command(flatten)]
+    pub(crate) work: WorkOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceOptions {
+    /// The running service.
+    #[arg(long, env = "RESUME_URL", default_value = "http://127.0.0.1:8000", value_name = "URL")]
+    pub(crate) url: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CollectOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// Which source to collect from.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// How many resumes.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u32>,
+    /// Resumes on a page.
+    #[arg(long, value_name = "N")]
+    pub(crate) per_page: Option<u32>,
+    /// Resumes parsed by one job.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<u32>,
+    /// Makes the mock system break about one resume in five.
+    #[arg(long)]
+    pub(crate) error_mode: bool,
+    /// Which people the mock system makes up [default: new ones].
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// The id of a collection.
+    pub(crate) id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// The id of the collection.
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// The skills, separated by commas or spaces.
+    #[arg(required = true, value_name = "SKILL")]
+    pub(crate) skills: Vec<String>,
+    /// Wants every skill, not just one.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How many resumes to show, at most 100.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PsqlOptions {
+    /// Prints the command instead of running it.
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Passed to psql as they are.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    /// Every environment variable that an option reads, by the command line's own account.
+    fn variables(command: &clap::Command) -> Vec<String> {
+        let own = command.get_arguments().filter_map(|a| a.get_env()).map(|v| v.to_string_lossy().into_owned());
+        own.chain(command.get_subcommands().flat_map(variables)).collect()
+    }
+
+    #[test]
+    fn the_example_environment_lists_every_variable() {
+        let example = include_str!("../../.env.example");
+        for variable in variables(&Options::command()) {
+            assert!(example.contains(&format!("{variable}=")), ".env.example does not list {variable}");
+        }
+    }
+}

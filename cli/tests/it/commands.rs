@@ -1,0 +1,112 @@
+//! The smaller commands, against one running service.
+
+use std::{process::Stdio, time::Instant};
+
+use resume_core::db::MIGRATOR;
+use resume_postgres::testing::TestDatabase;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Child,
+};
+
+use crate::scene::{PATIENCE, service};
+
+/// A running `up` on a test database, and its address.
+struct Up {
+    _database: TestDatabase,
+    _child: Child,
+    url: String,
+}
+
+impl Up {
+    async fn start() -> Self {
+        let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+        let mut child = service()
+            .args(["up", "--bind", "127.0.0.1:0"])
+            .env("DATABASE_URL", database.url())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = loop {
+            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+            if let Some((_, url)) = line.split_once("API             ") {
+                break url.trim_end_matches("/api/v1").to_owned();
+            }
+        };
+        Self { _database: database, _child: child, url }
+    }
+
+    /// Runs a command against the service: whether it succeeded, and all that it printed.
+    async fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let output = service().args(arguments).env("RESUME_URL", &self.url).output().await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn collect_status_and_search_talk_to_a_running_service() {
+    let up = Up::start().await;
+    let (ok, text) = up.run(&["collect", "--count", "45", "--per-page", "10", "--seed", "7", "--error-mode"]).await;
+    assert!(ok, "documents that fail are no failure of the command: {text}");
+    assert!(text.contains("completed_with_errors: pages 5/5"), "{text}");
+    assert!(text.contains("invalid_skills"), "what went wrong is listed: {text}");
+    let id = text.lines().next().unwrap().strip_prefix("collection ").unwrap().to_owned();
+
+    let (ok, text) = up.run(&["status", &id]).await;
+    assert!(ok && text.contains(&id) && text.contains("100 % completed_with_errors"), "{text}");
+    let (ok, text) = up.run(&["status"]).await;
+    assert!(ok && text.contains(&id) && text.contains("test-data"), "{text}");
+
+    let (ok, text) = up.run(&["search", "react", "--limit", "3"]).await;
+    assert!(ok && text.contains(" found"), "{text}");
+    let (ok, text) = up.run(&["search", "no such skill at all"]).await;
+    assert!(ok && text.trim() == "0 found", "{text}");
+
+    // The same people again: known by their hash, and not parsed again.
+    let (ok, text) = up.run(&["collect", "--count", "45", "--per-page", "9", "--seed", "7", "--error-mode"]).await;
+    assert!(ok && text.contains("documents 0 stored 45 known"), "{text}");
+
+    let (ok, text) = up.run(&["collect", "--source", "json-resume", "--count", "20"]).await;
+    assert!(ok && text.contains("100 % completed: pages 2/2"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_get_a_helpful_answer() {
+    let up = Up::start().await;
+    for (arguments, expected) in [
+        (vec!["collect", "--count", "0"], "count"),
+        (vec!["collect", "--source", "nowhere"], "nowhere"),
+        (vec!["status", "no-uuid"], "data_request_id"),
+        (vec!["status", "00000000-0000-7000-8000-000000000000"], "Not Found"),
+        (vec!["resume", "00000000-0000-7000-8000-000000000000"], "Not Found"),
+        (vec!["search", "x", "--limit", "0"], "limit"),
+    ] {
+        let (ok, text) = up.run(&arguments).await;
+        assert!(!ok && text.starts_with("error: ") && text.contains(expected), "{arguments:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_said_so() {
+    let begun = Instant::now();
+    let output = service().args(["status", "--url", "http://127.0.0.1:1"]).output().await.unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("resume-service up"), "{text}");
+    assert!(begun.elapsed() < PATIENCE);
+}
+
+#[tokio::test]
+async fn a_machine_without_postgres_is_told_what_to_do() {
+    let output = service().arg("migrate").env("RESUME_PG_BIN", "/nonexistent").output().await.unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("/nonexistent"), "{text}");
+}
+
+#[tokio::test]
+async fn openapi_prints_the_document() {
+    let output = service().arg("openapi").output().await.unwrap();
+    let committed = include_str!("../../../openapi.yaml");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), committed, "run `just openapi`");
+}

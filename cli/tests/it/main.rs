@@ -1,0 +1,7 @@
+//! The binary as a user has it: real processes, real Postgres, real HTTP.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene fails")]
+
+mod commands;
+mod crash;
+mod demo;
+mod scene;

@@ -47,15 +47,16 @@ fn a_starter_killed_during_initdb_is_followed_by_the_next() {
     let scratch = Scratch::new();
     scratch.programs();
     let real = resume_postgres::Programs::find().unwrap();
-    let (began, go) = (scratch.path().join("began"), scratch.path().join("go"));
+    let [began, go, done] = ["began", "go", "done"].map(|name| scratch.path().join(name));
     // Half the work, then a wait for leave to do the rest.
     let initdb = format!(
         "mkdir -p \"$2/base\"; echo 15 >\"$2/PG_VERSION\"; touch {}\n\
          while [ ! -e {} ]; do sleep 0.05; done\n\
-         exec {} \"$@\"",
+         {} \"$@\"; touch {}",
         began.display(),
         go.display(),
-        real.bin_dir().join("initdb").display()
+        real.bin_dir().join("initdb").display(),
+        done.display()
     );
     scratch.script("initdb", &initdb);
     // The script runs as the user of the server.
@@ -67,6 +68,7 @@ fn a_starter_killed_during_initdb_is_followed_by_the_next() {
     let cluster = Cluster::start(&scratch.root(), Durability::Throwaway).unwrap();
     // The orphan goes on beside the server that runs.
     fs::write(go, "").unwrap();
+    wait_until("the orphan has ended", || done.exists());
     assert!(!cluster.ensure_running().unwrap());
 }
 

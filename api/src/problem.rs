@@ -57,6 +57,26 @@ pub(crate) enum ProblemType {
 }
 
 impl ProblemType {
+    /// Every type, in the order of the table.
+    const ALL: [Self; 10] = [
+        Self::InvalidRequest,
+        Self::MalformedBody,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NothingFailed,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::IdempotencyKeyReused,
+        Self::InternalError,
+        Self::DatabaseUnavailable,
+    ];
+
+    /// The list of all types, in Markdown.
+    pub(crate) fn list() -> String {
+        let rows = Self::ALL.map(Self::row);
+        rows.map(|(urn, status, title)| format!("- `{urn}` ({}): {title}\n", status.as_u16())).concat()
+    }
+
     fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::InvalidRequest => {
@@ -245,22 +265,10 @@ mod tests {
 
     #[test]
     fn the_table_lists_every_type() {
-        let all = [
-            ProblemType::InvalidRequest,
-            ProblemType::MalformedBody,
-            ProblemType::NotFound,
-            ProblemType::MethodNotAllowed,
-            ProblemType::NothingFailed,
-            ProblemType::BodyTooLarge,
-            ProblemType::UnsupportedMediaType,
-            ProblemType::IdempotencyKeyReused,
-            ProblemType::InternalError,
-            ProblemType::DatabaseUnavailable,
-        ];
         let listed: Vec<&str> =
             include_str!("problem.rs").lines().filter(|line| line.starts_with("/// | `urn:")).collect();
-        assert_eq!(listed.len(), all.len());
-        for (row, kind) in listed.iter().zip(all) {
+        assert_eq!(listed.len(), ProblemType::ALL.len());
+        for (row, kind) in listed.iter().zip(ProblemType::ALL) {
             let (urn, status, _) = kind.row();
             assert!(row.starts_with(&format!("/// | `{urn}` | {} | ", status.as_u16())), "{row}");
         }

@@ -108,13 +108,16 @@ impl Client {
 
     /// Triggers a collection and gives its id.
     pub(crate) async fn trigger(&self, body: &Value) -> Result<String> {
-        let reply: Value = self.send(self.http.post(self.address("data-collection/trigger")).json(body)).await?;
-        let id = reply.get("data_request_id").and_then(Value::as_str).context("the reply names no collection")?;
+        let reply: Value =
+            self.send(self.http.post(self.address("data-collection/trigger")).json(body)).await?;
+        let id =
+            reply.get("data_request_id").and_then(Value::as_str).context("the reply names no collection")?;
         Ok(id.to_owned())
     }
 
     pub(crate) async fn resume(&self, id: &str) -> Result<()> {
-        let _: Value = self.send(self.http.post(self.address(&format!("data-collection/resume/{id}")))).await?;
+        let _: Value =
+            self.send(self.http.post(self.address(&format!("data-collection/resume/{id}")))).await?;
         Ok(())
     }
 
@@ -142,7 +145,10 @@ impl Client {
 
     async fn send<T: for<'a> Deserialize<'a>>(&self, request: reqwest::RequestBuilder) -> Result<T> {
         let response = request.send().await.with_context(|| {
-            format!("no service answers at {}; start one with `resume-service up`, or name it with --url", self.base)
+            format!(
+                "no service answers at {}; start one with `resume-service up`, or name it with --url",
+                self.base
+            )
         })?;
         let status = response.status();
         let body = response.bytes().await.context("the answer broke off")?;

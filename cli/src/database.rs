@@ -30,7 +30,7 @@ impl Database {
     /// date.
     pub(crate) async fn open(options: &DatabaseOptions) -> Result<Self> {
         let database = Self::connect(options).await?;
-        let pool = db::pool(&database.url, db::Role::Api).context("reading the URL of the database")?;
+        let pool = db::pool(&database.url, db::Role::Worker).context("reading the URL of the database")?;
         db::migrate(&pool).await.context("bringing the database up to date")?;
         pool.close().await;
         Ok(database)
@@ -62,7 +62,11 @@ impl Database {
     pub(crate) fn describe(&self) -> String {
         match self.cluster() {
             Some(cluster) => {
-                format!("private PostgreSQL {} in {}", cluster.programs().version(), cluster.data_dir().display())
+                format!(
+                    "private PostgreSQL {} in {}",
+                    cluster.programs().version(),
+                    cluster.data_dir().display()
+                )
             }
             None => "the one that DATABASE_URL names".to_owned(),
         }

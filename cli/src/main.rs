@@ -22,7 +22,7 @@ mod service;
 mod shutdown;
 mod table;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -32,10 +32,11 @@ use crate::options::{Command, Options};
 fn main() -> ExitCode {
     let options = Options::parse();
     // The demo talks for itself; its log would tear the progress bars.
-    let default_filter = if matches!(options.command, Command::Demo(_)) { "error" } else { "info" };
+    let default_filter = if matches!(options.command, Command::Demo(_)) { "error" } else { "info,sqlx=warn" };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter)))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     // Fails when a provider is installed already, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();

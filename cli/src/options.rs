@@ -186,7 +186,8 @@ mod tests {
 
     /// Every environment variable that an option reads, by the command line's own account.
     fn variables(command: &clap::Command) -> Vec<String> {
-        let own = command.get_arguments().filter_map(|a| a.get_env()).map(|v| v.to_string_lossy().into_owned());
+        let own =
+            command.get_arguments().filter_map(|a| a.get_env()).map(|v| v.to_string_lossy().into_owned());
         own.chain(command.get_subcommands().flat_map(variables)).collect()
     }
 

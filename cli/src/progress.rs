@@ -91,8 +91,8 @@ impl Bars {
             all.add(ProgressBar::new(0).with_style(style).with_prefix(name))
         };
         let (pages, documents, resumes) = (bar("pages"), bar("documents"), bar("resumes"));
-        let style =
-            ProgressStyle::with_template("{prefix:>10} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template("{prefix:>10} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         let calls = all.add(ProgressBar::new(0).with_style(style).with_prefix("calls/s"));
         Self { all, pages, documents, resumes, calls }
     }
@@ -105,7 +105,11 @@ impl Bars {
         let expected = seen.max(per_page * pages_expected);
         set(&self.pages, status.pages.fetched + status.pages.failed, pages_expected);
         set(&self.documents, seen, expected);
-        set(&self.resumes, status.documents.parsed + status.documents.failed + status.documents.unchanged, expected);
+        set(
+            &self.resumes,
+            status.documents.parsed + status.documents.failed + status.documents.unchanged,
+            expected,
+        );
         self.calls.set_message(format!(
             "{:.1} ({} made, {} refused)",
             calls_per_second(status),

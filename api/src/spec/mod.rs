@@ -12,7 +12,8 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::{
-    collections::Collections, health::Health, resumes::Resumes, state::AppState, test_data::TestData,
+    collections::Collections, health::Health, problem::ProblemType, resumes::Resumes, state::AppState,
+    test_data::TestData,
 };
 
 /// Every resource, in the order of the description.
@@ -20,8 +21,9 @@ type Apis = (Collections, Resumes, TestData, Health);
 
 const DESCRIPTION: &str = "Collects resumes from slow, paginated, rate-limited sources, keeps what it got, parses it and \
 makes it searchable by skill.\n\nEvery path works with and without a trailing slash. Errors are problems after RFC 9457, \
-`application/problem+json`; their `type` is one of a closed list. Lists and searches are read page by page: give the \
-`next_cursor` of a reply as `cursor` to get the next page. Every reply has the header `X-Request-Id`.";
+`application/problem+json`. Lists and searches are read page by page: give the \
+`next_cursor` of a reply as `cursor` to get the next page. Every reply has the header `X-Request-Id`.\n\nThe `type` of a problem is one of these, or \
+`about:blank` where the status says it all:\n\n";
 
 /// The groups of operations.
 #[derive(Tags)]
@@ -59,7 +61,7 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
         )
     });
     OpenApiService::new(Described(apis), "Resume Service", env!("CARGO_PKG_VERSION"))
-        .description(DESCRIPTION)
+        .description(DESCRIPTION.to_owned() + &ProblemType::list())
         .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")))
         .server(ServerObject::new("/"))
 }

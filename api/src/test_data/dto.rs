@@ -5,9 +5,9 @@ use poem_openapi::{
     ApiResponse, Object,
     payload::{Json, Payload},
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
-    types::{Any, Type},
+    types::{Any, Example, Type},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How many people there are unless told otherwise.
 pub(super) fn count() -> u32 {
@@ -26,23 +26,31 @@ pub(super) fn page() -> u32 {
 
 /// A page of made-up people.
 #[derive(Object)]
+#[oai(example)]
 struct TestDataPage {
-    /// The people.
-    results: Vec<TestDataItem>,
+    /// The people: objects with `id`, `skills` and `work_experiences`. With `errors`, some are something else.
+    results: Vec<Any<Value>>,
     /// The address of the next page; null on the last one.
     #[oai(nullable)]
     next: Option<String>,
 }
 
-/// A made-up person. With `errors`, some lack a field or have one of another type.
-#[derive(Object)]
-struct TestDataItem {
-    /// The id: seed and number.
-    id: Option<Any<Value>>,
-    /// The names of the skills.
-    skills: Option<Any<Value>>,
-    /// The jobs, the newest first.
-    work_experiences: Option<Any<Value>>,
+impl Example for TestDataPage {
+    fn example() -> Self {
+        let person = json!({
+            "id": "0-1",
+            "skills": ["Project Management", "Node.js"],
+            "work_experiences": [{
+                "company": "Acme Corp",
+                "title": "Front-end Developer",
+                "start_date": "2023-05-01",
+                "end_date": null,
+                "description": "Cut page load from four seconds to one.",
+            }],
+        });
+        let next = "http://127.0.0.1:8000/api/v1/test-data?count=100&per_page=1&page=3&errors=false&seed=0";
+        Self { results: vec![Any(person)], next: Some(next.to_owned()) }
+    }
 }
 
 /// A page of JSON Resumes.

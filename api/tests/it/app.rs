@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use resume_api::AppState;
@@ -9,7 +9,7 @@ use resume_core::{
     resume::{self, NewResume},
     source::{self, DEFAULT_SOURCE, Paging, Source},
 };
-use resume_postgres::testing::TestDatabase;
+use resume_postgres::{Cluster, testing::TestDatabase};
 use serde_json::Value;
 use sqlx::Row;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -49,7 +49,15 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(test_data: Option<mock_ats::Ats>) -> Self {
-        let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+        Self::on(TestDatabase::new(&MIGRATOR).await.unwrap(), test_data).await
+    }
+
+    /// With a server of its own, for tests that restart it.
+    pub(crate) async fn on_own_cluster() -> Self {
+        Self::on(TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap(), None).await
+    }
+
+    async fn on(database: TestDatabase, test_data: Option<mock_ats::Ats>) -> Self {
         for name in ["json-resumes", DEFAULT_SOURCE] {
             let source = Source {
                 name: name.to_owned(),
@@ -85,6 +93,11 @@ impl TestApp {
 
     pub(crate) fn pool(&self) -> &PgPool {
         self.database.as_ref().unwrap().pool()
+    }
+
+    /// The server of [`TestApp::on_own_cluster`].
+    pub(crate) fn cluster(&self) -> &Arc<Cluster> {
+        self.database.as_ref().unwrap().cluster()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

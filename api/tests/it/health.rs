@@ -1,6 +1,10 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use resume_api::AppState;
+use resume_postgres::RestartMode;
 
 use crate::app::{TestApp, client};
 
@@ -61,4 +65,34 @@ async fn a_request_in_progress_is_answered_before_the_end() {
     assert_eq!(request.await.unwrap().unwrap().status(), 200);
     tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
     assert!(client().get(&url).send().await.is_err(), "the port is closed");
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_not_waited_for() {
+    let app = TestApp::start().await;
+    let mut blocker = app.pool().begin().await.unwrap();
+    sqlx::raw_sql("lock table collections").execute(&mut *blocker).await.unwrap();
+    let start = Instant::now();
+    app.get("/api/v1/data-collection").await.problem(503, "database-unavailable");
+    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
+    blocker.rollback().await.unwrap();
+    assert_eq!(app.get("/api/v1/data-collection").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_database_that_crashed_is_used_again() {
+    let app = TestApp::on_own_cluster().await;
+    assert_eq!(app.get("/api/v1/data-collection").await.status, 200);
+    let cluster = Arc::clone(app.cluster());
+    tokio::task::spawn_blocking(move || cluster.restart(RestartMode::Immediate)).await.unwrap().unwrap();
+    // The connections of before are broken; whoever meets one says 503 at worst.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let reply = app.get("/api/v1/data-collection").await;
+        if reply.status == 200 {
+            break;
+        }
+        reply.problem(503, "database-unavailable");
+        assert!(Instant::now() < deadline, "{}", reply.text);
+    }
 }

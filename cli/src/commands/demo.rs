@@ -79,9 +79,14 @@ async fn show(
     database_time: Duration,
 ) -> Result<()> {
     let client = Client::new(&format!("http://{address}"))?;
-    println!("\n2. Collecting {COUNT} resumes, {PER_PAGE} a page, from a system that allows 30 calls a second");
+    println!(
+        "\n2. Collecting {COUNT} resumes, {PER_PAGE} a page, from a system that allows 30 calls a second"
+    );
     if !options.work.parse_delay.is_zero() {
-        println!("   and parsing each as if that took {}", humantime::format_duration(options.work.parse_delay));
+        println!(
+            "   and parsing each as if that took {}",
+            humantime::format_duration(options.work.parse_delay)
+        );
     }
     let begun = Instant::now();
     let body = json!({ "count": COUNT, "per_page": PER_PAGE, "batch_size": 10 });
@@ -116,7 +121,10 @@ async fn show(
 fn print_collection(status: &Status, options: &DemoOptions, ats: &Ats, time: Duration) {
     println!("   collection          {:>8.2} s for {} resumes", time.as_secs_f64(), status.documents.parsed);
     let rate_floor = f64::from(COUNT.div_ceil(PER_PAGE)) / 30.0;
-    println!("     of it, at least   {rate_floor:>8.2} s for {} calls at 30 a second", COUNT.div_ceil(PER_PAGE));
+    println!(
+        "     of it, at least   {rate_floor:>8.2} s for {} calls at 30 a second",
+        COUNT.div_ceil(PER_PAGE)
+    );
     let delay = options.work.parse_delay;
     if !delay.is_zero() {
         let in_a_row = delay.as_secs_f64() * f64::from(COUNT);

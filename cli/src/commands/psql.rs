@@ -22,11 +22,10 @@ async fn open(database: &Database, options: &PsqlOptions) -> Result<()> {
     }
     let psql = database.cluster().and_then(|c| c.programs().psql()).unwrap_or_else(|| PathBuf::from("psql"));
     // Ctrl-C is for psql: it cancels a query there.
-    let mut child = Command::new(&psql)
-        .arg(&database.url)
-        .args(&options.arguments)
-        .spawn()
-        .with_context(|| format!("cannot run {}; `resume-service psql --print` shows the URL", psql.display()))?;
+    let mut child =
+        Command::new(&psql).arg(&database.url).args(&options.arguments).spawn().with_context(|| {
+            format!("cannot run {}; `resume-service psql --print` shows the URL", psql.display())
+        })?;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,

@@ -48,7 +48,8 @@ impl Up {
 #[tokio::test(flavor = "multi_thread")]
 async fn collect_status_and_search_talk_to_a_running_service() {
     let up = Up::start().await;
-    let (ok, text) = up.run(&["collect", "--count", "45", "--per-page", "10", "--seed", "7", "--error-mode"]).await;
+    let (ok, text) =
+        up.run(&["collect", "--count", "45", "--per-page", "10", "--seed", "7", "--error-mode"]).await;
     assert!(ok, "documents that fail are no failure of the command: {text}");
     assert!(text.contains("completed_with_errors: pages 5/5"), "{text}");
     assert!(text.contains("invalid_skills"), "what went wrong is listed: {text}");
@@ -65,7 +66,8 @@ async fn collect_status_and_search_talk_to_a_running_service() {
     assert!(ok && text.trim() == "0 found", "{text}");
 
     // The same people again: known by their hash, and not parsed again.
-    let (ok, text) = up.run(&["collect", "--count", "45", "--per-page", "9", "--seed", "7", "--error-mode"]).await;
+    let (ok, text) =
+        up.run(&["collect", "--count", "45", "--per-page", "9", "--seed", "7", "--error-mode"]).await;
     assert!(ok && text.contains("documents 0 stored 45 known"), "{text}");
 
     let (ok, text) = up.run(&["collect", "--source", "json-resume", "--count", "20"]).await;
@@ -77,10 +79,10 @@ async fn mistakes_get_a_helpful_answer() {
     let up = Up::start().await;
     for (arguments, expected) in [
         (vec!["collect", "--count", "0"], "count"),
-        (vec!["collect", "--source", "nowhere"], "nowhere"),
+        (vec!["collect", "--source", "nowhere"], "there are: json-resume, test-data"),
         (vec!["status", "no-uuid"], "data_request_id"),
-        (vec!["status", "00000000-0000-7000-8000-000000000000"], "Not Found"),
-        (vec!["resume", "00000000-0000-7000-8000-000000000000"], "Not Found"),
+        (vec!["status", "00000000-0000-7000-8000-000000000000"], "Not found"),
+        (vec!["resume", "00000000-0000-7000-8000-000000000000"], "Not found"),
         (vec!["search", "x", "--limit", "0"], "limit"),
     ] {
         let (ok, text) = up.run(&arguments).await;

@@ -34,7 +34,10 @@ async fn assert_exactly_once(scene: &Scene, id: uuid::Uuid) {
     assert_eq!(scene.counts().await, (2000, 2000, 2000));
     let (live, attempts) = scene.jobs().await;
     assert_eq!(live, 0, "no job is left behind");
-    assert!(attempts > 1 || scene.mock.ats().stats().calls == PAGES as u64, "a re-read page took another attempt");
+    assert!(
+        attempts > 1 || scene.mock.ats().stats().calls == PAGES as u64,
+        "a re-read page took another attempt"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,11 @@ async fn the_demo_collects_and_finds_on_a_private_postgres() {
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
 
     let sql = "select count(*) from resumes";
-    let psql = service().args(["psql", "--", "-Atc", sql]).env("RESUME_DATA_DIR", data.path()).output().await.unwrap();
+    let psql = service()
+        .args(["psql", "--", "-Atc", sql])
+        .env("RESUME_DATA_DIR", data.path())
+        .output()
+        .await
+        .unwrap();
     assert_eq!(String::from_utf8(psql.stdout).unwrap().trim(), "400", "each demo collects new people");
 }

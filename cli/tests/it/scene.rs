@@ -21,7 +21,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// The binary under test.
 pub(crate) fn service() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_resume-service"));
-    command.env_remove("DATABASE_URL").env_remove("RESUME_DATA_DIR").env("RUST_LOG", "warn").kill_on_drop(true);
+    command
+        .env_remove("DATABASE_URL")
+        .env_remove("RESUME_DATA_DIR")
+        .env("RUST_LOG", "warn")
+        .kill_on_drop(true);
     command
 }
 

@@ -1,3 +1,0 @@
-fn main() {
-    print!("{}", resume_api::spec_yaml());
-}

@@ -94,7 +94,9 @@ create table resumes (
     document jsonb not null,
     constraint resumes_unique unique (source, external_id)
 );
-create index resumes_skills on resumes using gin (skills);
+-- Entries that wait to be merged are read by every search: with 512 kB of them it takes a millisecond more, with the
+-- default of 4 MB five. Storing resumes takes the same time.
+create index resumes_skills on resumes using gin (skills) with (gin_pending_list_limit = 512);
 comment on column resumes.skills is 'canonical keys, for searching; the names as given are in document';
 
 create table parse_failures (

@@ -5,7 +5,8 @@ use std::process::Command;
 
 /// Prints what a figure is worth nothing without: commit, machine and versions.
 pub fn print_head(program: &str, postgres: &str) {
-    let dirty = if output("git", &["status", "--porcelain"]).is_empty() { "" } else { " + uncommitted changes" };
+    let dirty =
+        if output("git", &["status", "--porcelain"]).is_empty() { "" } else { " + uncommitted changes" };
     println!("program   {program}");
     println!("commit    {}{dirty}", output("git", &["rev-parse", "--short=12", "HEAD"]));
     println!("machine   {} x {}", std::thread::available_parallelism().map_or(0, usize::from), cpu_model());

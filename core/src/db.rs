@@ -45,9 +45,12 @@ impl Role {
 pub fn pool(url: &str, role: Role) -> Result<PgPool, sqlx::Error> {
     let mut options: PgConnectOptions = url.parse()?;
     options = match role {
-        Role::Api => options
-            .application_name("resume-service api")
-            .options([("plan_cache_mode", "force_custom_plan")]),
+        Role::Api => {
+            // A request is answered for its caller within 5 s; what runs on for longer serves nobody.
+            options
+                .application_name("resume-service api")
+                .options([("plan_cache_mode", "force_custom_plan"), ("statement_timeout", "6s")])
+        }
         Role::Worker => options.application_name("resume-service worker"),
     };
     Ok(PgPoolOptions::new()
@@ -114,7 +117,9 @@ pub async fn create_if_missing(url: &str) -> Result<(), sqlx::Error> {
         match sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut conn).await {
             // Another process was faster: 42P04 duplicate_database, or 23505 when both were at it.
             Err(sqlx::Error::Database(e)) if matches!(e.code().as_deref(), Some("42P04" | "23505")) => {}
-            result => drop(result?),
+            result => {
+                result?;
+            }
         }
     }
     conn.close().await

@@ -72,7 +72,8 @@ impl Pacer {
             return Err(window.silent_until);
         }
         if window.departures.len() >= self.calls_per_second as usize {
-            if let Some(free_at) = window.departures.front().map(|oldest| *oldest + Duration::from_secs(1) + MARGIN)
+            if let Some(free_at) =
+                window.departures.front().map(|oldest| *oldest + Duration::from_secs(1) + MARGIN)
                 && now < free_at
             {
                 return Err(free_at);
@@ -113,7 +114,9 @@ mod tests {
     }
 
     fn most_in_a_second(times: &[Instant]) -> usize {
-        let in_second_from = |from: &Instant| times.iter().filter(|t| (*from..*from + Duration::from_secs(1)).contains(t)).count();
+        let in_second_from = |from: &Instant| {
+            times.iter().filter(|t| (*from..*from + Duration::from_secs(1)).contains(t)).count()
+        };
         times.iter().map(in_second_from).max().unwrap_or(0)
     }
 

@@ -80,7 +80,8 @@ impl CallError {
 pub(crate) async fn call(http: &reqwest::Client, page: &PageToFetch) -> Result<FetchedPage, CallError> {
     let url = Url::parse(&page.url).map_err(|e| CallError::InvalidUrl(format!("{e}: {}", page.url)))?;
     let response = http.get(url.clone()).send().await.map_err(transport)?;
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
+    let retry_after =
+        response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
     match response.status() {
         StatusCode::OK => {}
         StatusCode::TOO_MANY_REQUESTS => {
@@ -146,7 +147,9 @@ fn transport(error: reqwest::Error) -> CallError {
 fn parse_retry_after(value: &str) -> Option<Duration> {
     let wait = match value.trim().parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).unwrap_or_default(),
+        Err(_) => {
+            httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).unwrap_or_default()
+        }
     };
     Some(wait.min(RETRY_AFTER_MAX))
 }
@@ -187,7 +190,9 @@ mod tests {
         let current = Url::parse("http://ats.example:8001/v1/people?page=1").unwrap();
         assert_eq!(next_link(&current, "?page=2").unwrap(), "http://ats.example:8001/v1/people?page=2");
         assert_eq!(next_link(&current, "http://ats.example:8001/x").unwrap(), "http://ats.example:8001/x");
-        for foreign in ["http://evil.example/", "https://ats.example:8001/", "http://ats.example/", "//evil.example/x"] {
+        for foreign in
+            ["http://evil.example/", "https://ats.example:8001/", "http://ats.example/", "//evil.example/x"]
+        {
             let error = next_link(&current, foreign).unwrap_err();
             assert_eq!(error.code().as_deref(), Some("next_link_foreign"), "{foreign}");
         }

@@ -154,8 +154,11 @@ impl Service {
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let service =
-            Self { child, http: reqwest::Client::builder().build()?, base: format!("http://127.0.0.1:{port}") };
+        let service = Self {
+            child,
+            http: reqwest::Client::builder().build()?,
+            base: format!("http://127.0.0.1:{port}"),
+        };
         let deadline = Instant::now() + Duration::from_secs(30);
         while service.http.get(format!("{}/readyz", service.base)).send().await.is_err() {
             ensure!(Instant::now() < deadline, "the service does not come up");
@@ -267,7 +270,8 @@ async fn watch_idle(binary: &Path, cluster: &Cluster) -> Result<Vec<Target>> {
 fn processor_seconds(pid: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after_name = stat.rsplit_once(')').context("odd /proc/PID/stat")?.1;
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    let ticks =
+        after_name.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
     Ok(ticks / TICKS_PER_SECOND)
 }
 

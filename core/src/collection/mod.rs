@@ -8,7 +8,8 @@
 //! The rows of `pages` are the checkpoint. They move in the transaction that stores the items, enqueues what follows
 //! and completes the job, so after a crash a page was either stored or will be fetched again.
 //!
-//! Locks are taken in this order: page, raw documents or resumes, collection last and briefly.
+//! Locks are taken in this order: resumes, page, raw documents, collection; the collection last and briefly. Within one
+//! of them, resumes and raw documents are locked in the order of their keys.
 
 mod fail;
 mod finish;

@@ -29,7 +29,10 @@ pub struct PageToFetch {
 ///
 /// # Errors
 /// The database's.
-pub async fn page_to_fetch(conn: &mut PgConnection, job: &FetchPage) -> Result<Option<PageToFetch>, sqlx::Error> {
+pub async fn page_to_fetch(
+    conn: &mut PgConnection,
+    job: &FetchPage,
+) -> Result<Option<PageToFetch>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         select p.link, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed, c.pages_expected

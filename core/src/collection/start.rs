@@ -106,12 +106,10 @@ async fn repeated(
     new: &NewCollection,
     request: &serde_json::Value,
 ) -> Result<Started, StartError> {
-    let earlier = sqlx::query!(
-        "select id, request from collections where idempotency_key = $1",
-        new.idempotency_key
-    )
-    .fetch_one(conn)
-    .await?;
+    let earlier =
+        sqlx::query!("select id, request from collections where idempotency_key = $1", new.idempotency_key)
+            .fetch_one(conn)
+            .await?;
     if earlier.request != *request {
         return Err(StartError::KeyReused(earlier.id));
     }

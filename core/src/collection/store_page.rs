@@ -63,7 +63,8 @@ pub async fn store_page(
     let (opened, end) = open_next(conn, page, fetched).await?;
     let is_done = batches.is_empty();
     mark_fetched(conn, page, (new_ids.len(), unchanged, batches.len()), end == End::Loop).await?;
-    let change = Change { opened, closed: i32::from(is_done), last_page: (end != End::No).then_some(page.number) };
+    let change =
+        Change { opened, closed: i32::from(is_done), last_page: (end != End::No).then_some(page.number) };
     count_pages(conn, page.collection_id, change).await?;
     Ok(Some(StoredPage { stored: new_ids.len(), unchanged }))
 }

@@ -1,4 +1,4 @@
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use crate::{
     parsing::ParsedResume,
@@ -62,7 +62,9 @@ impl SkillQuery {
                 Err(SkillError::TooLong) => return Err(SearchError::SkillTooLong(position)),
             }
             if position > MAX_SKILLS {
-                return Err(SearchError::TooManySkills(list.split(',').filter(|n| !n.trim().is_empty()).count()));
+                return Err(SearchError::TooManySkills(
+                    list.split(',').filter(|n| !n.trim().is_empty()).count(),
+                ));
             }
         }
         if keys.is_empty() { Err(SearchError::NoSkills) } else { Ok(Self(keys)) }
@@ -100,6 +102,9 @@ pub struct SearchPage {
 
 /// Finds resumes by skill, the newest first: up to `limit` of those with an id below `before`, if given.
 ///
+/// Two statements. Where at most [`TOTAL_EXACT_UP_TO`] resumes match, the first one has seen them all and the second one
+/// loads those of the page. Where more match, they are so common that walking back from the newest soon finds a page.
+///
 /// # Errors
 /// The database's.
 pub async fn search(
@@ -112,18 +117,20 @@ pub async fn search(
     let before = before.unwrap_or(i64::MAX);
     // One more than asked for tells whether there is a next page.
     let fetch = i64::from(limit) + 1;
-    let mut found = match matching {
-        Match::Any => find_any(pool, &query.0, before, fetch).await?,
-        Match::All => find_all(pool, &query.0, before, fetch).await?,
+    let mut conn = pool.acquire().await?;
+    let few = match matching {
+        Match::Any => few_any(&mut conn, &query.0, before, fetch).await?,
+        Match::All => few_all(&mut conn, &query.0, before, fetch).await?,
     };
-    let counted = match matching {
-        Match::Any => count_any(pool, &query.0).await?,
-        Match::All => count_all(pool, &query.0).await?,
+    let total = Total { value: few.count.min(TOTAL_EXACT_UP_TO), is_exact: few.count <= TOTAL_EXACT_UP_TO };
+    let mut found = match matching {
+        _ if total.is_exact => load(&mut conn, &few.ids).await?,
+        Match::Any => walk_any(&mut conn, &query.0, before, fetch).await?,
+        Match::All => walk_all(&mut conn, &query.0, before, fetch).await?,
     };
     let has_more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found.last().filter(|_| has_more).map(|resume| resume.id);
-    let total = Total { value: counted.min(TOTAL_EXACT_UP_TO), is_exact: counted <= TOTAL_EXACT_UP_TO };
     let hits = found.into_iter().map(|resume| hit(resume, &query.0)).collect();
     Ok(SearchPage { hits, total, next })
 }
@@ -134,11 +141,84 @@ fn hit(resume: Resume, keys: &[String]) -> Hit {
     Hit { resume, matched_skills }
 }
 
-// One static query for each shape. They want a connection of `db::Role::Api`, which plans each execution anew: with the
-// skills in hand the planner walks the newest resumes where a skill is common and the GIN index where it is rare; one
-// plan for any skill would be wrong for one of them.
+// One static query for each shape. They want a connection of `db::Role::Api`, which plans each execution anew, with the
+// skills in hand: the GIN index is right for a rare skill and wrong for one that everybody has. The choice between the
+// two ways to a page is ours, though, for it needs the true number of matches, and the planner only has a guess.
 
-async fn find_any(pool: &PgPool, keys: &[String], before: i64, limit: i64) -> Result<Vec<Resume>, sqlx::Error> {
+/// Matching resumes, as far as they were looked at.
+struct Few {
+    /// How many, at most one over [`TOTAL_EXACT_UP_TO`].
+    count: i64,
+    /// Those of the page; meaningless when there were too many to look at all of them.
+    ids: Vec<i64>,
+}
+
+async fn few_any(
+    conn: &mut PgConnection,
+    keys: &[String],
+    before: i64,
+    limit: i64,
+) -> Result<Few, sqlx::Error> {
+    sqlx::query_as!(
+        Few,
+        r#"
+        with matching as materialized (select id from resumes where skills && $1 limit $4)
+        select count(*) as "count!",
+               array(select id from matching where id < $2 order by id desc limit $3) as "ids!"
+        from matching
+        "#,
+        keys,
+        before,
+        limit,
+        TOTAL_EXACT_UP_TO + 1,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+async fn few_all(
+    conn: &mut PgConnection,
+    keys: &[String],
+    before: i64,
+    limit: i64,
+) -> Result<Few, sqlx::Error> {
+    sqlx::query_as!(
+        Few,
+        r#"
+        with matching as materialized (select id from resumes where skills @> $1 limit $4)
+        select count(*) as "count!",
+               array(select id from matching where id < $2 order by id desc limit $3) as "ids!"
+        from matching
+        "#,
+        keys,
+        before,
+        limit,
+        TOTAL_EXACT_UP_TO + 1,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Resume>, sqlx::Error> {
+    sqlx::query_as!(
+        Resume,
+        r#"
+        select id, source, external_id, raw_document_id, parser_version,
+               document as "document: Json<ParsedResume>", created_at, updated_at
+        from resumes where id = any($1) order by id desc
+        "#,
+        ids
+    )
+    .fetch_all(conn)
+    .await
+}
+
+async fn walk_any(
+    conn: &mut PgConnection,
+    keys: &[String],
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Resume>, sqlx::Error> {
     sqlx::query_as!(
         Resume,
         r#"
@@ -150,11 +230,16 @@ async fn find_any(pool: &PgPool, keys: &[String], before: i64, limit: i64) -> Re
         before,
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }
 
-async fn find_all(pool: &PgPool, keys: &[String], before: i64, limit: i64) -> Result<Vec<Resume>, sqlx::Error> {
+async fn walk_all(
+    conn: &mut PgConnection,
+    keys: &[String],
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Resume>, sqlx::Error> {
     sqlx::query_as!(
         Resume,
         r#"
@@ -166,26 +251,6 @@ async fn find_all(pool: &PgPool, keys: &[String], before: i64, limit: i64) -> Re
         before,
         limit,
     )
-    .fetch_all(pool)
-    .await
-}
-
-async fn count_any(pool: &PgPool, keys: &[String]) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select count(*) as "count!" from (select from resumes where skills && $1 limit $2) matching"#,
-        keys,
-        TOTAL_EXACT_UP_TO + 1,
-    )
-    .fetch_one(pool)
-    .await
-}
-
-async fn count_all(pool: &PgPool, keys: &[String]) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select count(*) as "count!" from (select from resumes where skills @> $1 limit $2) matching"#,
-        keys,
-        TOTAL_EXACT_UP_TO + 1,
-    )
-    .fetch_one(pool)
+    .fetch_all(conn)
     .await
 }

@@ -63,7 +63,11 @@ pub struct Resume {
 ///
 /// # Errors
 /// The database's.
-pub async fn store_parsed(conn: &mut PgConnection, source: &str, parsed: Vec<NewResume>) -> Result<(), sqlx::Error> {
+pub async fn store_parsed(
+    conn: &mut PgConnection,
+    source: &str,
+    parsed: Vec<NewResume>,
+) -> Result<(), sqlx::Error> {
     if parsed.is_empty() {
         return Ok(());
     }

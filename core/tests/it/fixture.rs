@@ -3,7 +3,9 @@
 use std::{future::Future, time::Duration};
 
 use resume_core::{
-    collection::{self, BatchResult, CollectionState, FetchedPage, NewCollection, PageToFetch, Progress, StoredPage},
+    collection::{
+        self, BatchResult, CollectionState, FetchedPage, NewCollection, PageToFetch, Progress, StoredPage,
+    },
     db::{MIGRATOR, PgPool},
     jobs::{FetchPage, ParseDocuments},
     parsing::{self, Format},
@@ -163,7 +165,9 @@ impl Fixture {
 
 /// Waits for something that must happen.
 pub(crate) async fn in_time<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} until {what}"))
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("waited {PATIENCE:?} until {what}"))
 }
 
 /// A collection of `count` people, ten a page, four a batch.

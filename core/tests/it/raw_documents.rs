@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::fixture::{Fixture, item, items};
 
 const SOURCE: &str = "ats";
+const NONE: [i64; 0] = [];
 
 impl Fixture {
     /// Stores the items of a page and commits; gives the ids of the new ones.
@@ -39,8 +40,13 @@ fn without_id(body: &[u8]) -> NewRawDocument {
 #[tokio::test]
 async fn items_are_kept_verbatim_in_the_order_of_the_page() {
     let fixture = Fixture::new().await;
-    let bodies: [&[u8]; 5] =
-        [b"{ \"id\" :\"a\",\n \"skills\":[] }", b"\"a text\"", b"\xff\xfe\0 no text at all", b"", b"{\"id\":7}"];
+    let bodies: [&[u8]; 5] = [
+        b"{ \"id\" :\"a\",\n \"skills\":[] }",
+        b"\"a text\"",
+        b"\xff\xfe\0 no text at all",
+        b"",
+        b"{\"id\":7}",
+    ];
     let items: Vec<_> = bodies.iter().map(|body| NewRawDocument::new(Format::Profile, body)).collect();
     let mut tx = fixture.pool().begin().await.unwrap();
     let collection_id = Uuid::now_v7();
@@ -74,9 +80,9 @@ async fn documents_are_loaded_by_id_and_unknown_ones_left_out() {
 #[tokio::test]
 async fn what_is_known_by_its_hash_is_left_out() {
     let fixture = Fixture::new().await;
-    assert_eq!(fixture.insert(&[]).await, []);
+    assert_eq!(fixture.insert(&[]).await, NONE);
     assert_eq!(fixture.insert(&items("p", 3)).await.len(), 3);
-    assert_eq!(fixture.insert(&items("p", 3)).await, []);
+    assert_eq!(fixture.insert(&items("p", 3)).await, NONE);
     let new = fixture.insert(&items("p", 5)).await;
     let new: Vec<_> = raw::load(fixture.pool(), &new).await.unwrap();
     let places: Vec<_> = new.iter().map(|new| (new.external_id.as_deref().unwrap(), new.position)).collect();
@@ -94,7 +100,7 @@ async fn a_content_that_comes_back_is_stored_again() {
         assert_eq!(new.len(), 1);
         assert!(new > ids, "later ones have higher ids");
         ids = new;
-        assert_eq!(fixture.insert(std::slice::from_ref(version)).await, [], "it is the latest now");
+        assert_eq!(fixture.insert(std::slice::from_ref(version)).await, NONE, "it is the latest now");
     }
 }
 
@@ -110,12 +116,13 @@ async fn an_item_that_stands_twice_on_a_page_is_stored_once() {
 async fn of_two_versions_on_a_page_both_are_kept_and_the_later_one_is_the_latest() {
     let fixture = Fixture::new().await;
     // Many pairs, so that the order of the hashes cannot be the order of the page by chance.
-    let versions = |version: &str| (0..16).map(|index| item(&index.to_string(), &[version])).collect::<Vec<_>>();
+    let versions =
+        |version: &str| (0..16).map(|index| item(&index.to_string(), &[version])).collect::<Vec<_>>();
     let (old, new) = (versions("old"), versions("new"));
     let ids = fixture.insert(&[&old[..], &new[..]].concat()).await;
     let expected: Vec<_> = old.iter().chain(&new).map(|item| item.body.clone()).collect();
     assert_eq!(fixture.bodies(&ids).await, expected);
-    assert_eq!(fixture.insert(&new).await, [], "the later version is known as the latest");
+    assert_eq!(fixture.insert(&new).await, NONE, "the later version is known as the latest");
 }
 
 #[tokio::test]
@@ -123,7 +130,7 @@ async fn items_without_an_id_are_told_apart_by_content_alone() {
     let fixture = Fixture::new().await;
     let [a, b] = [without_id(br#"{"id":null,"skills":[]}"#), without_id(br#""archived""#)];
     assert_eq!(fixture.insert(&[a.clone(), b.clone(), a.clone()]).await.len(), 2);
-    assert_eq!(fixture.insert(&[b, a]).await, []);
+    assert_eq!(fixture.insert(&[b, a]).await, NONE);
 }
 
 #[tokio::test]
@@ -137,5 +144,5 @@ async fn large_documents_fit() {
     let ids = fixture.insert(&items).await;
     let expected: Vec<_> = items.iter().map(|item| item.body.clone()).collect();
     assert!(fixture.bodies(&ids).await == expected);
-    assert_eq!(fixture.insert(&items).await, []);
+    assert_eq!(fixture.insert(&items).await, NONE);
 }

@@ -36,7 +36,12 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
     }
 }
 
-async fn store(context: &Context, lease: &Lease, page: &PageToFetch, fetched: &FetchedPage) -> Result<(), JobError> {
+async fn store(
+    context: &Context,
+    lease: &Lease,
+    page: &PageToFetch,
+    fetched: &FetchedPage,
+) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
     let stored = collection::store_page(&mut tx, page, fetched).await.map_err(JobError::retry)?;
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
@@ -47,7 +52,8 @@ async fn store(context: &Context, lease: &Lease, page: &PageToFetch, fetched: &F
 
 /// Counts the call in the collection. Where even that fails the database is away, which the attempt's end will find out.
 async fn note(context: &Context, job: &FetchPage, error: &CallError) {
-    let detail = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    let detail = std::error::Error::source(error)
+        .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
     let failure = CallFailure { code: error.code(), detail };
     let noted = async {
         let mut conn = context.pool.acquire().await?;

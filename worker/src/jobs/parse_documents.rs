@@ -18,7 +18,11 @@ use crate::context::Context;
 /// The resumes, the failures, the count on the page and the job's own completion are one transaction.
 ///
 /// Running twice does no harm: the fence lets one attempt commit, and an older parse never overwrites a newer one.
-pub(crate) async fn run(job: ParseDocuments, lease: Data<Lease>, context: Data<Context>) -> Result<(), JobError> {
+pub(crate) async fn run(
+    job: ParseDocuments,
+    lease: Data<Lease>,
+    context: Data<Context>,
+) -> Result<(), JobError> {
     let documents = raw::load(&context.pool, &job.document_ids).await.map_err(JobError::retry)?;
     let source = documents.first().map(|document| document.source.clone()).unwrap_or_default();
     if !context.parse_delay.is_zero() {

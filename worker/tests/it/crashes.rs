@@ -1,5 +1,7 @@
 //! Workers that stop, workers that die, and a database that restarts, all in the middle of a collection.
 
+use std::time::Duration;
+
 use mock_ats::Face;
 use resume_core::db::MIGRATOR;
 use resume_postgres::{RestartMode, testing::TestDatabase};
@@ -27,6 +29,22 @@ async fn a_worker_that_stops_leaves_the_rest_to_the_next() {
     assert_eq!(pipeline.mock.ats().stats().calls, 50);
     assert_eq!(pipeline.most_attempts("fetch_page").await, 1, "a job handed back has lost no attempt");
     second.stop().await;
+}
+
+/// Jobs that outlast the grace time go back as if they had never run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stops_does_not_wait_for_slow_parsers() {
+    let pipeline = Pipeline::start().await;
+    let slow = pipeline.slow_worker(Duration::from_secs(600));
+    let id = pipeline.collect(&collection_of(100, NUMBERED)).await;
+    pipeline.until_running("parse_documents", 20).await;
+    slow.stop().await;
+    pipeline.until_running("parse_documents", 0).await;
+
+    let worker = pipeline.worker();
+    assert_eq!(pipeline.outcome(id).await, Outcome::smooth(10, 100));
+    assert_eq!(pipeline.most_attempts("parse_documents").await, 1);
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,10 +47,7 @@ async fn lists_the_broken(source: &str, face: Face) {
     let documents = Documents { stored: 200, unchanged: 0, parsed: 200 - broken, failed: broken };
     let smooth = Outcome::smooth(20, 200);
     let errors = outcome.errors.clone();
-    assert_eq!(
-        outcome,
-        Outcome { state: CollectionState::CompletedWithErrors, documents, errors, ..smooth }
-    );
+    assert_eq!(outcome, Outcome { state: CollectionState::CompletedWithErrors, documents, errors, ..smooth });
     assert_eq!(pipeline.resumes(source).await, people(face, SEED.into(), 200, true));
 
     let progress = pipeline.progress(id).await;
@@ -78,12 +75,11 @@ fn codes(face: Face) -> BTreeMap<String, i64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_that_kill_their_worker_are_given_up() {
     let pipeline = Pipeline::start().await;
-    let doomed = pipeline.worker_with(Duration::from_secs(600));
+    let doomed = pipeline.slow_worker(Duration::from_secs(600));
     let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
     pipeline.until(id, "both pages are stored", |progress| progress.pages_fetched == 2).await;
     // As if the crash to come were the last of six.
-    let last = sqlx::query!("update queue.live_jobs set max_attempts = 1 where kind = 'parse_documents'");
-    assert_eq!(last.execute(&pipeline.pool).await.unwrap().rows_affected(), 4);
+    assert_eq!(pipeline.allow_one_attempt("parse_documents").await, 4);
     pipeline.until_running("parse_documents", 4).await;
     doomed.crash().await;
 

@@ -11,7 +11,10 @@ use resume_core::{
 };
 use resume_postgres::testing::TestDatabase;
 use resume_worker::Settings;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, oneshot},
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 /// How long anything may take; many times what it does take, for a busy machine.
@@ -22,12 +25,23 @@ pub(crate) const NUMBERED: &str = "numbered";
 pub(crate) const NEXT_LINK: &str = "next-link";
 pub(crate) const JSON_RESUMES: &str = "json-resumes";
 
-/// A database and a source. Workers are started by the tests.
+/// Shared by all tests of this process, but for those that measure time.
+static TURN: RwLock<()> = RwLock::const_new(());
+
+/// A test's leave to run, kept for its sake alone.
+enum Turn {
+    Together { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
+/// A database and a source. Workers are started by the tests. One at a time in each test: a second one could wait for
+/// a measurement that waits for the first one.
 pub(crate) struct Pipeline {
     // Dropped in this order: the pool before its database.
     pub(crate) pool: PgPool,
     pub(crate) mock: MockServer,
     pub(crate) database: TestDatabase,
+    _turn: Turn,
 }
 
 impl Pipeline {
@@ -44,7 +58,19 @@ impl Pipeline {
 
     /// As [`Pipeline::start_with`], on this database.
     pub(crate) async fn start_on(database: TestDatabase, allowed: u32, believed: u32) -> Self {
-        let settings = mock_ats::Settings { calls_per_second: allowed, ..mock_ats::Settings::without_latency() };
+        let turn = Turn::Together { _guard: TURN.read().await };
+        Self::build(turn, database, allowed, believed).await
+    }
+
+    /// As [`Pipeline::start_with`], while no other test of this process runs: for measurements.
+    pub(crate) async fn start_alone(allowed: u32, believed: u32) -> Self {
+        let turn = Turn::Alone { _guard: TURN.write().await };
+        Self::build(turn, TestDatabase::new(&MIGRATOR).await.unwrap(), allowed, believed).await
+    }
+
+    async fn build(turn: Turn, database: TestDatabase, allowed: u32, believed: u32) -> Self {
+        let settings =
+            mock_ats::Settings { calls_per_second: allowed, ..mock_ats::Settings::without_latency() };
         let mock = MockServer::start(Ats::new(settings)).await.unwrap();
         let pool = db::pool(database.url(), Role::Worker).unwrap();
         let mut conn = pool.acquire().await.unwrap();
@@ -58,7 +84,7 @@ impl Pipeline {
             source::put(&mut conn, &source).await.unwrap();
         }
         drop(conn);
-        Self { pool, mock, database }
+        Self { pool, mock, database, _turn: turn }
     }
 
     /// Triggers a collection.
@@ -71,17 +97,24 @@ impl Pipeline {
 
     /// Starts a worker with a pool of its own, as a process has.
     pub(crate) fn worker(&self) -> Worker {
-        self.worker_with(Duration::ZERO)
+        self.worker_with(Settings { parse_delay: Duration::ZERO, grace: Duration::from_secs(10) })
     }
 
-    /// Starts a worker whose parser takes this long.
-    pub(crate) fn worker_with(&self, parse_delay: Duration) -> Worker {
-        let settings = Settings { parse_delay, grace: Duration::from_secs(10) };
+    /// Starts a worker whose parser takes this long, and that does not wait for it when it stops.
+    pub(crate) fn slow_worker(&self, parse_delay: Duration) -> Worker {
+        self.worker_with(Settings { parse_delay, grace: Duration::from_millis(100) })
+    }
+
+    fn worker_with(&self, settings: Settings) -> Worker {
         let pool = db::pool(self.database.url(), Role::Worker).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             // A dropped sender is a worker that nobody stops.
-            let shutdown = async { if stopped.await.is_err() { std::future::pending().await } };
+            let shutdown = async {
+                if stopped.await.is_err() {
+                    std::future::pending().await
+                }
+            };
             resume_worker::run(pool, settings, shutdown).await.unwrap();
         });
         Worker { stop, task }
@@ -120,6 +153,12 @@ impl Pipeline {
         let pages = collection::resume(&mut tx, id).await.unwrap();
         tx.commit().await.unwrap();
         pages
+    }
+
+    /// Lets the jobs of a kind that are there have one attempt only; gives their number.
+    pub(crate) async fn allow_one_attempt(&self, kind: &str) -> u64 {
+        let update = sqlx::query!("update queue.live_jobs set max_attempts = 1 where kind = $1", kind);
+        update.execute(&self.pool).await.unwrap().rows_affected()
     }
 
     /// Waits until so many jobs of a kind run.
@@ -167,7 +206,9 @@ impl Worker {
 
 /// Waits for something that must happen.
 pub(crate) async fn in_time<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} until {what}"))
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("waited {PATIENCE:?} until {what}"))
 }
 
 /// The people of [`collection_of`].

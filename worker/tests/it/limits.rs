@@ -45,7 +45,7 @@ async fn retry_after_is_obeyed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limit_is_kept_and_used() {
     const CALLS: u32 = 150;
-    let pipeline = Pipeline::start_with(30, 30).await;
+    let pipeline = Pipeline::start_alone(30, 30).await;
     let worker = pipeline.worker();
     let calls = || pipeline.mock.ats().stats().calls;
     let id = pipeline.collect(&NewCollection { per_page: 2, ..collection_of(2 * CALLS, NUMBERED) }).await;

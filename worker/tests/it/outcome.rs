@@ -88,7 +88,9 @@ pub(crate) fn people(face: Face, seed: u64, count: u64, error_mode: bool) -> Res
     };
     let parse = |index| parsing::parse(format, mock_ats::item(face, seed, index, error_mode).as_bytes());
     let parsed = (0..count).filter_map(|index| parse(index).ok());
-    parsed.map(|resume| (resume.external_id, resume.skills.into_iter().map(|skill| skill.key).collect())).collect()
+    parsed
+        .map(|resume| (resume.external_id, resume.skills.into_iter().map(|skill| skill.key).collect()))
+        .collect()
 }
 
 impl Pipeline {

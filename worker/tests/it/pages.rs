@@ -95,6 +95,29 @@ async fn a_page_that_is_not_there_is_listed_and_the_others_come() {
     worker.stop().await;
 }
 
+/// What might pass is tried as often as allowed, and then given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_attempts_are_used_up_is_listed() {
+    let pipeline = Pipeline::start().await;
+    pipeline.set_fault(FaultKind::Status(500), OnPages::One(2), Times::Always);
+    let id = pipeline.collect(&collection_of(30, NUMBERED)).await;
+    assert_eq!(pipeline.allow_one_attempt("fetch_page").await, 3);
+    let worker = pipeline.worker();
+    assert_eq!(
+        pipeline.outcome(id).await,
+        Outcome {
+            state: CollectionState::CompletedWithErrors,
+            pages: Pages { expected: 3, fetched: 2, failed: 1 },
+            documents: Documents { stored: 20, unchanged: 0, parsed: 20, failed: 0 },
+            calls: Calls { made: 3, rate_limited: 0 },
+            errors: vec![("source_http_500".to_owned(), 1)],
+        }
+    );
+    let ended = |state: &str, count| (state.to_owned(), count);
+    assert_eq!(pipeline.jobs("fetch_page").await, [ended("completed", 2), ended("discarded", 1)].into());
+    worker.stop().await;
+}
+
 /// Also with more pages than are on their way at once: those behind follow when the first ones are given up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_gone_fails_the_collection_until_it_is_resumed() {

@@ -143,7 +143,7 @@ async fn the_same_people_twice_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_parsers_run_side_by_side() {
     let pipeline = Pipeline::start().await;
-    let worker = pipeline.worker_with(Duration::from_millis(500));
+    let worker = pipeline.slow_worker(Duration::from_millis(500));
     let begun = Instant::now();
     let id = pipeline.collect(&collection_of(200, NUMBERED)).await;
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(20, 200));

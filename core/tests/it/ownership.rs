@@ -1,0 +1,92 @@
+//! Who owns which table: SQL that names a table stands in one module only (core/src/lib.rs has the list).
+
+use std::collections::BTreeSet;
+
+use crate::sql_text::{files, read, statements};
+
+/// Each table and the one place whose SQL may name it.
+const OWNERS: [(&str, &str); 9] = [
+    ("sources", "core/src/source/"),
+    ("collections", "core/src/collection/"),
+    ("pages", "core/src/collection/"),
+    ("raw_documents", "core/src/raw/"),
+    ("resumes", "core/src/resume/"),
+    ("parse_failures", "core/src/resume/"),
+    ("queue.live_jobs", "queue/src/"),
+    ("queue.job_history", "queue/src/"),
+    ("queue.workers", "queue/src/"),
+];
+
+/// The words of a statement; `a.b` is one word.
+fn words(sql: &str) -> BTreeSet<String> {
+    let without_comments: Vec<&str> =
+        sql.lines().map(|line| line.split("--").next().unwrap_or(line)).collect();
+    let text = without_comments.join("\n");
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'));
+    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+#[test]
+fn a_table_is_named_by_its_owner_alone() {
+    let is_test =
+        |file: &str| file.contains("/tests/") || file.ends_with("/tests.rs") || file.contains("/testing/");
+    let statements: Vec<_> = statements().into_iter().filter(|statement| !is_test(&statement.file)).collect();
+    let mut named = BTreeSet::new();
+    for statement in &statements {
+        let words = words(&statement.sql);
+        for (table, owner) in OWNERS {
+            if words.contains(table) {
+                named.insert(table);
+                let file = &statement.file;
+                assert!(
+                    file.starts_with(owner),
+                    "{file} names {table}, which belongs to {owner}:\n{}",
+                    statement.sql
+                );
+            }
+        }
+    }
+    assert_eq!(named, OWNERS.map(|(table, _)| table).into(), "every table is found somewhere");
+}
+
+#[test]
+fn every_table_has_an_owner() {
+    let migrations = files("sql").into_iter().filter(|file| file.starts_with("migrations/"));
+    for file in migrations {
+        let sql = read(&file);
+        for line in sql.lines().filter_map(|line| line.strip_prefix("create table ")) {
+            let table = line.split([' ', '(']).next().unwrap();
+            let is_partition = line.contains(" partition of ");
+            assert!(
+                is_partition || OWNERS.iter().any(|(owned, _)| *owned == table),
+                "nobody owns {table} ({file})"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_map_of_this_package_lists_its_tables() {
+    let map = read("core/src/lib.rs");
+    for (table, owner) in OWNERS.iter().filter(|(_, owner)| owner.starts_with("core/")) {
+        let module = owner.trim_end_matches('/').rsplit('/').next().unwrap();
+        let row = map.lines().find(|line| line.starts_with(&format!("//! | [`{module}`]")));
+        assert!(row.is_some_and(|row| row.contains(&format!("`{table}`"))), "{module}: {table}");
+    }
+}
+
+/// `.sqlx/` holds no query that is not in the code any more.
+#[test]
+fn no_prepared_query_is_an_orphan() {
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let code: BTreeSet<String> = statements().iter().map(|statement| squeeze(&statement.sql)).collect();
+    let prepared = files("json").into_iter().filter(|file| file.starts_with(".sqlx/query-"));
+    let mut orphans = Vec::new();
+    for file in prepared {
+        let json: serde_json::Value = serde_json::from_str(&read(&file)).unwrap();
+        if !code.contains(&squeeze(json["query"].as_str().unwrap())) {
+            orphans.push(file);
+        }
+    }
+    assert!(orphans.is_empty(), "delete these: {orphans:#?}");
+}

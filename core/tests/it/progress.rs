@@ -1,0 +1,99 @@
+//! How far a collection is, as the database counts it, and the list of collections.
+
+use resume_core::{
+    collection::{self, CollectionState, ErrorCount},
+    resume::{self, NewParseFailure},
+};
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, NUMBERED, collection_of, items};
+
+#[tokio::test]
+async fn an_unknown_collection_has_no_progress() {
+    let fixture = Fixture::new().await;
+    assert_eq!(collection::progress(fixture.pool(), Uuid::nil()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn counts_are_sums_over_the_pages_of_one_collection() {
+    let fixture = Fixture::new().await;
+    let other = fixture.start(&collection_of(50, NUMBERED)).await;
+    fixture.store_items(other, 1, items("p", 4)).await;
+    fixture.settle(other, 1, 3, 1).await;
+
+    let new = collection_of(50, NUMBERED);
+    let id = fixture.start(&new).await;
+    fixture.store_items(id, 1, items("p", 10)).await;
+    fixture.settle(id, 1, 3, 1).await;
+    fixture.store_items(id, 2, items("q", 3)).await;
+    fixture.give_up(id, 4, "gone").await;
+
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.pages_expected, progress.pages_fetched, progress.pages_failed), (Some(5), 2, 1));
+    let documents = [progress.stored, progress.unchanged, progress.parsed, progress.failed];
+    assert_eq!(documents, [9, 4, 3, 1]);
+    assert_eq!((progress.calls, progress.rate_limited, progress.calls_per_second), (2, 0, 30));
+    let collection = progress.collection;
+    assert_eq!(collection.source, new.source);
+    assert_eq!((collection.count, collection.per_page, collection.batch_size), (50, 10, 4));
+    assert_eq!((collection.error_mode, collection.seed), (false, 7));
+    assert!(collection.created_at <= progress.seen_at);
+}
+
+#[tokio::test]
+async fn the_errors_of_pages_and_documents_are_one_list() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(40, NUMBERED)).await;
+    fixture.store_items(id, 1, items("p", 10)).await;
+    for page in 2..=4 {
+        fixture.give_up(id, page, &format!("detail {page}")).await;
+    }
+    let documents = fixture.parse_jobs(id).await.into_iter().flat_map(|job| job.document_ids);
+    let failures: Vec<NewParseFailure> = documents
+        .zip(["b", "a", "b", "b", "b", "a", "missing_skills"])
+        .map(|(raw_document_id, code)| NewParseFailure {
+            raw_document_id,
+            code,
+            pointer: "/skills".to_owned(),
+            detail: format!("detail of {code}"),
+        })
+        .collect();
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    resume::store_failures(&mut conn, id, 1, &failures).await.unwrap();
+    drop(conn);
+
+    let errors = fixture.progress(id).await.errors;
+    let sample = |index: usize, code: &str| {
+        format!("raw document {} at \"/skills\": detail of {code}", failures[index].raw_document_id)
+    };
+    let expected = [
+        ("b", 4, sample(0, "b")),
+        ("job_failed", 3, "page 2: detail 2".to_owned()),
+        ("a", 2, sample(1, "a")),
+        ("missing_skills", 1, sample(6, "missing_skills")),
+    ];
+    let expected = expected.map(|(code, count, sample)| ErrorCount { code: code.to_owned(), count, sample });
+    assert_eq!(errors, expected);
+}
+
+#[tokio::test]
+async fn collections_are_listed_newest_first_page_by_page() {
+    let fixture = Fixture::new().await;
+    let mut ids = Vec::new();
+    for count in 1..=5 {
+        ids.push(fixture.start(&collection_of(count, NUMBERED)).await);
+    }
+    ids.reverse();
+    fixture.give_up(ids[1], 1, "gone").await;
+
+    let first = collection::list(fixture.pool(), None, 2).await.unwrap();
+    assert_eq!(first.iter().map(|listed| listed.id).collect::<Vec<_>>(), ids[..2]);
+    assert_eq!((first[0].count, first[0].state, first[0].finished_at), (5, CollectionState::Pending, None));
+    assert_eq!((first[1].count, first[1].state), (4, CollectionState::Failed));
+    assert!(first[1].finished_at.is_some());
+    assert_eq!(first[0].source, NUMBERED);
+
+    let rest = collection::list(fixture.pool(), Some(ids[1]), 100).await.unwrap();
+    assert_eq!(rest.iter().map(|listed| listed.id).collect::<Vec<_>>(), ids[2..]);
+    assert_eq!(collection::list(fixture.pool(), Some(ids[4]), 100).await.unwrap(), []);
+}

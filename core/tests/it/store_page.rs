@@ -1,0 +1,188 @@
+//! Storing a page: all of it or nothing, and once.
+
+use resume_core::{
+    collection::{self, CollectionState, FetchedPage, StoredPage},
+    jobs::ParseDocuments,
+    raw,
+};
+
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, in_time, item, items};
+
+fn page_of(count: usize, next: Option<&str>) -> FetchedPage {
+    FetchedPage { items: items("p", count), next: next.map(str::to_owned) }
+}
+
+#[tokio::test]
+async fn a_page_is_stored_with_all_that_follows() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(400, NUMBERED)).await;
+    let page = fixture.page(id, 3).await;
+    let mut tx = fixture.pool().begin().await.unwrap();
+    let stored = collection::store_page(&mut tx, &page, &page_of(10, None)).await.unwrap();
+    assert_eq!(stored, Some(StoredPage { stored: 10, unchanged: 0 }));
+    assert_eq!(fixture.rows().await, [1, 32, 0, 32], "nobody sees it before the commit");
+    tx.commit().await.unwrap();
+
+    // Four documents a batch, in the order of the page.
+    let jobs = fixture.parse_jobs(id).await;
+    assert_eq!(jobs.iter().map(|job| job.document_ids.len()).collect::<Vec<_>>(), [4, 4, 2]);
+    assert!(jobs.iter().all(|job| (job.collection_id, job.page) == (id, 3)));
+    let ids: Vec<i64> =
+        jobs.into_iter().flat_map(|ParseDocuments { document_ids, .. }| document_ids).collect();
+    let documents = raw::load(fixture.pool(), &ids).await.unwrap();
+    let expected: Vec<_> = (0..10).map(|index| format!("p-{index}")).collect();
+    assert_eq!(documents.iter().filter_map(|d| d.external_id.clone()).collect::<Vec<_>>(), expected);
+    assert!(documents.iter().all(|document| (document.collection_id, document.page) == (id, 3)));
+
+    // The page behind the window takes its place.
+    assert_eq!(fixture.fetch_jobs(id).await, (1..=32).chain([35]).collect::<Vec<_>>());
+    assert_eq!(fixture.pages_open(id).await, 33, "the page itself is open until it is parsed");
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, CollectionState::Running);
+    assert!(progress.collection.started_at.is_some());
+    assert_eq!((progress.pages_fetched, progress.stored, progress.unchanged), (1, 10, 0));
+    assert_eq!((progress.parsed, progress.failed, progress.calls, progress.rate_limited), (0, 0, 1, 0));
+    assert!(fixture.pending(id, 3).await.is_none());
+}
+
+#[tokio::test]
+async fn a_rollback_leaves_the_page_pending() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(400, NUMBERED)).await;
+    let before = (fixture.rows().await, fixture.progress(id).await);
+    let page = fixture.page(id, 3).await;
+    let mut tx = fixture.pool().begin().await.unwrap();
+    collection::store_page(&mut tx, &page, &page_of(10, None)).await.unwrap();
+    tx.rollback().await.unwrap();
+    let mut after = (fixture.rows().await, fixture.progress(id).await);
+    after.1.seen_at = before.1.seen_at;
+    assert_eq!(after, before);
+    assert!(fixture.pending(id, 3).await.is_some());
+}
+
+#[tokio::test]
+async fn a_stored_page_is_not_stored_again() {
+    for source in [NUMBERED, NEXT_LINK] {
+        let fixture = Fixture::new().await;
+        let id = fixture.start(&collection_of(400, source)).await;
+        let page = fixture.page(id, 1).await;
+        let fetched = page_of(10, Some("http://ats.example/2"));
+        assert!(fixture.store(&page, &fetched).await.is_some());
+        let before = (fixture.rows().await, fixture.progress(id).await);
+        // Even with other items: the first answer counts.
+        let other = FetchedPage { items: items("q", 3), ..fetched.clone() };
+        for again in [&fetched, &other] {
+            assert_eq!(fixture.store(&page, again).await, None);
+            let mut after = (fixture.rows().await, fixture.progress(id).await);
+            after.1.seen_at = before.1.seen_at;
+            assert_eq!(after, before);
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_store_a_page_at_once_one_waits_and_does_nothing() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(400, NUMBERED)).await;
+    let page = fixture.page(id, 1).await;
+    let mut tx = fixture.pool().begin().await.unwrap();
+    collection::store_page(&mut tx, &page, &page_of(10, None)).await.unwrap();
+    let second = tokio::spawn({
+        let (pool, page) = (fixture.pool().clone(), page.clone());
+        async move {
+            let mut conn = pool.acquire().await.unwrap();
+            collection::store_page(&mut conn, &page, &page_of(10, None)).await.unwrap()
+        }
+    });
+    fixture.until_blocked(1).await;
+    tx.commit().await.unwrap();
+    assert_eq!(in_time("the second one ends", second).await.unwrap(), None);
+    assert_eq!(fixture.rows().await, [1, 33, 10, 36]);
+}
+
+#[tokio::test]
+async fn the_window_ends_with_the_last_page() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(340, NUMBERED)).await;
+    for page in [1, 2, 3, 32] {
+        let page = fixture.page(id, page).await;
+        fixture.store(&page, &page_of(10, None)).await;
+    }
+    assert_eq!(fixture.fetch_jobs(id).await, (1..=34).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn each_link_of_a_chain_opens_one_page_and_the_last_tells_their_number() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(100, NEXT_LINK)).await;
+    let page = fixture.page(id, 1).await;
+    fixture.store(&page, &page_of(10, Some("http://ats.example/second"))).await;
+    let page = fixture.page(id, 2).await;
+    assert_eq!(page.url, "http://ats.example/second");
+    assert_eq!(fixture.pages_open(id).await, 2);
+    assert_eq!(fixture.progress(id).await.pages_expected, Some(10));
+
+    fixture.store(&page, &FetchedPage { items: items("q", 3), next: None }).await;
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2]);
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.pages_expected, Some(2), "the source had fewer than asked for");
+    assert_eq!(progress.collection.state, CollectionState::Running, "nothing is parsed yet");
+    for (page, parsed) in [(1, 4), (1, 4), (2, 3), (1, 2)] {
+        assert_eq!(fixture.state(id).await, CollectionState::Running);
+        fixture.settle(id, page, parsed, 0).await;
+    }
+    assert_eq!(fixture.state(id).await, CollectionState::Completed);
+}
+
+#[tokio::test]
+async fn a_page_without_items_is_done_at_once() {
+    for source in [NUMBERED, NEXT_LINK] {
+        let fixture = Fixture::new().await;
+        let id = fixture.start(&collection_of(10, source)).await;
+        assert_eq!(fixture.store_items(id, 1, Vec::new()).await, StoredPage { stored: 0, unchanged: 0 });
+        let progress = fixture.progress(id).await;
+        assert_eq!(progress.collection.state, CollectionState::Completed);
+        assert_eq!((progress.pages_fetched, progress.stored), (1, 0));
+        assert_eq!(fixture.parse_jobs(id).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_known_items_is_done_at_once() {
+    let fixture = Fixture::new().await;
+    let first = fixture.start(&collection_of(20, NUMBERED)).await;
+    fixture.store_items(first, 1, items("p", 10)).await;
+    let second = fixture.start(&collection_of(20, NUMBERED)).await;
+    assert_eq!(fixture.store_items(second, 1, items("p", 10)).await, StoredPage { stored: 0, unchanged: 10 });
+    assert_eq!(fixture.pages_open(second).await, 1);
+    // One known, one new: one document to parse.
+    let mixed = vec![item("p-3", &["SQL"]), item("new", &[])];
+    assert_eq!(fixture.store_items(second, 2, mixed).await, StoredPage { stored: 1, unchanged: 1 });
+    assert_eq!(fixture.state(second).await, CollectionState::Running);
+    assert_eq!(fixture.parse_jobs(second).await.len(), 1);
+    fixture.settle(second, 2, 1, 0).await;
+    let progress = fixture.progress(second).await;
+    assert_eq!(progress.collection.state, CollectionState::Completed);
+    assert_eq!((progress.stored, progress.unchanged, progress.parsed), (1, 11, 1));
+}
+
+/// To the page itself, to the one before, and to the first one, whose address we made ourselves.
+#[tokio::test]
+async fn a_link_to_where_we_have_been_ends_the_chain() {
+    let fixture = Fixture::new().await;
+    let first_url = "http://ats.example/next-link?count=100&per_page=10&page=1&errors=false&seed=7";
+    for back_to in ["http://ats.example/3", "http://ats.example/2", first_url] {
+        let id = fixture.start(&collection_of(100, NEXT_LINK)).await;
+        for (number, next) in [(1, "http://ats.example/2"), (2, "http://ats.example/3"), (3, back_to)] {
+            let page = fixture.page(id, number).await;
+            let fetched = FetchedPage { items: Vec::new(), next: Some(next.to_owned()) };
+            fixture.store(&page, &fetched).await;
+        }
+        let progress = fixture.progress(id).await;
+        assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+        assert_eq!((progress.pages_expected, progress.pages_fetched, progress.pages_failed), (Some(3), 3, 0));
+        let [error] = &progress.errors[..] else { panic!("{:?}", progress.errors) };
+        assert_eq!((error.code.as_str(), error.count), ("next_link_loop", 1));
+        assert_eq!(error.sample, "page 3: the next link leads to a page that was read before");
+    }
+}

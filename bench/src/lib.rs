@@ -44,7 +44,7 @@ pub fn spread(figures: &[f64]) -> String {
 #[derive(Debug, Clone)]
 pub struct Target {
     /// What is measured, with its unit last.
-    pub name: &'static str,
+    pub name: String,
     /// The figure.
     pub figure: f64,
     /// The most it may be.

@@ -60,7 +60,7 @@ impl Scene {
             format: Format::Profile,
             calls_per_second: 100,
         };
-        source::put(&mut *database.pool().acquire().await.unwrap(), &source).await.unwrap();
+        source::put(&mut database.pool().acquire().await.unwrap(), &source).await.unwrap();
         Self { database, mock }
     }
 

@@ -132,7 +132,8 @@ begin
     end loop;
 end $$;
 
--- Drops the day partitions of `parent` that ended before `oldest` (UTC); gives their number.
+-- Drops the day partitions of `parent` that ended before `oldest` (UTC), and deletes what is as old from its default
+-- partition; gives the number of partitions dropped.
 create function queue.drop_history_partitions(parent text, oldest date) returns integer language plpgsql as $$
 declare
     partition text;
@@ -146,6 +147,7 @@ begin
         execute format('drop table queue.%I', partition);
         dropped := dropped + 1;
     end loop;
+    execute format('delete from queue.%I where finished_at < %L', parent || '_default', oldest::text || ' 00:00:00+00');
     return dropped;
 end $$;
 

@@ -37,7 +37,6 @@ create table collections (
     constraint collections_finished_when_over check (
         (state in ('completed', 'completed_with_errors', 'failed', 'cancelled')) = (finished_at is not null))
 );
-create index collections_newest on collections (created_at desc, id desc);
 comment on column collections.request is 'the parameters as asked for, to tell a repeated request from a different one';
 comment on column collections.pages_open is 'pages that are neither done nor failed; the collection is over at zero';
 

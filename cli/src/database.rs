@@ -7,8 +7,10 @@ use tokio::task::JoinHandle;
 
 use crate::options::DatabaseOptions;
 
-/// The name of our database in a private cluster.
-const NAME: &str = "resume";
+/// The name of our database in a private cluster, where the options give none.
+pub(crate) const NAME: &str = "resume";
+/// The one of the demo, which must not touch the sources of a service that runs beside it.
+pub(crate) const DEMO_NAME: &str = "resume_demo";
 
 /// How often to look after the private server: this long nobody can work when somebody kills it.
 const SUPERVISION: Duration = Duration::from_secs(1);
@@ -26,10 +28,11 @@ struct Embedded {
 }
 
 impl Database {
-    /// Uses the database that the options name, or starts or joins the private cluster. The schema is brought up to
-    /// date.
-    pub(crate) async fn open(options: &DatabaseOptions) -> Result<Self> {
-        let database = Self::connect(options).await?;
+    /// Uses the database that the options name, or the one called `name` in the private cluster, which is started or
+    /// joined. The schema is brought up to date.
+    pub(crate) async fn open(options: &DatabaseOptions, name: &str) -> Result<Self> {
+        let database = Self::connect(options, name).await?;
+        db::check(&database.url).await.context("connecting to the database")?;
         let pool = db::pool(&database.url, db::Role::Worker).context("reading the URL of the database")?;
         db::migrate(&pool).await.context("bringing the database up to date")?;
         pool.close().await;
@@ -37,8 +40,9 @@ impl Database {
     }
 
     /// As [`open`](Self::open), but leaves the schema alone.
-    pub(crate) async fn connect(options: &DatabaseOptions) -> Result<Self> {
-        if let Some(url) = &options.database_url {
+    pub(crate) async fn connect(options: &DatabaseOptions, name: &str) -> Result<Self> {
+        // Files of settings have it empty where there is none.
+        if let Some(url) = options.database_url.as_ref().filter(|url| !url.is_empty()) {
             return Ok(Self { url: url.clone(), embedded: None });
         }
         let root = match &options.data_dir {
@@ -47,7 +51,7 @@ impl Database {
         };
         let starting = tokio::task::spawn_blocking(move || Cluster::start(&root, Durability::Durable));
         let cluster = Arc::new(starting.await.context("starting the private Postgres")??);
-        let url = cluster.url(NAME);
+        let url = cluster.url(name);
         db::create_if_missing(&url).await.context("creating the database")?;
         let supervision = tokio::spawn(supervise(cluster.clone()));
         Ok(Self { url, embedded: Some(Embedded { cluster, supervision }) })

@@ -6,7 +6,7 @@
 //! | `options.rs` | the command line: every option, its environment variable and default |
 //! | `database.rs` | the database to use: `DATABASE_URL`, or a private cluster |
 //! | `service.rs` | API and worker as tasks of this process |
-//! | `client.rs` | the calls that `demo`, `collect`, `status` and `search` make to the API |
+//! | `client.rs` | the calls that the commands make to a running API |
 //! | `progress.rs` | watches a collection, with progress bars |
 //! | `table.rs` | prints search results |
 //! | `shutdown.rs` | SIGINT and SIGTERM |
@@ -32,7 +32,8 @@ use crate::options::{Command, Options};
 fn main() -> ExitCode {
     let options = Options::parse();
     // The demo talks for itself; its log would tear the progress bars.
-    let default_filter = if matches!(options.command, Command::Demo(_)) { "error" } else { "info,sqlx=warn" };
+    let default_filter =
+        if matches!(options.command, Command::Demo(_)) { "error" } else { "info,sqlx=error" };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter)))
         .with_writer(std::io::stderr)

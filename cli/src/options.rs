@@ -2,6 +2,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::database::NAME;
+
 /// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
 /// Postgres.
 #[derive(Debug, Parser)]
@@ -168,6 +170,9 @@ pub(crate) struct PsqlOptions {
     /// Prints the command instead of running it.
     #[arg(long)]
     pub(crate) print: bool,
+    /// Which database of the private Postgres: the demo has one of its own.
+    #[arg(long, default_value = NAME, value_name = "NAME")]
+    pub(crate) database: String,
     /// Passed to psql as they are.
     #[arg(last = true, value_name = "ARGUMENT")]
     pub(crate) arguments: Vec<String>,

@@ -1,12 +1,17 @@
-use std::{io::IsTerminal, time::Duration};
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::client::{Client, Status};
 
-/// How often the bars move.
+/// How often the bars move at most; less often where a look is not cheap.
 const LOOK: Duration = Duration::from_millis(100);
+/// A look may take this share of the time, as one in so many.
+const LOOK_SHARE: u32 = 10;
 /// How often a line is printed where there is no terminal.
 const LINE: Duration = Duration::from_secs(2);
 
@@ -15,14 +20,16 @@ pub(crate) async fn watch(client: &Client, id: &str) -> Result<Status> {
     let bars = std::io::stderr().is_terminal().then(Bars::new);
     let mut silent_for = LINE;
     loop {
+        let begun = Instant::now();
         let status = client.status(id).await?;
+        let pause = LOOK.max(begun.elapsed() * LOOK_SHARE);
         match &bars {
             Some(bars) => bars.show(&status),
             None if silent_for >= LINE && !status.is_over() => {
                 silent_for = Duration::ZERO;
                 println!("{}", line(&status));
             }
-            None => silent_for += LOOK,
+            None => silent_for += pause,
         }
         if status.is_over() {
             if let Some(bars) = &bars {
@@ -31,7 +38,7 @@ pub(crate) async fn watch(client: &Client, id: &str) -> Result<Status> {
             println!("{}", line(&status));
             return Ok(status);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

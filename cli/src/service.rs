@@ -1,6 +1,6 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, pin::Pin};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mock_ats::Ats;
 use resume_api::AppState;
 use resume_core::{
@@ -16,16 +16,19 @@ use crate::{database::Database, options::WorkOptions};
 const MOCK_CALLS_PER_SECOND: u32 = 30;
 
 /// API, worker or both as tasks of this process.
+#[derive(Default)]
 pub(crate) struct Service {
+    api: Option<Part>,
+    worker: Option<Part>,
+}
+
+/// A running task, and what tells it to stop.
+struct Part {
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<Result<()>>>,
+    task: JoinHandle<Result<()>>,
 }
 
 impl Service {
-    pub(crate) fn new() -> Self {
-        Self { stop: watch::Sender::new(false), tasks: Vec::new() }
-    }
-
     /// Serves the API, with the mock system if one is given, which then becomes a source; gives the address.
     pub(crate) async fn start_api(
         &mut self,
@@ -41,8 +44,11 @@ impl Service {
         if test_data.is_some() {
             add_mock_sources(&pool, address).await.context("adding the mock system to the sources")?;
         }
-        let serving = bound.serve(resume_api::app(AppState { pool, test_data }), self.stopped());
-        self.tasks.push(tokio::spawn(async move { serving.await.context("serving the API") }));
+        let app = resume_api::app(AppState { pool, test_data });
+        self.api =
+            Some(Part::start(
+                |stopped| async move { bound.serve(app, stopped).await.context("serving the API") },
+            ));
         Ok(address)
     }
 
@@ -50,50 +56,51 @@ impl Service {
     pub(crate) fn start_worker(&mut self, database: &Database, work: &WorkOptions) -> Result<()> {
         let pool = db::pool(&database.url, Role::Worker)?;
         let settings = resume_worker::Settings { parse_delay: work.parse_delay, grace: work.grace };
-        self.tasks.push(tokio::spawn(resume_worker::run(pool, settings, self.stopped())));
+        self.worker = Some(Part::start(|stopped| resume_worker::run(pool, settings, stopped)));
         Ok(())
     }
 
-    /// Waits until `until` resolves or a part ends by itself, then stops all parts in good order.
+    /// Waits until `until` resolves or a part ends by itself, then stops the parts in good order.
     pub(crate) async fn run_until(mut self, until: impl Future<Output = ()>) -> Result<()> {
         let ended = tokio::select! {
             () = until => Ok(()),
-            ended = first_end(&mut self.tasks) => ended,
+            ended = Part::ended(&mut self.worker) => ended,
+            ended = Part::ended(&mut self.api) => ended,
         };
-        self.stop.send_replace(true);
-        for task in self.tasks {
-            match task.await {
-                Ok(result) => result?,
-                // Ended before, and is told of below.
-                Err(error) if !error.is_panic() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        ended
-    }
-
-    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut stop = self.stop.subscribe();
-        async move {
-            // Without a sender nobody waits for the service any more.
-            let _ = stop.wait_for(|stop| *stop).await;
-        }
+        // The worker first: its jobs may be in the middle of a call to the mock, which the API serves.
+        let worker = Part::stop(self.worker).await;
+        let api = Part::stop(self.api).await;
+        ended.and(worker).and(api)
     }
 }
 
-/// Waits for the first part that ends by itself, and takes it out of the list.
-async fn first_end(tasks: &mut Vec<JoinHandle<Result<()>>>) -> Result<()> {
-    let (ended, index) = std::future::poll_fn(|cx| {
-        for (index, task) in tasks.iter_mut().enumerate() {
-            if let std::task::Poll::Ready(ended) = std::pin::Pin::new(task).poll(cx) {
-                return std::task::Poll::Ready((ended, index));
-            }
-        }
-        std::task::Poll::Pending
-    })
-    .await;
-    drop(tasks.swap_remove(index));
-    ended?.and_then(|()| anyhow::bail!("a part of the service ended by itself"))
+impl Part {
+    fn start<F: Future<Output = Result<()>> + Send + 'static>(
+        run: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
+    ) -> Self {
+        let stop = watch::Sender::new(false);
+        let mut told = stop.subscribe();
+        let stopped = Box::pin(async move {
+            // Without a sender nobody waits for the part any more.
+            let _ = told.wait_for(|stop| *stop).await;
+        });
+        Self { stop, task: tokio::spawn(run(stopped)) }
+    }
+
+    /// Waits for a part to end by itself, which none should; for ever if there is no such part.
+    async fn ended(part: &mut Option<Self>) -> Result<()> {
+        let Some(running) = part else { return std::future::pending().await };
+        let result = (&mut running.task).await;
+        *part = None;
+        result??;
+        bail!("a part of the service ended by itself")
+    }
+
+    async fn stop(part: Option<Self>) -> Result<()> {
+        let Some(Self { stop, task }) = part else { return Ok(()) };
+        stop.send_replace(true);
+        task.await?
+    }
 }
 
 /// The faces of the mock system that this process serves.

@@ -19,6 +19,9 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 /// How long a caller waits for a free connection. Longer than a restart of Postgres takes.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The longest pause between two statements of a transaction. Ours take milliseconds.
+const IDLE_IN_TRANSACTION_MAX: &str = "5s";
+
 /// What a pool of connections is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -43,8 +46,10 @@ impl Role {
 /// # Errors
 /// When `url` is not a Postgres URL.
 pub fn pool(url: &str, role: Role) -> Result<PgPool, sqlx::Error> {
-    let mut options: PgConnectOptions = url.parse()?;
-    options = match role {
+    let options: PgConnectOptions = url.parse()?;
+    // A process that is stopped, or cut off, in the middle of a transaction must not keep its locks: others wait for them.
+    let options = options.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MAX)]);
+    let options = match role {
         Role::Api => {
             // A request is answered for its caller within 5 s; what runs on for longer serves nobody.
             options
@@ -57,6 +62,14 @@ pub fn pool(url: &str, role: Role) -> Result<PgPool, sqlx::Error> {
         .max_connections(role.max_connections())
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options))
+}
+
+/// Connects once, to find out why that does not work: a pool only says that it took too long.
+///
+/// # Errors
+/// When the server refuses, or cannot be reached.
+pub async fn check(url: &str) -> Result<(), sqlx::Error> {
+    PgConnection::connect_with(&url.parse()?).await?.close().await
 }
 
 /// Begins a transaction on a connection of the pool.

@@ -1,5 +1,7 @@
 use std::{
+    any::Any,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
@@ -12,10 +14,10 @@ use tokio::{sync::watch, task::JoinHandle};
 use tower::{Layer, Service};
 
 use crate::{
-    CompleteError, JobError, JobId, backoff,
+    CompleteError, JobId, backoff,
     error::{Verdict, verdict},
     held::{Hold, Stop},
-    settle::{Outcome, complete_one},
+    settle::{Outcome, complete_one, storable},
 };
 
 /// How long a handler that is told to stop is waited for. It stops at its next `.await`; one that never comes to it must
@@ -104,7 +106,15 @@ where
             let error = "the job carries no lease: it did not come from the queue's backend";
             return Box::pin(async move { Err(error.into()) });
         };
-        let handler = self.inner.call(task);
+        // What a closure does before its future begins happens here, in the task of the worker: a panic of one job must
+        // not end the worker.
+        let handler = match catch_unwind(AssertUnwindSafe(|| self.inner.call(task))) {
+            Ok(handler) => handler,
+            Err(panic) => {
+                lease.hold.settle(outcome(&lease, Verdict::Retry(panic_text(panic.as_ref()))));
+                return Box::pin(async { Ok(()) });
+            }
+        };
         Box::pin(async move {
             // The handler may have kept a copy of the lease, so this does not wait for the last one.
             let _unsettled = HandBackOnDrop(lease.hold.clone());
@@ -133,7 +143,10 @@ where
             Ok(Ok(())) if lease.hold.completed.load(Ordering::SeqCst) => None,
             Ok(Ok(())) => Some(Outcome::Completed),
             Ok(Err(error)) => Some(outcome(lease, verdict(error))),
-            Err(panic) => Some(outcome(lease, verdict(JobError::retry(panic_text(panic)).into()))),
+            Err(ended) => {
+                let text = ended.try_into_panic().map_or_else(|_| "the handler was aborted".to_owned(), |p| panic_text(p.as_ref()));
+                Some(outcome(lease, Verdict::Retry(text)))
+            }
         },
         why = ordered_to_stop(&mut stop) => {
             handler.0.abort();
@@ -164,26 +177,23 @@ fn outcome(lease: &Lease, verdict: Verdict) -> Outcome {
     let (error, wait) = match verdict {
         Verdict::Snooze(wait) => return Outcome::Snoozed(wait),
         Verdict::Discard(error) => {
+            let error = storable(&error);
             tracing::warn!(job = lease.hold.id, error, "job discarded");
             return Outcome::Discarded { error };
         }
         Verdict::RetryAfter(error, wait) => (error, wait),
         Verdict::Retry(error) => (error, backoff::after(lease.attempt())),
     };
+    let error = storable(&error);
     let last = lease.is_last_attempt();
     tracing::warn!(job = lease.hold.id, attempt = lease.attempt, last, ?wait, error, "attempt failed");
     Outcome::Retry { error, wait: wait.max(Duration::from_millis(1)) }
 }
 
-fn panic_text(error: tokio::task::JoinError) -> String {
-    match error.try_into_panic() {
-        Ok(payload) => {
-            let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
-            let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-            format!("panic: {text}")
-        }
-        Err(_) => "the handler was aborted".to_owned(),
-    }
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or_default())
 }
 
 /// A spawned handler that is stopped at its next await when nobody waits for it any more.

@@ -181,7 +181,8 @@ impl<J: Job> Claiming<J> {
         let next = self.until_next_look().await;
         // A due job that no claim gets is locked by somebody, or the worker is paused: look ever less often.
         let in_vain = got == 0 && next.is_zero();
-        *locked_out = if in_vain { (*locked_out * 2).clamp(LOCKED_OUT_MIN, LOCKED_OUT_MAX) } else { Duration::ZERO };
+        *locked_out =
+            if in_vain { (*locked_out * 2).clamp(LOCKED_OUT_MIN, LOCKED_OUT_MAX) } else { Duration::ZERO };
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(next.max(*locked_out)) => {}
@@ -207,11 +208,16 @@ impl<J: Job> Claiming<J> {
     async fn claim_into(&self, slots: Vec<OwnedSemaphorePermit>) -> usize {
         let shared = self.shared.clone();
         let sender = self.sender.clone();
+        let worker = self.worker.clone();
         let under_way = shared.held.begin_claim();
         let claiming = tokio::spawn(async move {
             let _under_way = under_way;
             let claimed = claim_when_reachable(&shared, &sender, slots).await;
             let count = claimed.len();
+            if worker.is_paused() {
+                // They go back, rather than to wait for the worker to go on.
+                return 0;
+            }
             for (job, lease) in claimed {
                 if let Some(task) = task(job, lease) {
                     // Whatever is not sent, because the worker was closed, goes back.
@@ -258,10 +264,15 @@ async fn claim_when_reachable<J: Job>(
                 if answer_lost && let Err(error) = hand_back_lost(shared, &mut conn).await {
                     tracing::warn!(queue = J::KIND, %error, "handing back jobs of a lost claim failed");
                 }
-                answer_lost = false;
                 let _known_when_held = shared.claiming.read().await;
                 match claim(&mut conn, J::KIND, shared.worker_id, slots.len(), shared.settings.lease).await {
-                    Ok(claimed) => return claimed.into_iter().zip(slots).map(|(job, slot)| held(shared, job, slot)).collect(),
+                    Ok(claimed) => {
+                        return claimed
+                            .into_iter()
+                            .zip(slots)
+                            .map(|(job, slot)| held(shared, job, slot))
+                            .collect();
+                    }
                     Err(error) => {
                         answer_lost = true;
                         error

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// The wait after the first failure.
 const BASE: Duration = Duration::from_secs(1);
-/// The longest wait; ten attempts then spread over about a quarter of an hour.
+/// The longest wait; ten attempts then spread over some six minutes.
 const MAX: Duration = Duration::from_secs(300);
 
 /// The longest time that anybody may ask a job to wait, so that a hostile `Retry-After` stays a date that PostgreSQL can

@@ -48,7 +48,7 @@ pub(crate) async fn claim(
             started_at = now(), lease_until = now() + make_interval(secs => $4)
         where id = any(array(
             select id from (select * from available union all select * from due) candidates
-            order by priority desc, run_at limit $3
+            order by priority desc, run_at, id limit $3
         ))
         returning id, fence, attempt, max_attempts, priority, kind, args::text as "args!"
         "#,
@@ -91,14 +91,16 @@ pub(crate) async fn hand_back_unknown(
 
 /// How long until the next scheduled or retryable job of `queue` is due, by the database's clock; zero when one is due.
 pub(crate) async fn next_due(conn: &mut PgConnection, queue: &str) -> Result<Option<Duration>, sqlx::Error> {
+    // Not `min(run_at)`: a planner that knows nothing yet of a burst of scheduled jobs reads them all for that.
     let seconds = sqlx::query_scalar!(
         r#"
-        select extract(epoch from min(run_at) - clock_timestamp())::float8
+        select extract(epoch from run_at - clock_timestamp())::float8 as "seconds!"
         from queue.live_jobs where queue = $1 and state in ('scheduled', 'retryable')
+        order by run_at limit 1
         "#,
         queue
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await?;
     Ok(seconds.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX)))
 }

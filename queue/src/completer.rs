@@ -26,7 +26,10 @@ pub(crate) async fn run(shared: Arc<Shared>, mut settlements: mpsc::UnboundedRec
         for settlement in batch.drain(..) {
             shared.held.release(settlement.id, settlement.fence);
             if !settled.contains(&settlement.id) {
-                tracing::warn!(job = settlement.id, "the job was taken back before this attempt ended; its end is void");
+                tracing::warn!(
+                    job = settlement.id,
+                    "the job was taken back before this attempt ended; its end is void"
+                );
             }
         }
     }

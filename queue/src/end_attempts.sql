@@ -42,7 +42,7 @@ buried as (
            queue, kind, idempotency_key, args, all_errors
     from ended
 ),
--- Whoever has to hear of it does, in the same transaction; 25 attempts last for hours, and then a person must look.
+-- Whoever has to hear of it does, in the same transaction; 25 attempts last for an hour, and then a person must look.
 follow_ups as (
     insert into queue.live_jobs (queue, kind, state, max_attempts, args)
     select on_discard, on_discard, 'available', 25,

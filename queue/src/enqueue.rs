@@ -24,7 +24,9 @@ pub enum EnqueueError {
         source: serde_json::Error,
     },
     /// The payload is over [`MAX_ARGS_BYTES`].
-    #[error("the payload of a {kind} job has {size_bytes} bytes, the most is {MAX_ARGS_BYTES}: store the data and enqueue its id")]
+    #[error(
+        "the payload of a {kind} job has {size_bytes} bytes, the most is {MAX_ARGS_BYTES}: store the data and enqueue its id"
+    )]
     TooLarge {
         /// The kind of the job.
         kind: String,
@@ -38,7 +40,9 @@ pub enum EnqueueError {
         kind: String,
     },
     /// The idempotency key contains the character NUL, or is over [`MAX_KEY_BYTES`].
-    #[error("the idempotency key of a {kind} job has {size_bytes} bytes or a NUL character, the most is {MAX_KEY_BYTES} without NUL")]
+    #[error(
+        "the idempotency key of a {kind} job has {size_bytes} bytes or a NUL character, the most is {MAX_KEY_BYTES} without NUL"
+    )]
     Key {
         /// The kind of the job.
         kind: String,
@@ -140,7 +144,11 @@ pub async fn enqueue_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    if let Some((job, key)) = jobs.iter().filter_map(|job| Some((job, job.idempotency_key.as_ref()?))).find(|(_, key)| is_bad_key(key)) {
+    if let Some((job, key)) = jobs
+        .iter()
+        .filter_map(|job| Some((job, job.idempotency_key.as_ref()?)))
+        .find(|(_, key)| is_bad_key(key))
+    {
         return Err(EnqueueError::Key { kind: job.kind.clone(), size_bytes: key.len() });
     }
     let column = |f: fn(&NewJob) -> &str| jobs.iter().map(|job| f(job).to_owned()).collect::<Vec<_>>();
@@ -227,6 +235,7 @@ fn is_bad_key(key: &str) -> bool {
 
 /// Whether some text in this JSON holds the character NUL: its escape, and not a backslash that is followed by `u0000`.
 fn holds_nul(json: &str) -> bool {
-    let is_escape = |at: usize| json.as_bytes()[..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0;
+    let is_escape =
+        |at: usize| json.as_bytes()[..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0;
     json.match_indices(r"\u0000").any(|(at, _)| is_escape(at))
 }

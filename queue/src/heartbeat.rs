@@ -7,13 +7,10 @@ use std::{
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
-use crate::{
-    held::lock,
-    session::Shared,
-};
+use crate::{held::lock, session::Shared};
 
-/// How long the pool is asked for a connection. Handlers that use up the pool must not cost the leases.
-const POOL_WAIT: Duration = Duration::from_secs(1);
+/// How long one heartbeat may take, even where leases are shorter.
+const BEAT_MAX: Duration = Duration::from_secs(2);
 
 /// The pause after a heartbeat that failed, and between two while the presence is lost: then it is the heartbeat that
 /// shows the others that the worker lives.
@@ -56,7 +53,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut present = shared.present.subscribe();
     let mut own = Own::default();
     loop {
-        let pause = match timeout(interval.max(POOL_WAIT * 2), beat(&shared, &mut own)).await {
+        let pause = match timeout(interval.max(BEAT_MAX), beat(&shared, &mut own)).await {
             Ok(Ok(())) => {
                 lock(&shared.pulse).beat(interval * 3 / 2);
                 if *present.borrow_and_update() { interval } else { interval.min(HASTE) }
@@ -89,8 +86,9 @@ async fn beat(shared: &Shared, own: &mut Own) -> Result<(), sqlx::Error> {
         return Ok(());
     }
     if !own.preferred {
-        if let Ok(conn) = timeout(POOL_WAIT, shared.pool.acquire()).await {
-            return extend(shared, &mut conn?).await;
+        // Handlers that use up the pool must not cost the leases.
+        if let Ok(conn) = timeout(shared.settings.lease / 9, shared.pool.acquire()).await {
+            return keep_leases(shared, &mut *conn?).await;
         }
         own.preferred = true;
     }
@@ -98,13 +96,32 @@ async fn beat(shared: &Shared, own: &mut Own) -> Result<(), sqlx::Error> {
         own.conn = Some(PgConnection::connect_with(&shared.pool.connect_options()).await?);
     }
     match &mut own.conn {
-        Some(conn) => extend(shared, conn).await,
+        Some(conn) => keep_leases(shared, conn).await,
         None => Ok(()),
     }
 }
 
-async fn extend(shared: &Shared, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+async fn keep_leases(shared: &Shared, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let (ids, fences) = shared.held.ids_and_fences();
+    let kept = extend(conn, shared.worker_id, &ids, &fences, shared.settings.lease).await?;
+    for (id, fence) in ids.into_iter().zip(fences) {
+        // A job that ended in the meantime is no longer held under this fence, and the call does nothing.
+        if !kept.contains(&id) {
+            shared.held.lose(id, fence);
+        }
+    }
+    Ok(())
+}
+
+/// Notes a heartbeat of the worker, extends the leases of the jobs that it holds under these fences, and tells which of
+/// them are still its own.
+pub(crate) async fn extend(
+    conn: &mut PgConnection,
+    worker_id: i64,
+    ids: &[i64],
+    fences: &[i32],
+    lease: Duration,
+) -> Result<HashSet<i64>, sqlx::Error> {
     // A row that is locked is about to end in its handler's transaction, or being rescued. It is not waited for: the
     // other leases must be kept meanwhile, and nobody else can take it.
     let kept = sqlx::query_scalar!(
@@ -125,19 +142,12 @@ async fn extend(shared: &Shared, conn: &mut PgConnection) -> Result<(), sqlx::Er
         )
         select id from mine
         "#,
-        shared.worker_id,
-        &ids,
-        &fences,
-        shared.settings.lease.as_secs_f64(),
+        worker_id,
+        ids,
+        fences,
+        lease.as_secs_f64(),
     )
     .fetch_all(conn)
     .await?;
-    let kept: HashSet<i64> = kept.into_iter().collect();
-    for (id, fence) in ids.into_iter().zip(fences) {
-        // A job that ended in the meantime is no longer held under this fence, and the call does nothing.
-        if !kept.contains(&id) {
-            shared.held.lose(id, fence);
-        }
-    }
-    Ok(())
+    Ok(kept.into_iter().collect())
 }

@@ -37,6 +37,8 @@ mod presence;
 mod rescue;
 mod session;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 pub use attempt::{Lease, LeaseLayer, LeaseService};
 pub use backend::{QueueBackend, QueueConfig};

@@ -31,7 +31,9 @@ const RECONNECT_MAX: Duration = Duration::from_millis(250);
 
 /// Adds this process to `queue.workers`.
 pub(crate) async fn register(pool: &PgPool, name: &str) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!("insert into queue.workers (name) values ($1) returning id", name).fetch_one(pool).await
+    sqlx::query_scalar!("insert into queue.workers (name) values ($1) returning id", name)
+        .fetch_one(pool)
+        .await
 }
 
 /// Notes that the process left in good order and holds nothing, and hands back what it holds without knowing. There are
@@ -131,7 +133,6 @@ impl Presence {
 
     /// Asks the server for anything; for the lock, if it is not held yet.
     async fn check(&mut self) -> Result<(), sqlx::Error> {
-        // Through `acquire`, because the listener itself would make a new connection in place of a broken one.
         self.locked = sqlx::query_scalar!(
             r#"select case when $1 then true else pg_try_advisory_lock($2) end as "locked!""#,
             self.locked,

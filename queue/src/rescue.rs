@@ -4,9 +4,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{Connection, PgPool};
+use chrono::{DateTime, Utc};
+use sqlx::{Connection, PgConnection};
 
 use crate::{
+    held::lock,
     presence::LOCK_CLASS,
     session::Shared,
     settle::{Outcome, Settlement, settle},
@@ -15,39 +17,53 @@ use crate::{
 /// How often a worker looks for dead ones.
 const PASS: Duration = Duration::from_secs(1);
 
-/// How long a worker must be seen without its presence lock. After a restart of Postgres every worker is without it
-/// until it has reconnected, which takes at most the reconnect pause of one second.
+/// How long a worker must be seen without its presence lock and without a heartbeat. After a restart of Postgres every
+/// worker is without the lock until it has reconnected, which takes some tenths of a second.
 const DEAD_AFTER: Duration = Duration::from_millis(2500);
 
 /// The most jobs taken back by one statement.
 const BATCH_MAX: i64 = 500;
 
+/// The workers that seem dead: since when, and their last heartbeat then.
+type Absent = HashMap<i64, (Instant, DateTime<Utc>)>;
+
+/// What one look at the database shows.
+pub(crate) struct Look {
+    /// The other workers that have not signed off and whose presence lock nobody holds, and their last heartbeat.
+    pub(crate) without_lock: Vec<(i64, DateTime<Utc>)>,
+    /// Whether some lease has run out.
+    pub(crate) expired: bool,
+}
+
 /// Takes back the jobs of workers that died and of leases that ran out, for as long as the session lives. Every worker
 /// does this; rows that another one is rescuing are skipped.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut absent: HashMap<i64, Instant> = HashMap::new();
+    let mut absent = Absent::new();
     let mut ticks = tokio::time::interval(PASS);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = pass(&shared, &mut absent).await {
-            // What was seen before an outage says nothing about who lives after it.
+        // Who is not sure of itself judges nobody: what was seen before an outage says nothing about who lives after it.
+        if !*shared.present.borrow() {
+            absent.clear();
+        } else if let Err(error) = pass(&shared, &mut absent).await {
             absent.clear();
             tracing::warn!(%error, "looking for dead workers failed");
         }
     }
 }
 
-async fn pass(shared: &Shared, absent: &mut HashMap<i64, Instant>) -> Result<(), sqlx::Error> {
-    let without_lock = workers_without_lock(&shared.pool, shared.worker_id).await?;
-    absent.retain(|id, _| without_lock.contains(id));
-    let now = Instant::now();
-    let dead: Vec<i64> = without_lock
-        .into_iter()
-        .filter(|id| now.duration_since(*absent.entry(*id).or_insert(now)) >= DEAD_AFTER)
-        .collect();
+async fn pass(shared: &Shared, absent: &mut Absent) -> Result<(), sqlx::Error> {
+    let mut conn = shared.connection().await?;
+    let look = look(&mut conn, shared.worker_id).await?;
+    let dead = dead(absent, &look.without_lock, Instant::now());
+    // After an outage all leases may have run out. Everybody needs time for a heartbeat before they mean anything.
+    let expired = look.expired && lock(&shared.pulse).is_steady_for(shared.settings.lease / 2);
+    if dead.is_empty() && !expired {
+        return Ok(());
+    }
     loop {
-        let rescued = rescue(&shared.pool, &dead).await?;
+        let rescued = rescue(&mut conn, &dead, expired).await?;
         if rescued > 0 {
             tracing::warn!(jobs = rescued, "took back jobs of dead workers or expired leases");
         }
@@ -56,44 +72,66 @@ async fn pass(shared: &Shared, absent: &mut HashMap<i64, Instant>) -> Result<(),
         }
     }
     if !dead.is_empty() {
-        bury_workers(&shared.pool, &dead).await?;
+        bury_workers(&mut conn, &dead).await?;
     }
     Ok(())
 }
 
-/// The other workers that have not signed off and whose presence lock nobody holds.
-async fn workers_without_lock(pool: &PgPool, own_id: i64) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar!(
+/// Notes who is absent and gives those who have been for long enough. A heartbeat proves life.
+fn dead(absent: &mut Absent, without_lock: &[(i64, DateTime<Utc>)], now: Instant) -> Vec<i64> {
+    let mut still_absent = Absent::new();
+    for (id, heartbeat_at) in without_lock {
+        let before = absent.get(id).filter(|(_, last)| last == heartbeat_at);
+        still_absent.insert(*id, *before.unwrap_or(&(now, *heartbeat_at)));
+    }
+    *absent = still_absent;
+    let is_dead = |since: &Instant| now.duration_since(*since) >= DEAD_AFTER;
+    absent.iter().filter(|(_, (since, _))| is_dead(since)).map(|(id, _)| *id).collect()
+}
+
+pub(crate) async fn look(conn: &mut PgConnection, own_id: i64) -> Result<Look, sqlx::Error> {
+    let rows = sqlx::query!(
         r#"
-        select w.id from queue.workers w
+        select w.id as "id?", w.heartbeat_at as "heartbeat_at?"
+        from queue.workers w
         where w.stopped_at is null and w.id <> $1 and not exists (
             select from pg_locks l
             where l.locktype = 'advisory' and l.granted and l.objsubid = 1
               and l.classid::bigint = $2 and l.objid::bigint = w.id
               and l.database = (select oid from pg_database where datname = current_database())
         )
+        union all
+        select null, null
+        where exists (select from queue.live_jobs where state = 'running' and lease_until < now())
         "#,
         own_id,
         LOCK_CLASS,
     )
-    .fetch_all(pool)
-    .await
+    .fetch_all(conn)
+    .await?;
+    let expired = rows.iter().any(|row| row.id.is_none());
+    let without_lock = rows.into_iter().filter_map(|row| Some((row.id?, row.heartbeat_at?))).collect();
+    Ok(Look { without_lock, expired })
 }
 
 /// Ends the attempts of one batch of lost jobs and gives their number. The crash counts as a failed attempt, so that a
 /// job that kills its workers ends; the others are available at once.
-async fn rescue(pool: &PgPool, dead: &[i64]) -> Result<usize, sqlx::Error> {
-    let mut conn = pool.acquire().await?;
+pub(crate) async fn rescue(
+    conn: &mut PgConnection,
+    dead: &[i64],
+    expired: bool,
+) -> Result<usize, sqlx::Error> {
     let mut tx = conn.begin().await?;
     let lost = sqlx::query!(
         r#"
         select j.id, j.fence, j.lease_until < now() as "expired!", w.name as "worker?"
         from queue.live_jobs j left join queue.workers w on w.id = j.worker_id
-        where j.state = 'running' and (j.worker_id = any($1) or j.lease_until < now())
-        limit $2
+        where j.state = 'running' and (j.worker_id = any($1) or ($2 and j.lease_until < now()))
+        limit $3
         for update of j skip locked
         "#,
         dead,
+        expired,
         BATCH_MAX,
     )
     .fetch_all(&mut *tx)
@@ -107,7 +145,11 @@ async fn rescue(pool: &PgPool, dead: &[i64]) -> Result<usize, sqlx::Error> {
             let worker = job.worker.as_deref().unwrap_or("unknown");
             let why = if job.expired { "lease expired" } else { "worker died" };
             let error = format!("{why} (worker {worker})");
-            Settlement { id: job.id, fence: job.fence, outcome: Outcome::Retry { error, wait: Duration::ZERO } }
+            Settlement {
+                id: job.id,
+                fence: job.fence,
+                outcome: Outcome::Retry { error, wait: Duration::ZERO },
+            }
         })
         .collect();
     let rescued = settle(&mut tx, &batch).await?;
@@ -115,8 +157,9 @@ async fn rescue(pool: &PgPool, dead: &[i64]) -> Result<usize, sqlx::Error> {
     Ok(rescued.len())
 }
 
-/// Signs off for those that cannot any more, once none of their jobs is left.
-async fn bury_workers(pool: &PgPool, dead: &[i64]) -> Result<(), sqlx::Error> {
+/// Signs off for those that cannot any more, once none of their jobs is left. One that lives all the same takes this back
+/// with its next heartbeat.
+async fn bury_workers(conn: &mut PgConnection, dead: &[i64]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
         update queue.workers w set stopped_at = now()
@@ -125,7 +168,32 @@ async fn bury_workers(pool: &PgPool, dead: &[i64]) -> Result<(), sqlx::Error> {
         "#,
         dead
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_stays_away_without_a_heartbeat_is_dead() {
+        let mut absent = Absent::new();
+        let start = Instant::now();
+        let beat = DateTime::<Utc>::UNIX_EPOCH;
+        let mut look = |ms: u64, seen: &[(i64, i64)]| {
+            let seen: Vec<_> =
+                seen.iter().map(|(id, s)| (*id, beat + Duration::from_secs(*s as u64))).collect();
+            let mut dead = dead(&mut absent, &seen, start + Duration::from_millis(ms));
+            dead.sort_unstable();
+            dead
+        };
+        let nobody: [i64; 0] = [];
+        assert_eq!(look(0, &[(1, 0), (2, 0), (3, 0)]), nobody);
+        assert_eq!(look(1000, &[(1, 0), (2, 0)]), nobody, "3 is back");
+        assert_eq!(look(2000, &[(1, 0), (2, 1), (3, 0)]), nobody, "2 had a heartbeat, 3 is away again");
+        assert_eq!(look(2500, &[(1, 0), (2, 1), (3, 0)]), [1]);
+        assert_eq!(look(4500, &[(1, 0), (2, 1), (3, 0)]), [1, 2, 3]);
+    }
 }

@@ -85,10 +85,6 @@ impl Shared {
         tokio::time::timeout(ACQUIRE_MAX, self.pool.acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        *self.stopping.borrow()
-    }
-
     /// Ends when the session shuts down.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut stopping = self.stopping.subscribe();
@@ -163,7 +159,10 @@ impl Session {
             Ok(Err(error)) => tracing::warn!(%error, "signing off failed; the others will notice"),
             Err(_) => {
                 let jobs = shared.held.ids_and_fences().0.len();
-                tracing::warn!(jobs, "the database did not answer in time; the others will take back what is still held");
+                tracing::warn!(
+                    jobs,
+                    "the database did not answer in time; the others will take back what is still held"
+                );
             }
         }
     }

@@ -32,7 +32,10 @@ pub(crate) struct Settlement {
 
 /// Settles a batch in one transaction and tells which jobs were settled; the others were no longer held under the fence
 /// given, and are left alone.
-pub(crate) async fn settle(conn: &mut PgConnection, batch: &[Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
+pub(crate) async fn settle(
+    conn: &mut PgConnection,
+    batch: &[Settlement],
+) -> Result<HashSet<JobId>, sqlx::Error> {
     let (completed, rest): (Vec<&Settlement>, Vec<&Settlement>) =
         batch.iter().partition(|s| s.outcome == Outcome::Completed);
     if rest.is_empty() {
@@ -48,7 +51,11 @@ pub(crate) async fn settle(conn: &mut PgConnection, batch: &[Settlement]) -> Res
 }
 
 /// Completes one job in the caller's transaction; false when the fence does not hold it any more.
-pub(crate) async fn complete_one(conn: &mut PgConnection, id: JobId, fence: i32) -> Result<bool, sqlx::Error> {
+pub(crate) async fn complete_one(
+    conn: &mut PgConnection,
+    id: JobId,
+    fence: i32,
+) -> Result<bool, sqlx::Error> {
     let done = complete(conn, &[&Settlement { id, fence, outcome: Outcome::Completed }]).await?;
     Ok(done.contains(&id))
 }
@@ -118,10 +125,11 @@ impl Outcome {
     }
 }
 
-/// Postgres stores no NUL in a text, and nobody reads a megabyte of error.
-fn storable(error: &str) -> String {
+/// Postgres stores no NUL in a text, and nobody reads a megabyte of error, here or in a log. Does nothing to a text that
+/// has been through it.
+pub(crate) fn storable(error: &str) -> String {
     let mut text = error.replace('\0', "\u{fffd}");
-    if text.len() > MAX_ERROR_BYTES {
+    if text.len() > MAX_ERROR_BYTES + '…'.len_utf8() {
         text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
         text.push('…');
     }
@@ -138,5 +146,6 @@ mod tests {
         let long = storable(&"ä".repeat(MAX_ERROR_BYTES));
         assert!(long.len() <= MAX_ERROR_BYTES + '…'.len_utf8());
         assert!(long.ends_with('…'));
+        assert_eq!(storable(&long), long);
     }
 }

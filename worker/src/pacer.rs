@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep_until};
 /// the rate: 29.3 of 30 calls a second are left.
 const MARGIN: Duration = Duration::from_millis(25);
 
+/// The longest silence that a job sits out in its slot. Sources that refuse calls mostly ask for a second.
+const SILENCE_WAITED_FOR: Duration = Duration::from_millis(1500);
+
 /// Keeps the calls of this process to one source below its limit.
 ///
 /// A leaky bucket spaces them evenly, and a window over the last calls makes sure that no second, wherever it begins,
@@ -54,14 +57,20 @@ impl Pacer {
         self.calls_per_second
     }
 
-    /// Waits for leave to make one call; in the order of asking.
-    pub(crate) async fn permit(&self) {
+    /// Waits for leave to make one call; in the order of asking. Gives the time that is left when the source has asked
+    /// for a longer silence than it is worth holding a slot for.
+    pub(crate) async fn permit(&self) -> Result<(), Duration> {
         self.spacing.acquire_one().await;
         let _turn = self.turn.lock().await;
         // Looks again after each wait: the source may have asked for silence in the meantime.
         while let Err(wait_until) = self.depart() {
+            let silence = self.window().silent_until.saturating_duration_since(Instant::now());
+            if silence > SILENCE_WAITED_FOR {
+                return Err(silence);
+            }
             sleep_until(wait_until).await;
         }
+        Ok(())
     }
 
     /// Counts a call that leaves now, or says when to ask again.
@@ -107,7 +116,7 @@ mod tests {
     async fn departures(pacer: &Pacer, count: usize) -> Vec<Instant> {
         let mut times = Vec::new();
         for _ in 0..count {
-            pacer.permit().await;
+            pacer.permit().await.unwrap();
             times.push(Instant::now());
         }
         times
@@ -147,9 +156,15 @@ mod tests {
         departures(&pacer, 3).await;
         pacer.hold(Duration::from_secs(5));
         pacer.hold(Duration::from_secs(1));
+        let left = pacer.permit().await.unwrap_err();
+        assert!(
+            left > Duration::from_secs(4) && left <= Duration::from_secs(5),
+            "{left:?}: a slot is not held for that"
+        );
+        tokio::time::advance(Duration::from_secs(4)).await;
         let before = Instant::now();
-        pacer.permit().await;
-        assert!(before.elapsed() >= Duration::from_secs(5));
+        pacer.permit().await.unwrap();
+        assert!(before.elapsed() >= Duration::from_millis(900), "the last second is waited for");
     }
 
     #[tokio::test(start_paused = true)]
@@ -162,8 +177,8 @@ mod tests {
             async move { departures(&pacer, 2).await }
         });
         tokio::time::sleep(Duration::from_millis(100)).await;
-        pacer.hold(Duration::from_secs(5));
+        pacer.hold(Duration::from_millis(1400));
         let times = waiting.await.unwrap();
-        assert!(times.iter().all(|time| *time >= before + Duration::from_secs(5)), "{times:?}");
+        assert!(times.iter().all(|time| *time >= before + Duration::from_millis(1400)), "{times:?}");
     }
 }

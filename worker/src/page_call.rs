@@ -9,8 +9,10 @@ use resume_core::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The largest page that is read: a thousand resumes of 32 KiB.
-const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The largest page that is read: a thousand resumes of 16 KiB.
+const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The longest next link: what servers accept in a request line, mostly (RFC 9112, section 3, asks for 8000).
+const LINK_BYTES_MAX: usize = 8 * 1024;
 /// What a 429 without `Retry-After` asks for.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` that is obeyed; what asks for more is asked again then.
@@ -41,7 +43,7 @@ pub(crate) enum CallError {
     #[error("the page is not of the form {{\"results\": [..], \"next\": link or null}}")]
     InvalidShape(#[source] serde_json::Error),
     /// The next page is said to be on another host.
-    #[error("the next link leads to another host: {0}")]
+    #[error("the next link leads to another host, or carries credentials: {0}")]
     ForeignLink(String),
     /// The address is none.
     #[error("the address of the page is invalid: {0}")]
@@ -78,7 +80,7 @@ impl CallError {
 ///
 /// Reads at most [`PAGE_BYTES_MAX`], decompressed. The caller has the pacer's leave.
 pub(crate) async fn call(http: &reqwest::Client, page: &PageToFetch) -> Result<FetchedPage, CallError> {
-    let url = Url::parse(&page.url).map_err(|e| CallError::InvalidUrl(format!("{e}: {}", page.url)))?;
+    let url = Url::parse(&page.url).map_err(|e| CallError::InvalidUrl(e.to_string()))?;
     let response = http.get(url.clone()).send().await.map_err(transport)?;
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
@@ -132,14 +134,23 @@ fn decode(format: Format, body: &[u8]) -> Result<FetchedPage, CallError> {
 /// The absolute form of a next link, which must stay on the source's scheme, host and port: it comes from outside, and
 /// could point at anything that this process can reach.
 fn next_link(current: &Url, link: &str) -> Result<String, CallError> {
-    let next = current.join(link).map_err(|_| CallError::ForeignLink(link.to_owned()))?;
-    if next.origin() != current.origin() {
-        return Err(CallError::ForeignLink(next.to_string()));
+    if link.len() > LINK_BYTES_MAX {
+        return Err(CallError::InvalidUrl(format!(
+            "the next link has {} bytes, the most is {LINK_BYTES_MAX}",
+            link.len()
+        )));
+    }
+    let next = current.join(link).map_err(|e| CallError::InvalidUrl(format!("the next link: {e}")))?;
+    // A name or a password in a link would be sent, and stored in clear.
+    if next.origin() != current.origin() || !next.username().is_empty() || next.password().is_some() {
+        return Err(CallError::ForeignLink(next.host_str().unwrap_or_default().to_owned()));
     }
     Ok(next.to_string())
 }
 
 fn transport(error: reqwest::Error) -> CallError {
+    // The address may hold what is nobody's business, and the texts of errors are shown.
+    let error = error.without_url();
     if error.is_timeout() { CallError::Timeout(error) } else { CallError::Transport(error) }
 }
 
@@ -190,11 +201,23 @@ mod tests {
         let current = Url::parse("http://ats.example:8001/v1/people?page=1").unwrap();
         assert_eq!(next_link(&current, "?page=2").unwrap(), "http://ats.example:8001/v1/people?page=2");
         assert_eq!(next_link(&current, "http://ats.example:8001/x").unwrap(), "http://ats.example:8001/x");
-        for foreign in
-            ["http://evil.example/", "https://ats.example:8001/", "http://ats.example/", "//evil.example/x"]
-        {
+        for foreign in [
+            "http://evil.example/",
+            "https://ats.example:8001/",
+            "//evil.example/x",
+            "http://me:secret@ats.example:8001/x",
+        ] {
             let error = next_link(&current, foreign).unwrap_err();
             assert_eq!(error.code().as_deref(), Some("next_link_foreign"), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn next_links_have_a_limit() {
+        let current = Url::parse("http://ats.example:8001/v1/people?page=1").unwrap();
+        for invalid in [format!("?page={}", "2".repeat(LINK_BYTES_MAX)), "http://[".to_owned()] {
+            let error = next_link(&current, &invalid).unwrap_err();
+            assert_eq!(error.code().as_deref(), Some("page_invalid_url"));
         }
     }
 

@@ -2,15 +2,15 @@ use anyhow::Result;
 use mock_ats::Ats;
 
 use crate::{
-    database::Database,
+    database::{self, Database},
     options::{ApiOptions, DatabaseOptions},
     service::Service,
     shutdown,
 };
 
-pub(crate) async fn run(database: &DatabaseOptions, options: ApiOptions) -> Result<()> {
-    let database = Database::open(database).await?;
-    let mut service = Service::new();
+pub(crate) async fn run(place: &DatabaseOptions, options: ApiOptions) -> Result<()> {
+    let database = Database::open(place, database::NAME).await?;
+    let mut service = Service::default();
     let test_data = options.test_data.then(|| Ats::new(mock_ats::Settings::default()));
     let address = service.start_api(&database, options.bind.bind, test_data).await?;
     println!("API on http://{address}, documentation on http://{address}/docs");

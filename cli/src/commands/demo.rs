@@ -3,14 +3,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use mock_ats::Ats;
 use serde_json::json;
 
 use crate::{
     client::{Client, Status},
     commands::up::print_addresses,
-    database::Database,
+    database::{DEMO_NAME, Database},
     options::{DatabaseOptions, DemoOptions},
     progress,
     service::Service,
@@ -23,16 +23,16 @@ const PER_PAGE: u32 = 10;
 /// How many hits of each search it shows.
 const SHOWN: u32 = 5;
 
-pub(crate) async fn run(database: &DatabaseOptions, options: DemoOptions) -> Result<()> {
+pub(crate) async fn run(place: &DatabaseOptions, options: DemoOptions) -> Result<()> {
     let begun = Instant::now();
     println!("1. Starting: database, API, worker and a mock applicant tracking system, in this one process");
-    let database = Database::open(database).await?;
+    let database = Database::open(place, DEMO_NAME).await?;
     let database_time = begun.elapsed();
-    let mut service = Service::new();
+    let mut service = Service::default();
     let ats = Ats::new(mock_ats::Settings::default());
     let address = start_api(&mut service, &database, &options, ats.clone()).await?;
     service.start_worker(&database, &options.work)?;
-    print_addresses(&database, address);
+    print_addresses(&database, DEMO_NAME, address);
 
     let show = async {
         let result = show(&database, address, &options, &ats, database_time).await;
@@ -46,7 +46,7 @@ pub(crate) async fn run(database: &DatabaseOptions, options: DemoOptions) -> Res
     let shown = async {
         tokio::select! {
             shown = show => result = shown,
-            () = shutdown::requested() => {}
+            () = shutdown::requested() => result = Err(anyhow!("stopped before the end")),
         }
     };
     let stopped = service.run_until(shown).await;
@@ -143,7 +143,7 @@ fn print_collection(status: &Status, options: &DemoOptions, ats: &Ats, time: Dur
 fn print_sql(database: &Database, id: &str) {
     println!("\n6. Everything is in the database: every job, with its times, attempts and errors");
     let open = match database.cluster() {
-        Some(_) => "cargo run --release -- psql".to_owned(),
+        Some(_) => format!("cargo run --release -- psql --database {DEMO_NAME}"),
         None => "psql \"$DATABASE_URL\"".to_owned(),
     };
     println!("   {open}");

@@ -13,19 +13,19 @@ mod worker;
 use anyhow::Result;
 
 use crate::{
-    database::Database,
+    database::{self, Database},
     options::{Command, Options},
 };
 
 /// Runs the command that was asked for.
-pub(crate) async fn run(Options { database, command }: Options) -> Result<()> {
+pub(crate) async fn run(Options { database: place, command }: Options) -> Result<()> {
     match command {
-        Command::Demo(options) => demo::run(&database, options).await,
-        Command::Up(options) => up::run(&database, options).await,
-        Command::Api(options) => api::run(&database, options).await,
-        Command::Worker(options) => worker::run(&database, options).await,
+        Command::Demo(options) => demo::run(&place, options).await,
+        Command::Up(options) => up::run(&place, options).await,
+        Command::Api(options) => api::run(&place, options).await,
+        Command::Worker(options) => worker::run(&place, options).await,
         Command::Migrate => {
-            let database = Database::open(&database).await?;
+            let database = Database::open(&place, database::NAME).await?;
             println!("up to date: {}", database.describe());
             database.close().await;
             Ok(())
@@ -38,6 +38,6 @@ pub(crate) async fn run(Options { database, command }: Options) -> Result<()> {
         Command::Status(options) => status::run(options).await,
         Command::Resume(options) => collect::resume(options).await,
         Command::Search(options) => search::run(options).await,
-        Command::Psql(options) => psql::run(&database, options).await,
+        Command::Psql(options) => psql::run(&place, options).await,
     }
 }

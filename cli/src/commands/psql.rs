@@ -8,8 +8,8 @@ use crate::{
     options::{DatabaseOptions, PsqlOptions},
 };
 
-pub(crate) async fn run(database: &DatabaseOptions, options: PsqlOptions) -> Result<()> {
-    let database = Database::connect(database).await?;
+pub(crate) async fn run(place: &DatabaseOptions, options: PsqlOptions) -> Result<()> {
+    let database = Database::connect(place, &options.database).await?;
     let result = open(&database, &options).await;
     database.close().await;
     result

@@ -4,31 +4,31 @@ use anyhow::Result;
 use mock_ats::Ats;
 
 use crate::{
-    database::Database,
+    database::{self, Database},
     options::{DatabaseOptions, UpOptions},
     service::Service,
     shutdown,
 };
 
-pub(crate) async fn run(database: &DatabaseOptions, options: UpOptions) -> Result<()> {
-    let database = Database::open(database).await?;
-    let mut service = Service::new();
+pub(crate) async fn run(place: &DatabaseOptions, options: UpOptions) -> Result<()> {
+    let database = Database::open(place, database::NAME).await?;
+    let mut service = Service::default();
     let test_data = Ats::new(mock_ats::Settings::default());
     let address = service.start_api(&database, options.bind.bind, Some(test_data)).await?;
     service.start_worker(&database, &options.work)?;
     println!("Resume Service is up; Ctrl-C stops it.");
-    print_addresses(&database, address);
+    print_addresses(&database, database::NAME, address);
     let result = service.run_until(shutdown::requested()).await;
     database.close().await;
     result
 }
 
 /// Where to find what, for people.
-pub(crate) fn print_addresses(database: &Database, address: SocketAddr) {
+pub(crate) fn print_addresses(database: &Database, name: &str, address: SocketAddr) {
     println!("  API             http://{address}/api/v1");
     println!("  documentation   http://{address}/docs");
     println!("  database        {}", database.describe());
     if let Some(cluster) = database.cluster() {
-        println!("  psql            psql -h {} -U postgres resume", cluster.socket_dir().display());
+        println!("  psql            psql -h {} -U postgres {name}", cluster.socket_dir().display());
     }
 }

@@ -1,15 +1,15 @@
 use anyhow::Result;
 
 use crate::{
-    database::Database,
+    database::{self, Database},
     options::{DatabaseOptions, WorkerOptions},
     service::Service,
     shutdown,
 };
 
-pub(crate) async fn run(database: &DatabaseOptions, options: WorkerOptions) -> Result<()> {
-    let database = Database::open(database).await?;
-    let mut service = Service::new();
+pub(crate) async fn run(place: &DatabaseOptions, options: WorkerOptions) -> Result<()> {
+    let database = Database::open(place, database::NAME).await?;
+    let mut service = Service::default();
     service.start_worker(&database, &options.work)?;
     let result = service.run_until(shutdown::requested()).await;
     database.close().await;

@@ -35,7 +35,7 @@ async fn the_demo_collects_and_finds_on_a_private_postgres() {
 
     let sql = "select count(*) from resumes";
     let psql = service()
-        .args(["psql", "--", "-Atc", sql])
+        .args(["psql", "--database", "resume_demo", "--", "-Atc", sql])
         .env("RESUME_DATA_DIR", data.path())
         .output()
         .await

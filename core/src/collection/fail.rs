@@ -22,6 +22,19 @@ pub struct CallFailure {
     pub detail: String,
 }
 
+/// The longest text that is kept of an error: some of it comes from the source, which may send megabytes.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// An error as it can be stored and shown: bounded, and without NUL, which Postgres refuses.
+fn shown(error: &str) -> String {
+    let mut chars = error.chars().map(|c| if c == '\0' { '\u{fffd}' } else { c });
+    let mut text: String = chars.by_ref().take(ERROR_CHARS_MAX).collect();
+    if chars.next().is_some() {
+        text.push('…');
+    }
+    text
+}
+
 /// Notes a call that did not bring its page: the count of calls, and what went wrong.
 ///
 /// # Errors
@@ -42,7 +55,7 @@ pub async fn note_failed_call(
         job.collection_id,
         job.page,
         failure.code,
-        failure.detail.replace('\0', "\u{fffd}"),
+        shown(&failure.detail),
     )
     .execute(conn)
     .await?;

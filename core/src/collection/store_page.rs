@@ -62,7 +62,7 @@ pub async fn store_page(
 
     let (opened, end) = open_next(conn, page, fetched).await?;
     let is_done = batches.is_empty();
-    mark_fetched(conn, page, (new_ids.len(), unchanged, batches.len()), end == End::Loop).await?;
+    mark_fetched(conn, page, (new_ids.len(), unchanged, batches.len()), end).await?;
     let change =
         Change { opened, closed: i32::from(is_done), last_page: (end != End::No).then_some(page.number) };
     count_pages(conn, page.collection_id, change).await?;
@@ -89,6 +89,8 @@ enum End {
     Last,
     /// The next link leads to where the collection has been.
     Loop,
+    /// There is no end to the next links.
+    Endless,
 }
 
 /// Opens the page that this one makes room for (numbered) or leads to (next link); gives how many were opened.
@@ -106,6 +108,7 @@ async fn open_next(
         }
         (Paging::NextLink, None) => Ok((0, End::Last)),
         (Paging::NextLink, Some(link)) if *link == page.first_url => Ok((0, End::Loop)),
+        (Paging::NextLink, Some(_)) if page.number >= chain_max(page) => Ok((0, End::Endless)),
         (Paging::NextLink, Some(link)) => {
             let next = (page.number + 1, Some(link.clone()));
             let opened = insert_pages(conn, page.collection_id, [next]).await?;
@@ -114,19 +117,40 @@ async fn open_next(
     }
 }
 
+/// Where a chain of pages is cut off: at twice the pages that it should have, for a source may give fewer items on a
+/// page than it was asked for or repeat some, and a few more for short ones.
+fn chain_max(page: &PageToFetch) -> i32 {
+    page.pages_expected.unwrap_or(0).saturating_mul(2).saturating_add(10)
+}
+
+impl End {
+    /// The code and the text of the error that this end is, if it is one.
+    fn error(self) -> (Option<&'static str>, Option<&'static str>) {
+        match self {
+            Self::No | Self::Last => (None, None),
+            Self::Loop => {
+                (Some("next_link_loop"), Some("the next link leads to a page that was read before"))
+            }
+            Self::Endless => {
+                (Some("next_link_endless"), Some("the next links go on for twice the pages there should be"))
+            }
+        }
+    }
+}
+
 async fn mark_fetched(
     conn: &mut PgConnection,
     page: &PageToFetch,
     (stored, unchanged, batches): (usize, usize, usize),
-    is_loop: bool,
+    end: End,
 ) -> Result<(), sqlx::Error> {
+    let (error_code, error) = end.error();
     sqlx::query!(
         r#"
         update pages
         set state = case when $5 = 0 then 'done' else 'fetched' end::page_state,
             stored = $3, unchanged = $4, batches_open = $5, calls = calls + 1, fetched_at = now(),
-            error_code = case when $6 then 'next_link_loop' end,
-            error = case when $6 then 'the next link leads to a page that was read before' end
+            error_code = $6, error = $7
         where collection_id = $1 and number = $2
         "#,
         page.collection_id,
@@ -134,7 +158,8 @@ async fn mark_fetched(
         stored as i32,
         unchanged as i32,
         batches as i32,
-        is_loop,
+        error_code,
+        error,
     )
     .execute(conn)
     .await?;

@@ -15,7 +15,7 @@ pub struct FetchPage {
 
 impl Job for FetchPage {
     const KIND: &'static str = "fetch_page";
-    /// With the queue's backoff this rides out a source that is away for about two minutes.
+    /// With the queue's backoff this rides out a source that is away for a minute and a half.
     const MAX_ATTEMPTS: u16 = 8;
     const ON_DISCARD: Option<&'static str> = Some(SettleDiscarded::KIND);
 }

@@ -131,3 +131,19 @@ async fn documents_that_are_given_up_are_listed() {
     let sample = format!("raw document {first} at \"\": worker \u{fffd} died");
     assert_eq!(fixture.calls_and_errors(id).await, (1, 0, vec![error(PARSER_CRASHED, 2, &sample)]));
 }
+
+/// A source may put megabytes into what becomes an error text.
+#[tokio::test]
+async fn the_text_of_an_error_is_bounded() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(10, NUMBERED)).await;
+    let failure =
+        CallFailure { code: Some("source_unreachable".to_owned()), detail: "ä\0".repeat(1_000_000) };
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    collection::note_failed_call(&mut conn, &FetchPage { collection_id: id, page: 1 }, &failure)
+        .await
+        .unwrap();
+    let sample = fixture.progress(id).await.errors.remove(0).sample;
+    assert!(sample.starts_with("page 1: ä\u{fffd}ä") && sample.ends_with('…'), "{sample}");
+    assert!(sample.chars().count() < 600);
+}

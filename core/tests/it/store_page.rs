@@ -186,3 +186,20 @@ async fn a_link_to_where_we_have_been_ends_the_chain() {
         assert_eq!(error.sample, "page 3: the next link leads to a page that was read before");
     }
 }
+
+/// Twice the pages that there should be, and ten: then nobody believes in an end any more.
+#[tokio::test]
+async fn a_chain_without_an_end_is_cut_off() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(20, NEXT_LINK)).await;
+    let mut number = 0;
+    while !fixture.state(id).await.is_over() {
+        number += 1;
+        let next = Some(format!("http://ats.example/{}", number + 1));
+        fixture.store(&fixture.page(id, number).await, &FetchedPage { items: Vec::new(), next }).await;
+    }
+    assert_eq!(number, 2 * 2 + 10);
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!(progress.errors[0].code, "next_link_endless");
+}

@@ -115,27 +115,30 @@ async fn what_one_worker_cannot_take_another_one_does() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_workers_of_a_session_on_one_queue_both_wake() {
     let database = database().await;
+    let pool = database.pool();
     let seen = Seen::new();
-    let (one, other) = (seen.clone(), seen.clone());
-    let both = move |name: &'static str, seen: &Seen<&'static str>| {
+    let mut worker = TestWorker::start(database.url()).await;
+    for name in ["one", "other"] {
         let seen = seen.clone();
-        seen.note(name);
-        async move {
-            seen.until_count(2).await;
-            Ok(())
-        }
-    };
-    let worker = TestWorker::start(database.url())
-        .await
-        .work(1, move |_: Work, _| both("one", &one))
-        .work(1, move |_: Work, _| both("other", &other));
-    // Both sleep when they have found nothing.
-    idle(database.pool()).await;
-    enqueue_many(database.pool(), 2, |n| Work { n }).await;
-    let mut names = seen.until_count(2).await;
-    names.sort_unstable();
-    assert_eq!(names, ["one", "other"]);
-    until_all_ended(database.pool()).await;
+        worker = worker.work(1, move |work: Work, _| {
+            seen.note((work.n, name));
+            let seen = seen.clone();
+            // Each round has two jobs, which end only when both run.
+            async move {
+                seen.until_count(work.n as usize / 2 * 2 + 2).await;
+                Ok(())
+            }
+        });
+    }
+    for round in 0..4 {
+        idle(pool).await;
+        let jobs = [0, 1].map(|n| NewJob::new(&Work { n: round * 2 + n }).unwrap());
+        enqueue_jobs(pool, &jobs).await;
+        until_all_ended(pool).await;
+    }
+    for round in seen.all().chunks(2) {
+        assert_ne!(round[0].1, round[1].1, "{round:?}");
+    }
     worker.stop().await;
 }
 
@@ -148,7 +151,10 @@ async fn a_locked_job_is_passed_by_without_a_busy_loop() {
     let locked = enqueue_one(pool, NewJob::new(&Work { n: 1 }).unwrap().after(hour)).await;
     execute(pool, "update queue.live_jobs set run_at = now()").await;
     let mut tx = pool.begin().await.unwrap();
-    sqlx::query!("select id from queue.live_jobs where id = $1 for update", locked).fetch_one(&mut *tx).await.unwrap();
+    sqlx::query!("select id from queue.live_jobs where id = $1 for update", locked)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
     let worker = TestWorker::start(database.url()).await.work(5, |_: Work, _| async { Ok(()) });
     let other = enqueue_one(pool, NewJob::new(&Work { n: 2 }).unwrap()).await;
     until_state(pool, other, JobState::Completed).await;

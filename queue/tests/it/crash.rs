@@ -14,8 +14,10 @@ async fn count(pool: &PgPool, sql: &str) -> i64 {
 }
 
 async fn until_started(pool: &PgPool, jobs: i64) {
-    until("the jobs have started", || async { (count(pool, "select count(*) from starts").await >= jobs).then_some(()) })
-        .await;
+    until("the jobs have started", || async {
+        (count(pool, "select count(*) from starts").await >= jobs).then_some(())
+    })
+    .await;
 }
 
 /// Promise: within 5 s of the kill, long before the lease of 30 s has run out.
@@ -46,8 +48,11 @@ async fn the_jobs_of_a_killed_worker_run_again_within_seconds() {
         assert_eq!(job.failures(), [(1, format!("worker died (worker process {victim_pid})"))]);
     }
     assert_eq!(count(pool, "select count(*) from effects").await, 4);
-    let buried = format!("select count(*) from queue.workers where stopped_at is not null and name = 'process {victim_pid}'");
-    until("the dead worker is signed off", || async { (count(pool, &buried).await == 1).then_some(()) }).await;
+    let buried = format!(
+        "select count(*) from queue.workers where stopped_at is not null and name = 'process {victim_pid}'"
+    );
+    until("the dead worker is signed off", || async { (count(pool, &buried).await == 1).then_some(()) })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +61,8 @@ async fn five_kills_and_every_effect_once() {
     let database = database().await;
     let pool = database.pool();
     create_effects(pool).await;
-    let settings = ProcessSettings { concurrency: 20, job: Duration::from_millis(20), lease: Duration::from_secs(5) };
+    let settings =
+        ProcessSettings { concurrency: 20, job: Duration::from_millis(20), lease: Duration::from_secs(5) };
     enqueue_many(pool, JOBS, |n| Work { n }).await;
     // A job may be hit by more than one kill.
     execute(pool, "update queue.live_jobs set max_attempts = 10").await;

@@ -47,7 +47,10 @@ async fn too_large_a_payload_is_refused() {
 #[tokio::test]
 async fn a_nul_is_refused_before_the_transaction_breaks() {
     let error = NewJob::new(&Text("a\0b".to_owned())).unwrap_err();
-    assert_eq!(error.to_string(), "the payload of a text job contains a NUL character, which PostgreSQL cannot store");
+    assert_eq!(
+        error.to_string(),
+        "the payload of a text job contains a NUL character, which PostgreSQL cannot store"
+    );
     // Not a NUL, but the text of one.
     let job = NewJob::new(&Text(r"a\u0000b".to_owned())).unwrap();
     let database = database().await;
@@ -60,7 +63,8 @@ async fn a_hostile_key_is_refused_before_the_transaction_breaks() {
     let mut conn = database.pool().acquire().await.unwrap();
     let mut tx = conn.begin().await.unwrap();
     // As hard to compress as random bytes: an index of Postgres takes no entry over 2704 bytes.
-    let long: String = (0..3000u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 16) as u8 % 26)).collect();
+    let long: String =
+        (0..3000u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 16) as u8 % 26)).collect();
     for key in ["a\0b", &long] {
         let error = enqueue_all(&mut tx, &[keyed(1, key)]).await.unwrap_err();
         assert!(matches!(error, EnqueueError::Key { .. }), "{error}");
@@ -81,7 +85,13 @@ async fn a_batch_tells_for_each_job_what_became_of_it() {
     let database = database().await;
     let pool = database.pool();
     let earlier = enqueue_one(pool, keyed(0, "earlier")).await;
-    let batch = [keyed(1, "a"), keyed(2, "earlier"), NewJob::new(&Work { n: 3 }).unwrap(), keyed(4, "a"), keyed(5, "b")];
+    let batch = [
+        keyed(1, "a"),
+        keyed(2, "earlier"),
+        NewJob::new(&Work { n: 3 }).unwrap(),
+        keyed(4, "a"),
+        keyed(5, "b"),
+    ];
     let outcome = enqueue_jobs(pool, &batch).await;
     let ids: Vec<i64> = jobs(pool).await.iter().map(|job| job.id).collect();
     assert_eq!(ids.len(), 4);
@@ -104,7 +114,8 @@ async fn a_large_batch_keeps_its_order() {
     let database = database().await;
     let ids = enqueue_many(database.pool(), 5000, |n| Work { n }).await;
     assert!(ids.is_sorted());
-    let numbers: Vec<i64> = jobs(database.pool()).await.iter().map(|job| job.args["n"].as_i64().unwrap()).collect();
+    let numbers: Vec<i64> =
+        jobs(database.pool()).await.iter().map(|job| job.args["n"].as_i64().unwrap()).collect();
     assert_eq!(numbers, (0..5000).collect::<Vec<_>>());
 }
 
@@ -115,7 +126,8 @@ async fn a_key_that_an_open_transaction_enqueues_is_waited_for() {
     for commits in [true, false] {
         let key = format!("commits {commits}");
         let mut first = pool.begin().await.unwrap();
-        let [Enqueued::Inserted(first_id)] = enqueue_all(&mut first, &[keyed(1, &key)]).await.unwrap()[..] else {
+        let [Enqueued::Inserted(first_id)] = enqueue_all(&mut first, &[keyed(1, &key)]).await.unwrap()[..]
+        else {
             panic!("not inserted")
         };
         let second = tokio::spawn({
@@ -147,8 +159,14 @@ async fn concurrent_batches_with_the_same_keys_do_not_deadlock() {
     for round in 0..5 {
         let batch: Vec<NewJob> = (0..2000).map(|n| keyed(n, &format!("{round} {n}"))).collect();
         let reversed: Vec<NewJob> = batch.iter().rev().cloned().collect();
-        let one = tokio::spawn({ let pool = pool.clone(); async move { enqueue_jobs(&pool, &batch).await } });
-        let other = tokio::spawn({ let pool = pool.clone(); async move { enqueue_jobs(&pool, &reversed).await } });
+        let one = tokio::spawn({
+            let pool = pool.clone();
+            async move { enqueue_jobs(&pool, &batch).await }
+        });
+        let other = tokio::spawn({
+            let pool = pool.clone();
+            async move { enqueue_jobs(&pool, &reversed).await }
+        });
         let (one, other) = (one.await.unwrap(), other.await.unwrap());
         for (a, b) in one.iter().zip(other.iter().rev()) {
             match (a, b) {

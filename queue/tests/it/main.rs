@@ -6,9 +6,15 @@
 
 mod support;
 
+mod apalis_pins;
 mod claim;
 mod crash;
 mod enqueue;
 mod fence;
+mod history;
+mod leases;
+mod outages;
 mod outcomes;
 mod schedule;
+mod sessions;
+mod shutdown;

@@ -1,8 +1,10 @@
 //! Scheduled jobs: on time, never early.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use resume_queue::{JobError, JobState, NewJob};
+
+use tokio::sync::Notify;
 
 use crate::support::*;
 
@@ -61,26 +63,31 @@ async fn a_delay_beyond_all_time_is_cut() {
     assert_eq!((job.id, job.state), (id, JobState::Scheduled));
 }
 
-/// A failed job comes due while the worker that had it is full: another one, asleep, must take it on time.
+/// A job waits for its next attempt, and the worker that had it goes. Another one, which slept when it failed, must take
+/// it on time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_worker_takes_a_retry_on_time() {
     let database = database().await;
     let pool = database.pool();
-    let busy = TestWorker::start(database.url()).await.work(1, |work: Work, _| async move {
-        match work.n {
-            0 => Err(JobError::RetryAfter("later".into(), Duration::from_millis(700)).into()),
-            _ => std::future::pending().await,
+    let gate = Arc::new(Notify::new());
+    let handler_gate = gate.clone();
+    let first = TestWorker::start(database.url()).await.work(1, move |_: Work, _| {
+        let gate = handler_gate.clone();
+        async move {
+            gate.notified().await;
+            Err(JobError::RetryAfter("later".into(), Duration::from_secs(1)).into())
         }
     });
-    let failing = enqueue_one(pool, NewJob::new(&Work { n: 0 }).unwrap().priority(1)).await;
-    let blocking = enqueue_one(pool, NewJob::new(&Work { n: 1 }).unwrap()).await;
-    until_state(pool, blocking, JobState::Running).await;
-    let idle_one = TestWorker::start(database.url()).await;
-    let idle_one = idle_one.work(1, |_: Work, _| async { Ok(()) });
-    let job = until_state(pool, failing, JobState::Completed).await;
+    let id = enqueue_one(pool, in_ms(1, 0)).await;
+    until_state(pool, id, JobState::Running).await;
+    let second = TestWorker::start(database.url()).await.work(1, |_: Work, _| async { Ok(()) });
+    idle(pool).await;
+    gate.notify_one();
+    until_state(pool, id, JobState::Retryable).await;
+    first.stop().await;
+    let job = until_state(pool, id, JobState::Completed).await;
     let late = lateness_ms(std::slice::from_ref(&job));
     eprintln!("retry taken by another worker, late by ms: {late:?}");
     assert!(late[0] < 1000, "{late:?}");
-    idle_one.stop().await;
-    busy.stop_within(Duration::ZERO).await;
+    second.stop().await;
 }

@@ -23,7 +23,8 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
     drop(conn);
     let Some(page) = page else { return Ok(()) };
     let pacer = context.pacer(&page.source);
-    pacer.permit().await;
+    // The slot is for those who may call: other sources are not silent.
+    pacer.permit().await.map_err(JobError::Snooze)?;
     match call(&context.http, &page).await {
         Ok(fetched) => store(&context, &lease, &page, &fetched).await,
         Err(error) => {

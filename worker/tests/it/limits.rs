@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use mock_ats::{Face, FaultKind, Pages as OnPages, Times};
-use resume_core::collection::NewCollection;
+use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages as OnPages, Settings, Times};
+use resume_core::{
+    collection::NewCollection,
+    parsing::Format,
+    source::{self, Paging, Source},
+};
 
 use crate::{
     harness::{NUMBERED, Pipeline, SEED, collection_of, in_time},
@@ -66,4 +70,30 @@ async fn the_limit_is_kept_and_used() {
     // 29.3 on a machine of its own.
     assert!(rate >= 27.0, "{rate} calls/s");
     worker.stop().await;
+}
+
+/// One source asks for an hour of silence. Its pages wait in the queue, not in the slots that other sources need.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_source_holds_nobody_else_up() {
+    let pipeline = Pipeline::start().await;
+    let silent = MockServer::start(Ats::new(Settings::without_latency())).await.unwrap();
+    let refusal = FaultKind::RateLimited { retry_after_seconds: 3600 };
+    silent.ats().set_faults(vec![Fault::new(refusal, OnPages::All, Times::Always)]);
+    let url = format!("{}{}", silent.url(), Face::TestData.path());
+    let source = Source {
+        name: "silent".to_owned(),
+        url,
+        paging: Paging::Numbered,
+        format: Format::Profile,
+        calls_per_second: 30,
+    };
+    source::put(&mut pipeline.pool.acquire().await.unwrap(), &source).await.unwrap();
+    let worker = pipeline.worker();
+    let waiting = pipeline.collect(&collection_of(400, "silent")).await;
+    pipeline.until(waiting, "the source has asked for silence", |p| p.rate_limited > 0).await;
+    let id = pipeline.collect(&collection_of(200, NUMBERED)).await;
+    assert_eq!(pipeline.outcome(id).await, Outcome::smooth(20, 200));
+    let begun = Instant::now();
+    worker.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "nobody sits out the silence at a shutdown");
 }

@@ -99,7 +99,8 @@ pub(crate) async fn job(pool: &PgPool, id: i64) -> JobRow {
 
 /// Waits until a job stands as asked.
 pub(crate) async fn until_job(pool: &PgPool, id: i64, stands: impl Fn(&JobRow) -> bool) -> JobRow {
-    until(&format!("job {id} in the state asked for"), || async { Some(job(pool, id).await).filter(&stands) }).await
+    until(&format!("job {id} in the state asked for"), || async { Some(job(pool, id).await).filter(&stands) })
+        .await
 }
 
 pub(crate) async fn until_state(pool: &PgPool, id: i64, state: JobState) -> JobRow {
@@ -120,16 +121,24 @@ pub(crate) async fn completed_jobs(pool: &PgPool) -> i64 {
     number(pool, "select count(*) from queue.job_history where state = 'completed'").await.unwrap()
 }
 
-/// Makes the lease of a job run out now, as if no heartbeat had come for long.
-pub(crate) async fn expire_lease(pool: &PgPool, id: i64) {
-    let sql = format!("update queue.live_jobs set lease_until = now() - interval '1 minute' where id = {id}");
-    super::execute(pool, sql).await;
+/// Makes the lease of a running job run out, as if its worker had been cut off, until another session has taken it back.
+pub(crate) async fn lose_lease(pool: &PgPool, id: i64) {
+    let attempt = job(pool, id).await.attempt;
+    until("the job is rescued", || async {
+        let expire =
+            "update queue.live_jobs set lease_until = now() - interval '1 minute' where state = 'running'";
+        super::execute(pool, format!("{expire} and id = {id} and attempt = {attempt}")).await;
+        let job = job(pool, id).await;
+        (job.state != JobState::Running || job.attempt != attempt).then_some(())
+    })
+    .await;
 }
 
-/// Waits until the only worker has shown so many new signs of life.
-pub(crate) async fn until_heartbeats(pool: &PgPool, count: usize) {
+/// Waits until a worker has shown so many new signs of life.
+pub(crate) async fn until_heartbeats_of(pool: &PgPool, worker: &str, count: usize) {
     let last = || async {
-        number(pool, "select (extract(epoch from max(heartbeat_at)) * 1000000)::bigint from queue.workers").await
+        let last = "select (extract(epoch from max(heartbeat_at)) * 1000000)::bigint from queue.workers where name =";
+        number(pool, format!("{last} '{worker}'")).await
     };
     for _ in 0..count {
         let before = last().await;

@@ -101,11 +101,21 @@ pub(crate) async fn until_waiting_for_lock(pool: &PgPool) {
     until("a session waits for a lock", || async { number(pool, waiting).await.filter(|n| *n > 0) }).await;
 }
 
-/// Waits until the sessions of this database, but for the one that asks, have had no statement for a fifth of a second.
+/// Waits until the workers of this database have not looked for jobs for 0.3 s, so that only a wake-up, or the time of a
+/// scheduled job, makes them look again.
 pub(crate) async fn idle(pool: &PgPool) {
-    let quiet = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
-                 and query like '%live_jobs%' and (state <> 'idle' or clock_timestamp() - state_change < '200 ms')";
-    until("the workers sleep", || async { number(pool, quiet).await.filter(|n| *n == 0) }).await;
+    let looks = "select count(*) from pg_stat_activity where datname = current_database() \
+                 and (query like '%union all select * from due%' or query like '%select extract(epoch from run_at%') \
+                 and query not like '%pg_stat_activity%' and (state <> 'idle' or clock_timestamp() - state_change < '300 ms')";
+    let start = Instant::now();
+    let mut quiet_since = start;
+    while quiet_since.elapsed() < Duration::from_millis(300) {
+        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain: the workers sleep");
+        if number(pool, looks).await != Some(0) {
+            quiet_since = Instant::now();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Counts the transactions of this database for a while; those of the one who asks are a handful.

@@ -71,8 +71,11 @@ impl Drop for WorkerProcess {
 
 /// Creates the table of effects: one row for each time that a job ran to its end, `starts` for each time it began.
 pub(crate) async fn create_effects(pool: &PgPool) {
-    execute(pool, "create table effects (n bigint, attempt integer, pid integer); create table starts (like effects)")
-        .await;
+    execute(
+        pool,
+        "create table effects (n bigint, attempt integer, pid integer); create table starts (like effects)",
+    )
+    .await;
 }
 
 /// The body of a worker process. As a test of the suite it does nothing.
@@ -85,7 +88,6 @@ async fn worker_process() {
         name: format!("process {}", std::process::id()),
         lease: Duration::from_millis(read(LEASE_MS)),
         poll: Duration::from_secs(5),
-        ..Default::default()
     };
     let worker = TestWorker::start_with(&url, settings).await;
     let pool = worker.pool.clone();
@@ -96,7 +98,8 @@ async fn worker_process() {
     std::future::pending::<()>().await;
 }
 
-async fn effect(pool: &PgPool, n: i64, lease: &Lease, takes: Duration) -> HandlerResult {
+/// A handler: the effect and the completion in one transaction.
+pub(crate) async fn effect(pool: &PgPool, n: i64, lease: &Lease, takes: Duration) -> HandlerResult {
     let values = format!("values ({n}, {}, {})", lease.attempt(), std::process::id());
     let mut conn = pool.acquire().await?;
     raw_sql(AssertSqlSafe(format!("insert into starts {values}"))).execute(&mut *conn).await?;

@@ -56,9 +56,17 @@ impl TestWorker {
     }
 
     pub(crate) async fn start_with(url: &str, settings: SessionSettings) -> Self {
-        let pool = pool(url, 5).await;
+        Self::over(pool(url, 5).await, settings).await
+    }
+
+    pub(crate) async fn over(pool: PgPool, settings: SessionSettings) -> Self {
         let session = Session::start(pool.clone(), settings).await.unwrap();
         Self { session, pool, runs: Vec::new() }
+    }
+
+    /// A session that works on no queue, and soon takes back jobs whose lease has run out.
+    pub(crate) async fn rescuer(url: &str) -> Self {
+        Self::start_with(url, SessionSettings { lease: Duration::from_secs(1), ..settings("rescuer") }).await
     }
 
     /// Works on the jobs of kind `J`.
@@ -96,7 +104,7 @@ impl TestWorker {
 
 pub(crate) fn settings(name: &str) -> SessionSettings {
     let minute = Duration::from_secs(60);
-    SessionSettings { name: name.to_owned(), lease: Duration::from_secs(30), poll: minute, ..Default::default() }
+    SessionSettings { name: name.to_owned(), lease: Duration::from_secs(30), poll: minute }
 }
 
 /// What handlers have seen, in order.

@@ -1,0 +1,188 @@
+//! The statements of the queue stay cheap in a large table: no scan of it, and only as many buffers as there are jobs to
+//! touch. Measured on the statements themselves, with the counters that Postgres keeps for a session.
+
+use std::{fmt, time::Duration};
+
+use resume_postgres::testing::TestDatabase;
+use sqlx::{Acquire, AssertSqlSafe, PgConnection, Row, migrate::Migrator, raw_sql};
+
+use crate::{
+    claim::{claim, hand_back_unknown, next_due},
+    heartbeat::extend,
+    rescue::{look, rescue},
+    settle::{Outcome, Settlement, settle},
+};
+
+static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+const LEASE: Duration = Duration::from_secs(30);
+
+/// More than the five runs that Postgres plans for the parameters at hand, so that its generic plan has its turn.
+const RUNS: usize = 6;
+
+/// The buffers of a statement that finds nothing to do: the roots of some indexes, and dead entries on their way.
+const BUFFERS_BASE: i64 = 60;
+
+/// The buffers for one job: its row in the table, old and new, and an entry in each of five indexes, some levels deep.
+const BUFFERS_PER_JOB: i64 = 45;
+
+const ROWS: i64 = 200_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    scans: i64,
+    buffers: i64,
+}
+
+/// What this session has touched so far of the queue's tables.
+async fn touched(conn: &mut PgConnection) -> Cost {
+    let sql =
+        "select sum(case when c.relkind = 'r' then pg_stat_get_xact_numscans(c.oid) else 0 end)::bigint,
+                      sum(pg_stat_get_xact_blocks_fetched(c.oid))::bigint
+               from pg_class c join pg_namespace n on n.oid = c.relnamespace
+               where n.nspname = 'queue' and (c.relname like 'live_jobs%' or c.relname like 'job_history%')
+                 and c.relkind in ('r', 'i')";
+    let row = raw_sql(sql).fetch_one(conn).await.unwrap();
+    Cost { scans: row.get(0), buffers: row.get(1) }
+}
+
+/// Runs a statement several times, each in a transaction that is rolled back, and asserts what each costs.
+macro_rules! assert_cheap {
+    ($case:expr, $name:literal, $conn:expr, $jobs:expr, |$tx:ident| $statement:expr) => {
+        let mut most = Cost { scans: 0, buffers: 0 };
+        for _ in 0..RUNS {
+            let mut $tx = $conn.begin().await.unwrap();
+            let before = touched(&mut $tx).await;
+            $statement.await.unwrap();
+            let after = touched(&mut $tx).await;
+            most.scans = most.scans.max(after.scans - before.scans);
+            most.buffers = most.buffers.max(after.buffers - before.buffers);
+            $tx.rollback().await.unwrap();
+        }
+        let allowed = BUFFERS_BASE + BUFFERS_PER_JOB * $jobs as i64;
+        eprintln!("{}: {} of {} jobs: {} buffers, {} scans", $case, $name, $jobs, most.buffers, most.scans);
+        assert!(most.scans == 0 || $case.is_small(), "{}: {} scans a table: {most:?}", $case, $name);
+        assert!(most.buffers <= allowed, "{}: {}: {most:?}, allowed {allowed}", $case, $name);
+    };
+}
+
+/// Puts rows into the table of live jobs.
+fn fill(queue: &str, state: &str, count: i64, more: &str) -> String {
+    let (columns, values) = more.split_once('=').unwrap_or_default();
+    format!(
+        "insert into queue.live_jobs (queue, kind, state, max_attempts, args{columns}) \
+         select '{queue}', '{queue}', '{state}', 3, '{{}}'{values} from generate_series(1, {count}) n;"
+    )
+}
+
+/// The jobs of worker 1, who runs them.
+async fn held(conn: &mut PgConnection, count: i64) -> (Vec<i64>, Vec<i32>) {
+    let sql = format!("select id, fence from queue.live_jobs where worker_id = 1 order by id limit {count}");
+    let rows = raw_sql(AssertSqlSafe(sql)).fetch_all(conn).await.unwrap();
+    rows.iter().map(|row| (row.get::<i64, _>(0), row.get::<i32, _>(1))).unzip()
+}
+
+/// A table in an awkward state.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    name: &'static str,
+    /// Whether the server has statistics on the rows, or knows the table as it was before a burst of jobs came.
+    fresh: bool,
+    rows: i64,
+    /// The jobs that the queue `work` has for a claim.
+    available: usize,
+}
+
+impl Case {
+    /// Whether the table of live jobs has so few pages that a good planner may scan it.
+    fn is_small(&self) -> bool {
+        self.rows < 10_000
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} statistics", self.name, if self.fresh { "fresh" } else { "stale" })
+    }
+}
+
+async fn assert_all_cheap(case: Case, rows: &str) {
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    // Two workers with 500 running jobs each, one of which has lost the network.
+    let running = fill("work", "running", 500, ", worker_id, lease_until=, 1, now() + interval '1 hour'");
+    let expired = fill("work", "running", 500, ", worker_id, lease_until=, 2, now() - interval '1 hour'");
+    let stale = if !case.fresh { fill("work", "available", 10, "") } else { String::new() };
+    let setup = format!(
+        "alter table queue.live_jobs set (autovacuum_enabled = off);
+         insert into queue.workers (name) values ('one'), ('two'); {stale} analyze queue.live_jobs; {rows} {running} {expired}"
+    );
+    raw_sql(AssertSqlSafe(setup)).execute(&mut *conn).await.unwrap();
+    if case.fresh {
+        raw_sql("analyze queue.live_jobs").execute(&mut *conn).await.unwrap();
+    }
+
+    for limit in [1, 10, 500] {
+        let jobs = limit.min(case.available);
+        assert_cheap!(case, "claim", conn, jobs, |tx| claim(&mut tx, "work", 1, limit, LEASE));
+    }
+    assert_cheap!(case, "claim in an empty queue", conn, 0, |tx| claim(&mut tx, "nothing", 1, 100, LEASE));
+    assert_cheap!(case, "next_due", conn, 0, |tx| next_due(&mut tx, "work"));
+    // It looks at the lease of each running job.
+    assert_cheap!(case, "look", conn, 30, |tx| look(&mut tx, 1));
+    assert_cheap!(case, "rescue", conn, 500, |tx| rescue(&mut tx, &[2], true));
+    if !case.fresh {
+        return;
+    }
+    for count in [0, 10, 500] {
+        let (ids, fences) = held(conn, count).await;
+        assert_cheap!(case, "heartbeat", conn, count, |tx| extend(&mut tx, 1, &ids, &fences, LEASE));
+        let batch = |outcome: Outcome| -> Vec<Settlement> {
+            let settlement =
+                |(id, fence): (&i64, &i32)| Settlement { id: *id, fence: *fence, outcome: outcome.clone() };
+            ids.iter().zip(&fences).map(settlement).collect()
+        };
+        let (completed, failed) =
+            (batch(Outcome::Completed), batch(Outcome::Discarded { error: "no".to_owned() }));
+        assert_cheap!(case, "complete", conn, count, |tx| settle(&mut tx, &completed));
+        assert_cheap!(case, "discard", conn, count, |tx| settle(&mut tx, &failed));
+    }
+    let (ids, _) = held(conn, 500).await;
+    assert_cheap!(case, "hand back", conn, 500, |tx| hand_back_unknown(&mut tx, 1, &ids[..0]));
+}
+
+async fn assert_large_cheap(name: &'static str, rows: String, available: usize) {
+    assert_all_cheap(Case { name, fresh: true, rows: ROWS, available }, &rows).await;
+    // With ten jobs more that were there before.
+    assert_all_cheap(Case { name, fresh: false, rows: ROWS, available: available + 10 }, &rows).await;
+}
+
+#[tokio::test]
+async fn cheap_with_a_queue_full_of_future_jobs() {
+    let more = ", run_at=, now() + n * interval '1 second' + interval '1 hour'";
+    let rows = fill("work", "scheduled", ROWS, more) + &fill("work", "available", 3, "");
+    assert_large_cheap("all scheduled", rows, 3).await;
+}
+
+#[tokio::test]
+async fn cheap_with_another_queue_full() {
+    let rows = fill("other", "available", ROWS, "") + &fill("work", "available", 3, "");
+    assert_large_cheap("all in another queue", rows, 3).await;
+}
+
+#[tokio::test]
+async fn cheap_with_the_queue_full() {
+    let rows = fill("work", "available", ROWS, ", priority=, n % 3") + &fill("work", "retryable", 1000, "");
+    assert_large_cheap("all available", rows, 500).await;
+}
+
+#[tokio::test]
+async fn cheap_with_a_long_history() {
+    let history = format!(
+        "insert into queue.job_history (id, attempt, max_attempts, priority, state, run_at, created_at, queue, kind, args)
+         select -n, 1, 1, 0, 'completed', now(), now(), 'work', 'work', '{{}}' from generate_series(1, {ROWS}) n;
+         analyze queue.job_history;"
+    );
+    let case = Case { name: "long history", fresh: true, rows: 0, available: 3 };
+    assert_all_cheap(case, &(history + &fill("work", "available", 3, ""))).await;
+}

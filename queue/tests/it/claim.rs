@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use resume_queue::{JobState, NewJob};
+use apalis::prelude::{WorkerBuilder, WorkerBuilderExt};
+use resume_queue::{JobState, NewJob, QueueConfig, Session};
 use tokio::sync::Semaphore;
 
 use crate::support::*;
@@ -54,6 +55,31 @@ async fn a_higher_priority_goes_first_then_age() {
     });
     assert_eq!(seen.until_count(6).await, [1, 2, 3, 4, 5, 6]);
     worker.stop().await;
+}
+
+/// Also among the jobs of one claim.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_jobs_of_a_claim_begin_in_their_order() {
+    let database = database().await;
+    let job = |n, priority| NewJob::new(&Work { n }).unwrap().priority(priority);
+    enqueue_jobs(database.pool(), &[job(4, 0), job(1, 10), job(6, -1), job(5, 0), job(2, 10), job(3, 1)])
+        .await;
+    let seen = Seen::new();
+    let noting = seen.clone();
+    let own_pool = pool(database.url(), 5).await;
+    let session = Session::start(own_pool, settings("test")).await.unwrap();
+    let worker = WorkerBuilder::new("test")
+        .backend(session.backend::<Work>(QueueConfig { concurrency: 10 }))
+        .data(Handler::new(move |work: Work, _| {
+            noting.note(work.n);
+            async { Ok(()) }
+        }))
+        .concurrency(1)
+        .build(handle::<Work>);
+    let run = tokio::spawn(worker.run());
+    assert_eq!(seen.until_count(6).await, [1, 2, 3, 4, 5, 6]);
+    session.shutdown(DEADLINE).await;
+    in_time("the worker ends", run).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -212,6 +212,36 @@ async fn a_handler_that_has_lost_its_lease_is_stopped() {
     rescuer.stop().await;
 }
 
+/// The same while the job runs again elsewhere: running it is, but no longer under the fence of the first attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_is_stopped_while_the_next_attempt_runs() {
+    let database = database().await;
+    let pool = database.pool();
+    let stopped = Arc::new(AtomicUsize::new(0));
+    let handler_stopped = stopped.clone();
+    let quick = SessionSettings { lease: Duration::from_secs(3), ..settings("stale") };
+    let stale = TestWorker::start_with(database.url(), quick).await.work(1, move |_: Work, _| {
+        let stopped = CountDrop(handler_stopped.clone());
+        async move {
+            let () = std::future::pending().await;
+            drop(stopped);
+            Ok(())
+        }
+    });
+    let id = enqueue_one(pool, work(1)).await;
+    until_state(pool, id, JobState::Running).await;
+    // What a rescue and another worker's claim come to.
+    let phantom = "with other as (insert into queue.workers (name) values ('other') returning id) \
+                   update queue.live_jobs set fence = fence + 1, attempt = 2, worker_id = other.id, \
+                   lease_until = now() + interval '1 hour' from other where live_jobs.id =";
+    execute(pool, format!("{phantom} {id}; select pg_advisory_lock((x'72657375'::bigint << 32) | max(id)) from queue.workers"))
+        .await;
+    until("the handler is stopped", || async { (stopped.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+    let job = job(pool, id).await;
+    assert_eq!((job.state, job.attempt, job.worker.as_deref()), (JobState::Running, 2, Some("other")));
+    stale.stop().await;
+}
+
 /// A handler may go on after it has completed its job, for longer than a heartbeat: nobody stops it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_has_completed_its_job_is_not_stopped() {

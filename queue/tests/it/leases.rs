@@ -155,6 +155,26 @@ async fn a_worker_whose_connections_are_cut_keeps_its_jobs() {
     other.stop().await;
 }
 
+/// A job comes while the worker's session is cut, so that its notification is lost. The worker would look by itself only
+/// after a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notification_that_was_lost_with_the_connection_is_made_up_for() {
+    let database = database().await;
+    let pool = cutter(database.url()).await;
+    let worker = TestWorker::start(database.url()).await.work(1, |_: Work, _| async { Ok(()) });
+    for round in 1..=3 {
+        idle(&pool).await;
+        // One transaction, which notifies when the sessions are gone and not back.
+        let cut = "select pg_terminate_backend(pid, 5000) from pg_stat_activity \
+                   where datname = current_database() and application_name = 'test';";
+        let job = "insert into queue.live_jobs (queue, kind, state, max_attempts, args) \
+                   values ('work', 'work', 'available', 3, '{\"n\": 1}')";
+        execute(&pool, format!("{cut} {job}")).await;
+        until("the job is done", || async { (completed_jobs(&pool).await == round).then_some(()) }).await;
+    }
+    worker.stop().await;
+}
+
 /// Makes a worker that no process stands for, and a job that it runs.
 async fn phantom(pool: &PgPool) -> i64 {
     execute(pool, "insert into queue.workers (name) values ('phantom')").await;

@@ -21,10 +21,17 @@ pub(crate) struct Status {
     pub(crate) percent: f64,
     pub(crate) eta_seconds: Option<f64>,
     pub(crate) elapsed_seconds: f64,
+    pub(crate) parameters: Parameters,
     pub(crate) pages: Pages,
     pub(crate) documents: Documents,
     pub(crate) calls: Calls,
     pub(crate) errors: Vec<ErrorCount>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Parameters {
+    pub(crate) count: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -107,9 +107,7 @@ impl Bars {
     fn show(&self, status: &Status) {
         let pages_expected = status.pages.expected.unwrap_or(status.pages.fetched);
         let seen = status.documents.stored + status.documents.unchanged;
-        // Full pages until the last one is there.
-        let per_page = seen.checked_div(status.pages.fetched).unwrap_or(0);
-        let expected = seen.max(per_page * pages_expected);
+        let expected = status.parameters.count;
         set(&self.pages, status.pages.fetched + status.pages.failed, pages_expected);
         set(&self.documents, seen, expected);
         set(

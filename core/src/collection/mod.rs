@@ -9,7 +9,8 @@
 //! and completes the job, so after a crash a page was either stored or will be fetched again.
 //!
 //! Locks are taken in this order: resumes, page, raw documents, collection; the collection last and briefly. Within one
-//! of them, resumes and raw documents are locked in the order of their keys.
+//! of them, resumes and raw documents are locked in the order of their keys. Only [`resume()`] begins with the collection:
+//! it is over then, so nobody else is at work on its pages.
 
 mod fail;
 mod finish;
@@ -94,7 +95,7 @@ pub struct Collection {
     pub seed: i64,
     /// When it was triggered.
     pub created_at: DateTime<Utc>,
-    /// When its first page was stored.
+    /// When its first page was stored or given up.
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,

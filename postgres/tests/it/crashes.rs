@@ -11,7 +11,7 @@ use std::{
 use resume_postgres::{Cluster, Durability, RestartMode};
 
 use crate::{
-    helper::Start,
+    other_process::Start,
     scratch::{Scratch, kill_hard, query, runs, wait_until, wait_until_gone},
 };
 

@@ -11,7 +11,7 @@ use resume_postgres::{Cluster, Durability, testing::TestDatabase};
 use sqlx::{Row, migrate::Migrator, raw_sql};
 
 use crate::{
-    helper::Start,
+    other_process::Start,
     scratch::{Scratch, kill_hard, query, runs},
 };
 

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 use nix::unistd::Uid;
 use resume_postgres::{Cluster, Durability, Programs};
 
-use crate::{helper::Start, scratch::Scratch};
+use crate::{other_process::Start, scratch::Scratch};
 
 /// The error of a process that starts a cluster with the programs in the scratch directory.
 fn error_with_its_programs(scratch: &Scratch) -> String {
@@ -128,8 +128,8 @@ fn a_directory_that_belongs_to_another_user_is_named() {
     }
     let scratch = Scratch::new();
     let cluster = Cluster::start(&scratch.root(), Durability::Durable).unwrap();
-    let mut helper = Start::cluster(&scratch.root()).user(&scratch, 4_000_001, 4_000_001).spawn();
-    let error = helper.error();
+    let mut other = Start::cluster(&scratch.root()).user(&scratch, 4_000_001, 4_000_001).spawn();
+    let error = other.error();
     assert_says(&error, &[&scratch.server().display().to_string(), "another user", "RESUME_DATA_DIR"]);
     drop(cluster);
 }

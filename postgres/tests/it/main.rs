@@ -5,6 +5,6 @@
 mod crashes;
 mod databases;
 mod errors;
-mod helper;
+mod other_process;
 mod scratch;
 mod sharing;

@@ -6,22 +6,22 @@ use nix::unistd::{Uid, User};
 use resume_postgres::{Cluster, Durability, RestartMode};
 
 use crate::{
-    helper::{Helper, Start},
+    other_process::{OtherProcess, Start},
     scratch::{Scratch, query, wait_until_gone},
 };
 
 #[tokio::test]
 async fn three_first_starts_at_once_share_one_server_and_the_last_one_out_stops_it() {
     let scratch = Scratch::new();
-    let mut helpers = [(); 3].map(|()| Start::durable_cluster(&scratch.root()).spawn());
-    let urls = helpers.each_mut().map(|helper| helper.url());
+    let mut others = [(); 3].map(|()| Start::durable_cluster(&scratch.root()).spawn());
+    let urls = others.each_mut().map(|other| other.url());
     assert!(urls.iter().all(|url| *url == urls[0]), "{urls:?}");
     let pid = postmaster_pid(&scratch);
 
-    for helper in helpers {
+    for other in others {
         assert_eq!(query(&urls[0], "SELECT 'here'").await, "here");
         assert_eq!(postmaster_pid(&scratch), pid);
-        helper.leave();
+        other.leave();
     }
     wait_until_gone(pid);
 }
@@ -60,8 +60,8 @@ async fn an_ordinary_user_runs_it_as_well_as_root() {
     let (uid, gid) = (nobody.uid.as_raw(), nobody.gid.as_raw());
     fs::create_dir(scratch.root()).unwrap();
     std::os::unix::fs::chown(scratch.root(), Some(uid), Some(gid)).unwrap();
-    let mut helpers = [(); 2].map(|()| Start::cluster(&scratch.root()).user(&scratch, uid, gid).spawn());
-    let urls = helpers.each_mut().map(|helper| helper.url());
+    let mut others = [(); 2].map(|()| Start::cluster(&scratch.root()).user(&scratch, uid, gid).spawn());
+    let urls = others.each_mut().map(|other| other.url());
     assert_eq!(fs::metadata(scratch.server().join("data")).unwrap().uid(), uid);
     assert_eq!(query(&urls[0], "SELECT 'here'").await, "here");
 
@@ -71,7 +71,7 @@ async fn an_ordinary_user_runs_it_as_well_as_root() {
     let pid = cluster.postmaster_pid().unwrap();
     assert_eq!(fs::metadata(format!("/proc/{pid}")).unwrap().uid(), uid);
     drop(cluster);
-    helpers.into_iter().for_each(Helper::leave);
+    others.into_iter().for_each(OtherProcess::leave);
     wait_until_gone(pid);
 }
 
@@ -81,8 +81,8 @@ async fn a_durable_cluster_is_crash_safe_and_closed_to_others() {
     // Nothing in the environment gets through to the programs.
     let start =
         Start::durable_cluster(&scratch.root()).variable("PGDATA", "/nonexistent").variable("PGPORT", "1");
-    let mut helper = start.variable("LC_ALL", "nowhere").variable("TZ", "Asia/Tokyo").spawn();
-    let url = helper.url();
+    let mut other = start.variable("LC_ALL", "nowhere").variable("TZ", "Asia/Tokyo").spawn();
+    let url = other.url();
     for (setting, value) in [
         ("fsync", "on"),
         ("synchronous_commit", "on"),

@@ -14,7 +14,7 @@ use resume_postgres::{Cluster, Durability, Programs, testing::TestDatabase};
 
 use crate::{databases::MIGRATOR, scratch::Scratch};
 
-/// Says what the helper is to do, and makes the test below a helper.
+/// Says what the other process is to do, and makes the test below do it.
 const ROLE: &str = "RESUME_TEST_ROLE";
 /// Where its cluster lies.
 const ROOT: &str = "RESUME_TEST_ROOT";
@@ -25,7 +25,7 @@ const DURABLE: &str = "RESUME_TEST_DURABLE";
 /// leaves in order.
 #[test]
 #[ignore = "runs in the processes that other tests start"]
-fn helper() {
+fn act() {
     let Ok(role) = env::var(ROLE) else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     match role.as_str() {
@@ -58,13 +58,13 @@ fn stay<T>(outcome: anyhow::Result<T>, describe: impl Fn(&T) -> String) {
 }
 
 /// A process that uses a cluster until this value is dropped.
-pub(crate) struct Helper {
+pub(crate) struct OtherProcess {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
-/// How to start a helper.
+/// How to start another process.
 pub(crate) struct Start(Command);
 
 impl Start {
@@ -90,7 +90,7 @@ impl Start {
 
     fn role(role: &str) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "helper::helper", "--ignored", "--nocapture"]).env(ROLE, role);
+        command.args(["--exact", "other_process::act", "--ignored", "--nocapture"]).env(ROLE, role);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/");
         Self(command)
     }
@@ -116,14 +116,14 @@ impl Start {
         Self(command).variable("RESUME_PG_BIN", Programs::find().unwrap().bin_dir())
     }
 
-    pub(crate) fn spawn(mut self) -> Helper {
+    pub(crate) fn spawn(mut self) -> OtherProcess {
         let mut child = self.0.spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Helper { child, input, output }
+        OtherProcess { child, input, output }
     }
 }
 
-impl Helper {
+impl OtherProcess {
     /// Waits until it is up, and returns the URL it got.
     pub(crate) fn url(&mut self) -> String {
         self.outcome().unwrap()
@@ -145,7 +145,7 @@ impl Helper {
             }
             line.clear();
         }
-        panic!("the helper said nothing");
+        panic!("the other process said nothing");
     }
 
     /// Kills it in the way that it cannot notice.
@@ -162,7 +162,7 @@ impl Helper {
     }
 }
 
-impl Drop for Helper {
+impl Drop for OtherProcess {
     fn drop(&mut self) {
         self.input = None;
         let _ = self.child.wait();

@@ -3,25 +3,36 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use apalis_core::{error::BoxDynError, task::Task};
 use sqlx::PgConnection;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle},
+};
 use tower::{Layer, Service};
+use tracing::Instrument;
 
 use crate::{
     CompleteError, JobId, backoff,
-    error::{Verdict, verdict},
+    error::{Failure, Verdict, code, verdict},
     held::{Hold, Stop},
     settle::{Outcome, complete_one, storable},
+    trace::with_traceparent,
 };
 
-/// How long a handler that is told to stop is waited for. It stops at its next `.await`; one that never comes to it must
-/// not hold up a shutdown.
+/// How long a handler that listens to [`Lease::stop_requested`] may clean up before it is dropped.
+const CLEAN_UP_MAX: Duration = Duration::from_secs(5);
+
+/// How long a dropped handler is waited for. It stops at its next `.await`; one that never comes to it must not hold up a
+/// shutdown.
 const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// One attempt's hold on its job; a handler takes it as `Data<Lease>`.
@@ -30,7 +41,11 @@ pub struct Lease {
     pub(crate) hold: Arc<Hold>,
     pub(crate) attempt: i32,
     pub(crate) max_attempts: i32,
+    pub(crate) timeout: Duration,
+    pub(crate) traceparent: Option<Arc<str>>,
     pub(crate) stop: watch::Receiver<Option<Stop>>,
+    /// Whether the handler wants to be told to stop.
+    pub(crate) listens: Arc<AtomicBool>,
 }
 
 impl Lease {
@@ -49,6 +64,20 @@ impl Lease {
         self.attempt >= self.max_attempts
     }
 
+    /// The W3C trace context that the job carries. What the handler enqueues carries it by itself.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+
+    /// Ends when the handler should stop: the job was cancelled or discarded by request, its time is up, the worker shuts
+    /// down, or the lease was lost. A handler that has polled this gets five seconds to clean up and return before it is
+    /// dropped; one that has not is dropped at once.
+    pub async fn stop_requested(&self) {
+        self.listens.store(true, Ordering::SeqCst);
+        let mut stop = self.stop.clone();
+        ordered_to_stop(&mut stop).await;
+    }
+
     /// Completes the job in the caller's transaction, so that the handler's effects and the completion are one: both or
     /// neither, and once. After the commit return `Ok`; on any error roll back and return the error.
     ///
@@ -61,7 +90,7 @@ impl Lease {
         if !complete_one(conn, self.hold.id, self.hold.fence).await? {
             return Err(CompleteError::LeaseLost(self.hold.id));
         }
-        self.hold.completed.store(true, Ordering::SeqCst);
+        self.hold.complete();
         Ok(())
     }
 }
@@ -111,14 +140,21 @@ where
         let handler = match catch_unwind(AssertUnwindSafe(|| self.inner.call(task))) {
             Ok(handler) => handler,
             Err(panic) => {
-                lease.hold.settle(outcome(&lease, Verdict::Retry(panic_text(panic.as_ref()))));
+                lease.hold.settle(outcome(&lease, Verdict::Retry(panicked(panic.as_ref()))));
                 return Box::pin(async { Ok(()) });
             }
         };
         Box::pin(async move {
             // The handler may have kept a copy of the lease, so this does not wait for the last one.
             let _unsettled = HandBackOnDrop(lease.hold.clone());
-            match run_attempt(&lease, handler).await {
+            let span = tracing::info_span!(
+                "attempt",
+                job = lease.hold.id,
+                kind = lease.hold.queue,
+                attempt = lease.attempt,
+                traceparent = lease.traceparent()
+            );
+            match run_attempt(&lease, handler).instrument(span).await {
                 Some(outcome) => lease.hold.settle(outcome),
                 None => lease.hold.release(),
             }
@@ -127,31 +163,65 @@ where
     }
 }
 
-/// Runs the handler until it ends or is told to stop. `None`: nothing is left to settle.
+/// Runs the handler until it ends, is told to stop or has used up its time. `None`: nothing is left to settle.
 async fn run_attempt<F, R, E>(lease: &Lease, handler: F) -> Option<Outcome>
 where
     F: Future<Output = Result<R, E>> + Send + 'static,
     E: Into<BoxDynError>,
 {
     let mut stop = lease.stop.clone();
-    if stop.borrow().is_some() {
-        return stopped(lease, *stop.borrow());
+    let before = *stop.borrow();
+    if let Some(why) = before {
+        return stopped(lease, why);
     }
-    let mut handler = AbortOnDrop(tokio::spawn(async move { handler.await.map(drop).map_err(Into::into) }));
-    tokio::select! {
-        ended = &mut handler.0 => match ended {
-            Ok(Ok(())) if lease.hold.completed.load(Ordering::SeqCst) => None,
-            Ok(Ok(())) => Some(Outcome::Completed),
-            Ok(Err(error)) => Some(outcome(lease, verdict(error))),
-            Err(ended) => {
-                let text = ended.try_into_panic().map_or_else(|_| "the handler was aborted".to_owned(), |p| panic_text(p.as_ref()));
-                Some(outcome(lease, Verdict::Retry(text)))
-            }
-        },
-        why = ordered_to_stop(&mut stop) => {
-            handler.0.abort();
-            let _ = tokio::time::timeout(STOP_WAIT, &mut handler.0).await;
-            stopped(lease, Some(why))
+    let traceparent = lease.traceparent().map(str::to_owned);
+    let handler = with_traceparent(traceparent, async move { handler.await.map(drop).map_err(Into::into) });
+    let mut handler = AbortOnDrop(tokio::spawn(handler.in_current_span()));
+    let why = tokio::select! {
+        ended = &mut handler.0 => return ended_by_itself(lease, ended),
+        why = ordered_to_stop(&mut stop) => why,
+        () = tokio::time::sleep(lease.timeout) => Stop::TimedOut,
+    };
+    lease.hold.stop(why);
+    match stop_handler(lease, &mut handler.0).await {
+        // It was done before it could be stopped.
+        Some(Ok(Ok(()))) => ended_by_itself(lease, Ok(Ok(()))),
+        Some(_) => stopped(lease, why),
+        None => {
+            tracing::error!(
+                ?why,
+                "the handler is stuck, it blocks its thread: its slot is given back all the same"
+            );
+            stopped(lease, why)
+        }
+    }
+}
+
+/// Lets a handler that listens clean up, and drops it after that. `None`: it cannot be stopped.
+async fn stop_handler(
+    lease: &Lease,
+    handler: &mut JoinHandle<Result<(), BoxDynError>>,
+) -> Option<Result<Result<(), BoxDynError>, JoinError>> {
+    if lease.listens.load(Ordering::SeqCst)
+        && let Ok(ended) = tokio::time::timeout(CLEAN_UP_MAX, &mut *handler).await
+    {
+        return Some(ended);
+    }
+    handler.abort();
+    tokio::time::timeout(STOP_WAIT, handler).await.ok()
+}
+
+fn ended_by_itself(lease: &Lease, ended: Result<Result<(), BoxDynError>, JoinError>) -> Option<Outcome> {
+    match ended {
+        Ok(Ok(())) if lease.hold.is_completed() => None,
+        Ok(Ok(())) => Some(Outcome::Completed),
+        Ok(Err(error)) => Some(outcome(lease, verdict(error))),
+        Err(ended) => {
+            let failure = ended.try_into_panic().map_or_else(
+                |_| Failure { error: "the handler was aborted".to_owned(), code: code::ERROR },
+                |panic| panicked(panic.as_ref()),
+            );
+            Some(outcome(lease, Verdict::Retry(failure)))
         }
     }
 }
@@ -165,35 +235,44 @@ async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
     }
 }
 
-fn stopped(lease: &Lease, why: Option<Stop>) -> Option<Outcome> {
-    if why == Some(Stop::Interrupted) {
-        return Some(Outcome::HandedBack);
+/// How an attempt ends whose handler was stopped.
+fn stopped(lease: &Lease, why: Stop) -> Option<Outcome> {
+    match why {
+        // A job that was asked to end does so where its attempt ends; see end_attempts.sql.
+        Stop::Interrupted | Stop::Asked => Some(Outcome::HandedBack),
+        Stop::TimedOut => {
+            let error = format!("the attempt took longer than {:?}", lease.timeout);
+            Some(outcome(lease, Verdict::Retry(Failure { error, code: code::TIMEOUT })))
+        }
+        Stop::LeaseLost => {
+            tracing::warn!("the lease is lost: stopped the handler");
+            None
+        }
     }
-    tracing::warn!(job = lease.hold.id, "the lease is lost: stopped the handler");
-    None
 }
 
 fn outcome(lease: &Lease, verdict: Verdict) -> Outcome {
-    let (error, wait) = match verdict {
+    let (failure, wait) = match verdict {
         Verdict::Snooze(wait) => return Outcome::Snoozed(wait),
-        Verdict::Discard(error) => {
-            let error = storable(&error);
-            tracing::warn!(job = lease.hold.id, error, "job discarded");
-            return Outcome::Discarded { error };
+        Verdict::Discard(failure) => {
+            let error = storable(&failure.error);
+            tracing::warn!(job = lease.hold.id, code = failure.code, error, "job discarded");
+            return Outcome::Discarded { error, code: failure.code };
         }
-        Verdict::RetryAfter(error, wait) => (error, wait),
-        Verdict::Retry(error) => (error, backoff::after(lease.attempt())),
+        Verdict::RetryAfter(failure, wait) => (failure, wait),
+        Verdict::Retry(failure) => (failure, backoff::after(lease.attempt())),
     };
+    let Failure { error, code } = failure;
     let error = storable(&error);
     let last = lease.is_last_attempt();
-    tracing::warn!(job = lease.hold.id, attempt = lease.attempt, last, ?wait, error, "attempt failed");
-    Outcome::Retry { error, wait: wait.max(Duration::from_millis(1)) }
+    tracing::warn!(job = lease.hold.id, attempt = lease.attempt, last, ?wait, code, error, "attempt failed");
+    Outcome::Retry { error, code, wait: wait.max(Duration::from_millis(1)) }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
+fn panicked(payload: &(dyn Any + Send)) -> Failure {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    format!("panic: {}", text.unwrap_or_default())
+    Failure { error: format!("panic: {}", text.unwrap_or_default()), code: code::PANIC }
 }
 
 /// A spawned handler that is stopped at its next await when nobody waits for it any more.

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::JobId;
+use crate::{GroupId, JobId};
 
 /// A job as its worker gets it.
 #[derive(Debug)]
@@ -14,54 +15,65 @@ pub(crate) struct Claimed {
     pub(crate) priority: i16,
     pub(crate) kind: String,
     pub(crate) args: String,
+    pub(crate) group_id: Option<GroupId>,
+    pub(crate) traceparent: Option<String>,
+    /// Its place in the order of the queue, before its id.
+    pub(crate) turn: DateTime<Utc>,
+    /// How long it waited after it was due.
+    pub(crate) waited_s: f64,
 }
 
-/// Claims up to `limit` jobs of `queue` for `worker_id`, best first: available ones by priority and age, and those whose
-/// time has come. One statement; rows that another claim has locked are skipped, never waited for.
+/// A place in the order of a queue's available jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    turn: DateTime<Utc>,
+    id: JobId,
+}
+
+impl Claimed {
+    pub(crate) fn place(&self) -> Place {
+        Place { turn: self.turn, id: self.id }
+    }
+}
+
+/// Claims up to `limit` jobs of `queue` for `worker_id` in the order of their turns: available ones, and those whose time
+/// has come. Rows that another claim has locked are skipped, never waited for; but claims of a queue with limits across the
+/// fleet come one after the other. Nothing of a paused queue.
 ///
-/// A due `scheduled` or `retryable` job is claimed as it is: nobody has to make it available first.
+/// `behind` leaves out what comes earlier in the order. Jobs that were claimed leave dead entries at the front of the index
+/// until a vacuum; whoever has just read over them need not do so again for each claim.
 pub(crate) async fn claim(
     conn: &mut PgConnection,
     queue: &str,
     worker_id: i64,
     limit: usize,
     lease: Duration,
+    behind: Option<Place>,
 ) -> Result<Vec<Claimed>, sqlx::Error> {
-    // Each index is read in its own order and only as far as the limit; `= any(array(..))` keeps the planner from
-    // turning the update into a join over the whole table.
-    let mut claimed = sqlx::query_as!(
+    let claimed = sqlx::query_as!(
         Claimed,
         r#"
-        with available as materialized (
-            select id, priority, run_at from queue.live_jobs
-            where queue = $1 and state = 'available'
-            order by priority desc, id limit $3
-            for update skip locked
-        ), due as materialized (
-            select id, priority, run_at from queue.live_jobs
-            where queue = $1 and state in ('scheduled', 'retryable') and run_at <= now()
-            order by run_at limit $3
-            for update skip locked
-        )
-        update queue.live_jobs
-        set state = 'running', attempt = attempt + 1, fence = fence + 1, worker_id = $2,
-            started_at = now(), lease_until = now() + make_interval(secs => $4)
-        where id = any(array(
-            select id from (select * from available union all select * from due) candidates
-            order by priority desc, run_at, id limit $3
-        ))
-        returning id, fence, attempt, max_attempts, priority, kind, args::text as "args!"
+        select id as "id!", fence as "fence!", attempt as "attempt!", max_attempts as "max_attempts!",
+               priority as "priority!", kind as "kind!", args::text as "args!", group_id, traceparent,
+               turn as "turn!", extract(epoch from now() - run_at)::float8 as "waited_s!"
+        from queue.claim($1, $2, $3, $4, coalesce($5, '-infinity'::timestamptz), coalesce($6, 0::bigint))
         "#,
         queue,
         worker_id,
-        limit as i64,
+        limit as i32,
         lease.as_secs_f64(),
+        behind.map(|place| place.turn),
+        behind.map(|place| place.id),
     )
     .fetch_all(conn)
     .await?;
-    // What an update returns is in no order.
-    claimed.sort_unstable_by_key(|job| (std::cmp::Reverse(job.priority), job.id));
-    Ok(claimed)
+    Ok(in_order(claimed))
+}
+
+/// By turn; what an update returns is in no order.
+fn in_order(mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+    claimed.sort_unstable_by_key(|job| (job.turn, job.id));
+    claimed
 }
 
 /// Hands back what this worker has claimed without knowing it, because the answer to the claim was lost: running jobs of
@@ -89,18 +101,44 @@ pub(crate) async fn hand_back_unknown(
     Ok(done.rows_affected())
 }
 
-/// How long until the next scheduled or retryable job of `queue` is due, by the database's clock; zero when one is due.
-pub(crate) async fn next_due(conn: &mut PgConnection, queue: &str) -> Result<Option<Duration>, sqlx::Error> {
+/// What a claimer that found too little learns for its next look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outlook {
+    /// How long until the next scheduled or retryable job is due, by the database's clock; zero when one is due.
+    pub(crate) next_due: Option<Duration>,
+    pub(crate) is_paused: bool,
+    /// Whether the queue has limits across the fleet.
+    pub(crate) is_limited: bool,
+    /// Whether a job of a limited queue could start if there were room.
+    pub(crate) is_held_up: bool,
+}
+
+/// Looks at what `queue` will have next.
+pub(crate) async fn outlook(conn: &mut PgConnection, queue: &str) -> Result<Outlook, sqlx::Error> {
     // Not `min(run_at)`: a planner that knows nothing yet of a burst of scheduled jobs reads them all for that.
-    let seconds = sqlx::query_scalar!(
+    let row = sqlx::query!(
         r#"
-        select extract(epoch from run_at - clock_timestamp())::float8 as "seconds!"
-        from queue.live_jobs where queue = $1 and state in ('scheduled', 'retryable')
-        order by run_at limit 1
+        select (
+            select extract(epoch from run_at - clock_timestamp())::float8 from queue.live_jobs
+            where queue = $1 and state in ('scheduled', 'retryable')
+            order by run_at limit 1
+        ) as next_due_s,
+        coalesce(q.paused_at is not null, false) as "is_paused!",
+        coalesce(q.max_running, q.max_running_per_key) is not null as "is_limited!",
+        coalesce(q.max_running, q.max_running_per_key) is not null and exists (
+            select from queue.live_jobs where queue = $1 and state = 'available'
+        ) as "is_held_up!"
+        from (select) one left join queue.queues q on q.name = $1
         "#,
         queue
     )
-    .fetch_optional(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(seconds.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX)))
+    let until = |s: f64| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX);
+    Ok(Outlook {
+        next_due: row.next_due_s.map(until),
+        is_paused: row.is_paused,
+        is_limited: row.is_limited,
+        is_held_up: row.is_held_up,
+    })
 }

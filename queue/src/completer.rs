@@ -1,9 +1,15 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 
 use crate::{
-    JobId,
+    GroupId, JobId,
+    group::finish_groups,
+    held::Ended,
     session::Shared,
     settle::{Settlement, settle},
 };
@@ -15,29 +21,61 @@ const BATCH_MAX: usize = 500;
 /// The longest pause between two tries to reach a database that is away.
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 
-/// Settles what the attempts send, in batches, for as long as the session lives.
+/// Settles what the attempts send, in batches, for as long as the session lives, and does what follows from their end.
 ///
 /// A job stays in `held`, with its lease kept and its slot taken, until the database has taken its settlement; so a
 /// database that is away stops the worker from claiming more, and nothing is forgotten.
-pub(crate) async fn run(shared: Arc<Shared>, mut settlements: mpsc::UnboundedReceiver<Settlement>) {
+pub(crate) async fn run(shared: Arc<Shared>, mut ended: mpsc::UnboundedReceiver<Ended>) {
     let mut batch = Vec::new();
-    while settlements.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let settled = insist(&shared, &batch).await;
-        for settlement in batch.drain(..) {
-            shared.held.release(settlement.id, settlement.fence);
-            if !settled.contains(&settlement.id) {
-                tracing::warn!(
-                    job = settlement.id,
-                    "the job was taken back before this attempt ended; its end is void"
-                );
-            }
+    while ended.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let settlements: Vec<Settlement> = batch
+            .iter_mut()
+            .filter_map(|e| Some(Settlement { id: e.id, fence: e.fence, outcome: e.outcome.take()? }))
+            .collect();
+        let settled = insist(&shared, &settlements).await;
+        for settlement in settlements.iter().filter(|s| !settled.contains(&s.id)) {
+            tracing::warn!(
+                job = settlement.id,
+                "the job was taken back before this attempt ended; its end is void"
+            );
+        }
+        if let Err(error) = follow_up(&shared, &batch).await {
+            tracing::warn!(%error, "finishing groups failed; the leader does it");
+        }
+        for ended in batch.drain(..) {
+            shared.held.release(ended.id, ended.fence);
         }
     }
+}
+
+/// Finishes groups that have no live job left, and tells other processes that a limited queue has room. Both are made up
+/// for within seconds if the process dies before.
+async fn follow_up(shared: &Shared, batch: &[Ended]) -> Result<(), sqlx::Error> {
+    let groups: BTreeSet<GroupId> = batch.iter().filter_map(|ended| ended.group).collect();
+    let limited: BTreeSet<&str> =
+        batch.iter().map(|ended| ended.queue).filter(|queue| shared.held.is_limited(queue)).collect();
+    if groups.is_empty() && limited.is_empty() {
+        return Ok(());
+    }
+    let mut conn = shared.connection().await?;
+    if !groups.is_empty() {
+        finish_groups(&mut conn, &Vec::from_iter(groups)).await?;
+    }
+    if !limited.is_empty() {
+        let queues: Vec<String> = limited.into_iter().map(str::to_owned).collect();
+        sqlx::query!(r#"select pg_notify('queue', q) as "notified!" from unnest($1::text[]) q"#, &queues)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Settles a batch however long the database is away. What the database refuses for its content is settled one by one,
 /// and what is refused even alone is left to its lease: the rescue will make it an attempt with an error.
 async fn insist(shared: &Shared, batch: &[Settlement]) -> HashSet<JobId> {
+    if batch.is_empty() {
+        return HashSet::new();
+    }
     match settle_when_reachable(shared, batch).await {
         Ok(settled) => settled,
         Err(_) if batch.len() > 1 => {

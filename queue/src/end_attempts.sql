@@ -1,17 +1,23 @@
 -- Ends attempts that did not complete their job.
--- $1 ids, $2 fences, $3 errors (null: none), $4 seconds to wait, $5 does the attempt count, $6 is it over for good.
+-- $1 ids, $2 fences, $3 errors (null: none), $4 error codes, $5 seconds to wait, $6 does the attempt count,
+-- $7 is it over for good.
 with input as (
     select *
-    from unnest($1::bigint[], $2::integer[], $3::text[], $4::float8[], $5::boolean[], $6::boolean[])
-        as i (id, fence, error, wait_s, counts, final)
+    from unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::float8[], $6::boolean[], $7::boolean[])
+        as i (id, fence, error, code, wait_s, counts, final)
 ),
--- The jobs that the attempts still hold; the row lock orders this against a rescue.
+-- The jobs that the attempts still hold; the row lock orders this against a rescue. A job that was asked to end does so
+-- now, however its attempt ended.
 held as materialized (
-    select j.id, i.error, i.wait_s, i.counts,
-           i.final or (i.counts and j.attempt >= j.max_attempts) as discard,
-           case when i.error is null then j.errors
-                else coalesce(j.errors, '[]') || jsonb_build_array(
-                    jsonb_build_object('attempt', j.attempt, 'at', now(), 'error', i.error))
+    select j.id, i.wait_s, i.counts,
+           case when j.end_as is not null then j.end_as
+                when i.final or (i.counts and j.attempt >= j.max_attempts) then 'discarded'::queue.job_state
+           end as end_as,
+           case when j.end_as is null and i.error is null then j.errors
+                else coalesce(j.errors, '[]') || jsonb_build_array(jsonb_build_object(
+                    'attempt', j.attempt, 'at', now(),
+                    'code', case when j.end_as is null then i.code else j.end_as || '_by_request' end,
+                    'error', coalesce(i.error, j.end_as || ' by request')))
            end as errors
     from input i join queue.live_jobs j on j.id = i.id and j.fence = i.fence and j.state = 'running'
     order by j.id
@@ -24,29 +30,31 @@ again as (
                 ::queue.job_state,
         attempt = j.attempt - case when h.counts then 0 else 1 end,
         run_at = case when h.wait_s > 0 then now() + make_interval(secs => h.wait_s) else j.run_at end,
+        turn = case when h.wait_s > 0 then now() + make_interval(secs => h.wait_s, mins => - j.priority) else j.turn end,
         started_at = case when h.counts then j.started_at end,
         lease_until = null, worker_id = null, errors = h.errors
-    from held h where j.id = h.id and not h.discard
+    from held h where j.id = h.id and h.end_as is null
     returning j.id, j.queue
 ),
 -- That was the last one: into the history with every error.
 ended as (
-    delete from queue.live_jobs j using held h where j.id = h.id and h.discard
-    returning j.*, h.errors as all_errors
+    delete from queue.live_jobs j using held h where j.id = h.id and h.end_as is not null
+    returning j.*, h.end_as as ended_as, h.errors as all_errors
 ),
 buried as (
     insert into queue.job_history
-        (id, attempt, max_attempts, priority, state, run_at, created_at, started_at, worker_id,
-         queue, kind, idempotency_key, args, errors)
-    select id, attempt, max_attempts, priority, 'discarded', run_at, created_at, started_at, worker_id,
-           queue, kind, idempotency_key, args, all_errors
+        (id, fence, attempt, max_attempts, priority, state, run_at, created_at, started_at, worker_id, queue, kind,
+         idempotency_key, group_id, concurrency_key, on_discard, traceparent, args, errors)
+    select id, fence, attempt, max_attempts, priority, ended_as, run_at, created_at, started_at, worker_id, queue, kind,
+           idempotency_key, group_id, concurrency_key, on_discard, traceparent, args, all_errors
     from ended
 ),
 -- Whoever has to hear of it does, in the same transaction; 25 attempts last for an hour, and then a person must look.
 follow_ups as (
-    insert into queue.live_jobs (queue, kind, state, max_attempts, args)
+    insert into queue.live_jobs (queue, kind, state, max_attempts, args, group_id, traceparent)
     select on_discard, on_discard, 'available', 25,
-           jsonb_build_object('job_id', id, 'kind', kind, 'args', args, 'error', all_errors -> -1 -> 'error')
+           jsonb_build_object('job_id', id, 'kind', kind, 'args', args, 'error', all_errors -> -1 -> 'error'),
+           group_id, traceparent
     from ended where on_discard is not null
 ),
 -- An insert notifies by its trigger; a job that is to run again must say so itself. Also one that has to wait: whoever

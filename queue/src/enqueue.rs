@@ -1,14 +1,19 @@
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use crate::{Job, JobId, backoff::WAIT_MAX};
+use crate::{
+    GroupId, Job, JobId, JobState,
+    backoff::WAIT_MAX,
+    trace,
+    unique::{Unique, holders_of},
+};
 
 /// The largest payload. A queue row is rewritten when it is claimed and when it ends; data belongs in a table of its
 /// own, and its id in the payload.
 pub const MAX_ARGS_BYTES: usize = 1024 * 1024;
 
-/// The longest idempotency key: PostgreSQL takes no index entry over 2,704 bytes.
+/// The longest unique or concurrency key: PostgreSQL takes no index entry over 2,704 bytes.
 pub const MAX_KEY_BYTES: usize = 1024;
 
 /// Why jobs were not enqueued.
@@ -39,13 +44,15 @@ pub enum EnqueueError {
         /// The kind of the job.
         kind: String,
     },
-    /// The idempotency key contains the character NUL, or is over [`MAX_KEY_BYTES`].
+    /// A unique key or a concurrency key contains the character NUL, or is over [`MAX_KEY_BYTES`].
     #[error(
-        "the idempotency key of a {kind} job has {size_bytes} bytes or a NUL character, the most is {MAX_KEY_BYTES} without NUL"
+        "the {which} key of a {kind} job has {size_bytes} bytes or a NUL character, the most is {MAX_KEY_BYTES} without NUL"
     )]
     Key {
         /// The kind of the job.
         kind: String,
+        /// `unique` or `concurrency`.
+        which: &'static str,
         /// The size of the key.
         size_bytes: usize,
     },
@@ -62,8 +69,11 @@ pub struct NewJob {
     priority: i16,
     delay: Option<Duration>,
     max_attempts: i32,
-    idempotency_key: Option<String>,
+    unique: Option<Unique>,
+    group: Option<GroupId>,
+    concurrency_key: Option<String>,
     on_discard: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl NewJob {
@@ -87,9 +97,16 @@ impl NewJob {
             priority: 0,
             delay: None,
             max_attempts: i32::from(J::MAX_ATTEMPTS),
-            idempotency_key: None,
+            unique: None,
+            group: None,
+            concurrency_key: None,
             on_discard: J::ON_DISCARD.map(str::to_owned),
+            traceparent: trace::current(),
         })
+    }
+
+    pub(crate) fn args(&self) -> &str {
+        &self.args
     }
 
     /// Makes the job wait this long, by the database's clock; at most a year.
@@ -98,16 +115,47 @@ impl NewJob {
         Self { delay: Some(delay.min(WAIT_MAX)), ..self }
     }
 
-    /// Jobs of a higher priority are claimed first; among equals the older one.
+    /// Each step of priority is worth one minute of waiting: a job of priority 5 is claimed before all that wait since
+    /// less than five minutes, and no job starves. From -32,768 to 32,767, 0 by default.
     #[must_use]
     pub fn priority(self, priority: i16) -> Self {
         Self { priority, ..self }
     }
 
-    /// Enqueues nothing when a live job of the same kind has the same key.
+    /// Enqueues nothing while a live job of the same kind has the same key: short for [`unique`](Self::unique).
     #[must_use]
     pub fn idempotency_key(self, key: impl Into<String>) -> Self {
-        Self { idempotency_key: Some(key.into()), ..self }
+        self.unique(Unique::key(key))
+    }
+
+    /// Enqueues nothing while the last job of the same kind with the same key stands as `unique` says.
+    #[must_use]
+    pub fn unique(self, unique: Unique) -> Self {
+        Self { unique: Some(unique), ..self }
+    }
+
+    /// Adds the job to a group; see [`create_group`](crate::create_group) for when that is sound.
+    #[must_use]
+    pub fn group(self, group: GroupId) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    /// Counts the job under this key where its queue limits the running jobs of a key
+    /// ([`Limits::max_running_per_key`](crate::Limits::max_running_per_key)).
+    #[must_use]
+    pub fn concurrency_key(self, key: impl Into<String>) -> Self {
+        Self { concurrency_key: Some(key.into()), ..self }
+    }
+
+    fn check_keys(&self) -> Result<(), EnqueueError> {
+        let unique = self.unique.as_ref().map(|unique| ("unique", unique.key.as_str()));
+        let concurrency = self.concurrency_key.as_deref().map(|key| ("concurrency", key));
+        match unique.into_iter().chain(concurrency).find(|(_, key)| is_bad_key(key)) {
+            Some((which, key)) => {
+                Err(EnqueueError::Key { kind: self.kind.clone(), which, size_bytes: key.len() })
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -116,8 +164,17 @@ impl NewJob {
 pub enum Enqueued {
     /// It waits under this id.
     Inserted(JobId),
-    /// A live job has its idempotency key: this one, or none any more if that job ended in the meantime.
-    Duplicate(Option<JobId>),
+    /// This job has its unique key; `None` when that one has gone for good in the meantime.
+    Duplicate(Option<Existing>),
+}
+
+/// The job that has a unique key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Existing {
+    /// Its id.
+    pub id: JobId,
+    /// Its state, when asked.
+    pub state: JobState,
 }
 
 /// Enqueues one job, due at once, in the caller's transaction.
@@ -129,14 +186,14 @@ pub async fn enqueue<J: Job>(conn: &mut PgConnection, payload: &J) -> Result<Job
     let outcome = enqueue_all(conn, &[job]).await?;
     match outcome[..] {
         [Enqueued::Inserted(id)] => Ok(id),
-        _ => unreachable!("a job without an idempotency key is always inserted"),
+        _ => unreachable!("a job without a unique key is always inserted"),
     }
 }
 
 /// Enqueues any number of jobs with one statement in the caller's transaction, and tells for each what became of it, in
 /// the order given. A duplicate never fails the rest.
 ///
-/// Waits for a concurrent transaction that is enqueueing the same idempotency key.
+/// Waits for a concurrent transaction that is enqueueing the same unique key.
 ///
 /// # Errors
 /// [`EnqueueError::Key`], before the database is asked, and [`EnqueueError::Database`].
@@ -144,89 +201,51 @@ pub async fn enqueue_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    if let Some((job, key)) = jobs
-        .iter()
-        .filter_map(|job| Some((job, job.idempotency_key.as_ref()?)))
-        .find(|(_, key)| is_bad_key(key))
-    {
-        return Err(EnqueueError::Key { kind: job.kind.clone(), size_bytes: key.len() });
+    for job in jobs {
+        job.check_keys()?;
     }
-    let column = |f: fn(&NewJob) -> &str| jobs.iter().map(|job| f(job).to_owned()).collect::<Vec<_>>();
-    let kinds = column(|job| &job.kind);
-    let args = column(|job| &job.args);
+    let inserted = insert(conn, jobs).await?;
+    let duplicates = inserted.iter().zip(jobs).filter(|(id, _)| id.is_none());
+    let keys: Vec<(&str, &str)> = duplicates
+        .filter_map(|(_, job)| Some((job.kind.as_str(), job.unique.as_ref()?.key.as_str())))
+        .collect();
+    let mut holders = holders_of(conn, &keys).await?.into_iter();
+    let outcome = |id: Option<JobId>| match id {
+        Some(id) => Enqueued::Inserted(id),
+        None => Enqueued::Duplicate(holders.next().flatten()),
+    };
+    Ok(inserted.into_iter().map(outcome).collect())
+}
+
+/// Inserts the jobs whose key is free; gives the id of each, `None` for a duplicate, in the order given.
+async fn insert(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Option<JobId>>, sqlx::Error> {
+    let texts = |f: fn(&NewJob) -> &str| jobs.iter().map(|job| f(job).to_owned()).collect::<Vec<_>>();
+    let options =
+        |f: fn(&NewJob) -> Option<&str>| jobs.iter().map(|job| f(job).map(str::to_owned)).collect::<Vec<_>>();
     let priorities: Vec<i16> = jobs.iter().map(|job| job.priority).collect();
     let delays: Vec<Option<f64>> = jobs.iter().map(|job| job.delay.map(|d| d.as_secs_f64())).collect();
     let max_attempts: Vec<i32> = jobs.iter().map(|job| job.max_attempts).collect();
-    let keys: Vec<Option<String>> = jobs.iter().map(|job| job.idempotency_key.clone()).collect();
-    let on_discard: Vec<Option<String>> = jobs.iter().map(|job| job.on_discard.clone()).collect();
-    // The ids are drawn before the insert, so that a row that comes back tells which input it was. Keys are inserted in
-    // their order, so that two batches never wait for each other in a circle.
-    let rows = sqlx::query!(
-        r#"
-        with input as materialized (
-            select nextval('queue.live_jobs_id_seq') as id, i.*
-            from unnest($1::text[], $2::text[], $3::smallint[], $4::float8[], $5::integer[], $6::text[], $7::text[])
-                with ordinality as i (kind, args, priority, delay_s, max_attempts, idempotency_key, on_discard, ord)
-        ), inserted as (
-            insert into queue.live_jobs
-                (id, queue, kind, args, priority, state, run_at, max_attempts, idempotency_key, on_discard)
-            select id, kind, kind, args::jsonb, priority,
-                   case when delay_s > 0 then 'scheduled' else 'available' end::queue.job_state,
-                   now() + make_interval(secs => coalesce(delay_s, 0)), max_attempts, idempotency_key, on_discard
-            from input order by kind, idempotency_key, ord
-            on conflict (queue, idempotency_key) where idempotency_key is not null do nothing
-            returning id
-        )
-        select input.id as "id!", inserted.id is not null as "inserted!"
-        from input left join inserted on inserted.id = input.id order by input.ord
-        "#,
-        &kinds,
-        &args,
+    let states: Vec<Option<String>> = jobs.iter().map(|job| Some(job.unique.as_ref()?.states())).collect();
+    let periods: Vec<Option<f64>> = jobs.iter().map(|job| job.unique.as_ref()?.period_s()).collect();
+    let groups: Vec<Option<GroupId>> = jobs.iter().map(|job| job.group).collect();
+    let rows = sqlx::query_file!(
+        "src/enqueue.sql",
+        &texts(|job| &job.kind),
+        &texts(|job| &job.args),
         &priorities,
         &delays as &[Option<f64>],
         &max_attempts,
-        &keys as &[Option<String>],
-        &on_discard as &[Option<String>],
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let duplicates = rows.iter().zip(jobs).filter(|(row, _)| !row.inserted).map(|(_, job)| job);
-    let live = live_jobs_with_keys(conn, duplicates).await?;
-    let outcome = rows.iter().zip(jobs).map(|(row, job)| {
-        if row.inserted {
-            return Enqueued::Inserted(row.id);
-        }
-        let key = job.idempotency_key.as_deref().unwrap_or_default();
-        Enqueued::Duplicate(live.get(&(job.kind.as_str(), key)).copied())
-    });
-    Ok(outcome.collect())
-}
-
-/// Finds the live jobs that stand in the way. A statement of its own: the one that inserted cannot see what another
-/// transaction committed after it began.
-async fn live_jobs_with_keys<'a>(
-    conn: &mut PgConnection,
-    jobs: impl Iterator<Item = &'a NewJob>,
-) -> Result<HashMap<(&'a str, &'a str), JobId>, sqlx::Error> {
-    let wanted: Vec<(&str, &str)> =
-        jobs.filter_map(|job| Some((job.kind.as_str(), job.idempotency_key.as_deref()?))).collect();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let (queues, keys): (Vec<String>, Vec<String>) =
-        wanted.iter().map(|(queue, key)| ((*queue).to_owned(), (*key).to_owned())).unzip();
-    let rows = sqlx::query!(
-        r#"
-        select w.ord as "ord!", j.id
-        from unnest($1::text[], $2::text[]) with ordinality as w (queue, idempotency_key, ord)
-        join queue.live_jobs j on j.queue = w.queue and j.idempotency_key = w.idempotency_key
-        "#,
-        &queues,
-        &keys
+        &options(|job| job.on_discard.as_deref()) as &[Option<String>],
+        &options(|job| job.traceparent.as_deref()) as &[Option<String>],
+        &groups as &[Option<i64>],
+        &options(|job| job.concurrency_key.as_deref()) as &[Option<String>],
+        &options(|job| job.unique.as_ref().map(|unique| unique.key.as_str())) as &[Option<String>],
+        &states as &[Option<String>],
+        &periods as &[Option<f64>],
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (wanted[row.ord as usize - 1], row.id)).collect())
+    Ok(rows.into_iter().map(|row| row.is_inserted.then_some(row.id)).collect())
 }
 
 fn is_bad_key(key: &str) -> bool {

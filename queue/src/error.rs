@@ -48,41 +48,97 @@ impl std::error::Error for JobError {
     }
 }
 
-/// What an error means for its job, and its text.
+/// An error with a code that never changes, by which failures are counted, filtered and alerted on. It may be anywhere in
+/// the chain of an error that a handler returns, also inside a [`JobError`]; the outermost counts.
+#[derive(Debug)]
+pub struct Coded {
+    code: &'static str,
+    error: BoxDynError,
+}
+
+impl Coded {
+    /// Puts a code on an error: a few words in `snake_case`.
+    pub fn new(code: &'static str, error: impl Into<BoxDynError>) -> Self {
+        Self { code, error: error.into() }
+    }
+}
+
+impl fmt::Display for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Coded {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.error.as_ref())
+    }
+}
+
+/// The codes that the queue gives by itself.
+pub(crate) mod code {
+    /// An error without a code of its own.
+    pub(crate) const ERROR: &str = "error";
+    pub(crate) const PANIC: &str = "panic";
+    pub(crate) const TIMEOUT: &str = "timeout";
+    pub(crate) const WORKER_DIED: &str = "worker_died";
+    pub(crate) const LEASE_EXPIRED: &str = "lease_expired";
+    pub(crate) const UNDECODABLE: &str = "undecodable_payload";
+}
+
+/// What an error means for its job.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
-    Retry(String),
-    RetryAfter(String, Duration),
+    Retry(Failure),
+    RetryAfter(Failure, Duration),
     Snooze(Duration),
-    Discard(String),
+    Discard(Failure),
+}
+
+/// The text of a failed attempt's error, and its code.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) error: String,
+    pub(crate) code: &'static str,
 }
 
 /// Reads the verdict out of whatever error came through the layers: the first in its chain of causes that is ours or one
 /// of apalis' own; a stranger means [`JobError::Retry`].
 pub(crate) fn verdict(error: BoxDynError) -> Verdict {
-    let text = || chain(error.as_ref());
+    let failure = || Failure { error: chain(error.as_ref()), code: code_of(error.as_ref()) };
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
     while let Some(error) = cause {
         if let Some(ours) = error.downcast_ref::<JobError>() {
             return match ours {
-                JobError::Retry(_) => Verdict::Retry(text()),
-                JobError::RetryAfter(_, wait) => Verdict::RetryAfter(text(), *wait),
+                JobError::Retry(_) => Verdict::Retry(failure()),
+                JobError::RetryAfter(_, wait) => Verdict::RetryAfter(failure(), *wait),
                 JobError::Snooze(wait) => Verdict::Snooze(*wait),
-                JobError::Discard(_) => Verdict::Discard(text()),
+                JobError::Discard(_) => Verdict::Discard(failure()),
             };
         }
         if error.is::<AbortError>() {
-            return Verdict::Discard(text());
+            return Verdict::Discard(failure());
         }
         if let Some(wait) = error.downcast_ref::<RetryAfterError>().map(RetryAfterError::get_duration) {
-            return Verdict::RetryAfter(text(), wait);
+            return Verdict::RetryAfter(failure(), wait);
         }
         if error.is::<DeferredError>() {
             return Verdict::Snooze(Duration::ZERO);
         }
         cause = error.source();
     }
-    Verdict::Retry(text())
+    Verdict::Retry(failure())
+}
+
+fn code_of(error: &(dyn std::error::Error + 'static)) -> &'static str {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(coded) = error.downcast_ref::<Coded>() {
+            return coded.code;
+        }
+        cause = error.source();
+    }
+    code::ERROR
 }
 
 /// An error and its causes on one line, without what a [`JobError`] says of the job and without causes that the outer

@@ -7,7 +7,10 @@ use std::{
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
-use crate::{held::lock, session::Shared};
+use crate::{
+    held::{Stop, lock},
+    session::Shared,
+};
 
 /// How long one heartbeat may take, even where leases are shorter.
 const BEAT_MAX: Duration = Duration::from_secs(2);
@@ -107,7 +110,7 @@ async fn keep_leases(shared: &Shared, conn: &mut PgConnection) -> Result<(), sql
     for (id, fence) in ids.into_iter().zip(fences) {
         // A job that ended in the meantime is no longer held under this fence, and the call does nothing.
         if !kept.contains(&id) {
-            shared.held.lose(id, fence);
+            shared.held.stop(id, fence, Stop::LeaseLost);
         }
     }
     Ok(())

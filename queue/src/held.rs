@@ -1,20 +1,20 @@
 //! The jobs that this process holds, and the claimers that wait for more.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
-use crate::{
-    JobId,
-    session::Shared,
-    settle::{Outcome, Settlement},
-};
+use crate::{GroupId, JobId, claim::Claimed, session::Shared, settle::Outcome};
+
+/// What one job counts in the mean of run times: after some 20 jobs the older ones are forgotten.
+const MEAN_WEIGHT: f64 = 0.1;
 
 /// Why a running handler must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub(crate) enum Stop {
     LeaseLost,
     /// The worker shuts down and its grace time is over.
     Interrupted,
+    /// Somebody asked for the end of the job.
+    Asked,
+    /// The attempt has used up its time.
+    TimedOut,
 }
 
 #[derive(Debug)]
@@ -30,6 +34,8 @@ struct HeldJob {
     fence: i32,
     stop: watch::Sender<Option<Stop>>,
     completed: Arc<AtomicBool>,
+    queue: &'static str,
+    since: Instant,
     /// One of the queue's slots in this process, free again when the job is released.
     _slot: OwnedSemaphorePermit,
 }
@@ -42,6 +48,10 @@ pub(crate) struct Held {
     changed: Notify,
     /// By queue; a process may run several workers on one queue.
     claimers: Mutex<HashMap<String, Vec<Weak<Notify>>>>,
+    /// The queues whose running jobs are limited across the fleet, as the last look of a claimer found them.
+    limited: Mutex<HashSet<&'static str>>,
+    /// By queue, how long a job is held, in seconds; newer ones count more.
+    mean_run_s: Mutex<HashMap<&'static str, f64>>,
 }
 
 /// A claim whose jobs are not noted as held yet.
@@ -61,8 +71,10 @@ impl Drop for ClaimUnderWay {
 pub(crate) struct Hold {
     pub(crate) id: JobId,
     pub(crate) fence: i32,
+    pub(crate) queue: &'static str,
+    group: Option<GroupId>,
     /// Set once the handler has completed the job in a transaction of its own, which may or may not be committed.
-    pub(crate) completed: Arc<AtomicBool>,
+    completed: Arc<AtomicBool>,
     settled: AtomicBool,
     shared: Arc<Shared>,
 }
@@ -70,19 +82,47 @@ pub(crate) struct Hold {
 impl Hold {
     /// Ends the attempt. Only the first call counts.
     pub(crate) fn settle(&self, outcome: Outcome) {
-        if !self.settled.swap(true, Ordering::SeqCst) {
-            let settlement = Settlement { id: self.id, fence: self.fence, outcome };
-            // The receiver goes when the session is dropped; that is a crash, and the lease covers it.
-            let _ = self.shared.settlements.send(settlement);
-        }
+        self.end(Some(outcome));
     }
 
     /// Forgets the job, since there is nothing to settle.
     pub(crate) fn release(&self) {
+        self.end(None);
+    }
+
+    fn end(&self, outcome: Option<Outcome>) {
         if !self.settled.swap(true, Ordering::SeqCst) {
-            self.shared.held.release(self.id, self.fence);
+            let (id, fence, queue, group) = (self.id, self.fence, self.queue, self.group);
+            // The receiver goes when the session is dropped; that is a crash, and the lease covers it.
+            let _ = self.shared.ended.send(Ended { id, fence, queue, group, outcome });
         }
     }
+
+    /// Notes that the handler completes the job in a transaction of its own.
+    pub(crate) fn complete(&self) {
+        self.completed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the handler has completed the job, in a transaction that may or may not be committed.
+    pub(crate) fn is_completed(&self) -> bool {
+        self.completed.load(Ordering::SeqCst)
+    }
+
+    /// Tells the handler to stop.
+    pub(crate) fn stop(&self, why: Stop) {
+        self.shared.held.stop(self.id, self.fence, why);
+    }
+}
+
+/// An attempt that is over in this process.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) id: JobId,
+    pub(crate) fence: i32,
+    pub(crate) queue: &'static str,
+    pub(crate) group: Option<GroupId>,
+    /// `None`: there is nothing to settle, since the job was completed by its handler or is not held any more.
+    pub(crate) outcome: Option<Outcome>,
 }
 
 impl Drop for Hold {
@@ -95,17 +135,26 @@ impl Drop for Hold {
 /// here, its lease lost, is stopped.
 pub(crate) fn hold(
     shared: &Arc<Shared>,
-    id: JobId,
-    fence: i32,
+    job: &Claimed,
+    queue: &'static str,
     slot: OwnedSemaphorePermit,
 ) -> (Hold, watch::Receiver<Option<Stop>>) {
     let (stop, receiver) = watch::channel(None);
     let completed = Arc::new(AtomicBool::new(false));
-    let job = HeldJob { fence, stop, completed: completed.clone(), _slot: slot };
-    if let Some(older) = lock(&shared.held.jobs).insert(id, job) {
+    let held = HeldJob {
+        fence: job.fence,
+        stop,
+        completed: completed.clone(),
+        queue,
+        since: Instant::now(),
+        _slot: slot,
+    };
+    if let Some(older) = lock(&shared.held.jobs).insert(job.id, held) {
         older.stop.send_replace(Some(Stop::LeaseLost));
     }
-    (Hold { id, fence, completed, settled: AtomicBool::new(false), shared: shared.clone() }, receiver)
+    let settled = AtomicBool::new(false);
+    let shared = shared.clone();
+    (Hold { id: job.id, fence: job.fence, queue, group: job.group_id, completed, settled, shared }, receiver)
 }
 
 impl Held {
@@ -118,11 +167,21 @@ impl Held {
     /// Forgets a job, if it is still held under this fence: its end is durable, or it is somebody else's by now.
     pub(crate) fn release(&self, id: JobId, fence: i32) {
         let mut jobs = lock(&self.jobs);
-        if jobs.get(&id).is_some_and(|job| job.fence == fence) {
-            jobs.remove(&id);
-        }
+        let released =
+            if jobs.get(&id).is_some_and(|job| job.fence == fence) { jobs.remove(&id) } else { None };
         drop(jobs);
+        if let Some(job) = released {
+            let seconds = job.since.elapsed().as_secs_f64();
+            let mut means = lock(&self.mean_run_s);
+            let mean = means.entry(job.queue).or_insert(seconds);
+            *mean += (seconds - *mean) * MEAN_WEIGHT;
+        }
         self.changed.notify_waiters();
+    }
+
+    /// How long a job of this queue is held by this process on average, in seconds; `None` before the first has ended.
+    pub(crate) fn mean_run_s(&self, queue: &str) -> Option<f64> {
+        lock(&self.mean_run_s).get(queue).copied()
     }
 
     /// The ids and fences of all jobs held.
@@ -130,14 +189,28 @@ impl Held {
         lock(&self.jobs).iter().map(|(id, job)| (*id, job.fence)).unzip()
     }
 
-    /// Tells the handler of one job that its lease is lost, if it still runs under this fence. One that has completed
-    /// the job in its own transaction is left alone: the job is gone because it is done.
-    pub(crate) fn lose(&self, id: JobId, fence: i32) {
+    /// Tells the handler of one job to stop, if it still runs under this fence. One that has completed the job in its own
+    /// transaction is left alone: the job is gone because it is done.
+    pub(crate) fn stop(&self, id: JobId, fence: i32, why: Stop) {
         if let Some(job) = lock(&self.jobs).get(&id).filter(|job| job.fence == fence)
             && !job.completed.load(Ordering::SeqCst)
         {
-            job.stop.send_replace(Some(Stop::LeaseLost));
+            job.stop.send_replace(Some(why));
         }
+    }
+
+    /// Notes whether the running jobs of a queue are limited across the fleet.
+    pub(crate) fn note_limited(&self, queue: &'static str, is_limited: bool) {
+        let mut limited = lock(&self.limited);
+        if is_limited {
+            limited.insert(queue);
+        } else {
+            limited.remove(queue);
+        }
+    }
+
+    pub(crate) fn is_limited(&self, queue: &str) -> bool {
+        lock(&self.limited).contains(queue)
     }
 
     pub(crate) fn stop_all(&self, why: Stop) {

@@ -1,3 +1,5 @@
+use std::{fmt, str::FromStr, time::Duration};
+
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The number of a job, unique for ever within one database.
@@ -10,17 +12,20 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
     /// Names this sort of job, and the queue it waits in. A literal that never changes: renaming the type must not
     /// strand the jobs that are stored.
     const KIND: &'static str;
+    /// How long one attempt may take. After it the handler is stopped and the attempt has failed with the code `timeout`;
+    /// a handler that blocks its thread cannot be stopped: it is reported, and its slot is given back all the same.
+    const TIMEOUT: Duration = Duration::from_secs(15 * 60);
     /// How often a job is tried before it is discarded. A crash of its worker counts as a try.
     const MAX_ATTEMPTS: u16 = 10;
-    /// The kind of the follow-up job that is enqueued in the transaction that discards a job of this kind, with a
-    /// [`Discarded`] as its payload. `None`: discarding is the end.
+    /// The kind of the follow-up job that is enqueued in the transaction that discards or cancels a job of this kind, with a
+    /// [`Discarded`] as its payload. `None`: that is the end.
     const ON_DISCARD: Option<&'static str> = None;
 }
 
-/// The payload of a follow-up job: which job was discarded, and why.
+/// The payload of a follow-up job: which job was discarded or cancelled, and why.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Discarded {
-    /// The job that was discarded.
+    /// The job that ended.
     pub job_id: JobId,
     /// Its kind.
     pub kind: String,
@@ -48,4 +53,59 @@ pub enum JobState {
     Cancelled,
     /// Ended after its last attempt failed: the dead letters.
     Discarded,
+}
+
+impl JobState {
+    /// All of them, in the order of a job's life.
+    pub const ALL: [Self; 7] = [
+        Self::Available,
+        Self::Scheduled,
+        Self::Running,
+        Self::Retryable,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Discarded,
+    ];
+
+    /// Its name in SQL, in the API and on pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Retryable => "retryable",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Whether a job in this state never runs again by itself; it is in the history then.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Discarded)
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text is not the name of a [`JobState`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no state {0:?}: the states are available, scheduled, running, retryable, completed, cancelled and discarded"
+)]
+pub struct UnknownState(pub String);
+
+impl FromStr for JobState {
+    type Err = UnknownState;
+
+    fn from_str(name: &str) -> Result<Self, UnknownState> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == name)
+            .ok_or_else(|| UnknownState(name.to_owned()))
+    }
 }

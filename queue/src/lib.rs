@@ -26,23 +26,38 @@ mod attempt;
 mod backend;
 mod backoff;
 mod claim;
+mod claimer;
 mod completer;
+mod control;
 mod enqueue;
 mod error;
+mod group;
 mod heartbeat;
 mod held;
 mod history;
+pub mod inspect;
 mod job;
 mod presence;
 mod rescue;
 mod session;
 mod settle;
+mod slots;
 #[cfg(test)]
 mod tests;
+pub mod trace;
+mod unique;
 
 pub use attempt::{Lease, LeaseLayer, LeaseService};
 pub use backend::{QueueBackend, QueueConfig};
-pub use enqueue::{EnqueueError, Enqueued, MAX_ARGS_BYTES, MAX_KEY_BYTES, NewJob, enqueue, enqueue_all};
-pub use error::{CompleteError, JobError};
-pub use job::{Discarded, Job, JobId, JobState};
+pub use control::{
+    Changed, Count, JobFilter, Limits, Progress, cancel, cancel_all, count, discard, discard_all,
+    limit_queue, pause_queue, resume_queue, retry, retry_all,
+};
+pub use enqueue::{
+    EnqueueError, Enqueued, Existing, MAX_ARGS_BYTES, MAX_KEY_BYTES, NewJob, enqueue, enqueue_all,
+};
+pub use error::{Coded, CompleteError, JobError};
+pub use group::{GroupId, create_group};
+pub use job::{Discarded, Job, JobId, JobState, UnknownState};
 pub use session::{Session, SessionSettings};
+pub use unique::Unique;

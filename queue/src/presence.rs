@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{claim::hand_back_unknown, session::Shared};
+use crate::{claim::hand_back_unknown, control::stop, session::Shared};
 
 /// The high half of the advisory lock's key: "resu" in ASCII. The low half is the worker's id.
 pub(crate) const LOCK_CLASS: i64 = 0x7265_7375;
@@ -59,6 +59,7 @@ pub(crate) async fn hold(shared: Arc<Shared>) -> Result<JoinHandle<()>, sqlx::Er
         loop {
             // Notifications may have been missed while there was no connection.
             shared.held.wake_all_claimers();
+            stop::stop_asked_soon(&shared);
             let error = presence.keep(&shared).await;
             shared.present.send_replace(false);
             tracing::warn!(%error, "the worker's session was lost, reconnecting");
@@ -100,18 +101,23 @@ impl Presence {
         let mut listener = PgListener::connect_with(&own).await?;
         // A connection that it made anew by itself would be without the lock.
         listener.eager_reconnect(false);
-        listener.listen("queue").await?;
+        listener.listen_all(["queue", stop::CHANNEL]).await?;
         let mut presence = Self { listener, key: LOCK_CLASS << 32 | shared.worker_id, locked: false };
         presence.check().await?;
         Ok(presence)
     }
 
     /// Passes notifications on until the connection ends.
-    async fn keep(&mut self, shared: &Shared) -> sqlx::Error {
+    async fn keep(&mut self, shared: &Arc<Shared>) -> sqlx::Error {
         let mut next_check = self.next_check();
         loop {
             tokio::select! {
                 received = self.listener.try_recv() => match received {
+                    Ok(Some(notification)) if notification.channel() == stop::CHANNEL => {
+                        if notification.payload() == shared.worker_id.to_string() {
+                            stop::stop_asked_soon(shared);
+                        }
+                    }
                     Ok(Some(notification)) => shared.held.wake_claimers_of(notification.payload()),
                     Ok(None) => return sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()),
                     Err(error) => return error,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 
 use crate::{
+    error::code,
     held::lock,
     presence::LOCK_CLASS,
     session::Shared,
@@ -143,12 +144,16 @@ pub(crate) async fn rescue(
         .into_iter()
         .map(|job| {
             let worker = job.worker.as_deref().unwrap_or("unknown");
-            let why = if job.expired { "lease expired" } else { "worker died" };
+            let (why, code) = if job.expired {
+                ("lease expired", code::LEASE_EXPIRED)
+            } else {
+                ("worker died", code::WORKER_DIED)
+            };
             let error = format!("{why} (worker {worker})");
             Settlement {
                 id: job.id,
                 fence: job.fence,
-                outcome: Outcome::Retry { error, wait: Duration::ZERO },
+                outcome: Outcome::Retry { error, code, wait: Duration::ZERO },
             }
         })
         .collect();

@@ -13,9 +13,8 @@ use tokio::{
 use crate::{
     Job, QueueBackend, QueueConfig, completer,
     heartbeat::{self, Pulse},
-    held::{Held, Stop},
+    held::{Ended, Held, Stop},
     history, presence, rescue,
-    settle::Settlement,
 };
 
 /// How long a shutdown waits for the database after the grace time.
@@ -67,7 +66,8 @@ pub(crate) struct Shared {
     pub(crate) settings: SessionSettings,
     pub(crate) worker_id: i64,
     pub(crate) held: Arc<Held>,
-    pub(crate) settlements: mpsc::UnboundedSender<Settlement>,
+    /// Takes the attempts that are over to the completer.
+    pub(crate) ended: mpsc::UnboundedSender<Ended>,
     /// Turns true once, when the session shuts down and claims nothing more.
     pub(crate) stopping: watch::Sender<bool>,
     /// Whether there is a connection that stands for this process now.
@@ -104,14 +104,14 @@ impl Session {
     /// When the database cannot be reached now. Later outages are ridden out.
     pub async fn start(pool: PgPool, settings: SessionSettings) -> Result<Self, sqlx::Error> {
         let worker_id = presence::register(&pool, &settings.name).await?;
-        let (settlements, receiver) = mpsc::unbounded_channel();
+        let (ended, receiver) = mpsc::unbounded_channel();
         let held = Arc::new(Held::default());
         let shared = Arc::new(Shared {
             pool: pool.clone(),
             settings,
             worker_id,
             held: held.clone(),
-            settlements,
+            ended,
             stopping: watch::Sender::new(false),
             present: watch::Sender::new(false),
             pulse: Mutex::default(),

@@ -13,13 +13,13 @@ pub(crate) enum Outcome {
     /// The job is done.
     Completed,
     /// Run again after `wait`, unless that was the last attempt.
-    Retry { error: String, wait: Duration },
+    Retry { error: String, code: &'static str, wait: Duration },
     /// Run again after this time; the attempt is given back.
     Snoozed(Duration),
     /// Not run, or not to its end, for no fault of the job: at once to whoever wants it; the attempt is given back.
     HandedBack,
     /// Over, with this error.
-    Discarded { error: String },
+    Discarded { error: String, code: &'static str },
 }
 
 /// An attempt and its end. It takes effect only while the attempt still holds the job.
@@ -71,10 +71,10 @@ async fn complete(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<Hash
             returning j.*
         )
         insert into queue.job_history
-            (id, attempt, max_attempts, priority, state, run_at, created_at, started_at, worker_id,
-             queue, kind, idempotency_key, args, errors)
-        select id, attempt, max_attempts, priority, 'completed', run_at, created_at, started_at, worker_id,
-               queue, kind, idempotency_key, args, errors
+            (id, fence, attempt, max_attempts, priority, state, run_at, created_at, started_at, worker_id, queue, kind,
+             idempotency_key, group_id, concurrency_key, on_discard, traceparent, args, errors)
+        select id, fence, attempt, max_attempts, priority, 'completed', run_at, created_at, started_at, worker_id, queue,
+               kind, idempotency_key, group_id, concurrency_key, on_discard, traceparent, args, errors
         from ended
         returning id
         "#,
@@ -91,6 +91,7 @@ async fn end_attempts(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<
     let ids: Vec<i64> = batch.iter().map(|s| s.id).collect();
     let fences: Vec<i32> = batch.iter().map(|s| s.fence).collect();
     let errors: Vec<Option<String>> = batch.iter().map(|s| s.outcome.error().map(storable)).collect();
+    let codes: Vec<Option<String>> = batch.iter().map(|s| s.outcome.code().map(str::to_owned)).collect();
     let waits: Vec<f64> = batch.iter().map(|s| s.outcome.wait().as_secs_f64()).collect();
     // Whether the attempt counts, and whether there may be another one.
     let counts: Vec<bool> = batch.iter().map(|s| s.outcome.error().is_some()).collect();
@@ -100,6 +101,7 @@ async fn end_attempts(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<
         &ids,
         &fences,
         &errors as &[Option<String>],
+        &codes as &[Option<String>],
         &waits,
         &counts,
         &finals,
@@ -112,7 +114,14 @@ async fn end_attempts(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<
 impl Outcome {
     fn error(&self) -> Option<&str> {
         match self {
-            Self::Retry { error, .. } | Self::Discarded { error } => Some(error),
+            Self::Retry { error, .. } | Self::Discarded { error, .. } => Some(error),
+            Self::Completed | Self::Snoozed(_) | Self::HandedBack => None,
+        }
+    }
+
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Retry { code, .. } | Self::Discarded { code, .. } => Some(code),
             Self::Completed | Self::Snoozed(_) | Self::HandedBack => None,
         }
     }
@@ -120,7 +129,7 @@ impl Outcome {
     fn wait(&self) -> Duration {
         match self {
             Self::Retry { wait, .. } | Self::Snoozed(wait) => (*wait).min(WAIT_MAX),
-            Self::Completed | Self::HandedBack | Self::Discarded { .. } => Duration::ZERO,
+            _ => Duration::ZERO,
         }
     }
 }

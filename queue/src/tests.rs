@@ -7,7 +7,7 @@ use resume_postgres::testing::TestDatabase;
 use sqlx::{Acquire, AssertSqlSafe, PgConnection, Row, migrate::Migrator, raw_sql};
 
 use crate::{
-    claim::{claim, hand_back_unknown, next_due},
+    claim::{claim, hand_back_unknown, outlook},
     heartbeat::extend,
     rescue::{look, rescue},
     settle::{Outcome, Settlement, settle},
@@ -26,7 +26,8 @@ const BUFFERS_BASE: i64 = 60;
 /// The buffers for one job: its row in the table, old and new, and an entry in each of five indexes, some levels deep.
 const BUFFERS_PER_JOB: i64 = 45;
 
-const ROWS: i64 = 200_000;
+const ROWS: i64 = 1_000_000;
+const ROWS_STALE: i64 = 100_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Cost {
@@ -82,12 +83,21 @@ async fn held(conn: &mut PgConnection, count: i64) -> (Vec<i64>, Vec<i32>) {
     rows.iter().map(|row| (row.get::<i64, _>(0), row.get::<i32, _>(1))).unzip()
 }
 
+/// What the planner knows of the table of live jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Statistics {
+    Fresh,
+    /// As it was before a burst of jobs came.
+    Stale,
+    /// Nothing: the burst came before the first vacuum.
+    None,
+}
+
 /// A table in an awkward state.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     name: &'static str,
-    /// Whether the server has statistics on the rows, or knows the table as it was before a burst of jobs came.
-    fresh: bool,
+    statistics: Statistics,
     rows: i64,
     /// The jobs that the queue `work` has for a claim.
     available: usize,
@@ -102,36 +112,38 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} statistics", self.name, if self.fresh { "fresh" } else { "stale" })
+        write!(f, "{}, statistics: {:?}", self.name, self.statistics)
     }
 }
 
-async fn assert_all_cheap(case: Case, rows: &str) {
+/// A database with these rows of `before` the last analysis, and `rows` after it.
+async fn filled(before: &str, rows: &str) -> TestDatabase {
     let database = TestDatabase::new(&MIGRATOR).await.unwrap();
-    let conn = &mut *database.pool().acquire().await.unwrap();
     // Two workers with 500 running jobs each, one of which has lost the network.
     let running = fill("work", "running", 500, ", worker_id, lease_until=, 1, now() + interval '1 hour'");
     let expired = fill("work", "running", 500, ", worker_id, lease_until=, 2, now() - interval '1 hour'");
-    let stale = if !case.fresh { fill("work", "available", 10, "") } else { String::new() };
     let setup = format!(
         "alter table queue.live_jobs set (autovacuum_enabled = off);
-         insert into queue.workers (name) values ('one'), ('two'); {stale} analyze queue.live_jobs; {rows} {running} {expired}"
+         insert into queue.workers (name) values ('one'), ('two'); {before} {rows} {running} {expired}"
     );
-    raw_sql(AssertSqlSafe(setup)).execute(&mut *conn).await.unwrap();
-    if case.fresh {
-        raw_sql("analyze queue.live_jobs").execute(&mut *conn).await.unwrap();
-    }
+    raw_sql(AssertSqlSafe(setup)).execute(database.pool()).await.unwrap();
+    database
+}
 
+async fn assert_all_cheap(case: Case, database: &TestDatabase) {
+    let conn = &mut *database.pool().acquire().await.unwrap();
     for limit in [1, 10, 500] {
         let jobs = limit.min(case.available);
-        assert_cheap!(case, "claim", conn, jobs, |tx| claim(&mut tx, "work", 1, limit, LEASE));
+        assert_cheap!(case, "claim", conn, jobs, |tx| claim(&mut tx, "work", 1, limit, LEASE, None));
     }
-    assert_cheap!(case, "claim in an empty queue", conn, 0, |tx| claim(&mut tx, "nothing", 1, 100, LEASE));
-    assert_cheap!(case, "next_due", conn, 0, |tx| next_due(&mut tx, "work"));
+    assert_cheap!(case, "claim in an empty queue", conn, 0, |tx| claim(
+        &mut tx, "nothing", 1, 100, LEASE, None
+    ));
+    assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work"));
     // It looks at the lease of each running job.
     assert_cheap!(case, "look", conn, 30, |tx| look(&mut tx, 1));
     assert_cheap!(case, "rescue", conn, 500, |tx| rescue(&mut tx, &[2], true));
-    if !case.fresh {
+    if case.statistics != Statistics::Fresh {
         return;
     }
     for count in [0, 10, 500] {
@@ -143,7 +155,7 @@ async fn assert_all_cheap(case: Case, rows: &str) {
             ids.iter().zip(&fences).map(settlement).collect()
         };
         let (completed, failed) =
-            (batch(Outcome::Completed), batch(Outcome::Discarded { error: "no".to_owned() }));
+            (batch(Outcome::Completed), batch(Outcome::Discarded { error: "no".to_owned(), code: "error" }));
         assert_cheap!(case, "complete", conn, count, |tx| settle(&mut tx, &completed));
         assert_cheap!(case, "discard", conn, count, |tx| settle(&mut tx, &failed));
     }
@@ -151,38 +163,52 @@ async fn assert_all_cheap(case: Case, rows: &str) {
     assert_cheap!(case, "hand back", conn, 500, |tx| hand_back_unknown(&mut tx, 1, &ids[..0]));
 }
 
-async fn assert_large_cheap(name: &'static str, rows: String, available: usize) {
-    assert_all_cheap(Case { name, fresh: true, rows: ROWS, available }, &rows).await;
-    // With ten jobs more that were there before.
-    assert_all_cheap(Case { name, fresh: false, rows: ROWS, available: available + 10 }, &rows).await;
+async fn analyze(database: &TestDatabase) {
+    // The runs before were rolled back and left dead entries.
+    raw_sql("vacuum (index_cleanup on, analyze) queue.live_jobs").execute(database.pool()).await.unwrap();
+}
+
+async fn assert_large_cheap(name: &'static str, rows: impl Fn(i64) -> String, available: usize) {
+    let database = filled("", &rows(ROWS)).await;
+    let case = Case { name, statistics: Statistics::None, rows: ROWS, available };
+    assert_all_cheap(case, &database).await;
+    analyze(&database).await;
+    assert_all_cheap(Case { statistics: Statistics::Fresh, ..case }, &database).await;
+
+    // Ten jobs more that were there before the burst.
+    let before = fill("work", "available", 10, "") + "analyze queue.live_jobs;";
+    let database = filled(&before, &rows(ROWS_STALE)).await;
+    let case = Case { name, statistics: Statistics::Stale, rows: ROWS_STALE, available: available + 10 };
+    assert_all_cheap(case, &database).await;
 }
 
 #[tokio::test]
 async fn cheap_with_a_queue_full_of_future_jobs() {
     let more = ", run_at=, now() + n * interval '1 second' + interval '1 hour'";
-    let rows = fill("work", "scheduled", ROWS, more) + &fill("work", "available", 3, "");
+    let rows = |n| fill("work", "scheduled", n, more) + &fill("work", "available", 3, "");
     assert_large_cheap("all scheduled", rows, 3).await;
 }
 
 #[tokio::test]
 async fn cheap_with_another_queue_full() {
-    let rows = fill("other", "available", ROWS, "") + &fill("work", "available", 3, "");
+    let rows = |n| fill("other", "available", n, "") + &fill("work", "available", 3, "");
     assert_large_cheap("all in another queue", rows, 3).await;
 }
 
 #[tokio::test]
 async fn cheap_with_the_queue_full() {
-    let rows = fill("work", "available", ROWS, ", priority=, n % 3") + &fill("work", "retryable", 1000, "");
+    let rows = |n| fill("work", "available", n, ", priority=, n % 3") + &fill("work", "retryable", 1000, "");
     assert_large_cheap("all available", rows, 500).await;
 }
 
 #[tokio::test]
 async fn cheap_with_a_long_history() {
     let history = format!(
-        "insert into queue.job_history (id, attempt, max_attempts, priority, state, run_at, created_at, queue, kind, args)
-         select -n, 1, 1, 0, 'completed', now(), now(), 'work', 'work', '{{}}' from generate_series(1, {ROWS}) n;
-         analyze queue.job_history;"
+        "insert into queue.job_history (id, fence, attempt, max_attempts, priority, state, run_at, created_at, queue, kind, args)
+         select -n, 1, 1, 1, 0, 'completed', now(), now(), 'work', 'work', '{{}}' from generate_series(1, {ROWS}) n;"
     );
-    let case = Case { name: "long history", fresh: true, rows: 0, available: 3 };
-    assert_all_cheap(case, &(history + &fill("work", "available", 3, ""))).await;
+    let case = Case { name: "long history", statistics: Statistics::Fresh, rows: 0, available: 3 };
+    let database = filled("", &(history + &fill("work", "available", 3, ""))).await;
+    analyze(&database).await;
+    assert_all_cheap(case, &database).await;
 }

@@ -9,12 +9,12 @@ use crate::{
 };
 
 /// Pages on their way at once. At the mock's 0.2 s and 30 calls a second six are under way; a slow source has more.
-const FETCHES: QueueConfig = QueueConfig { concurrency: 16 };
+const FETCHES: QueueConfig = QueueConfig::fixed(16);
 /// Batches parsed at once. Far more than cores, for a slow parser mostly waits; the parsing itself shares the threads
 /// for blocking work.
-const PARSES: QueueConfig = QueueConfig { concurrency: 64 };
+const PARSES: QueueConfig = QueueConfig::fixed(64);
 /// Rare and short.
-const SETTLEMENTS: QueueConfig = QueueConfig { concurrency: 2 };
+const SETTLEMENTS: QueueConfig = QueueConfig::fixed(2);
 
 /// Starts one apalis worker for each kind of job. They end when the session shuts down.
 pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), WorkerError>> {

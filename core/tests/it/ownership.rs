@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::sql_text::{files, read, statements};
 
 /// Each table and the one place whose SQL may name it.
-const OWNERS: [(&str, &str); 9] = [
+const OWNERS: [(&str, &str); 13] = [
     ("sources", "core/src/source/"),
     ("collections", "core/src/collection/"),
     ("pages", "core/src/collection/"),
@@ -15,6 +15,10 @@ const OWNERS: [(&str, &str); 9] = [
     ("queue.live_jobs", "queue/src/"),
     ("queue.job_history", "queue/src/"),
     ("queue.workers", "queue/src/"),
+    ("queue.queues", "queue/src/"),
+    ("queue.worker_queues", "queue/src/"),
+    ("queue.unique_keys", "queue/src/"),
+    ("queue.groups", "queue/src/"),
 ];
 
 /// The words of a statement; `a.b` is one word.

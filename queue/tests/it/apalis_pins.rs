@@ -196,7 +196,7 @@ async fn handlers_extract_what_they_ask_for() {
         Ok(())
     }
     let worker = WorkerBuilder::new("name of the apalis worker")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 1 }))
+        .backend(session.backend::<Work>(QueueConfig::fixed(1)))
         .data(seen.clone())
         .build(extracting);
     let run = tokio::spawn(worker.run());
@@ -215,9 +215,8 @@ async fn missing_data_fails_the_attempt() {
     async fn asking(_: Work, _: Data<String>) -> Result<(), BoxDynError> {
         Ok(())
     }
-    let worker = WorkerBuilder::new("test")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 1 }))
-        .build(asking);
+    let worker =
+        WorkerBuilder::new("test").backend(session.backend::<Work>(QueueConfig::fixed(1))).build(asking);
     let run = tokio::spawn(worker.run());
     let id = enqueue_one(database.pool(), NewJob::new(&Work { n: 7 }).unwrap()).await;
     let job = until_job(database.pool(), id, |job| job.last_error.is_some()).await;
@@ -233,12 +232,12 @@ async fn missing_data_fails_the_attempt() {
 async fn a_panic_before_the_future_begins_does_not_end_the_worker() {
     let database = database().await;
     let session = session(&database).await;
-    let worker = WorkerBuilder::new("test")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 1 }))
-        .build(|job: Work| {
+    let worker = WorkerBuilder::new("test").backend(session.backend::<Work>(QueueConfig::fixed(1))).build(
+        |job: Work| {
             assert!(job.n > 0, "too soon");
             async { Ok::<_, BoxDynError>(()) }
-        });
+        },
+    );
     let run = tokio::spawn(worker.run());
     let ids = enqueue_many(database.pool(), 2, |n| Work { n }).await;
     let job = until_state(database.pool(), ids[0], JobState::Retryable).await;
@@ -271,7 +270,7 @@ async fn layers_of_apalis_work_around_the_backend() {
         })
     };
     let worker = WorkerBuilder::new("test")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 10 }))
+        .backend(session.backend::<Work>(QueueConfig::fixed(10)))
         .retry(RetryPolicy::retries(1))
         .layer(CatchPanicLayer::new())
         .timeout(Duration::from_millis(500))

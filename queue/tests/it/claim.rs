@@ -69,7 +69,7 @@ async fn the_jobs_of_a_claim_begin_in_their_order() {
     let own_pool = pool(database.url(), 5).await;
     let session = Session::start(own_pool, settings("test")).await.unwrap();
     let worker = WorkerBuilder::new("test")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 10 }))
+        .backend(session.backend::<Work>(QueueConfig::fixed(10)))
         .data(Handler::new(move |work: Work, _| {
             noting.note(work.n);
             async { Ok(()) }

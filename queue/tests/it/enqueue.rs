@@ -2,13 +2,20 @@
 
 use std::time::Instant;
 
-use resume_queue::{EnqueueError, Enqueued, MAX_ARGS_BYTES, NewJob, enqueue, enqueue_all};
+use resume_queue::{
+    EnqueueError, Enqueued, Existing, JobState, MAX_ARGS_BYTES, NewJob, enqueue, enqueue_all,
+};
 use sqlx::Connection;
 
 use crate::support::*;
 
 fn keyed(n: i64, key: &str) -> NewJob {
     NewJob::new(&Work { n }).unwrap().idempotency_key(key)
+}
+
+/// A duplicate of this job, which waits.
+fn available(id: i64) -> Enqueued {
+    Enqueued::Duplicate(Some(Existing { id, state: JobState::Available }))
 }
 
 #[tokio::test]
@@ -99,9 +106,9 @@ async fn a_batch_tells_for_each_job_what_became_of_it() {
         outcome,
         [
             Enqueued::Inserted(ids[1]),
-            Enqueued::Duplicate(Some(earlier)),
+            available(earlier),
             Enqueued::Inserted(ids[2]),
-            Enqueued::Duplicate(Some(ids[1])),
+            available(ids[1]),
             Enqueued::Inserted(ids[3]),
         ]
     );
@@ -143,7 +150,7 @@ async fn a_key_that_an_open_transaction_enqueues_is_waited_for() {
             in_time("the second enqueue", second).await.unwrap()
         };
         if commits {
-            assert_eq!(outcome[0], Enqueued::Duplicate(Some(first_id)));
+            assert_eq!(outcome[0], available(first_id));
         } else {
             inserted(outcome[0]);
         }
@@ -171,7 +178,7 @@ async fn concurrent_batches_with_the_same_keys_do_not_deadlock() {
         for (a, b) in one.iter().zip(other.iter().rev()) {
             match (a, b) {
                 (Enqueued::Inserted(a), Enqueued::Duplicate(Some(b)))
-                | (Enqueued::Duplicate(Some(a)), Enqueued::Inserted(b)) => assert_eq!(a, b),
+                | (Enqueued::Duplicate(Some(b)), Enqueued::Inserted(a)) => assert_eq!(*a, b.id),
                 pair => panic!("{pair:?}"),
             }
         }
@@ -184,14 +191,14 @@ async fn the_key_is_free_again_when_the_job_has_ended() {
     let database = database().await;
     let pool = database.pool();
     let first = enqueue_one(pool, keyed(1, "key")).await;
-    assert_eq!(enqueue_jobs(pool, &[keyed(2, "key")]).await, [Enqueued::Duplicate(Some(first))]);
+    assert_eq!(enqueue_jobs(pool, &[keyed(2, "key")]).await, [available(first)]);
     // Another queue has keys of its own.
     enqueue_one(pool, NewJob::new(&Other { n: 3 }).unwrap().idempotency_key("key")).await;
     let worker = TestWorker::start(database.url()).await.work(1, |_: Work, _| async { Ok(()) });
-    until_state(pool, first, resume_queue::JobState::Completed).await;
+    until_state(pool, first, JobState::Completed).await;
     worker.stop().await;
     let second = enqueue_one(pool, keyed(4, "key")).await;
-    assert_eq!(enqueue_jobs(pool, &[keyed(5, "key")]).await, [Enqueued::Duplicate(Some(second))]);
+    assert_eq!(enqueue_jobs(pool, &[keyed(5, "key")]).await, [available(second)]);
 }
 
 /// Promise: about 50 ms. The worker would look by itself only after a minute.

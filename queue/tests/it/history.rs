@@ -112,9 +112,9 @@ async fn only_what_is_past_its_time_is_dropped() {
     execute(
         pool,
         "select queue.create_history_partitions((now() at time zone 'UTC')::date - 35, (now() at time zone 'UTC')::date - 1);
-         insert into queue.job_history (id, attempt, max_attempts, priority, state, run_at, created_at, finished_at, queue,
+         insert into queue.job_history (id, fence, attempt, max_attempts, priority, state, run_at, created_at, finished_at, queue,
                                         kind, args)
-         select n * 10 + s.k, 1, 1, 0, s.state, now(), now(), now() - n * interval '1 day', 'old', 'old', '{}'
+         select n * 10 + s.k, 1, 1, 1, 0, s.state, now(), now(), now() - n * interval '1 day', 'old', 'old', '{}'
          from generate_series(0, 50) n,
               (values (0, 'completed'::queue.job_state), (1, 'cancelled'), (2, 'discarded')) s (k, state);
          insert into queue.workers (name, stopped_at)

@@ -118,7 +118,7 @@ async fn claimed_jobs_that_were_not_started_go_back() {
     let own_pool = super::support::pool(database.url(), 5).await;
     let session = Session::start(own_pool, settings("test")).await.unwrap();
     let apalis = WorkerBuilder::new("test")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 4 }))
+        .backend(session.backend::<Work>(QueueConfig::fixed(4)))
         .data(Handler::new(gated(&gate, &dropped)))
         .concurrency(1)
         .build(handle::<Work>);
@@ -145,7 +145,7 @@ async fn a_paused_worker_shuts_down_too() {
     let own_pool = super::support::pool(database.url(), 5).await;
     let session = Session::start(own_pool, settings("test")).await.unwrap();
     let apalis = WorkerBuilder::new("test")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 4 }))
+        .backend(session.backend::<Work>(QueueConfig::fixed(4)))
         .data(Handler::new(|_: Work, _| async { Ok(()) }))
         .build(handle::<Work>);
     let paused = Arc::new(std::sync::OnceLock::new());
@@ -201,7 +201,7 @@ async fn jobs_of_a_dropped_apalis_worker_go_back_at_once() {
         waiting(work, lease)
     };
     let apalis = WorkerBuilder::new("test")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 4 }))
+        .backend(session.backend::<Work>(QueueConfig::fixed(4)))
         .data(Handler::new(keeping))
         .concurrency(2)
         .build(handle::<Work>);
@@ -219,7 +219,7 @@ async fn jobs_of_a_dropped_apalis_worker_go_back_at_once() {
     assert_eq!(kept.all().len(), 2);
     // The session can have another worker.
     let again = WorkerBuilder::new("test")
-        .backend(session.backend::<Work>(QueueConfig { concurrency: 4 }))
+        .backend(session.backend::<Work>(QueueConfig::fixed(4)))
         .data(Handler::new(gated(&gate, &dropped)))
         .build(handle::<Work>);
     let run = tokio::spawn(again.run());

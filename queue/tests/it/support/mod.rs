@@ -105,7 +105,7 @@ pub(crate) async fn until_waiting_for_lock(pool: &PgPool) {
 /// scheduled job, makes them look again.
 pub(crate) async fn idle(pool: &PgPool) {
     let looks = "select count(*) from pg_stat_activity where datname = current_database() \
-                 and (query like '%union all select * from due%' or query like '%select extract(epoch from run_at%') \
+                 and (query like '%from queue.claim(%' or query like '%as next_due_s%') \
                  and query not like '%pg_stat_activity%' and (state <> 'idle' or clock_timestamp() - state_change < '300 ms')";
     let start = Instant::now();
     let mut quiet_since = start;

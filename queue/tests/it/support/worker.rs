@@ -77,7 +77,7 @@ impl TestWorker {
         Fut: Future<Output = HandlerResult> + Send + 'static,
     {
         let worker = WorkerBuilder::new("test")
-            .backend(self.session.backend::<J>(QueueConfig { concurrency }))
+            .backend(self.session.backend::<J>(QueueConfig::fixed(concurrency)))
             .data(Handler::new(f))
             .build(handle::<J>);
         self.runs.push(tokio::spawn(worker.run()));

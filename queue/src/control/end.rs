@@ -1,0 +1,80 @@
+use sqlx::PgPool;
+
+use super::filter::{Changed, JobFilter, Progress, WINDOW, changed_one};
+use crate::{JobId, JobState, group::finish_groups};
+
+const LIVE: [JobState; 4] =
+    [JobState::Available, JobState::Scheduled, JobState::Running, JobState::Retryable];
+
+/// Cancels a job. One that waits is over at once; a running one is told to stop, wherever it runs: its handler may clean
+/// up ([`Lease::stop_requested`](crate::Lease::stop_requested)) and is dropped then, and the job is cancelled unless it has
+/// completed by that time. Its `ON_DISCARD` follow-up is enqueued as for a discarded job.
+///
+/// Waits while a handler's transaction holds the job's row.
+///
+/// # Errors
+/// The database's.
+pub async fn cancel(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
+    let progress = end_batch(pool, JobState::Cancelled, Some(id), &JobFilter::default(), None).await?;
+    changed_one(pool, id, progress).await
+}
+
+/// Discards a job: as [`cancel`], but it counts as failed and stays with the dead letters.
+///
+/// # Errors
+/// The database's.
+pub async fn discard(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
+    let progress = end_batch(pool, JobState::Discarded, Some(id), &JobFilter::default(), None).await?;
+    changed_one(pool, id, progress).await
+}
+
+/// Cancels the next batch of the live jobs that `filter` chooses, from those after `after` in the order of their ids.
+///
+/// # Errors
+/// The database's.
+pub async fn cancel_all(
+    pool: &PgPool,
+    filter: &JobFilter,
+    after: Option<JobId>,
+) -> Result<Progress, sqlx::Error> {
+    end_batch(pool, JobState::Cancelled, None, filter, after).await
+}
+
+/// Discards the next batch of the live jobs that `filter` chooses, from those after `after` in the order of their ids.
+///
+/// # Errors
+/// The database's.
+pub async fn discard_all(
+    pool: &PgPool,
+    filter: &JobFilter,
+    after: Option<JobId>,
+) -> Result<Progress, sqlx::Error> {
+    end_batch(pool, JobState::Discarded, None, filter, after).await
+}
+
+async fn end_batch(
+    pool: &PgPool,
+    end_as: JobState,
+    one: Option<JobId>,
+    filter: &JobFilter,
+    after: Option<JobId>,
+) -> Result<Progress, sqlx::Error> {
+    let states = filter.states_of(&LIVE);
+    let mut conn = pool.acquire().await?;
+    let done = sqlx::query_file!(
+        "src/control/end.sql",
+        end_as as JobState,
+        one,
+        &states as &[JobState],
+        filter.to_json(),
+        after.unwrap_or(0),
+        WINDOW,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if !done.groups.is_empty() {
+        finish_groups(&mut conn, &done.groups).await?;
+    }
+    let next = done.last.filter(|_| done.seen == WINDOW);
+    Ok(Progress { changed: done.changed.unsigned_abs(), conflicts: 0, next })
+}

@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::{GroupId, JobId, JobState};
+
+/// How many jobs one step of a change over many looks at: some tens of milliseconds.
+pub(super) const WINDOW: i64 = 5_000;
+
+/// Counts stop here: beyond it nobody needs the number.
+const COUNT_MAX: i64 = 10_000;
+
+/// Chooses jobs; a member that is `None` chooses all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct JobFilter {
+    /// Only these states. Each change takes only the states that it can change.
+    #[serde(skip)]
+    pub states: Option<Vec<JobState>>,
+    /// Of this queue.
+    pub queue: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Whose last failed attempt had this code.
+    pub error_code: Option<String>,
+    /// Created longer ago than this.
+    #[serde(rename = "older_than_s", serialize_with = "seconds")]
+    pub older_than: Option<Duration>,
+    /// Of this group.
+    pub group_id: Option<GroupId>,
+    /// Whose payload contains this: `{"collection_id": "…"}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
+}
+
+fn seconds<S: serde::Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(|d| d.min(crate::backoff::WAIT_MAX).as_secs_f64()).serialize(serializer)
+}
+
+impl JobFilter {
+    /// The filter as `queue.matches` takes it.
+    pub(crate) fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The states of `possible` that are chosen.
+    pub(crate) fn states_of(&self, possible: &[JobState]) -> Vec<JobState> {
+        let chosen = |state: &&JobState| self.states.as_ref().is_none_or(|states| states.contains(state));
+        possible.iter().filter(chosen).copied().collect()
+    }
+}
+
+/// A number of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// The number, at most 10,000.
+    pub value: u64,
+    /// Whether there are exactly that many; else there are more.
+    pub is_exact: bool,
+}
+
+/// How far a change over many jobs has come. Each call changes one batch in a transaction of its own; go on with `next`
+/// until it is `None`. A crash in between leaves whole batches behind, and starting again does no harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The jobs that were changed by this call.
+    pub changed: u64,
+    /// Chosen ones that could not be changed, because another job has their unique key by now.
+    pub conflicts: u64,
+    /// Where to go on.
+    pub next: Option<JobId>,
+}
+
+/// What became of a change of one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// It is as asked for, or will be as soon as its handler has stopped.
+    Done,
+    /// A job in this state cannot be changed so.
+    Refused(JobState),
+    /// Another job has its unique key.
+    Conflict,
+    /// There is no such job, or no more.
+    NotFound,
+}
+
+/// How many jobs a filter chooses. Reads up to 10,000 of them, and whatever lies between.
+///
+/// # Errors
+/// The database's.
+pub async fn count(pool: &PgPool, filter: &JobFilter) -> Result<Count, sqlx::Error> {
+    let states = filter.states_of(&JobState::ALL);
+    let n = sqlx::query_scalar!(
+        r#"
+        select count(*) as "n!" from (
+            (select from queue.live_jobs
+             where state = any($1)
+               and queue.matches(queue, kind, errors, created_at, group_id, args, $2) limit $3)
+            union all
+            (select from queue.job_history
+             where state = any($1)
+               and queue.matches(queue, kind, errors, created_at, group_id, args, $2) limit $3)
+        ) chosen
+        "#,
+        &states as &[JobState],
+        filter.to_json(),
+        COUNT_MAX + 1,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Count { value: n.min(COUNT_MAX).unsigned_abs(), is_exact: n <= COUNT_MAX })
+}
+
+/// The result of a change of one job, of which a batch tells that it changed `progress`.
+pub(super) async fn changed_one(
+    pool: &PgPool,
+    id: JobId,
+    progress: Progress,
+) -> Result<Changed, sqlx::Error> {
+    if progress.changed > 0 {
+        return Ok(Changed::Done);
+    }
+    if progress.conflicts > 0 {
+        return Ok(Changed::Conflict);
+    }
+    let state =
+        sqlx::query_scalar!(r#"select queue.state_of($1) as "state: JobState""#, id).fetch_one(pool).await?;
+    Ok(state.map_or(Changed::NotFound, Changed::Refused))
+}

@@ -1,0 +1,12 @@
+//! What people do to jobs and queues, from any process.
+
+mod end;
+mod filter;
+mod limits;
+mod retry;
+pub(crate) mod stop;
+
+pub use end::{cancel, cancel_all, discard, discard_all};
+pub use filter::{Changed, Count, JobFilter, Progress, count};
+pub use limits::{Limits, limit_queue, pause_queue, resume_queue};
+pub use retry::{retry, retry_all};

@@ -1,0 +1,102 @@
+use sqlx::PgPool;
+
+use super::filter::{Changed, JobFilter, Progress, WINDOW, changed_one};
+use crate::{JobId, JobState};
+
+const WAITING: [JobState; 2] = [JobState::Scheduled, JobState::Retryable];
+const ENDED: [JobState; 2] = [JobState::Cancelled, JobState::Discarded];
+
+/// Makes a job run now: a scheduled or retryable one does not wait any longer, a cancelled or discarded one comes back from
+/// the history under its id, with its errors and one more attempt. It does not come back while another job has its
+/// unique key, and it leaves its group if that has finished.
+///
+/// # Errors
+/// The database's.
+pub async fn retry(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
+    let filter = JobFilter::default();
+    let waiting = hasten(pool, Some(id), &filter, None).await?;
+    let progress = if waiting.changed > 0 { waiting } else { revive(pool, Some(id), &filter, None).await? };
+    changed_one(pool, id, progress).await
+}
+
+/// [Retries](retry) the next batch of the jobs that `filter` chooses, from those after `after` in the order of their ids.
+///
+/// # Errors
+/// The database's.
+pub async fn retry_all(
+    pool: &PgPool,
+    filter: &JobFilter,
+    after: Option<JobId>,
+) -> Result<Progress, sqlx::Error> {
+    let waiting = hasten(pool, None, filter, after).await?;
+    let ended = revive(pool, None, filter, after).await?;
+    // Both go on from where the slower one stands; what is done is not chosen again.
+    let next = waiting.next.into_iter().chain(ended.next).min();
+    Ok(Progress { changed: waiting.changed + ended.changed, conflicts: ended.conflicts, next })
+}
+
+/// Makes waiting jobs available.
+async fn hasten(
+    pool: &PgPool,
+    one: Option<JobId>,
+    filter: &JobFilter,
+    after: Option<JobId>,
+) -> Result<Progress, sqlx::Error> {
+    let states = filter.states_of(&WAITING);
+    let done = sqlx::query!(
+        r#"
+        with seen as materialized (
+            select id, state = any($2) and queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
+            from queue.live_jobs
+            where id > $4 and ($1::bigint is null or id = $1)
+            order by id limit $5
+        ), chosen as materialized (
+            select id from queue.live_jobs
+            where id = any(array(select id from seen where is_chosen)) and state = any($2)
+            order by id
+            for update
+        ), hastened as (
+            update queue.live_jobs
+            set state = 'available', run_at = now(), turn = now() - make_interval(mins => priority)
+            where id = any(array(select id from chosen))
+            returning queue
+        ), told as (
+            select count(pg_notify('queue', queue)) as n from (select distinct queue from hastened) q
+        )
+        select (select count(*) from hastened) as "changed!", (select count(*) from seen) as "seen!",
+               (select max(id) from seen) as last, (select n from told) as "told!"
+        "#,
+        one,
+        &states as &[JobState],
+        filter.to_json(),
+        after.unwrap_or(0),
+        WINDOW,
+    )
+    .fetch_one(pool)
+    .await?;
+    let next = done.last.filter(|_| done.seen == WINDOW);
+    Ok(Progress { changed: done.changed.unsigned_abs(), conflicts: 0, next })
+}
+
+/// Brings ended jobs back from the history.
+async fn revive(
+    pool: &PgPool,
+    one: Option<JobId>,
+    filter: &JobFilter,
+    after: Option<JobId>,
+) -> Result<Progress, sqlx::Error> {
+    let states = filter.states_of(&ENDED);
+    let done = sqlx::query_file!(
+        "src/control/revive.sql",
+        one,
+        &states as &[JobState],
+        filter.to_json(),
+        after.unwrap_or(0),
+        WINDOW,
+    )
+    .fetch_one(pool)
+    .await?;
+    let next = done.last.filter(|_| done.seen == WINDOW);
+    let conflicts = done.chosen - done.changed;
+    Ok(Progress { changed: done.changed.unsigned_abs(), conflicts: conflicts.unsigned_abs(), next })
+}

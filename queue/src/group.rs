@@ -1,0 +1,86 @@
+//! Groups: jobs that belong together, and a follow-up job that is enqueued when the last of them has ended.
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::{EnqueueError, Job, JobId, NewJob, trace};
+
+/// The number of a group, unique for ever within one database.
+pub type GroupId = i64;
+
+/// Creates a group with a follow-up, in the caller's transaction. Enqueue its first jobs with [`NewJob::group`] in the same
+/// transaction, and later ones only from jobs of the group, in the transaction that completes them: the group has ended
+/// when it has no live job, and a group without any ends at once.
+///
+/// When the last job has ended, however it did (completed, discarded or cancelled), the follow-up is enqueued, exactly
+/// once: at once by the worker that ended it, or within seconds by the leader when that worker died in between. A
+/// follow-up that tells of a discarded job ([`Job::ON_DISCARD`]) belongs to the group of the discarded job.
+///
+/// # Errors
+/// See [`EnqueueError`].
+pub async fn create_group<J: Job>(conn: &mut PgConnection, follow_up: &J) -> Result<GroupId, EnqueueError> {
+    let job = NewJob::new(follow_up)?;
+    let id = sqlx::query_scalar!(
+        r#"
+        insert into queue.groups (kind, args, max_attempts, on_discard, traceparent)
+        values ($1, $2::text::jsonb, $3, $4, $5) returning id
+        "#,
+        J::KIND,
+        job.args(),
+        i32::from(J::MAX_ATTEMPTS),
+        J::ON_DISCARD,
+        trace::current(),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(id)
+}
+
+/// Enqueues the follow-ups of those of the groups that have no live job left and were not finished before; gives their
+/// ids. Each group is finished by one caller only, since the loser waits for the row and then sees it finished.
+///
+/// Call it after the commit that ended a job: of two jobs that end at the same time each still sees the other one before.
+pub(crate) async fn finish_groups(
+    conn: &mut PgConnection,
+    groups: &[GroupId],
+) -> Result<Vec<JobId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        with finished as (
+            update queue.groups g set finished_at = now(), follow_up_id = nextval('queue.live_jobs_id_seq')
+            where g.id = any($1) and g.finished_at is null
+              and not exists (select from queue.live_jobs j where j.group_id = g.id)
+            returning g.*
+        )
+        insert into queue.live_jobs (id, queue, kind, state, args, max_attempts, on_discard, traceparent)
+        select follow_up_id, kind, kind, 'available', args, max_attempts, on_discard, traceparent from finished
+        returning id
+        "#,
+        groups,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Finishes what a worker that died after the end of a last job left open, and groups that never had a job; gives the
+/// number of follow-ups enqueued. Looks at open groups only, 1,000 at a time.
+pub(crate) async fn finish_forgotten_groups(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let mut conn = pool.acquire().await?;
+    let mut done = 0;
+    let mut after = 0;
+    loop {
+        let ended = sqlx::query_scalar!(
+            r#"
+            select g.id from queue.groups g
+            where g.finished_at is null and g.id > $1
+              and not exists (select from queue.live_jobs j where j.group_id = g.id)
+            order by g.id limit 1000
+            "#,
+            after,
+        )
+        .fetch_all(&mut *conn)
+        .await?;
+        let Some(last) = ended.last() else { return Ok(done) };
+        after = *last;
+        done += finish_groups(&mut conn, &ended).await?.len() as u64;
+    }
+}

@@ -1,0 +1,13 @@
+//! What people see of jobs, queues and workers, from any process. Reads only.
+
+mod demand;
+mod jobs;
+mod queues;
+mod why;
+mod workers;
+
+pub use demand::{Demand, demand};
+pub use jobs::{JobPage, JobRow, job, jobs};
+pub use queues::{QueueRow, queue, queues};
+pub use why::{Obstacle, Reason, why_not_running};
+pub use workers::{QueueOfWorker, WorkerRow, workers};

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use resume_queue::{CompleteError, JobError, JobState, NewJob, SessionSettings};
+use resume_queue::{CompleteError, JobError, JobState, SessionSettings};
 use sqlx::{PgPool, raw_sql};
 use tokio::sync::{Notify, Semaphore};
 
@@ -16,10 +16,6 @@ use crate::support::*;
 
 async fn effects(pool: &PgPool) -> i64 {
     number(pool, "select count(*) from effects").await.unwrap()
-}
-
-fn work(n: i64) -> NewJob {
-    NewJob::new(&Work { n }).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,13 +8,16 @@ mod support;
 
 mod apalis_pins;
 mod claim;
+mod control;
 mod crash;
 mod enqueue;
 mod fence;
 mod history;
 mod leases;
+mod limits;
 mod outages;
 mod outcomes;
 mod schedule;
 mod sessions;
 mod shutdown;
+mod unique;

@@ -9,13 +9,9 @@ use std::{
 };
 
 use apalis::prelude::{AbortError, DeferredError, RetryAfterError};
-use resume_queue::{Discarded, JobError, JobState, NewJob};
+use resume_queue::{Discarded, JobError, JobState};
 
 use crate::support::*;
-
-fn work(n: i64) -> NewJob {
-    NewJob::new(&Work { n }).unwrap()
-}
 
 /// Lets a job that waits for its next attempt have it now.
 async fn make_due(pool: &sqlx::PgPool, id: i64) {

@@ -1,7 +1,9 @@
 //! Kinds of jobs for tests, and a look at where jobs stand.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use resume_queue::{Job, JobState};
+use resume_queue::{Job, JobState, NewJob};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -17,6 +19,10 @@ pub(crate) struct Work {
 impl Job for Work {
     const KIND: &'static str = "work";
     const MAX_ATTEMPTS: u16 = 3;
+}
+
+pub(crate) fn work(n: i64) -> NewJob {
+    NewJob::new(&Work { n }).unwrap()
 }
 
 /// A job of another queue.
@@ -35,6 +41,15 @@ pub(crate) struct Text(pub(crate) String);
 
 impl Job for Text {
     const KIND: &'static str = "text";
+}
+
+/// A job that may take 50 ms.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Hasty(pub(crate) String);
+
+impl Job for Hasty {
+    const KIND: &'static str = "hasty";
+    const TIMEOUT: Duration = Duration::from_millis(50);
 }
 
 /// A job that somebody must hear of when it is discarded.

@@ -70,14 +70,23 @@ impl TestWorker {
     }
 
     /// Works on the jobs of kind `J`.
-    pub(crate) fn work<J, F, Fut>(mut self, concurrency: usize, f: F) -> Self
+    pub(crate) fn work<J, F, Fut>(self, concurrency: usize, f: F) -> Self
+    where
+        J: Job,
+        F: Fn(J, Lease) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HandlerResult> + Send + 'static,
+    {
+        self.work_with(QueueConfig::fixed(concurrency), f)
+    }
+
+    pub(crate) fn work_with<J, F, Fut>(mut self, config: QueueConfig, f: F) -> Self
     where
         J: Job,
         F: Fn(J, Lease) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = HandlerResult> + Send + 'static,
     {
         let worker = WorkerBuilder::new("test")
-            .backend(self.session.backend::<J>(QueueConfig::fixed(concurrency)))
+            .backend(self.session.backend::<J>(config))
             .data(Handler::new(f))
             .build(handle::<J>);
         self.runs.push(tokio::spawn(worker.run()));

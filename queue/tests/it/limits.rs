@@ -1,0 +1,300 @@
+//! Pausing, limits across the fleet, priorities, timeouts, and what the queue tells of itself.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use resume_queue::{
+    JobState, Limits, NewJob, QueueConfig, cancel,
+    inspect::{Reason, demand, queue, queues, why_not_running, workers},
+    limit_queue, pause_queue, resume_queue, retry,
+};
+use sqlx::PgPool;
+
+use crate::support::*;
+
+async fn reasons(pool: &PgPool, id: i64) -> Vec<Reason> {
+    why_not_running(pool, id).await.unwrap().into_iter().map(|obstacle| obstacle.reason).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_queue_starts_nothing_anywhere_until_it_goes_on() {
+    let database = database().await;
+    let pool = database.pool();
+    let mut workers = Vec::new();
+    for _ in 0..2 {
+        workers.push(TestWorker::start(database.url()).await.work(4, |_: Work, _| async { Ok(()) }));
+    }
+    idle(pool).await;
+    pause_queue(pool, "work").await.unwrap();
+    let ids = enqueue_many(pool, 20, |n| Work { n }).await;
+    let other = enqueue_one(pool, work(20).after(Duration::from_millis(10))).await;
+    idle(pool).await;
+    assert!(jobs(pool).await.iter().all(|job| job.state != JobState::Completed && job.attempt == 0));
+    assert_eq!(reasons(pool, ids[0]).await[0], Reason::Paused);
+    let row = queue(pool, "work").await.unwrap().unwrap();
+    assert!(row.paused_at.is_some());
+    assert_eq!((row.workers, row.slots), (2, 8));
+
+    resume_queue(pool, "work").await.unwrap();
+    for id in ids.into_iter().chain([other]) {
+        until_state(pool, id, JobState::Completed).await;
+    }
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+/// Notes how many jobs of each key ran at once, over all workers.
+#[derive(Debug, Clone, Default)]
+struct Peak(Arc<Mutex<HashMap<i64, (usize, usize)>>>);
+
+impl Peak {
+    fn enter(&self, key: i64) {
+        let mut counts = self.0.lock().unwrap();
+        let (now, peak) = counts.entry(key).or_default();
+        *now += 1;
+        *peak = (*peak).max(*now);
+    }
+
+    fn leave(&self, key: i64) {
+        self.0.lock().unwrap().get_mut(&key).unwrap().0 -= 1;
+    }
+
+    fn of(&self, key: i64) -> usize {
+        self.0.lock().unwrap()[&key].1
+    }
+}
+
+async fn fleet(url: &str, workers: usize, peak: &Peak, key_of: fn(i64) -> i64) -> Vec<TestWorker> {
+    let mut fleet = Vec::new();
+    for _ in 0..workers {
+        let peak = peak.clone();
+        let worker = TestWorker::start(url).await.work(8, move |work: Work, _| {
+            let peak = peak.clone();
+            async move {
+                peak.enter(key_of(work.n));
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                peak.leave(key_of(work.n));
+                Ok(())
+            }
+        });
+        fleet.push(worker);
+    }
+    fleet
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_holds_across_the_fleet_and_is_used() {
+    let database = database().await;
+    let pool = database.pool();
+    limit_queue(pool, "work", Limits { max_running: Some(3), max_running_per_key: None }).await.unwrap();
+    let ids = enqueue_many(pool, 150, |n| Work { n }).await;
+    let peak = Peak::default();
+    let workers = fleet(database.url(), 3, &peak, |_| 0).await;
+    for id in ids {
+        until_state(pool, id, JobState::Completed).await;
+    }
+    assert_eq!(peak.of(0), 3);
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_of_keys_holds_across_the_fleet_and_a_busy_key_is_passed_by() {
+    let database = database().await;
+    let pool = database.pool();
+    limit_queue(pool, "work", Limits { max_running: None, max_running_per_key: Some(2) }).await.unwrap();
+    // A long row of one key in front of two others and of some without.
+    let keyed = |n: i64| {
+        let job = work(n);
+        match n {
+            0..80 => job.concurrency_key("first"),
+            80..100 => job.concurrency_key("second"),
+            100..120 => job.after(Duration::from_millis(1)).concurrency_key("third"),
+            _ => job,
+        }
+    };
+    let batch: Vec<NewJob> = (0..140).map(keyed).collect();
+    let ids: Vec<i64> = enqueue_jobs(pool, &batch).await.into_iter().map(inserted).collect();
+    let peak = Peak::default();
+    let key_of = |n| match n {
+        0..80 => 1,
+        80..100 => 2,
+        100..120 => 3,
+        _ => 4,
+    };
+    let workers = fleet(database.url(), 2, &peak, key_of).await;
+    for id in &ids {
+        until_state(pool, *id, JobState::Completed).await;
+    }
+    assert_eq!([peak.of(1), peak.of(2), peak.of(3)], [2, 2, 2]);
+    assert!(peak.of(4) > 2, "jobs without a key have no limit: {}", peak.of(4));
+    let all = jobs(pool).await;
+    let ended =
+        |ids: &[i64]| all.iter().filter(|job| ids.contains(&job.id)).map(|j| j.finished_at).max().unwrap();
+    assert!(
+        ended(&ids[80..100]) < ended(&ids[..80]),
+        "the second key need not wait for the end of the first"
+    );
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+/// What is running is counted from the jobs, so nothing has to be given back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_survives_the_death_of_the_holder() {
+    let database = database().await;
+    let pool = database.pool();
+    limit_queue(pool, "work", Limits { max_running: Some(1), max_running_per_key: Some(1) }).await.unwrap();
+    let holder =
+        TestWorker::start(database.url()).await.work(1, |_: Work, _| std::future::pending::<HandlerResult>());
+    let held = enqueue_one(pool, work(1).concurrency_key("key")).await;
+    until_state(pool, held, JobState::Running).await;
+    let next = enqueue_one(pool, work(2).concurrency_key("key")).await;
+    assert_eq!(reasons(pool, next).await, [Reason::QueueLimit, Reason::KeyBusy, Reason::Behind]);
+    drop(holder);
+    let heir = TestWorker::start(database.url()).await.work(4, |_: Work, _| async { Ok(()) });
+    for id in [held, next] {
+        until_state(pool, id, JobState::Completed).await;
+    }
+    heir.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_of_priority_is_worth_a_minute_so_nobody_starves() {
+    let database = database().await;
+    let pool = database.pool();
+    let old = enqueue_one(pool, work(1)).await;
+    execute(
+        pool,
+        format!("update queue.live_jobs set run_at = run_at - interval '5 minutes', turn = turn - interval '5 minutes' where id = {old}"),
+    )
+    .await;
+    let plain = enqueue_one(pool, work(2)).await;
+    let low = enqueue_one(pool, work(3).priority(-1)).await;
+    let high = enqueue_one(pool, work(4).priority(4)).await;
+    let highest = enqueue_one(pool, work(5).priority(6)).await;
+    let seen = Seen::new();
+    let noting = seen.clone();
+    let worker = TestWorker::start(database.url()).await.work(1, move |work: Work, _| {
+        noting.note(work.n);
+        async { Ok(()) }
+    });
+    assert_eq!(seen.until_count(5).await, [5, 1, 4, 2, 3], "{:?}", [old, plain, low, high, highest]);
+    worker.stop().await;
+}
+
+/// The claim goes on behind what it claimed before; what comes in front of that must not wait for the end of the backlog.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_higher_priority_passes_a_backlog() {
+    let database = database().await;
+    let pool = database.pool();
+    enqueue_many(pool, 3000, |n| Work { n }).await;
+    let worker = TestWorker::start(database.url()).await.work(2, |_: Work, _| async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Ok(())
+    });
+    until("the backlog is worked on", || async { (live_jobs(pool).await < 2900).then_some(()) }).await;
+    let urgent = enqueue_one(pool, work(-1).priority(10)).await;
+    until_state(pool, urgent, JobState::Completed).await;
+    assert!(live_jobs(pool).await > 500, "{} jobs are left of the backlog", live_jobs(pool).await);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_takes_too_long_fails_and_frees_its_slot() {
+    let database = database().await;
+    let pool = database.pool();
+    let worker = TestWorker::start(database.url()).await.work(1, |job: Hasty, lease| async move {
+        match (job.0.as_str(), lease.attempt()) {
+            ("waits", 1) => std::future::pending().await,
+            // Blocks its thread: nothing can stop it.
+            ("blocks", 1) => {
+                std::thread::sleep(Duration::from_secs(3));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    });
+    let waits = enqueue_one(pool, NewJob::new(&Hasty("waits".to_owned())).unwrap()).await;
+    let blocks = enqueue_one(pool, NewJob::new(&Hasty("blocks".to_owned())).unwrap()).await;
+    for id in [waits, blocks] {
+        let job = until_state(pool, id, JobState::Retryable).await;
+        assert_eq!(job.failures(), [(1, "the attempt took longer than 50ms".to_owned())]);
+        assert_eq!(job.errors.unwrap()[0]["code"], "timeout");
+        retry(pool, id).await.unwrap();
+        assert_eq!(until_state(pool, id, JobState::Completed).await.attempt, 2);
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_tells_why_a_job_does_not_run() {
+    let database = database().await;
+    let pool = database.pool();
+    let later = enqueue_one(pool, work(1).after(Duration::from_secs(500))).await;
+    let obstacles = why_not_running(pool, later).await.unwrap();
+    assert_eq!(obstacles.iter().map(|o| o.reason).collect::<Vec<_>>(), [Reason::Waiting, Reason::NoWorker]);
+    assert_eq!(obstacles[0].until, Some(until_job(pool, later, |_| true).await.run_at));
+    let first = enqueue_one(pool, work(2)).await;
+    let second = enqueue_one(pool, work(3)).await;
+    let third = enqueue_one(pool, work(4).priority(1)).await;
+    let ahead = |obstacles: Vec<resume_queue::inspect::Obstacle>| obstacles.last().unwrap().ahead;
+    assert_eq!(ahead(why_not_running(pool, second).await.unwrap()), Some(2));
+    assert_eq!(ahead(why_not_running(pool, third).await.unwrap()), Some(0));
+    assert_eq!(reasons(pool, 12345).await, [Reason::Unknown]);
+    cancel(pool, second).await.unwrap();
+    assert_eq!(reasons(pool, second).await, [Reason::Ended]);
+    let worker =
+        TestWorker::start(database.url()).await.work(2, |_: Work, _| std::future::pending::<HandlerResult>());
+    until_state(pool, first, JobState::Running).await;
+    assert_eq!(reasons(pool, first).await, [Reason::Running]);
+    worker.stop_within(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_tells_how_many_workers_it_wants() {
+    let database = database().await;
+    let pool = database.pool();
+    assert_eq!(queues(pool).await.unwrap(), []);
+    enqueue_many(pool, 120, |n| Work { n }).await;
+    // A second a job until one is known: two at a time for a minute.
+    let before = demand(pool, "work", Duration::from_secs(60)).await.unwrap();
+    assert_eq!((before.waiting, before.workers, before.workers_wanted, before.mean_run_s), (120, 0, 2, None));
+    let worker =
+        TestWorker::start(database.url()).await.work(4, |_: Work, _| std::future::pending::<HandlerResult>());
+    let busy = until("four jobs run", || async {
+        Some(demand(pool, "work", Duration::from_secs(60)).await.unwrap())
+            .filter(|demand| demand.running == 4)
+    })
+    .await;
+    assert_eq!((busy.waiting, busy.workers, busy.slots_per_worker, busy.workers_wanted), (116, 1, 4.0, 2));
+    let [row] = &workers(pool).await.unwrap()[..] else { panic!("one worker") };
+    assert_eq!((row.queues[0].queue.as_str(), row.queues[0].slots, row.queues[0].running), ("work", 4, 4));
+    pause_queue(pool, "work").await.unwrap();
+    assert_eq!(demand(pool, "work", Duration::from_secs(60)).await.unwrap().workers_wanted, 0);
+    let names: Vec<String> = queues(pool).await.unwrap().into_iter().map(|queue| queue.name).collect();
+    assert_eq!(names, ["work"]);
+    worker.stop_within(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_takes_more_at_once_while_jobs_wait() {
+    let database = database().await;
+    let pool = database.pool();
+    let ids = enqueue_many(pool, 40, |n| Work { n }).await;
+    execute(pool, "update queue.live_jobs set run_at = run_at - interval '1 second'").await;
+    let worker = TestWorker::start(database.url())
+        .await
+        .work_with(QueueConfig::between(1, 16), |_: Work, _| std::future::pending::<HandlerResult>());
+    let running = "select count(*) from queue.live_jobs where state = 'running'";
+    until("sixteen jobs run", || async { (number(pool, running).await == Some(16)).then_some(()) }).await;
+    let ten_seconds_later = workers(pool).await.unwrap();
+    assert!(ten_seconds_later[0].queues[0].slots <= 16, "{ids:?}");
+    worker.stop_within(Duration::ZERO).await;
+}

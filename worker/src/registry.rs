@@ -1,11 +1,11 @@
 use apalis::prelude::{WorkerBuilder, WorkerError};
-use resume_core::jobs::{FetchPage, ParseDocuments, SettleDiscarded};
+use resume_core::jobs::{FetchPage, FinishCollection, ParseDocuments, SettleDiscarded};
 use resume_queue::{Job, QueueConfig, Session};
 use tokio::task::JoinSet;
 
 use crate::{
     context::Context,
-    jobs::{fetch_page, parse_documents, settle_discarded},
+    jobs::{fetch_page, finish_collection, parse_documents, settle_discarded},
 };
 
 /// Pages on their way at once. At the mock's 0.2 s and 30 calls a second six are under way; a slow source has more.
@@ -31,5 +31,6 @@ pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), 
     start!(FetchPage, FETCHES, fetch_page::run);
     start!(ParseDocuments, PARSES, parse_documents::run);
     start!(SettleDiscarded, SETTLEMENTS, settle_discarded::run);
+    start!(FinishCollection, SETTLEMENTS, finish_collection::run);
     workers
 }

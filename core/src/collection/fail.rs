@@ -76,7 +76,7 @@ pub async fn give_up_page(conn: &mut PgConnection, job: &FetchPage, error: &str)
         set state = 'failed', error_code = coalesce(p.error_code, 'job_failed'), error = coalesce(p.error, $3)
         from collections c
         where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.id = p.collection_id
-        returning c.source, c.pages_expected
+        returning c.source, c.pages_expected, c.group_id
         "#,
         job.collection_id,
         job.page,
@@ -88,7 +88,8 @@ pub async fn give_up_page(conn: &mut PgConnection, job: &FetchPage, error: &str)
     let paging = source::of_collection(conn, &row.source).await?.paging;
     let next = job.page + WINDOW_PAGES;
     let wanted = paging == Paging::Numbered && row.pages_expected.is_none_or(|expected| next <= expected);
-    let opened = insert_pages(conn, job.collection_id, wanted.then_some((next, None))).await?;
+    let opened =
+        insert_pages(conn, (job.collection_id, row.group_id), wanted.then_some((next, None))).await?;
     count_pages(conn, job.collection_id, Change { opened, closed: 1, last_page: None }).await?;
     Ok(())
 }

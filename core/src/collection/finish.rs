@@ -1,5 +1,8 @@
+use resume_queue::{EnqueueError, GroupId, create_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+use crate::jobs::FinishCollection;
 
 /// How a step changes which pages of a collection are open.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,4 +71,55 @@ async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx
         tracing::info!(%collection_id, state, "collection ended");
     }
     Ok(())
+}
+
+/// Makes a group for the jobs of the collection's present run; gives its id. Its follow-up [closes](close) the run.
+pub(super) async fn begin_run(conn: &mut PgConnection, collection_id: Uuid) -> Result<GroupId, EnqueueError> {
+    let run = sqlx::query_scalar!("select run from collections where id = $1", collection_id)
+        .fetch_one(&mut *conn)
+        .await?;
+    let group = create_group(conn, &FinishCollection { collection_id, run }).await?;
+    sqlx::query!("update collections set group_id = $2 where id = $1", collection_id, group)
+        .execute(conn)
+        .await?;
+    Ok(group)
+}
+
+/// Closes a run whose jobs have all ended. As a rule the last of them has ended the collection already, and there is nothing
+/// to do. What a job left open that ended without saying so (its payload did not decode, or somebody cancelled it) is listed
+/// as failed, and the collection ends all the same.
+///
+/// Gives the number of pages that were left open. In the caller's transaction; locks the open pages, then the collection.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn close(conn: &mut PgConnection, job: &FinishCollection) -> Result<u64, sqlx::Error> {
+    let closed = sqlx::query!(
+        r#"
+        update pages p
+        set state = case when p.state = 'fetched' then 'done' else 'failed' end::page_state, batches_open = 0,
+            error_code = coalesce(p.error_code, 'job_lost'),
+            error = coalesce(p.error, 'its job was ended before it had a result')
+        from collections c
+        where c.id = $1 and c.run = $2 and c.finished_at is null
+          and p.collection_id = c.id and p.state in ('pending', 'fetched')
+        "#,
+        job.collection_id,
+        job.run,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    let is_open = sqlx::query!(
+        "update collections set pages_open = 0 where id = $1 and run = $2 and finished_at is null",
+        job.collection_id,
+        job.run,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if is_open > 0 {
+        finish(conn, job.collection_id).await?;
+    }
+    Ok(closed)
 }

@@ -26,6 +26,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call};
+pub use finish::close;
 pub use list::{Listed, list};
 pub use page::{PageToFetch, page_to_fetch};
 pub use progress::{ErrorCount, Progress, progress};

@@ -1,4 +1,4 @@
-use resume_queue::{EnqueueError, NewJob, enqueue_all};
+use resume_queue::{EnqueueError, GroupId, NewJob, enqueue_all};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use crate::{
 pub struct PageToFetch {
     /// The collection.
     pub collection_id: Uuid,
+    pub(super) group: Option<GroupId>,
     /// The page's number in it, from 1.
     pub number: i32,
     /// The address to fetch.
@@ -35,7 +36,7 @@ pub async fn page_to_fetch(
 ) -> Result<Option<PageToFetch>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
-        select p.link, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed, c.pages_expected
+        select p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed, c.pages_expected
         from pages p join collections c on c.id = p.collection_id
         where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.finished_at is null
         "#,
@@ -54,6 +55,7 @@ pub async fn page_to_fetch(
     };
     Ok(Some(PageToFetch {
         collection_id: job.collection_id,
+        group: row.group_id,
         number: job.page,
         url: row.link.unwrap_or_else(|| url_of(job.page)),
         first_url: url_of(1),
@@ -68,7 +70,7 @@ pub async fn page_to_fetch(
 /// pages the caller updates.
 pub(super) async fn insert_pages(
     conn: &mut PgConnection,
-    collection_id: Uuid,
+    (collection_id, group): (Uuid, Option<GroupId>),
     pages: impl IntoIterator<Item = (i32, Option<String>)>,
 ) -> Result<i32, EnqueueError> {
     let (numbers, links): (Vec<i32>, Vec<Option<String>>) = pages.into_iter().unzip();
@@ -88,31 +90,39 @@ pub(super) async fn insert_pages(
     )
     .fetch_all(&mut *conn)
     .await?;
-    enqueue_fetches(conn, collection_id, &inserted).await?;
+    enqueue_fetches(conn, (collection_id, group), &inserted).await?;
     Ok(inserted.len() as i32)
 }
 
 /// Enqueues the fetching of pages that are there and pending.
 pub(super) async fn enqueue_fetches(
     conn: &mut PgConnection,
-    collection_id: Uuid,
+    (collection_id, group): (Uuid, Option<GroupId>),
     numbers: &[i32],
 ) -> Result<(), EnqueueError> {
     let jobs: Vec<NewJob> = numbers
         .iter()
-        .map(|&page| NewJob::new(&FetchPage { collection_id, page }))
-        .collect::<Result<_, _>>()?;
+        .map(|&page| Ok(in_group(NewJob::new(&FetchPage { collection_id, page })?, group)))
+        .collect::<Result<_, EnqueueError>>()?;
     enqueue_all(conn, &jobs).await?;
     Ok(())
+}
+
+/// Adds a job to the group of its collection's present run. A collection that began before there were groups has none.
+pub(super) fn in_group(job: NewJob, group: Option<GroupId>) -> NewJob {
+    match group {
+        Some(group) => job.group(group),
+        None => job,
+    }
 }
 
 /// Adds pages and counts them as open. Locks the collection.
 pub(super) async fn open_pages(
     conn: &mut PgConnection,
-    collection_id: Uuid,
+    (collection_id, group): (Uuid, Option<GroupId>),
     pages: impl IntoIterator<Item = (i32, Option<String>)>,
 ) -> Result<(), EnqueueError> {
-    let added = insert_pages(conn, collection_id, pages).await?;
+    let added = insert_pages(conn, (collection_id, group), pages).await?;
     sqlx::query!("update collections set pages_open = pages_open + $2 where id = $1", collection_id, added)
         .execute(conn)
         .await?;

@@ -2,7 +2,7 @@ use resume_queue::EnqueueError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{CollectionState, page::enqueue_fetches};
+use super::{CollectionState, finish::begin_run, page::enqueue_fetches};
 
 /// Why a collection was not resumed.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +52,17 @@ pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<usize, ResumeEr
         return Err(ResumeError::NothingFailed(state));
     }
     sqlx::query!(
-        "update collections set state = 'running', finished_at = null, pages_open = pages_open + $2 where id = $1",
+        r#"
+        update collections
+        set state = 'running', finished_at = null, pages_open = pages_open + $2, run = run + 1
+        where id = $1
+        "#,
         id,
         pages.len() as i32,
     )
     .execute(&mut *conn)
     .await?;
-    enqueue_fetches(conn, id, &pages).await?;
+    let group = begin_run(conn, id).await?;
+    enqueue_fetches(conn, (id, Some(group)), &pages).await?;
     Ok(pages.len())
 }

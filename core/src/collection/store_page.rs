@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use super::{
     PageToFetch, WINDOW_PAGES,
     finish::{Change, count_pages},
-    page::insert_pages,
+    page::{in_group, insert_pages},
 };
 use crate::{
     jobs::ParseDocuments,
@@ -51,13 +51,14 @@ pub async fn store_page(
     let batches: Vec<NewJob> = new_ids
         .chunks(page.batch_size)
         .map(|ids| {
-            NewJob::new(&ParseDocuments {
+            let job = ParseDocuments {
                 collection_id: page.collection_id,
                 page: page.number,
                 document_ids: ids.to_vec(),
-            })
+            };
+            Ok(in_group(NewJob::new(&job)?, page.group))
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, EnqueueError>>()?;
     enqueue_all(conn, &batches).await?;
 
     let (opened, end) = open_next(conn, page, fetched).await?;
@@ -104,14 +105,14 @@ async fn open_next(
             let next = page.number + WINDOW_PAGES;
             let wanted = page.pages_expected.is_none_or(|expected| next <= expected);
             let next = wanted.then_some((next, None));
-            Ok((insert_pages(conn, page.collection_id, next).await?, End::No))
+            Ok((insert_pages(conn, (page.collection_id, page.group), next).await?, End::No))
         }
         (Paging::NextLink, None) => Ok((0, End::Last)),
         (Paging::NextLink, Some(link)) if *link == page.first_url => Ok((0, End::Loop)),
         (Paging::NextLink, Some(_)) if page.number >= chain_max(page) => Ok((0, End::Endless)),
         (Paging::NextLink, Some(link)) => {
             let next = (page.number + 1, Some(link.clone()));
-            let opened = insert_pages(conn, page.collection_id, [next]).await?;
+            let opened = insert_pages(conn, (page.collection_id, page.group), [next]).await?;
             Ok((opened, if opened == 0 { End::Loop } else { End::No }))
         }
     }

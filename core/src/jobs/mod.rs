@@ -1,9 +1,11 @@
 //! The payloads of the background jobs. What each job does is in `worker/src/jobs/`.
 
 mod fetch_page;
+mod finish_collection;
 mod parse_documents;
 mod settle_discarded;
 
 pub use fetch_page::FetchPage;
+pub use finish_collection::FinishCollection;
 pub use parse_documents::ParseDocuments;
 pub use settle_discarded::SettleDiscarded;

@@ -155,9 +155,15 @@ async fn a_retry_out_of_the_history_keeps_the_fence() {
     let id = enqueue_one(pool, work(1)).await;
     execute(pool, format!("update queue.live_jobs set fence = 5 where id = {id}")).await;
     discard(pool, id).await.unwrap();
-    assert_eq!(number(pool, format!("select fence::bigint from queue.job_history where id = {id}")).await, Some(5));
+    assert_eq!(
+        number(pool, format!("select fence::bigint from queue.job_history where id = {id}")).await,
+        Some(5)
+    );
     retry(pool, id).await.unwrap();
-    assert_eq!(number(pool, format!("select fence::bigint from queue.live_jobs where id = {id}")).await, Some(5));
+    assert_eq!(
+        number(pool, format!("select fence::bigint from queue.live_jobs where id = {id}")).await,
+        Some(5)
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What each job does: one file a job, one function `run`.
 
 pub(crate) mod fetch_page;
+pub(crate) mod finish_collection;
 pub(crate) mod parse_documents;
 pub(crate) mod settle_discarded;

@@ -1,0 +1,23 @@
+use apalis::prelude::Data;
+use resume_core::{collection, db, jobs::FinishCollection};
+use resume_queue::{JobError, Lease};
+
+use crate::context::Context;
+
+/// Closes a run of a collection after the last of its jobs, with its own completion in the same transaction.
+///
+/// Running twice does no harm: a collection that is over is left alone.
+pub(crate) async fn run(
+    job: FinishCollection,
+    lease: Data<Lease>,
+    context: Data<Context>,
+) -> Result<(), JobError> {
+    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    let pages = collection::close(&mut tx, &job).await.map_err(JobError::retry)?;
+    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
+    tx.commit().await.map_err(JobError::retry)?;
+    if pages > 0 {
+        tracing::warn!(collection_id = %job.collection_id, pages, "closed pages whose jobs ended without a result");
+    }
+    Ok(())
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 use resume_queue::{Lease, SessionSettings};
-use sqlx::{AssertSqlSafe, Connection, PgPool, raw_sql};
+use sqlx::{AssertSqlSafe, PgPool, raw_sql};
 
 use super::{HandlerResult, TestWorker, Work, execute};
 
@@ -46,6 +46,11 @@ impl WorkerProcess {
 
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// What its worker calls itself.
+    pub(crate) fn name(&self) -> String {
+        format!("process {}", self.id())
     }
 
     /// `kill -9`.
@@ -105,8 +110,10 @@ pub(crate) async fn effect(pool: &PgPool, n: i64, lease: &Lease, takes: Duration
     raw_sql(AssertSqlSafe(format!("insert into starts {values}"))).execute(&mut *conn).await?;
     drop(conn);
     tokio::time::sleep(takes).await;
-    let mut conn = pool.acquire().await?;
-    let mut tx = conn.begin().await?;
+    // In a task of its own: sqlx returns a connection whose `begin` is dropped half-way to the pool with the transaction
+    // open, and this handler may be stopped at any moment.
+    let pool = pool.clone();
+    let mut tx = tokio::spawn(async move { pool.begin().await }).await??;
     raw_sql(AssertSqlSafe(format!("insert into effects {values}"))).execute(&mut *tx).await?;
     lease.complete_in(&mut tx).await?;
     tx.commit().await?;

@@ -69,6 +69,7 @@ create table queue.unique_keys (
     taken_at timestamptz not null default now(),
     primary key (queue, key)
 );
+create index unique_keys_taken_at on queue.unique_keys (taken_at);
 insert into queue.unique_keys (queue, key, job_id)
 select queue, idempotency_key, id from queue.live_jobs where idempotency_key is not null;
 drop index queue.live_jobs_idempotency_key;

@@ -1,6 +1,6 @@
 //! Groups: jobs that belong together, and a follow-up job that is enqueued when the last of them has ended.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::{EnqueueError, Job, JobId, NewJob, trace};
 
@@ -61,26 +61,19 @@ pub(crate) async fn finish_groups(
     .await
 }
 
-/// Finishes what a worker that died after the end of a last job left open, and groups that never had a job; gives the
-/// number of follow-ups enqueued. Looks at open groups only, 1,000 at a time.
-pub(crate) async fn finish_forgotten_groups(pool: &PgPool) -> Result<u64, sqlx::Error> {
-    let mut conn = pool.acquire().await?;
-    let mut done = 0;
-    let mut after = 0;
-    loop {
-        let ended = sqlx::query_scalar!(
-            r#"
-            select g.id from queue.groups g
-            where g.finished_at is null and g.id > $1
-              and not exists (select from queue.live_jobs j where j.group_id = g.id)
-            order by g.id limit 1000
-            "#,
-            after,
-        )
-        .fetch_all(&mut *conn)
-        .await?;
-        let Some(last) = ended.last() else { return Ok(done) };
-        after = *last;
-        done += finish_groups(&mut conn, &ended).await?.len() as u64;
-    }
+/// Deletes groups that were finished this long ago, at most 10,000; gives their number.
+pub(crate) async fn forget_groups(conn: &mut PgConnection, older_than_days: i32) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        r#"
+        delete from queue.groups where id = any(array(
+            select id from queue.groups
+            where finished_at < now() - make_interval(days => $1)
+            order by finished_at limit 10000
+        ))
+        "#,
+        older_than_days
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }

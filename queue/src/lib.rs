@@ -15,8 +15,8 @@
 //! | `held.rs` | the jobs that the process holds, and what tells their handlers to stop |
 //! | `presence.rs` | the connection whose death gives the process away; listens for notifications |
 //! | `heartbeat.rs` | keeps the leases of running jobs |
-//! | `rescue.rs` | takes back the jobs of dead workers and of expired leases |
-//! | `history.rs` | creates and drops the partitions of ended jobs |
+//! | `leader.rs` | [`leader()`]: which worker does the maintenance for all |
+//! | `maintenance/` | [`maintenance`]: what the leader does, one service a file |
 //! | `backend.rs`, `attempt.rs` | the apalis side: hands out claimed jobs, runs each attempt in a task of its own |
 //!
 //! How to add a kind of job: a payload type that implements [`Job`], a handler `async fn(Payload, Data<Lease>, ..) ->
@@ -34,11 +34,11 @@ mod error;
 mod group;
 mod heartbeat;
 mod held;
-mod history;
 pub mod inspect;
 mod job;
+mod leader;
+pub mod maintenance;
 mod presence;
-mod rescue;
 mod session;
 mod settle;
 mod slots;
@@ -59,5 +59,6 @@ pub use enqueue::{
 pub use error::{Coded, CompleteError, JobError};
 pub use group::{GroupId, create_group};
 pub use job::{Discarded, Job, JobId, JobState, UnknownState};
+pub use leader::{Leader, leader};
 pub use session::{Session, SessionSettings};
 pub use unique::Unique;

@@ -14,7 +14,7 @@ use crate::{
     Job, QueueBackend, QueueConfig, completer,
     heartbeat::{self, Pulse},
     held::{Ended, Held, Stop},
-    history, presence, rescue,
+    maintenance, presence,
 };
 
 /// How long a shutdown waits for the database after the grace time.
@@ -32,7 +32,8 @@ pub struct SessionSettings {
     /// How long a claim is good for without a heartbeat. A crash is noticed long before; this covers a network that is
     /// cut while both ends live on. Heartbeats come at a third of it.
     pub lease: Duration,
-    /// The longest time between two looks at a queue when no notification comes.
+    /// The longest time between two looks at a queue when no notification comes. While the worker listens none can be
+    /// lost, so this may be long; while it has no connection to listen on, it looks every five seconds.
     pub poll: Duration,
 }
 
@@ -43,7 +44,7 @@ impl Default for SessionSettings {
         Self {
             name: format!("{host}:{}", std::process::id()),
             lease: Duration::from_secs(30),
-            poll: Duration::from_secs(5),
+            poll: Duration::from_secs(60),
         }
     }
 }
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
     /// Whether there is a connection that stands for this process now.
     pub(crate) present: watch::Sender<bool>,
+    /// The term for which this worker leads, as far as it knows.
+    pub(crate) term: watch::Sender<Option<i64>>,
     pub(crate) pulse: Mutex<Pulse>,
     /// Read while a claim is under way, until its jobs are held; written by who must know all that is claimed.
     pub(crate) claiming: RwLock<()>,
@@ -98,7 +101,8 @@ impl Shared {
 impl Session {
     /// Registers this process as a worker and starts its upkeep. `pool` serves claims, heartbeats and settlements, at
     /// most three connections at once beside one for each queue. One more connection, outside the pool, is held for the
-    /// presence, and a second one while the handlers leave none of the pool for the heartbeat.
+    /// presence, and a second one while the handlers leave none of the pool for the heartbeat. The worker that leads has
+    /// up to five more for the maintenance.
     ///
     /// # Errors
     /// When the database cannot be reached now. Later outages are ridden out.
@@ -107,13 +111,14 @@ impl Session {
         let (ended, receiver) = mpsc::unbounded_channel();
         let held = Arc::new(Held::default());
         let shared = Arc::new(Shared {
-            pool: pool.clone(),
+            pool,
             settings,
             worker_id,
             held: held.clone(),
             ended,
             stopping: watch::Sender::new(false),
             present: watch::Sender::new(false),
+            term: watch::Sender::new(None),
             pulse: Mutex::default(),
             claiming: RwLock::default(),
             signed_off: tokio::sync::Mutex::default(),
@@ -121,8 +126,7 @@ impl Session {
         let tasks = vec![
             presence::hold(shared.clone()).await?,
             tokio::spawn(heartbeat::run(shared.clone())),
-            tokio::spawn(rescue::run(shared.clone())),
-            tokio::spawn(history::run(pool)),
+            tokio::spawn(maintenance::run(shared.clone())),
             tokio::spawn(completer::run(shared.clone(), receiver)),
         ];
         tracing::info!(worker = shared.settings.name, worker_id, "worker started");
@@ -139,9 +143,9 @@ impl Session {
         QueueBackend::new(self.shared.clone(), config)
     }
 
-    /// Ends the work of this process: claims nothing more, lets running jobs finish for `grace`, then drops their
-    /// handlers and hands the jobs back without taking an attempt from them, and signs off. The apalis workers built
-    /// over this session end by themselves.
+    /// Ends the work of this process: leaves the maintenance to another worker, claims nothing more, lets running jobs
+    /// finish for `grace`, then drops their handlers and hands the jobs back without taking an attempt from them, and
+    /// signs off. The apalis workers built over this session end by themselves.
     ///
     /// Where the database is away, gives up five seconds after the grace time; the leases will run out.
     pub async fn shutdown(self, grace: Duration) {

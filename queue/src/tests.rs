@@ -9,7 +9,13 @@ use sqlx::{Acquire, AssertSqlSafe, PgConnection, Row, migrate::Migrator, raw_sql
 use crate::{
     claim::{claim, hand_back_unknown, outlook},
     heartbeat::extend,
-    rescue::{look, rescue},
+    leader,
+    maintenance::{
+        indexes::{Bloated, Indexes, bloated, leftovers},
+        rescue::{look, rescue},
+        retention::{delete_strays, delete_workers},
+        statistics::measure,
+    },
     settle::{Outcome, Settlement, settle},
 };
 
@@ -29,6 +35,9 @@ const BUFFERS_PER_JOB: i64 = 45;
 const ROWS: i64 = 1_000_000;
 const ROWS_STALE: i64 = 100_000;
 
+/// Enough for maintenance, which may be slower than a claim.
+const MANY: i64 = 200_000;
+
 #[derive(Debug, Clone, Copy)]
 struct Cost {
     scans: i64,
@@ -41,7 +50,8 @@ async fn touched(conn: &mut PgConnection) -> Cost {
         "select sum(case when c.relkind = 'r' then pg_stat_get_xact_numscans(c.oid) else 0 end)::bigint,
                       sum(pg_stat_get_xact_blocks_fetched(c.oid))::bigint
                from pg_class c join pg_namespace n on n.oid = c.relnamespace
-               where n.nspname = 'queue' and (c.relname like 'live_jobs%' or c.relname like 'job_history%')
+               where n.nspname = 'queue'
+                 and (c.relname like 'live_jobs%' or c.relname like 'job_history%' or c.relname like 'workers%')
                  and c.relkind in ('r', 'i')";
     let row = raw_sql(sql).fetch_one(conn).await.unwrap();
     Cost { scans: row.get(0), buffers: row.get(1) }
@@ -124,7 +134,9 @@ async fn filled(before: &str, rows: &str) -> TestDatabase {
     let expired = fill("work", "running", 500, ", worker_id, lease_until=, 2, now() - interval '1 hour'");
     let setup = format!(
         "alter table queue.live_jobs set (autovacuum_enabled = off);
-         insert into queue.workers (name) values ('one'), ('two'); {before} {rows} {running} {expired}"
+         insert into queue.workers (name) values ('one'), ('two');
+         insert into queue.workers (name, stopped_at) select 'gone', now() from generate_series(1, 5000);
+         analyze queue.workers; {before} {rows} {running} {expired}"
     );
     raw_sql(AssertSqlSafe(setup)).execute(database.pool()).await.unwrap();
     database
@@ -140,8 +152,10 @@ async fn assert_all_cheap(case: Case, database: &TestDatabase) {
         &mut tx, "nothing", 1, 100, LEASE, None
     ));
     assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work"));
+    assert_cheap!(case, "look for the dead", conn, 0, |tx| look(&mut tx, 1, false));
     // It looks at the lease of each running job.
-    assert_cheap!(case, "look", conn, 30, |tx| look(&mut tx, 1));
+    assert_cheap!(case, "look at leases", conn, 30, |tx| look(&mut tx, 1, true));
+    assert_cheap!(case, "look for the leader", conn, 0, |tx| leader::look(&mut *tx, 1));
     assert_cheap!(case, "rescue", conn, 500, |tx| rescue(&mut tx, &[2], true));
     if case.statistics != Statistics::Fresh {
         return;
@@ -211,4 +225,98 @@ async fn cheap_with_a_long_history() {
     let database = filled("", &(history + &fill("work", "available", 3, ""))).await;
     analyze(&database).await;
     assert_all_cheap(case, &database).await;
+}
+
+/// Counts a fifth of the rows at most, from the index alone once vacuum has been by.
+#[tokio::test]
+async fn statistics_stop_counting() {
+    const COUNT_MAX: i64 = MANY / 5;
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let future = ", run_at=, now() + n * interval '1 second'";
+    let rows = fill("work", "available", MANY, "") + &fill("work", "scheduled", MANY, future);
+    let few = fill("other", "retryable", 7, "") + &fill("work", "retryable", 100, "");
+    let off = "alter table queue.live_jobs set (autovacuum_enabled = off);";
+    raw_sql(AssertSqlSafe(format!("{off} {rows} {few}"))).execute(&mut *conn).await.unwrap();
+    let case = |name| Case { name, statistics: Statistics::Fresh, rows: MANY, available: 0 };
+    // Each counted job is looked at in the table, and no other one.
+    let jobs = COUNT_MAX * 2 / BUFFERS_PER_JOB * 2;
+    assert_cheap!(case("never vacuumed"), "statistics", conn, jobs, |tx| measure(&mut tx, COUNT_MAX));
+    raw_sql("vacuum analyze queue.live_jobs").execute(&mut *conn).await.unwrap();
+    assert_cheap!(case("vacuumed"), "statistics", conn, 30, |tx| measure(&mut tx, COUNT_MAX));
+}
+
+#[tokio::test]
+async fn retention_reads_only_what_it_deletes() {
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let strays = |count: i64, state: &str, days: i32| {
+        format!(
+            "insert into queue.job_history (id, fence, attempt, max_attempts, priority, state, run_at, created_at, queue, kind, args,
+                                            finished_at)
+             select n, 1, 1, 1, 0, '{state}', now(), now(), 'work', 'work', '{{}}', now() - interval '{days} days'
+             from generate_series(1, {count}) n;"
+        )
+    };
+    let young = strays(MANY / 2, "completed", 2) + &strays(MANY / 2, "discarded", 10);
+    let old = strays(1000, "cancelled", 20) + &strays(1000, "discarded", 40);
+    let workers = "insert into queue.workers (name, stopped_at)
+                   select 'gone', now() - n * interval '1 minute' from generate_series(1, 45000) n;";
+    let setup = format!("{young} {old} {workers} analyze queue.job_history; analyze queue.workers");
+    raw_sql(AssertSqlSafe(setup)).execute(&mut *conn).await.unwrap();
+    let case = Case {
+        name: "a long history without partitions",
+        statistics: Statistics::Fresh,
+        rows: MANY,
+        available: 0,
+    };
+    assert_cheap!(case, "delete strays", conn, 200, |tx| delete_strays(&mut tx, 100));
+    assert_cheap!(case, "delete workers", conn, 360, |tx| delete_workers(&mut tx));
+    assert_eq!(delete_strays(conn, 600).await.unwrap(), 1200);
+    assert_eq!(delete_strays(conn, 600).await.unwrap(), 800);
+    assert_eq!(delete_strays(conn, 600).await.unwrap(), 0);
+    assert_eq!(delete_workers(conn).await.unwrap(), 361);
+}
+
+/// An index that was filled and emptied is found and rebuilt; one that is as large as its content is left alone.
+#[tokio::test]
+async fn an_index_beyond_its_content_is_found() {
+    const BYTES_MIN: i64 = 4 * 1024 * 1024;
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let off = "alter table queue.live_jobs set (autovacuum_enabled = off);";
+    let rows = off.to_owned() + &fill("work", "available", MANY, "");
+    raw_sql(AssertSqlSafe(rows + "analyze queue.live_jobs")).execute(&mut *conn).await.unwrap();
+    assert!(bloated(conn, BYTES_MIN).await.unwrap().is_empty(), "full and not bloated");
+    // One of a hundred is left, so that no page becomes empty.
+    raw_sql("delete from queue.live_jobs where id % 100 <> 0").execute(&mut *conn).await.unwrap();
+    raw_sql("vacuum analyze queue.live_jobs").execute(&mut *conn).await.unwrap();
+    let found = bloated(conn, BYTES_MIN).await.unwrap();
+    assert!(!found.is_empty());
+    let mut indexes = Indexes::default();
+    for index in found {
+        assert!(indexes.is_worth_it(&index));
+        assert_eq!(indexes.tidy(conn, &[], Some(index.name.clone())).await.unwrap(), 1);
+        let again = Bloated { size_bytes: index.size_bytes / 100, ..index };
+        assert!(!indexes.is_worth_it(&again), "{} has not grown since", again.name);
+    }
+    assert!(bloated(conn, BYTES_MIN).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_broken_rebuild_leaves_is_dropped() {
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    raw_sql("create index live_jobs_due_ccnew on queue.live_jobs (run_at)")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    assert!(leftovers(conn).await.unwrap().is_empty(), "a valid index is somebody's");
+    let invalid =
+        "update pg_index set indisvalid = false where indexrelid = 'queue.live_jobs_due_ccnew'::regclass";
+    raw_sql(invalid).execute(&mut *conn).await.unwrap();
+    let found = leftovers(conn).await.unwrap();
+    assert_eq!(found, ["queue.live_jobs_due_ccnew"]);
+    assert_eq!(Indexes::default().tidy(conn, &found, None).await.unwrap(), 1);
+    assert!(leftovers(conn).await.unwrap().is_empty());
 }

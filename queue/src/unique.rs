@@ -81,7 +81,7 @@ pub(crate) async fn forget_keys(conn: &mut PgConnection, older_than_days: i32) -
         delete from queue.unique_keys where (queue, key) in (
             select queue, key from queue.unique_keys
             where taken_at < now() - make_interval(days => $1) and queue.state_of(job_id) is null
-            limit 10000
+            order by taken_at limit 10000
         )
         "#,
         older_than_days

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::sql_text::{files, read, statements};
 
 /// Each table and the one place whose SQL may name it.
-const OWNERS: [(&str, &str); 13] = [
+const OWNERS: [(&str, &str); 16] = [
     ("sources", "core/src/source/"),
     ("collections", "core/src/collection/"),
     ("pages", "core/src/collection/"),
@@ -19,6 +19,9 @@ const OWNERS: [(&str, &str); 13] = [
     ("queue.worker_queues", "queue/src/"),
     ("queue.unique_keys", "queue/src/"),
     ("queue.groups", "queue/src/"),
+    ("queue.leader", "queue/src/"),
+    ("queue.maintenance", "queue/src/maintenance/"),
+    ("queue.depths", "queue/src/maintenance/"),
 ];
 
 /// The words of a statement; `a.b` is one word.

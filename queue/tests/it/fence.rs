@@ -104,16 +104,17 @@ async fn a_stale_attempt_changes_nothing() {
     until_state(&pool, id, JobState::Running).await;
     let other_pool = pool.clone();
     let quick = SessionSettings { lease: Duration::from_secs(1), ..settings("other") };
-    let other = TestWorker::start_with(database.url(), quick).await.work(1, move |_: Work, lease| {
-        let pool = other_pool.clone();
-        async move {
-            let mut tx = pool.begin().await?;
-            raw_sql("insert into effects values (2)").execute(&mut *tx).await?;
-            lease.complete_in(&mut tx).await?;
-            tx.commit().await?;
-            Ok(())
-        }
-    });
+    let other =
+        TestWorker::start_with(database.url(), quick).await.lead().await.work(1, move |_: Work, lease| {
+            let pool = other_pool.clone();
+            async move {
+                let mut tx = pool.begin().await?;
+                raw_sql("insert into effects values (2)").execute(&mut *tx).await?;
+                lease.complete_in(&mut tx).await?;
+                tx.commit().await?;
+                Ok(())
+            }
+        });
     lose_lease(&pool, id).await;
     let done = until_state(&pool, id, JobState::Completed).await;
     assert_eq!((done.attempt, done.worker.as_deref()), (2, Some("other")));
@@ -154,13 +155,14 @@ async fn a_stale_attempt_does_not_end_the_next_one() {
     }
     let handler_gate = gate.clone();
     let quick = SessionSettings { lease: Duration::from_secs(2), ..settings("other") };
-    let other = TestWorker::start_with(database.url(), quick).await.work(4, move |_: Work, _| {
-        let gate = handler_gate.clone();
-        async move {
-            gate.acquire().await?.forget();
-            Ok(())
-        }
-    });
+    let other =
+        TestWorker::start_with(database.url(), quick).await.lead().await.work(4, move |_: Work, _| {
+            let gate = handler_gate.clone();
+            async move {
+                gate.acquire().await?.forget();
+                Ok(())
+            }
+        });
     for id in &ids {
         lose_lease(&pool, *id).await;
     }

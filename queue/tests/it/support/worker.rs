@@ -12,7 +12,7 @@ use resume_queue::{Job, Lease, QueueConfig, Session, SessionSettings};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 
-use super::{DEADLINE, in_time, pool};
+use super::{DEADLINE, execute, in_time, number, pool, until};
 
 pub(crate) type HandlerResult = Result<(), BoxDynError>;
 type HandlerFuture = Pin<Box<dyn Future<Output = HandlerResult> + Send>>;
@@ -64,9 +64,21 @@ impl TestWorker {
         Self { session, pool, runs: Vec::new() }
     }
 
-    /// A session that works on no queue, and soon takes back jobs whose lease has run out.
+    /// A session that works on no queue, and leads, so that it soon takes back jobs whose lease has run out.
     pub(crate) async fn rescuer(url: &str) -> Self {
-        Self::start_with(url, SessionSettings { lease: Duration::from_secs(1), ..settings("rescuer") }).await
+        let lease = Duration::from_secs(1);
+        Self::start_with(url, SessionSettings { lease, ..settings("rescuer") }).await.lead().await
+    }
+
+    /// Makes this session the leader, whoever was before.
+    pub(crate) async fn lead(self) -> Self {
+        let id = self.session.worker_id();
+        let appoint = "update queue.leader set term = term + 1, lease_until = now() + interval '1 minute', \
+                       elected_at = null, worker_id =";
+        execute(&self.pool, format!("{appoint} {id}; notify queue_leader")).await;
+        let elected = format!("select count(elected_at) from queue.leader where worker_id = {id}");
+        until("the session leads", || async { number(&self.pool, &elected).await.filter(|n| *n == 1) }).await;
+        self
     }
 
     /// Works on the jobs of kind `J`.

@@ -1,12 +1,12 @@
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 
+use super::{Pass, Service};
 use crate::{
     error::code,
     held::lock,
@@ -15,8 +15,11 @@ use crate::{
     settle::{Outcome, Settlement, settle},
 };
 
-/// How often a worker looks for dead ones.
+/// How often the leader looks for dead workers.
 const PASS: Duration = Duration::from_secs(1);
+
+/// How often it looks for expired leases, which last for 30 s.
+const LEASES_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a worker must be seen without its presence lock and without a heartbeat. After a restart of Postgres every
 /// worker is without the lock until it has reconnected, which takes some tenths of a second.
@@ -32,50 +35,81 @@ type Absent = HashMap<i64, (Instant, DateTime<Utc>)>;
 pub(crate) struct Look {
     /// The other workers that have not signed off and whose presence lock nobody holds, and their last heartbeat.
     pub(crate) without_lock: Vec<(i64, DateTime<Utc>)>,
-    /// Whether some lease has run out.
+    /// Whether some lease has run out, if that was asked.
     pub(crate) expired: bool,
 }
 
-/// Takes back the jobs of workers that died and of leases that ran out, for as long as the session lives. Every worker
-/// does this; rows that another one is rescuing are skipped.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut absent = Absent::new();
-    let mut ticks = tokio::time::interval(PASS);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        // Who is not sure of itself judges nobody: what was seen before an outage says nothing about who lives after it.
-        if !*shared.present.borrow() {
-            absent.clear();
-        } else if let Err(error) = pass(&shared, &mut absent).await {
-            absent.clear();
-            tracing::warn!(%error, "looking for dead workers failed");
+/// Takes back the jobs of workers that died and of leases that ran out.
+#[derive(Debug, Default)]
+pub(crate) struct Rescue {
+    absent: Absent,
+    looked_at: Option<Instant>,
+    looked_at_leases: Option<Instant>,
+}
+
+impl Service for Rescue {
+    const NAME: &'static str = "rescue";
+    const RUN_MAX: Duration = Duration::from_secs(60);
+    const RETRY: Duration = PASS;
+
+    async fn run(&mut self, shared: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+        // What was seen before a gap says nothing about who lives after it: this process may have stood still.
+        if self.looked_at.is_none_or(|at| at.elapsed() >= DEAD_AFTER) {
+            self.absent.clear();
         }
+        let done = self.pass(shared, conn).await;
+        if done.is_err() {
+            self.absent.clear();
+        }
+        let affected = done?;
+        Ok(Pass { affected, next: until_next_pass(&self.absent, Instant::now()) })
     }
 }
 
-async fn pass(shared: &Shared, absent: &mut Absent) -> Result<(), sqlx::Error> {
-    let mut conn = shared.connection().await?;
-    let look = look(&mut conn, shared.worker_id).await?;
-    let dead = dead(absent, &look.without_lock, Instant::now());
-    // After an outage all leases may have run out. Everybody needs time for a heartbeat before they mean anything.
-    let expired = look.expired && lock(&shared.pulse).is_steady_for(shared.settings.lease / 2);
-    if dead.is_empty() && !expired {
-        return Ok(());
+impl Rescue {
+    async fn pass(&mut self, shared: &Shared, conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+        // It reads the lease of each running job, and one that has run out can wait for another moment.
+        let lease = shared.settings.lease;
+        let leases = self.looked_at_leases.is_none_or(|at| at.elapsed() >= (lease / 6).min(LEASES_EVERY));
+        let look = look(conn, shared.worker_id, leases).await?;
+        let now = Instant::now();
+        self.looked_at = Some(now);
+        if leases {
+            self.looked_at_leases = Some(now);
+        }
+        let dead = dead(&mut self.absent, &look.without_lock, now);
+        // After an outage all leases may have run out. Everybody needs time for a heartbeat before they mean anything.
+        let expired = look.expired && lock(&shared.pulse).is_steady_for(lease / 2);
+        if dead.is_empty() && !expired {
+            return Ok(0);
+        }
+        let rescued = rescue_all(conn, &dead, expired).await?;
+        if !dead.is_empty() {
+            bury_workers(conn, &dead).await?;
+        }
+        Ok(rescued)
     }
+}
+
+/// A pass comes as soon as somebody who is absent can be known to be dead.
+fn until_next_pass(absent: &Absent, now: Instant) -> Duration {
+    let left = |since: &Instant| DEAD_AFTER.saturating_sub(now.duration_since(*since));
+    let soonest = absent.values().map(|(since, _)| left(since)).filter(|left| !left.is_zero()).min();
+    soonest.unwrap_or(PASS).min(PASS)
+}
+
+async fn rescue_all(conn: &mut PgConnection, dead: &[i64], expired: bool) -> Result<u64, sqlx::Error> {
+    let mut all = 0;
     loop {
-        let rescued = rescue(&mut conn, &dead, expired).await?;
+        let rescued = rescue(conn, dead, expired).await? as u64;
+        all += rescued;
         if rescued > 0 {
             tracing::warn!(jobs = rescued, "took back jobs of dead workers or expired leases");
         }
-        if (rescued as i64) < BATCH_MAX {
-            break;
+        if rescued < BATCH_MAX as u64 {
+            return Ok(all);
         }
     }
-    if !dead.is_empty() {
-        bury_workers(&mut conn, &dead).await?;
-    }
-    Ok(())
 }
 
 /// Notes who is absent and gives those who have been for long enough. A heartbeat proves life.
@@ -90,7 +124,8 @@ fn dead(absent: &mut Absent, without_lock: &[(i64, DateTime<Utc>)], now: Instant
     absent.iter().filter(|(_, (since, _))| is_dead(since)).map(|(id, _)| *id).collect()
 }
 
-pub(crate) async fn look(conn: &mut PgConnection, own_id: i64) -> Result<Look, sqlx::Error> {
+/// Looks for workers without their lock and, if asked, for expired leases.
+pub(crate) async fn look(conn: &mut PgConnection, own_id: i64, leases: bool) -> Result<Look, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         select w.id as "id?", w.heartbeat_at as "heartbeat_at?"
@@ -103,10 +138,11 @@ pub(crate) async fn look(conn: &mut PgConnection, own_id: i64) -> Result<Look, s
         )
         union all
         select null, null
-        where exists (select from queue.live_jobs where state = 'running' and lease_until < now())
+        where $3 and exists (select from queue.live_jobs where state = 'running' and lease_until < now())
         "#,
         own_id,
         LOCK_CLASS,
+        leases,
     )
     .fetch_all(conn)
     .await?;
@@ -200,5 +236,24 @@ mod tests {
         assert_eq!(look(2000, &[(1, 0), (2, 1), (3, 0)]), nobody, "2 had a heartbeat, 3 is away again");
         assert_eq!(look(2500, &[(1, 0), (2, 1), (3, 0)]), [1]);
         assert_eq!(look(4500, &[(1, 0), (2, 1), (3, 0)]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_pass_comes_when_somebody_can_be_known_to_be_dead() {
+        let start = Instant::now();
+        let absent = |ms: &[u64]| -> Absent {
+            let since = ms.iter().map(|ms| (start + Duration::from_millis(*ms), DateTime::<Utc>::UNIX_EPOCH));
+            (0..).zip(since).collect()
+        };
+        for (since, now, expected) in [
+            (&[] as &[u64], 0, 1000),
+            (&[0], 0, 1000),
+            (&[0, 700], 2000, 500),
+            (&[0, 700], 2500, 700),
+            (&[0], 9000, 1000),
+        ] {
+            let next = until_next_pass(&absent(since), start + Duration::from_millis(now));
+            assert_eq!(next.as_millis(), expected, "{since:?} at {now}");
+        }
     }
 }

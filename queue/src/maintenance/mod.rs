@@ -1,0 +1,143 @@
+//! The upkeep of the queue, which the leader does for all: one service a file.
+//!
+//! | file | service | how often |
+//! | --- | --- | --- |
+//! | `rescue.rs` | takes back the jobs of dead workers and of expired leases | 1 s |
+//! | `groups.rs` | finishes groups whose last worker died before it could | 2 s |
+//! | `statistics.rs` | counts what each queue holds: [`depths`] | 10 s |
+//! | `retention.rs` | creates and drops the partitions of ended jobs | 1 h |
+//! | `indexes.rs` | rebuilds the indexes that have grown far beyond their content | 1 h |
+//!
+//! There is no service that makes due jobs available: a claim takes them as they are.
+//!
+//! Each service is safe against another leader that is at it, too: it skips what is locked and changes only what still
+//! is as it was seen. One that fails tries again after a while; that is no matter to the others.
+
+pub(crate) mod groups;
+pub(crate) mod indexes;
+mod report;
+pub(crate) mod rescue;
+pub(crate) mod retention;
+pub(crate) mod statistics;
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::session::Shared;
+
+pub use report::{ServiceReport, report};
+pub use statistics::{Depth, depths};
+
+use report::{Tally, record};
+
+/// One for each service but `indexes`, which takes its own.
+const CONNECTIONS_MAX: u32 = 4;
+
+/// The longest that one statement may take. Ours take milliseconds; one that waits for a lock must not wait for ever.
+const STATEMENT_MAX: &str = "10s";
+
+/// How long to try for a connection, and to wait for one to close.
+const ACQUIRE_MAX: Duration = Duration::from_secs(3);
+
+/// How often the runs of a service are written down that come more often and have nothing to tell.
+const RECORD_EVERY: Duration = Duration::from_secs(10);
+
+/// One concern of the maintenance.
+pub(crate) trait Service: Send + 'static {
+    /// Names it in `queue.maintenance`.
+    const NAME: &'static str;
+    /// The longest that a run may take, even where the server does not answer.
+    const RUN_MAX: Duration;
+    /// How soon to run again after a failure.
+    const RETRY: Duration;
+
+    /// Does what is to be done now.
+    fn run(
+        &mut self,
+        shared: &Shared,
+        conn: &mut PgConnection,
+    ) -> impl Future<Output = Result<Pass, sqlx::Error>> + Send;
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass {
+    /// How many jobs, rows, partitions or indexes it dealt with.
+    pub(crate) affected: u64,
+    /// When to run again.
+    pub(crate) next: Duration,
+}
+
+/// Runs all services while this worker leads, for as long as the session lives.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut term = shared.term.subscribe();
+    while term.wait_for(Option::is_some).await.is_ok() {
+        let pool = own_pool(&shared);
+        let mut services = JoinSet::new();
+        services.spawn(keep(rescue::Rescue::default(), shared.clone(), pool.clone()));
+        services.spawn(keep(groups::Groups, shared.clone(), pool.clone()));
+        services.spawn(keep(statistics::Statistics, shared.clone(), pool.clone()));
+        services.spawn(keep(retention::Retention, shared.clone(), pool.clone()));
+        services.spawn(keep(indexes::Indexes::default(), shared.clone(), pool.clone()));
+        // An error says that the session is gone.
+        let _ = term.wait_for(Option::is_none).await;
+        services.shutdown().await;
+        // A service that was stopped half-way may have left a transaction open: none of the connections is used again.
+        let _ = timeout(ACQUIRE_MAX, pool.close()).await;
+    }
+}
+
+/// Handlers that use up the session's pool must not stop the maintenance: it has connections of its own, opened when it
+/// needs them.
+fn own_pool(shared: &Shared) -> PgPool {
+    let options = shared.pool.connect_options().as_ref().clone();
+    let options = options
+        .application_name(&format!("{} maintenance", shared.settings.name))
+        .options([("statement_timeout", STATEMENT_MAX)]);
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_MAX)
+        .connect_lazy_with(options)
+}
+
+/// Runs one service again and again, and writes down what its runs came to.
+async fn keep<S: Service>(mut service: S, shared: Arc<Shared>, pool: PgPool) {
+    let mut tally = Tally::default();
+    let mut recorded: Option<Instant> = None;
+    loop {
+        let start = Instant::now();
+        let result = run_once(&mut service, &shared, &pool).await;
+        if let Err(error) = &result {
+            tracing::warn!(service = S::NAME, error, "maintenance failed, trying again");
+        }
+        let pause = result.as_ref().map_or(S::RETRY, |pass| pass.next);
+        let has_news = !matches!(&result, Ok(pass) if pass.affected == 0);
+        tally.add(start, result.map(|pass| pass.affected));
+        if has_news || pause >= RECORD_EVERY || recorded.is_none_or(|at| at.elapsed() >= RECORD_EVERY) {
+            match record(&pool, S::NAME, shared.worker_id, &tally).await {
+                Ok(()) => (tally, recorded) = (Tally::default(), Some(Instant::now())),
+                // Kept for the next time.
+                Err(error) => tracing::debug!(service = S::NAME, %error, "a run cannot be written down"),
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn run_once<S: Service>(service: &mut S, shared: &Shared, pool: &PgPool) -> Result<Pass, String> {
+    let mut conn = pool.acquire().await.map_err(|error| error.to_string())?;
+    let error = match timeout(S::RUN_MAX, service.run(shared, &mut conn)).await {
+        Ok(Ok(pass)) => return Ok(pass),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no end after {:?}", S::RUN_MAX),
+    };
+    // It may be in the middle of anything.
+    conn.close_on_drop();
+    Err(error)
+}

@@ -148,8 +148,8 @@ impl<J: Job> Claiming<J> {
     async fn until_next_look(&mut self, got: usize) -> Duration {
         let poll = self.shared.settings.poll;
         let poll = poll - backoff::jitter(poll / 5);
-        let look = async { outlook(&mut *self.shared.connection().await?, J::KIND).await };
-        let Ok(Outlook { next_due, is_paused, is_limited, is_held_up }) = look.await else {
+        let look = self.shared.ask(async |conn| outlook(conn, J::KIND).await).await;
+        let Ok(Outlook { next_due, is_paused, is_limited, is_held_up }) = look else {
             return poll.min(RECONNECT_MAX);
         };
         self.shared.held.note_limited(J::KIND, is_limited);
@@ -175,11 +175,8 @@ impl<J: Job> Claiming<J> {
         if !is_due {
             return;
         }
-        let told = async {
-            let mut conn = self.shared.connection().await?;
-            tell(&mut conn, self.shared.worker_id, J::KIND, report).await
-        };
-        match told.await {
+        let worker_id = self.shared.worker_id;
+        match self.shared.ask(async |conn| tell(conn, worker_id, J::KIND, report).await).await {
             Ok(()) => self.reported = Some((report, Instant::now())),
             Err(error) => tracing::debug!(queue = J::KIND, %error, "telling of the queue's slots failed"),
         }
@@ -248,40 +245,33 @@ async fn tell(
 async fn claim_when_reachable<J: Job>(
     shared: &Arc<Shared>,
     sender: &mpsc::Sender<Task<J>>,
-    slots: Vec<OwnedSemaphorePermit>,
+    mut slots: Vec<OwnedSemaphorePermit>,
     behind: Option<Place>,
 ) -> Vec<(Claimed, Lease)> {
     let mut pause = Duration::from_millis(50);
     let mut answer_lost = false;
+    let (worker_id, lease) = (shared.worker_id, shared.settings.lease);
     loop {
-        let conn = tokio::select! {
-            conn = shared.connection() => conn,
-            () = shared.stopped() => return Vec::new(),
-            () = sender.closed() => return Vec::new(),
-        };
-        let error = match conn {
-            Err(error) => error,
-            Ok(mut conn) => {
-                if answer_lost && let Err(error) = hand_back_lost(shared, &mut conn).await {
-                    tracing::warn!(queue = J::KIND, %error, "handing back jobs of a lost claim failed");
-                }
-                let _known_when_held = shared.claiming.read().await;
-                let lease = shared.settings.lease;
-                match claim(&mut conn, J::KIND, shared.worker_id, slots.len(), lease, behind).await {
-                    Ok(claimed) => {
-                        return claimed
-                            .into_iter()
-                            .zip(slots)
-                            .map(|(job, slot)| held::<J>(shared, job, slot))
-                            .collect();
-                    }
-                    Err(error) => {
-                        answer_lost = true;
-                        error
-                    }
-                }
+        let claiming = async {
+            if answer_lost && let Err(error) = hand_back_lost(shared).await {
+                tracing::warn!(queue = J::KIND, %error, "handing back jobs of a lost claim failed");
             }
+            let _known_when_held = shared.claiming.read().await;
+            let claimed = shared
+                .ask(async |conn| claim(conn, J::KIND, worker_id, slots.len(), lease, behind).await)
+                .await?;
+            let held =
+                claimed.into_iter().zip(slots.drain(..)).map(|(job, slot)| held::<J>(shared, job, slot));
+            Ok::<_, sqlx::Error>(held.collect())
         };
+        let error = match claiming.await {
+            Ok(held) => return held,
+            Err(error) => error,
+        };
+        answer_lost = true;
+        if *shared.stopping.borrow() || sender.is_closed() {
+            return Vec::new();
+        }
         tracing::warn!(queue = J::KIND, %error, "claiming jobs failed, trying again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RECONNECT_MAX);
@@ -289,10 +279,10 @@ async fn claim_when_reachable<J: Job>(
 }
 
 /// After a claim whose answer was lost: it may have taken jobs all the same.
-async fn hand_back_lost(shared: &Shared, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+async fn hand_back_lost(shared: &Shared) -> Result<(), sqlx::Error> {
     let _alone = shared.claiming.write().await;
     let (held, _) = shared.held.ids_and_fences();
-    hand_back_unknown(conn, shared.worker_id, &held).await.map(drop)
+    shared.ask(async |conn| hand_back_unknown(conn, shared.worker_id, &held).await.map(drop)).await
 }
 
 fn held<J: Job>(shared: &Arc<Shared>, job: Claimed, slot: OwnedSemaphorePermit) -> (Claimed, Lease) {

@@ -57,17 +57,23 @@ async fn follow_up(shared: &Shared, batch: &[Ended]) -> Result<(), sqlx::Error> 
     if groups.is_empty() && limited.is_empty() {
         return Ok(());
     }
-    let mut conn = shared.connection().await?;
-    if !groups.is_empty() {
-        finish_groups(&mut conn, &Vec::from_iter(groups)).await?;
-    }
-    if !limited.is_empty() {
-        let queues: Vec<String> = limited.into_iter().map(str::to_owned).collect();
-        sqlx::query!(r#"select pg_notify('queue', q) as "notified!" from unnest($1::text[]) q"#, &queues)
-            .execute(&mut *conn)
-            .await?;
-    }
-    Ok(())
+    shared
+        .ask(async |conn| {
+            if !groups.is_empty() {
+                finish_groups(conn, &Vec::from_iter(groups)).await?;
+            }
+            if !limited.is_empty() {
+                let queues: Vec<String> = limited.into_iter().map(str::to_owned).collect();
+                sqlx::query!(
+                    r#"select pg_notify('queue', q) as "notified!" from unnest($1::text[]) q"#,
+                    &queues
+                )
+                .execute(conn)
+                .await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// Settles a batch however long the database is away. What the database refuses for its content is settled one by one,
@@ -96,11 +102,7 @@ async fn insist(shared: &Shared, batch: &[Settlement]) -> HashSet<JobId> {
 async fn settle_when_reachable(shared: &Shared, batch: &[Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
     let mut pause = Duration::from_millis(50);
     loop {
-        let result = async {
-            let mut conn = shared.connection().await?;
-            settle(&mut conn, batch).await
-        };
-        match result.await {
+        match shared.ask(async |conn| settle(conn, batch).await).await {
             Err(error) if is_passing(&error) => {
                 tracing::warn!(%error, jobs = batch.len(), "settling jobs failed, trying again");
                 tokio::time::sleep(pause).await;

@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgPool, Postgres, pool::PoolConnection};
+use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
     sync::{RwLock, mpsc, watch},
     task::JoinHandle,
@@ -23,6 +23,11 @@ const SIGN_OFF_MAX: Duration = Duration::from_secs(5);
 /// How long to wait for a connection before asking for it anew. While a server is away, sqlx asks ever less often and
 /// would notice only after seconds that it is back.
 const ACQUIRE_MAX: Duration = Duration::from_secs(3);
+
+/// How long the statements of one errand may go without an answer. They take milliseconds, and wait for a row lock no longer
+/// than Postgres lets a transaction stand still. A connection that fell silent would else be waited for as long as the
+/// kernel believes in it, while the heartbeat, on another one, keeps the leases of what waits.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// How one process works as a worker.
 #[derive(Debug, Clone)]
@@ -86,6 +91,22 @@ impl Shared {
     /// A connection of the pool.
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
         tokio::time::timeout(ACQUIRE_MAX, self.pool.acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Runs the statements of one errand on a connection of the pool. One that falls silent is given up.
+    pub(crate) async fn ask<T>(
+        &self,
+        errand: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let mut conn = self.connection().await?;
+        match tokio::time::timeout(ANSWER_MAX, errand(&mut conn)).await {
+            Ok(result) => result,
+            Err(_) => {
+                // The pool would wait for it again when it comes back.
+                drop(conn.detach());
+                Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+            }
+        }
     }
 
     /// Ends when the session shuts down.

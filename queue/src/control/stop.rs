@@ -26,17 +26,22 @@ pub(crate) fn stop_asked_soon(shared: &Arc<Shared>) {
 }
 
 async fn stop_asked(shared: &Shared) -> Result<(), sqlx::Error> {
-    let mut conn = shared.connection().await?;
-    let asked = sqlx::query!(
-        r#"
-        select id, fence from queue.live_jobs
-        where id = any($1) and worker_id = $2 and state = 'running' and end_as is not null
-        "#,
-        &shared.held.ids_and_fences().0,
-        shared.worker_id
-    )
-    .fetch_all(&mut *conn)
-    .await?;
+    let (held, _) = shared.held.ids_and_fences();
+    let worker_id = shared.worker_id;
+    let asked = shared
+        .ask(async |conn| {
+            sqlx::query!(
+                r#"
+                select id, fence from queue.live_jobs
+                where id = any($1) and worker_id = $2 and state = 'running' and end_as is not null
+                "#,
+                &held,
+                worker_id
+            )
+            .fetch_all(conn)
+            .await
+        })
+        .await?;
     for job in asked {
         shared.held.stop(job.id, job.fence, Stop::Asked);
     }

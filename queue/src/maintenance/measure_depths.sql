@@ -31,12 +31,12 @@ queues as (
 available as (
     select q.queue, 'available'::queue.job_state as state, n.jobs, n.jobs < $1 as exact, (
                select j.run_at from queue.live_jobs j where j.queue = q.queue and j.state = 'available'
-               order by j.priority desc, j.id limit 1
+               order by j.turn, j.id limit 1
            ) as next_run_at
     from queues q cross join lateral (
         select count(*) as jobs
         from (select from queue.live_jobs j where j.queue = q.queue and j.state = 'available'
-              order by j.priority desc, j.id limit $1) counted
+              order by j.turn, j.id limit $1) counted
     ) n
 ),
 -- One walk over the index for both of its states: if it stops early, neither number is exact.

@@ -159,6 +159,10 @@ pub(crate) async fn rescue(
     expired: bool,
 ) -> Result<usize, sqlx::Error> {
     let mut tx = conn.begin().await?;
+    // A planner without statistics would read the whole table for it.
+    sqlx::query!(r#"select set_config('enable_seqscan', 'off', true) as "no_seqscan!""#)
+        .fetch_one(&mut *tx)
+        .await?;
     let lost = sqlx::query!(
         r#"
         select j.id, j.fence, j.lease_until < now() as "expired!", w.name as "worker?"

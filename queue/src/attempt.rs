@@ -24,6 +24,7 @@ use crate::{
     CompleteError, JobId, backoff,
     error::{Failure, Verdict, code, verdict},
     held::{Hold, Stop},
+    metrics,
     settle::{Outcome, complete_one, storable},
     trace::with_traceparent,
 };
@@ -188,6 +189,7 @@ where
         Some(Ok(Ok(()))) => ended_by_itself(lease, Ok(Ok(()))),
         Some(_) => stopped(lease, why),
         None => {
+            metrics::stuck(lease.hold.queue);
             tracing::error!(
                 ?why,
                 "the handler is stuck, it blocks its thread: its slot is given back all the same"

@@ -19,6 +19,7 @@ use crate::{
     completer::RECONNECT_MAX,
     error::code,
     held::hold,
+    metrics,
     session::Shared,
     settle::Outcome,
     slots::Slots,
@@ -260,6 +261,7 @@ async fn claim_when_reachable<J: Job>(
             let claimed = shared
                 .ask(async |conn| claim(conn, J::KIND, worker_id, slots.len(), lease, behind).await)
                 .await?;
+            metrics::claimed(J::KIND, claimed.iter().map(|job| job.waited_s));
             let held =
                 claimed.into_iter().zip(slots.drain(..)).map(|(job, slot)| held::<J>(shared, job, slot));
             Ok::<_, sqlx::Error>(held.collect())

@@ -10,6 +10,7 @@ use crate::{
     GroupId, JobId,
     group::finish_groups,
     held::Ended,
+    metrics,
     session::Shared,
     settle::{Settlement, settle},
 };
@@ -29,8 +30,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ended: mpsc::UnboundedReceiver<
     let mut batch = Vec::new();
     while ended.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let settlements: Vec<Settlement> = batch
-            .iter_mut()
-            .filter_map(|e| Some(Settlement { id: e.id, fence: e.fence, outcome: e.outcome.take()? }))
+            .iter()
+            .filter_map(|e| Some(Settlement { id: e.id, fence: e.fence, outcome: e.outcome.clone()? }))
             .collect();
         let settled = insist(&shared, &settlements).await;
         for settlement in settlements.iter().filter(|s| !settled.contains(&s.id)) {
@@ -43,7 +44,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ended: mpsc::UnboundedReceiver<
             tracing::warn!(%error, "finishing groups failed; the leader does it");
         }
         for ended in batch.drain(..) {
-            shared.held.release(ended.id, ended.fence);
+            if let Some(ran) = shared.held.release(ended.id, ended.fence) {
+                metrics::ended(ended.queue, ended.outcome.as_ref(), ran);
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::PgConnection;
 
 use crate::{
     GroupId, Job, JobId, JobState,
     backoff::WAIT_MAX,
-    trace,
+    metrics, trace,
     unique::{Unique, holders_of},
 };
 
@@ -245,7 +245,17 @@ async fn insert(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Option<J
     )
     .fetch_all(conn)
     .await?;
+    count_sent(jobs, rows.iter().map(|row| row.is_inserted));
     Ok(rows.into_iter().map(|row| row.is_inserted.then_some(row.id)).collect())
+}
+
+/// Counts the inserted jobs by queue; a batch mostly has one.
+fn count_sent(jobs: &[NewJob], inserted: impl Iterator<Item = bool>) {
+    let mut sent: BTreeMap<&str, usize> = BTreeMap::new();
+    for (job, _) in jobs.iter().zip(inserted).filter(|(_, is_inserted)| *is_inserted) {
+        *sent.entry(&job.kind).or_default() += 1;
+    }
+    sent.into_iter().for_each(|(queue, jobs)| metrics::sent(queue, jobs));
 }
 
 fn is_bad_key(key: &str) -> bool {

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
@@ -165,18 +165,23 @@ impl Held {
     }
 
     /// Forgets a job, if it is still held under this fence: its end is durable, or it is somebody else's by now.
-    pub(crate) fn release(&self, id: JobId, fence: i32) {
+    ///
+    /// Gives the time since the claim, if it was still held.
+    pub(crate) fn release(&self, id: JobId, fence: i32) -> Option<Duration> {
         let mut jobs = lock(&self.jobs);
         let released =
             if jobs.get(&id).is_some_and(|job| job.fence == fence) { jobs.remove(&id) } else { None };
         drop(jobs);
-        if let Some(job) = released {
-            let seconds = job.since.elapsed().as_secs_f64();
+        let ran = released.map(|job| {
+            let ran = job.since.elapsed();
+            let seconds = ran.as_secs_f64();
             let mut means = lock(&self.mean_run_s);
             let mean = means.entry(job.queue).or_insert(seconds);
             *mean += (seconds - *mean) * MEAN_WEIGHT;
-        }
+            ran
+        });
         self.changed.notify_waiters();
+        ran
     }
 
     /// How long a job of this queue is held by this process on average, in seconds; `None` before the first has ended.

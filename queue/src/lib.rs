@@ -38,6 +38,7 @@ pub mod inspect;
 mod job;
 mod leader;
 pub mod maintenance;
+pub mod metrics;
 mod presence;
 mod session;
 mod settle;

@@ -18,6 +18,8 @@ pub struct ServiceReport {
     pub failures: i64,
     /// When its last run began, by the database's clock.
     pub last_started_at: DateTime<Utc>,
+    /// How long ago that was.
+    pub age: Duration,
     /// How long its last run took.
     pub last_duration: Duration,
     /// How many jobs, rows, partitions or indexes its last run dealt with.
@@ -40,7 +42,8 @@ pub async fn report(pool: &PgPool) -> Result<Vec<ServiceReport>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         select service, worker_id, runs, failures, last_started_at, last_duration_ms, last_affected, last_error,
-               total_duration_ms, total_affected
+               total_duration_ms, total_affected,
+               extract(epoch from clock_timestamp() - last_started_at)::float8 as "age_s!"
         from queue.maintenance order by service
         "#
     )
@@ -53,6 +56,7 @@ pub async fn report(pool: &PgPool) -> Result<Vec<ServiceReport>, sqlx::Error> {
         runs: row.runs,
         failures: row.failures,
         last_started_at: row.last_started_at,
+        age: Duration::try_from_secs_f64(row.age_s).unwrap_or_default(),
         last_duration: ms(row.last_duration_ms),
         last_affected: row.last_affected,
         last_error: row.last_error,

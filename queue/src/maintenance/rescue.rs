@@ -10,6 +10,7 @@ use super::{Pass, Service};
 use crate::{
     error::code,
     held::lock,
+    metrics,
     presence::LOCK_CLASS,
     session::Shared,
     settle::{Outcome, Settlement, settle},
@@ -104,6 +105,7 @@ async fn rescue_all(conn: &mut PgConnection, dead: &[i64], expired: bool) -> Res
         let rescued = rescue(conn, dead, expired).await? as u64;
         all += rescued;
         if rescued > 0 {
+            metrics::rescued(rescued);
             tracing::warn!(jobs = rescued, "took back jobs of dead workers or expired leases");
         }
         if rescued < BATCH_MAX as u64 {

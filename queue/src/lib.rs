@@ -16,6 +16,7 @@
 //! | `presence.rs` | the connection whose death gives the process away; listens for notifications |
 //! | `heartbeat.rs` | keeps the leases of running jobs |
 //! | `leader.rs` | [`leader()`]: which worker does the maintenance for all |
+//! | `schedules/` | [`schedules`]: jobs by the clock, by cron or once |
 //! | `maintenance/` | [`maintenance`]: what the leader does, one service a file |
 //! | `backend.rs`, `attempt.rs` | the apalis side: hands out claimed jobs, runs each attempt in a task of its own |
 //!
@@ -40,6 +41,7 @@ mod leader;
 pub mod maintenance;
 pub mod metrics;
 mod presence;
+pub mod schedules;
 mod session;
 mod settle;
 mod slots;

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{claim::hand_back_unknown, control::stop, leader, session::Shared};
+use crate::{claim::hand_back_unknown, control::stop, leader, schedules, session::Shared};
 
 /// The high half of the advisory lock's key: "resu" in ASCII. The low half is the worker's id.
 pub(crate) const LOCK_CLASS: i64 = 0x7265_7375;
@@ -111,7 +111,7 @@ impl Presence {
         let mut listener = PgListener::connect_with(&own).await?;
         // A connection that it made anew by itself would be without the lock.
         listener.eager_reconnect(false);
-        listener.listen_all(["queue", stop::CHANNEL, leader::CHANNEL]).await?;
+        listener.listen_all(["queue", stop::CHANNEL, leader::CHANNEL, schedules::CHANNEL]).await?;
         let key = LOCK_CLASS << 32 | shared.worker_id;
         let mut presence = Self { listener, key, locked: false, next_check: Instant::now() };
         presence.check(shared).await?;
@@ -148,6 +148,7 @@ impl Presence {
                 stop::stop_asked_soon(shared);
             }
             stop::CHANNEL => {}
+            schedules::CHANNEL => shared.schedules_changed.notify_one(),
             _ => shared.held.wake_claimers_of(notification.payload()),
         }
     }

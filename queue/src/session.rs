@@ -6,7 +6,7 @@ use std::{
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
-    sync::{RwLock, mpsc, watch},
+    sync::{Notify, RwLock, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -80,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) present: watch::Sender<bool>,
     /// The term for which this worker leads, as far as it knows.
     pub(crate) term: watch::Sender<Option<i64>>,
+    /// Signalled when a schedule may be due sooner than was known.
+    pub(crate) schedules_changed: Notify,
     pub(crate) pulse: Mutex<Pulse>,
     /// Read while a claim is under way, until its jobs are held; written by who must know all that is claimed.
     pub(crate) claiming: RwLock<()>,
@@ -140,6 +142,7 @@ impl Session {
             stopping: watch::Sender::new(false),
             present: watch::Sender::new(false),
             term: watch::Sender::new(None),
+            schedules_changed: Notify::new(),
             pulse: Mutex::default(),
             claiming: RwLock::default(),
             signed_off: tokio::sync::Mutex::default(),

@@ -16,6 +16,7 @@ use crate::{
         retention::{delete_strays, delete_workers},
         statistics::measure,
     },
+    schedules::fire::{Fired, fire_due, next_due as next_due_schedule},
     settle::{Outcome, Settlement, settle},
 };
 
@@ -51,7 +52,8 @@ async fn touched(conn: &mut PgConnection) -> Cost {
                       sum(pg_stat_get_xact_blocks_fetched(c.oid))::bigint
                from pg_class c join pg_namespace n on n.oid = c.relnamespace
                where n.nspname = 'queue'
-                 and (c.relname like 'live_jobs%' or c.relname like 'job_history%' or c.relname like 'workers%')
+                 and (c.relname like 'live_jobs%' or c.relname like 'job_history%' or c.relname like 'workers%'
+                      or c.relname like 'schedules%')
                  and c.relkind in ('r', 'i')";
     let row = raw_sql(sql).fetch_one(conn).await.unwrap();
     Cost { scans: row.get(0), buffers: row.get(1) }
@@ -276,6 +278,24 @@ async fn retention_reads_only_what_it_deletes() {
     assert_eq!(delete_strays(conn, 600).await.unwrap(), 800);
     assert_eq!(delete_strays(conn, 600).await.unwrap(), 0);
     assert_eq!(delete_workers(conn).await.unwrap(), 361);
+}
+
+#[tokio::test]
+async fn only_schedules_that_are_due_are_read() {
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let schedules = "insert into queue.schedules
+                         (name, cron, time_zone, kind, args, priority, max_attempts, missed, enabled, next_at)
+                     select n, '* * * * *', 'UTC', 'work', '{}', 0, 1, 'once', n % 2 = 0,
+                            date_trunc('minute', now()) + case when n <= 40 then '0' else '1 hour' end::interval
+                     from generate_series(1, 50000) n; analyze queue.schedules";
+    raw_sql(schedules).execute(&mut *conn).await.unwrap();
+    let case =
+        Case { name: "fifty thousand schedules", statistics: Statistics::Fresh, rows: MANY, available: 0 };
+    assert_cheap!(case, "fire", conn, 20, |tx| fire_due(&mut tx));
+    assert_eq!(fire_due(conn).await.unwrap(), Fired { schedules: 20, jobs: 20 });
+    assert_cheap!(case, "fire nothing", conn, 0, |tx| fire_due(&mut tx));
+    assert_cheap!(case, "next due schedule", conn, 0, |tx| next_due_schedule(&mut tx));
 }
 
 /// An index that was filled and emptied is found and rebuilt; one that is as large as its content is left alone.

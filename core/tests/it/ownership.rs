@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::sql_text::{files, read, statements};
 
 /// Each table and the one place whose SQL may name it.
-const OWNERS: [(&str, &str); 16] = [
+const OWNERS: [(&str, &str); 17] = [
     ("sources", "core/src/source/"),
     ("collections", "core/src/collection/"),
     ("pages", "core/src/collection/"),
@@ -22,6 +22,7 @@ const OWNERS: [(&str, &str); 16] = [
     ("queue.leader", "queue/src/"),
     ("queue.maintenance", "queue/src/maintenance/"),
     ("queue.depths", "queue/src/maintenance/"),
+    ("queue.schedules", "queue/src/schedules/"),
 ];
 
 /// The words of a statement; `a.b` is one word.

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `rescue.rs` | takes back the jobs of dead workers and of expired leases | 1 s |
 //! | `groups.rs` | finishes groups whose last worker died before it could | 2 s |
+//! | `schedules.rs` | fires the [`schedules`](crate::schedules) that are due | when the next one is |
 //! | `statistics.rs` | counts what each queue holds: [`depths`] | 10 s |
 //! | `retention.rs` | creates and drops the partitions of ended jobs | 1 h |
 //! | `indexes.rs` | rebuilds the indexes that have grown far beyond their content | 1 h |
@@ -18,6 +19,7 @@ pub(crate) mod indexes;
 mod report;
 pub(crate) mod rescue;
 pub(crate) mod retention;
+mod schedules;
 pub(crate) mod statistics;
 
 use std::{
@@ -37,7 +39,7 @@ pub use statistics::{Depth, depths};
 use report::{Tally, record};
 
 /// One for each service but `indexes`, which takes its own.
-const CONNECTIONS_MAX: u32 = 4;
+const CONNECTIONS_MAX: u32 = 5;
 
 /// The longest that one statement may take. Ours take milliseconds; one that waits for a lock must not wait for ever.
 const STATEMENT_MAX: &str = "10s";
@@ -63,6 +65,11 @@ pub(crate) trait Service: Send + 'static {
         shared: &Shared,
         conn: &mut PgConnection,
     ) -> impl Future<Output = Result<Pass, sqlx::Error>> + Send;
+
+    /// Ends when there is a reason to run before the time.
+    fn woken(_: &Shared) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 }
 
 /// What came of a run.
@@ -82,6 +89,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let mut services = JoinSet::new();
         services.spawn(keep(rescue::Rescue::default(), shared.clone(), pool.clone()));
         services.spawn(keep(groups::Groups, shared.clone(), pool.clone()));
+        services.spawn(keep(schedules::Schedules, shared.clone(), pool.clone()));
         services.spawn(keep(statistics::Statistics, shared.clone(), pool.clone()));
         services.spawn(keep(retention::Retention, shared.clone(), pool.clone()));
         services.spawn(keep(indexes::Indexes::default(), shared.clone(), pool.clone()));
@@ -126,7 +134,10 @@ async fn keep<S: Service>(mut service: S, shared: Arc<Shared>, pool: PgPool) {
                 Err(error) => tracing::debug!(service = S::NAME, %error, "a run cannot be written down"),
             }
         }
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = S::woken(&shared) => {}
+        }
     }
 }
 

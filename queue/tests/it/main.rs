@@ -20,6 +20,8 @@ mod maintenance;
 mod outages;
 mod outcomes;
 mod schedule;
+mod schedules;
 mod sessions;
 mod shutdown;
+mod ticks;
 mod unique;

@@ -30,7 +30,7 @@ async fn each_service_reports_its_last_run() {
     let pool = database.pool();
     assert_eq!(report(pool).await.unwrap(), []);
     let worker = TestWorker::start(database.url()).await;
-    for service in ["indexes", "rescue", "retention", "statistics"] {
+    for service in ["indexes", "rescue", "retention", "schedules", "statistics"] {
         let report = until_report(pool, service, |_| true).await;
         assert_eq!(
             (report.worker_id, report.failures, report.last_error.as_deref()),

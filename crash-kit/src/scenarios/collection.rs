@@ -1,0 +1,146 @@
+use std::{env, path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context, Result};
+use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Times};
+use resume_core::{
+    collection::{self, NewCollection},
+    db::{self, Role},
+    parsing::Format,
+    source::{self, Paging, Source},
+};
+use sqlx::PgPool;
+
+use super::worker;
+use crate::{DATABASE_URL, Invariant, Scenario, sql::number};
+
+pub(super) const NAME: &str = "collection";
+
+/// Three pages each, two batches a page.
+const COUNT: u32 = 12;
+const PER_PAGE: u32 = 4;
+const BATCH_SIZE: u32 = 2;
+
+/// Of these people some are broken.
+const SEED: u32 = 7;
+
+/// More than any trial asks for.
+const CALLS_PER_SECOND: u32 = 1000;
+
+/// The whole pipeline: three collections from sources with numbered pages and with next links, one of which fails once
+/// on a page and for good on another.
+#[derive(Debug)]
+pub struct Collection {
+    program: PathBuf,
+}
+
+impl Collection {
+    /// With the program of this package as the worker.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into() }
+    }
+}
+
+/// The systems that a run collects from.
+pub struct Systems {
+    sound: MockServer,
+    faulty: MockServer,
+}
+
+impl Scenario for Collection {
+    type Fixture = Systems;
+
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    async fn prepare(&self, pool: &PgPool) -> Result<Systems> {
+        let systems = Systems { sound: start_system().await?, faulty: start_system().await? };
+        systems.faulty.ats().set_faults([
+            Fault::new(FaultKind::Status(503), Pages::One(1), Times::First(1)),
+            Fault::new(FaultKind::Status(404), Pages::One(2), Times::Always),
+        ]);
+        let mut tx = db::begin(pool).await?;
+        for (name, system, paging, face, format) in [
+            ("numbered", &systems.sound, Paging::Numbered, Face::TestData, Format::Profile),
+            ("next links", &systems.sound, Paging::NextLink, Face::JsonResumes, Format::JsonResume),
+            ("faulty", &systems.faulty, Paging::Numbered, Face::TestData, Format::Profile),
+        ] {
+            let (name, url) = (name.to_owned(), format!("{}{}", system.url(), face.path()));
+            let source =
+                Source { name: name.clone(), url, paging, format, calls_per_second: CALLS_PER_SECOND };
+            source::put(&mut tx, &source).await?;
+            let new = NewCollection {
+                source: name,
+                count: COUNT,
+                per_page: PER_PAGE,
+                batch_size: BATCH_SIZE,
+                error_mode: true,
+                seed: Some(SEED),
+                idempotency_key: None,
+            };
+            collection::start(&mut tx, &new).await?;
+        }
+        tx.commit().await?;
+        Ok(systems)
+    }
+
+    fn worker(&self) -> Command {
+        worker(&self.program, NAME)
+    }
+
+    fn invariants(&self) -> Vec<Invariant> {
+        let same = Invariant::same_rows;
+        vec![
+            same(
+                "collections end with the right counts",
+                "select source, state, pages_expected, pages_open, finished_at is not null as is_over \
+                 from collections order by source",
+            ),
+            // Not the calls, nor the code of an error: a call that failed is counted where that is possible.
+            same(
+                "pages are stored once",
+                "select source, number, p.state, stored, unchanged, parsed, failed, batches_open, \
+                 error_code is not null as has_error from pages p join collections c on c.id = collection_id \
+                 order by source, number",
+            ),
+            same(
+                "documents are stored once",
+                "select source, page, position, external_id, content_hash, supersedes from raw_documents \
+                 order by source, page, position, id",
+            ),
+            same(
+                "resumes are those of the documents",
+                "select source, external_id, parser_version, skills, document from resumes \
+                 order by source, external_id",
+            ),
+            same(
+                "failures to parse are listed once",
+                "select d.source, f.page, d.position, f.code, f.pointer from parse_failures f \
+                 join raw_documents d on d.id = raw_document_id order by d.source, f.page, d.position",
+            ),
+        ]
+    }
+
+    /// A call is made by a run, and a run makes one call: a crash wastes those that were under way, no more.
+    async fn check(&self, systems: &Systems, pool: &PgPool) -> Result<Vec<String>> {
+        let stats = [systems.sound.ats().stats(), systems.faulty.ats().stats()];
+        let calls: u64 = stats.iter().map(|stats| stats.calls - stats.rate_limited).sum();
+        let attempts = "select coalesce(sum(attempt), 0)::bigint from jobs where kind = 'fetch_page'";
+        let attempts = number(pool, attempts).await?;
+        let is_wasteful = i64::try_from(calls)? > attempts;
+        Ok(is_wasteful.then(|| format!("{calls} calls by {attempts} attempts")).into_iter().collect())
+    }
+}
+
+async fn start_system() -> Result<MockServer> {
+    let settings =
+        mock_ats::Settings { calls_per_second: CALLS_PER_SECOND, ..mock_ats::Settings::without_latency() };
+    MockServer::start(Ats::new(settings)).await.context("starting the mock of a source")
+}
+
+/// The worker process: that of the service.
+pub(super) async fn work(stop: impl Future<Output = ()>) -> Result<()> {
+    let url = env::var(DATABASE_URL).context("the address of the database")?;
+    let settings = resume_worker::Settings { parse_delay: Duration::ZERO, grace: Duration::from_secs(5) };
+    resume_worker::run(db::pool(&url, Role::Worker)?, settings, stop).await
+}

@@ -1,0 +1,52 @@
+//! What the project itself is put through at every step.
+//!
+//! | scenario | what it covers |
+//! | --- | --- |
+//! | [`Outcomes`] | claim, run, complete, fail, snooze, discard, follow-up, enqueue, hand back, sign off |
+//! | [`Rescue`] | the jobs of dead workers and of expired leases, heartbeats, scheduled jobs |
+//! | [`Collection`] | the whole pipeline: fetch, store, parse, give up, the end of a collection |
+//!
+//! To cover another feature of the queue: a kind in `kinds.rs`, its handler in `handlers.rs`, and its jobs in
+//! `outcomes.rs` or `rescue.rs`. Its statements become points by themselves.
+
+mod collection;
+mod handlers;
+mod kinds;
+mod outcomes;
+mod queue_worker;
+mod rescue;
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use collection::Collection;
+pub use outcomes::Outcomes;
+pub use rescue::Rescue;
+
+/// The argument that makes the program of this package a worker, before the name of a scenario.
+const WORKER: &str = "worker";
+
+/// The worker of a scenario: the program of this package itself.
+fn worker(program: &Path, scenario: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args([WORKER, scenario]).env("RUST_BACKTRACE", "0");
+    command
+}
+
+/// Is the worker process of a scenario, until `SIGTERM`.
+///
+/// # Errors
+/// When there is no such scenario, or when the worker cannot start.
+pub async fn work(scenario: &str) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = async move {
+        terminate.recv().await;
+    };
+    match scenario {
+        outcomes::NAME | rescue::NAME => queue_worker::run(scenario, stop).await,
+        collection::NAME => collection::work(stop).await,
+        _ => bail!("there is no scenario {scenario:?}"),
+    }
+}

@@ -1,0 +1,64 @@
+//! The worker process of the scenarios over the queue alone.
+
+use std::{env, time::Duration};
+
+use anyhow::{Context, Result};
+use apalis::prelude::{WorkerBuilder, WorkerError};
+use resume_queue::{Job, QueueConfig, Session, SessionSettings};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::task::JoinSet;
+
+use super::{
+    handlers::{self, Site},
+    kinds::{Child, Doomed, Effect, Flaky, Hopeless, Lingering, Mourn, Panics, Parent, Plain, Slow, Snoozer},
+    rescue,
+};
+use crate::{DATABASE_URL, DIRECT_URL};
+
+/// Heartbeats come at a third of it, so that a short job sees some; long enough for a busy machine not to lose one.
+const LEASE: Duration = Duration::from_millis(2400);
+
+/// How long a job that never ends is waited for.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// At once in each queue.
+const CONCURRENCY: QueueConfig = QueueConfig { concurrency: 2 };
+
+/// Works on the jobs of a scenario until `stop` resolves, and leaves in good order.
+pub(super) async fn run(scenario: &str, stop: impl Future<Output = ()>) -> Result<()> {
+    let site = Site {
+        pool: pool(DATABASE_URL, 6).await?,
+        direct: pool(DIRECT_URL, 3).await?,
+        is_watched: env::var_os(DATABASE_URL) != env::var_os(DIRECT_URL),
+    };
+    let settings = SessionSettings { lease: LEASE, ..SessionSettings::default() };
+    let session = Session::start(site.pool.clone(), settings).await.context("registering the worker")?;
+    let mut workers = JoinSet::<Result<(), WorkerError>>::new();
+    macro_rules! start {
+        ($($job:ty => $handler:ident),* $(,)?) => {$(
+            let worker = WorkerBuilder::new(<$job>::KIND)
+                .backend(session.backend::<$job>(CONCURRENCY))
+                .data(site.clone())
+                .build(handlers::$handler);
+            workers.spawn(worker.run());
+        )*};
+    }
+    // What has no jobs in a scenario would only add points at which nothing happens.
+    start! { Plain => plain, Effect => effect, Doomed => doomed, Mourn => mourn, Lingering => lingering }
+    if scenario == rescue::NAME {
+        start! { Slow => slow }
+    } else {
+        start! {
+            Flaky => flaky, Panics => panics, Hopeless => hopeless, Snoozer => snoozer, Parent => parent, Child => child,
+        }
+    }
+    stop.await;
+    session.shutdown(GRACE).await;
+    Ok(())
+}
+
+async fn pool(variable: &str, connections_max: u32) -> Result<PgPool> {
+    let url = env::var(variable).with_context(|| format!("{variable} is not set"))?;
+    let options = PgPoolOptions::new().max_connections(connections_max);
+    options.connect(&url).await.with_context(|| format!("connecting to the database of {variable}"))
+}

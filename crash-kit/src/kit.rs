@@ -28,6 +28,7 @@ pub struct CrashKit<S> {
     scenario: Arc<S>,
     side_by_side: usize,
     occurrences_max: u32,
+    silences: bool,
     every: usize,
     only: Option<String>,
 }
@@ -39,6 +40,7 @@ impl<S: Scenario> CrashKit<S> {
             scenario: Arc::new(scenario),
             side_by_side: SIDE_BY_SIDE,
             occurrences_max: OCCURRENCES_MAX,
+            silences: false,
             every: 1,
             only: None,
         }
@@ -50,7 +52,7 @@ impl<S: Scenario> CrashKit<S> {
         Self { every: n.max(1), ..self }
     }
 
-    /// Takes the points only whose line contains this text.
+    /// Takes the points only whose line contains this text; how many spaces are between words does not matter.
     #[must_use]
     pub fn only(self, text: impl Into<String>) -> Self {
         Self { only: Some(text.into()), ..self }
@@ -60,6 +62,12 @@ impl<S: Scenario> CrashKit<S> {
     #[must_use]
     pub fn occurrences(self, n: u32) -> Self {
         Self { occurrences_max: n, ..self }
+    }
+
+    /// Lets connections fall silent instead of closing them, and nothing else: see [`Blow::Silence`].
+    #[must_use]
+    pub fn silences(self) -> Self {
+        Self { silences: true, ..self }
     }
 
     /// Runs so many points at once; each needs up to some thirty connections.
@@ -112,19 +120,29 @@ impl<S: Scenario> CrashKit<S> {
         let mut points = Vec::new();
         for (statement, count) in first.counts {
             let sure = count.min(second.counts.get(&statement).copied().unwrap_or(0));
-            points.extend((1..=sure.min(self.occurrences_max)).flat_map(|n| points_at(&statement, n)));
+            points.extend(
+                (1..=sure.min(self.occurrences_max)).flat_map(|n| points_at(&statement, n, self.silences)),
+            );
         }
-        let is_wanted =
-            |point: &Point| self.only.as_ref().is_none_or(|text| point.to_string().contains(text));
+        let is_wanted = |point: &Point| {
+            self.only.as_ref().is_none_or(|text| squeeze(&point.to_string()).contains(&squeeze(text)))
+        };
         Ok((points.into_iter().filter(is_wanted).step_by(self.every).collect(), ending))
     }
 }
 
+fn squeeze(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// What can happen at one execution of a statement.
-fn points_at(statement: &Statement, occurrence: u32) -> Vec<Point> {
-    // Where all connections break it matters little which statement was under way: once for each is enough.
-    let blows: &[Blow] =
-        if occurrence == 1 { &[Blow::Abort, Blow::Cut, Blow::Outage] } else { &[Blow::Abort, Blow::Cut] };
+fn points_at(statement: &Statement, occurrence: u32, silences: bool) -> Vec<Point> {
+    let blows: &[Blow] = match occurrence {
+        _ if silences => &[Blow::Silence],
+        1 => &[Blow::Abort, Blow::Cut, Blow::Outage],
+        // Where all connections break it matters little which statement was under way: once for each is enough.
+        _ => &[Blow::Abort, Blow::Cut],
+    };
     let both = |blow: &Blow| {
         let statement = statement.clone();
         let blow = *blow;

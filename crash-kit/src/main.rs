@@ -47,6 +47,9 @@ struct Choice {
     /// How many executions of the same statement are points
     #[arg(long)]
     occurrences: Option<u32>,
+    /// Connections fall silent instead, and nothing else happens
+    #[arg(long)]
+    silences: bool,
     /// How many points to run at once
     #[arg(long)]
     side_by_side: Option<usize>,
@@ -87,6 +90,9 @@ async fn run<S: Scenario>(choice: &Choice, only_list: bool, scenario: S, report:
     }
     if let Some(occurrences) = choice.occurrences {
         kit = kit.occurrences(occurrences);
+    }
+    if choice.silences {
+        kit = kit.silences();
     }
     if let Some(side_by_side) = choice.side_by_side {
         kit = kit.side_by_side(side_by_side);

@@ -39,6 +39,9 @@ pub enum Blow {
     Cut,
     /// All connections of the worker are closed at once, its presence too; new ones succeed. It must finish by itself.
     Outage,
+    /// The connection of the statement stays open and nothing passes any more, as behind a firewall that has forgotten it.
+    /// The worker lives and must finish by itself. Not among the points unless it is asked for.
+    Silence,
 }
 
 /// A place in a scenario, and what happens there.
@@ -60,11 +63,12 @@ impl fmt::Display for Point {
             Blow::Abort => "abort",
             Blow::Cut => "cut",
             Blow::Outage => "outage",
+            Blow::Silence => "silence",
         };
         let moment = match self.moment {
             Moment::Before => "before",
             Moment::After => "after",
         };
-        write!(f, "{blow:6} {moment:6} #{} of {}", self.occurrence, self.statement)
+        write!(f, "{blow:7} {moment:6} #{} of {}", self.occurrence, self.statement)
     }
 }

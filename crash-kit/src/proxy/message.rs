@@ -110,3 +110,37 @@ impl<'a> Fields<'a> {
         Some(*array)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_are_found_in_whatever_pieces_they_come() {
+        let parse = b"P\0\0\0\x17s1\0select $1\0\0\x01\0\0\0\x19";
+        let bytes = [parse.as_slice(), b"S\0\0\0\x04"].concat();
+        for piece in 1..bytes.len() {
+            let (mut near, far) = tokio::io::duplex(64);
+            for part in bytes.chunks(piece) {
+                near.write_all(part).await.unwrap();
+            }
+            drop(near);
+            let mut reader = Reader::new(far);
+            let message = reader.message().await.unwrap().unwrap();
+            assert_eq!((message.kind, &message.raw[..]), (b'P', parse.as_slice()));
+            let mut fields = message.fields();
+            assert_eq!((fields.text(), fields.text()), (Some("s1"), Some("select $1")));
+            assert_eq!((fields.int16(), fields.int32(), fields.int16()), (Some(1), Some(25), None));
+            assert_eq!(reader.message().await.unwrap().unwrap().kind, b'S');
+            assert!(reader.message().await.unwrap().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_message_is_an_error() {
+        let mut reader = Reader::new(b"GET / HTTP/1.1\r\n\r\n".as_slice());
+        assert_eq!(reader.message().await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

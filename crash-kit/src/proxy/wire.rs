@@ -21,8 +21,8 @@ pub(crate) struct Wire {
 enum State {
     /// Nothing yet.
     Whole,
-    /// A connection was cut, by now.
-    Cut,
+    /// One connection was hit.
+    Hit,
     /// All connections of that time are to close.
     Outage,
     /// Nothing passes any more: the process is to be killed.
@@ -49,7 +49,7 @@ impl Wire {
     }
 
     /// Lets happen what is armed. The caller closes its connection when this returns, which it does not for a worker
-    /// that is to be killed: its connections end with it.
+    /// that is to be killed: its connections end with it. Nor for one that must not notice.
     pub(crate) async fn strike(&self) {
         match self.armed.as_ref().map(|point| point.blow) {
             Some(Blow::Abort) => {
@@ -57,7 +57,11 @@ impl Wire {
                 pending().await
             }
             Some(Blow::Outage) => drop(self.state.send_replace(State::Outage)),
-            Some(Blow::Cut) => drop(self.state.send_replace(State::Cut)),
+            Some(Blow::Cut) => drop(self.state.send_replace(State::Hit)),
+            Some(Blow::Silence) => {
+                self.state.send_replace(State::Hit);
+                pending().await
+            }
             None => {}
         }
     }
@@ -89,5 +93,30 @@ impl Wire {
         if *self.state.borrow() == State::Aborted {
             pending().await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(digest: u16) -> Statement {
+        Statement { summary: "select 1".to_owned(), subject: None, digest }
+    }
+
+    #[tokio::test]
+    async fn it_strikes_at_one_execution_of_one_statement() {
+        let point =
+            Point { statement: statement(1), occurrence: 2, moment: Moment::After, blow: Blow::Outage };
+        let wire = Wire::new(Some(point));
+        let sent = [1, 2, 2, 1, 1].map(|digest| wire.count(statement(digest)));
+        assert_eq!(sent, [None, None, None, Some(Moment::After), None]);
+        assert_eq!(wire.counts()[&statement(1)], 3);
+
+        let outage = wire.outage();
+        assert!(!wire.is_struck());
+        wire.strike().await;
+        assert!(wire.is_struck());
+        outage.await;
     }
 }

@@ -20,6 +20,10 @@ test *options:
 check:
     CI=true bash .ci/run
 
+# A crash before and after every SQL statement; see crash-kit/README.md.
+crash *options:
+    cargo run -p resume-crash-kit -- all {{options}}
+
 # Formats the code.
 fmt:
     cargo fmt --all

@@ -5,7 +5,10 @@ use std::{env, time::Duration};
 use anyhow::{Context, Result};
 use apalis::prelude::{WorkerBuilder, WorkerError};
 use resume_queue::{Job, QueueConfig, Session, SessionSettings};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use tokio::task::JoinSet;
 
 use super::{
@@ -63,6 +66,9 @@ pub(super) async fn run(scenario: &str, stop: impl Future<Output = ()>) -> Resul
 
 async fn pool(variable: &str, connections_max: u32) -> Result<PgPool> {
     let url = env::var(variable).with_context(|| format!("{variable} is not set"))?;
-    let options = PgPoolOptions::new().max_connections(connections_max);
-    options.connect(&url).await.with_context(|| format!("connecting to the database of {variable}"))
+    // As in the service: a transaction whose worker is cut off must not keep its locks.
+    let options: PgConnectOptions = url.parse()?;
+    let options = options.options([("idle_in_transaction_session_timeout", "5s")]);
+    let pool = PgPoolOptions::new().max_connections(connections_max);
+    pool.connect_with(options).await.with_context(|| format!("connecting to the database of {variable}"))
 }

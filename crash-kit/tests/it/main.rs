@@ -4,4 +4,5 @@
 
 mod invoices;
 mod own_handlers;
+mod readme;
 mod scenarios;

@@ -16,8 +16,8 @@ use crate::{
 const SIDE_BY_SIDE: usize = 12;
 
 /// How many executions of the same statement are points by default. Later ones mostly find the worker in the same
-/// situation.
-const OCCURRENCES_MAX: u32 = 2;
+/// situation; but attempts that end in different ways are settled by the same statement, in some four batches.
+const OCCURRENCES_MAX: u32 = 4;
 
 /// How often to try to reach a point.
 const TRIES_MAX: usize = 3;
@@ -58,7 +58,7 @@ impl<S: Scenario> CrashKit<S> {
         Self { only: Some(text.into()), ..self }
     }
 
-    /// Takes the first n executions of the same statement as points; 2 by default.
+    /// Takes the first n executions of the same statement as points; 4 by default.
     #[must_use]
     pub fn occurrences(self, n: u32) -> Self {
         Self { occurrences_max: n, ..self }

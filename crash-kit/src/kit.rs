@@ -12,8 +12,8 @@ use crate::{
     trial::{self, Trial},
 };
 
-/// How many trials run at once by default. Most of each is waiting for a dead worker to be noticed.
-const SIDE_BY_SIDE: usize = 12;
+/// How many trials run at once by default. Half of each is waiting for a dead worker to be noticed.
+const SIDE_BY_SIDE: usize = 8;
 
 /// How many executions of the same statement are points by default. Later ones mostly find the worker in the same
 /// situation; but attempts that end in different ways are settled by the same statement, in some four batches.

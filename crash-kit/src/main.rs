@@ -3,12 +3,13 @@
 
 use std::{env, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use resume_crash_kit::{
     CrashKit, Report, Scenario,
     scenarios::{self, Collection, Outcomes, Rescue},
 };
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Stops a worker, or cuts its connections, before and after every SQL statement, and checks what is left.
@@ -67,11 +68,12 @@ async fn main() -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let program = env::current_exe()?;
-    let mut report = Report::default();
-    run(&choice, only_list, Outcomes::new(&program), &mut report).await?;
-    run(&choice, only_list, Rescue::new(&program), &mut report).await?;
-    run(&choice, only_list, Collection::new(&program), &mut report).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let report = tokio::select! {
+        report = run_all(&choice, only_list) => report?,
+        // In this way, and not by the signal itself, the workers go too.
+        _ = terminate.recv() => bail!("asked to stop"),
+    };
     if only_list {
         return Ok(ExitCode::SUCCESS);
     }
@@ -79,6 +81,15 @@ async fn main() -> Result<ExitCode> {
     // Where nothing was tried nothing has passed.
     let is_good = report.points() > 0 && report.failed() == 0;
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn run_all(choice: &Choice, only_list: bool) -> Result<Report> {
+    let program = env::current_exe()?;
+    let mut report = Report::default();
+    run(choice, only_list, Outcomes::new(&program), &mut report).await?;
+    run(choice, only_list, Rescue::new(&program), &mut report).await?;
+    run(choice, only_list, Collection::new(&program), &mut report).await?;
+    Ok(report)
 }
 
 async fn run<S: Scenario>(choice: &Choice, only_list: bool, scenario: S, report: &mut Report) -> Result<()> {

@@ -76,6 +76,15 @@ impl Invariant {
         Self { name: name.into(), sql: sql.into(), holds: Holds::WithoutRows }
     }
 
+    /// No lease ran out: whose process is gone was noticed before, and who lives has kept it. For scenarios whose leases
+    /// are much longer than their jobs, as the default of 30 s is.
+    pub fn no_lease_ran_out() -> Self {
+        Self::no_rows(
+            "no job waited for its lease to run out",
+            "select id, kind, errors from jobs where errors::text like '%lease expired%'",
+        )
+    }
+
     /// Holds when the query has the rows that it has when nothing crashes, in the same order.
     pub fn same_rows(name: impl Into<String>, sql: impl Into<String>) -> Self {
         Self { name: name.into(), sql: sql.into(), holds: Holds::AsUndisturbed }

@@ -17,9 +17,9 @@ use crate::{
     sql::{execute, is_true, number, texts},
 };
 
-/// How long each half of a run may take: the worker until all is done, and then the helper. Shorter than the default
-/// lease of 30 s: what only a lease would bring to an end has waited for too long, since the process is gone, or lives.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// How long each half of a run may take: the worker until all is done, and then the helper. They take some seconds; a
+/// busy machine is no fault of theirs.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How often to look. Most of a run is waiting, and many run at once.
 const LOOK: Duration = Duration::from_millis(50);

@@ -91,6 +91,7 @@ impl Scenario for Collection {
     fn invariants(&self) -> Vec<Invariant> {
         let same = Invariant::same_rows;
         vec![
+            Invariant::no_lease_ran_out(),
             same(
                 "collections end with the right counts",
                 "select source, state, pages_expected, pages_open, finished_at is not null as is_over \

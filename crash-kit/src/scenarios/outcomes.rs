@@ -65,7 +65,9 @@ impl Scenario for Outcomes {
     }
 
     fn invariants(&self) -> Vec<Invariant> {
-        invariants()
+        let mut all = invariants();
+        all.push(Invariant::no_lease_ran_out());
+        all
     }
 }
 

@@ -19,6 +19,9 @@ const SIDE_BY_SIDE: usize = 8;
 /// situation; but attempts that end in different ways are settled by the same statement, in some four batches.
 const OCCURRENCES_MAX: u32 = 4;
 
+/// As [`OCCURRENCES_MAX`], of a statement with a subject: a look at one queue, say. How many more follow is a matter of time.
+const OCCURRENCES_OF_SUBJECT_MAX: u32 = 2;
+
 /// How often to try to reach a point.
 const TRIES_MAX: usize = 3;
 
@@ -58,7 +61,8 @@ impl<S: Scenario> CrashKit<S> {
         Self { only: Some(text.into()), ..self }
     }
 
-    /// Takes the first n executions of the same statement as points; 4 by default.
+    /// Takes the first n executions of the same statement as points, 4 by default; but the first two at most of one with
+    /// a subject.
     #[must_use]
     pub fn occurrences(self, n: u32) -> Self {
         Self { occurrences_max: n, ..self }
@@ -120,9 +124,11 @@ impl<S: Scenario> CrashKit<S> {
         let mut points = Vec::new();
         for (statement, count) in first.counts {
             let sure = count.min(second.counts.get(&statement).copied().unwrap_or(0));
-            points.extend(
-                (1..=sure.min(self.occurrences_max)).flat_map(|n| points_at(&statement, n, self.silences)),
-            );
+            let most = match statement.subject {
+                Some(_) => self.occurrences_max.min(OCCURRENCES_OF_SUBJECT_MAX),
+                None => self.occurrences_max,
+            };
+            points.extend((1..=sure.min(most)).flat_map(|n| points_at(&statement, n, self.silences)));
         }
         let is_wanted = |point: &Point| {
             self.only.as_ref().is_none_or(|text| squeeze(&point.to_string()).contains(&squeeze(text)))

@@ -1,6 +1,6 @@
-//! Every 19th point of each scenario; `cargo run -p resume-crash-kit -- all` runs them all.
+//! Every 23rd point of each scenario; `cargo run -p resume-crash-kit -- all` runs them all.
 //!
-//! A statement has 6, 10, 14 or 18 points, so that 19 takes all of their kinds in turn.
+//! A statement has 6, 10, 14 or 18 points, so that 23 takes all of their kinds in turn.
 
 use resume_crash_kit::{
     CrashKit, Report, Scenario,
@@ -8,7 +8,7 @@ use resume_crash_kit::{
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_resume-crash-kit");
-const EVERY: usize = 19;
+const EVERY: usize = 23;
 
 /// At once in each of the tests here, which run at the same time.
 const SIDE_BY_SIDE: usize = 6;

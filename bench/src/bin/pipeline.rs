@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use bench::{Target, print_head, spread};
+use bench::{Target, print_head, processor_seconds, spread};
 use clap::{Parser, ValueEnum};
 use mock_ats::{Ats, Face, MockServer};
 use resume_core::{
@@ -27,8 +27,6 @@ use tokio::process::{Child, Command};
 /// How long the service is left alone before it is called idle, and how long it is then watched.
 const SETTLE: Duration = Duration::from_secs(5);
 const WATCH: Duration = Duration::from_secs(30);
-/// Ticks of /proc/PID/stat in a second: `USER_HZ`, 100 on every Linux of today (proc(5)).
-const TICKS_PER_SECOND: f64 = 100.0;
 
 #[derive(Debug, Parser)]
 struct Options {
@@ -228,13 +226,9 @@ async fn time_job(binary: &Path, cluster: &Cluster, job: Job, rounds: usize) -> 
     println!("  calls refused by the mock       {refused}");
     println!("  most calls in any second        {busiest_second} of 30");
     Ok(vec![
-        Target { name: format!("{}_s", job.target), figure: bench::median(&seconds), at_most: job.at_most_s },
-        Target { name: format!("{}_refused_calls", job.target), figure: refused as f64, at_most: 0.0 },
-        Target {
-            name: format!("{}_calls_in_busiest_second", job.target),
-            figure: busiest_second as f64,
-            at_most: 30.0,
-        },
+        Target::at_most(format!("{}_s", job.target), bench::median(&seconds), job.at_most_s),
+        Target::at_most(format!("{}_refused_calls", job.target), refused as f64, 0.0),
+        Target::at_most(format!("{}_calls_in_busiest_second", job.target), busiest_second as f64, 30.0),
     ])
 }
 
@@ -265,18 +259,9 @@ async fn watch_idle(binary: &Path, cluster: &Cluster) -> Result<Vec<Target>> {
     println!("  resident memory, MB             {megabytes:.1}");
     println!("  processor, % of one core        {percent:.2}");
     Ok(vec![
-        Target { name: "idle_memory_mb".to_owned(), figure: megabytes, at_most: 100.0 },
-        Target { name: "idle_processor_percent".to_owned(), figure: percent, at_most: 1.0 },
+        Target::at_most("idle_memory_mb", megabytes, 100.0),
+        Target::at_most("idle_processor_percent", percent, 1.0),
     ])
-}
-
-/// User and system time of a process so far: fields 14 and 15 of /proc/PID/stat (proc(5)).
-fn processor_seconds(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(')').context("odd /proc/PID/stat")?.1;
-    let ticks =
-        after_name.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
-    Ok(ticks / TICKS_PER_SECOND)
 }
 
 fn resident_megabytes(pid: u32) -> Result<f64> {
@@ -307,5 +292,5 @@ async fn time_first_demo(directory: &Path) -> Result<Vec<Target>> {
     ensure!(status.success(), "the demo failed");
     println!("first demo of a fresh clone, build included");
     println!("  minutes                         {minutes:.2}");
-    Ok(vec![Target { name: "first_demo_minutes".to_owned(), figure: minutes, at_most: 8.0 }])
+    Ok(vec![Target::at_most("first_demo_minutes", minutes, 8.0)])
 }

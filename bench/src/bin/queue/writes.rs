@@ -1,5 +1,7 @@
 //! What does a job write, from its insert to its end?
 
+use std::time::Duration;
+
 use anyhow::Result;
 use bench::{Target, spread};
 
@@ -46,6 +48,10 @@ pub(crate) async fn measure(stage: &mut Stage, options: &Options) -> Result<Vec<
     Ok(target.into_iter().collect())
 }
 
+/// Other sessions on the database.
+const OTHERS: &str = "select count(*) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
+
 /// What all tables of a database have seen.
 struct Rows {
     /// Inserted, updated and deleted.
@@ -55,8 +61,11 @@ struct Rows {
 }
 
 async fn rows(database: &Database) -> Result<Rows> {
-    // The processes that wrote are gone, and a session reports its counts at its end.
     let mut conn = database.connect().await?;
+    // The processes that wrote are gone, but a session reports its counts when it ends, a moment later.
+    while sql::number(&mut conn, OTHERS).await? > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let count = |what| format!("select sum({what})::bigint from pg_stat_user_tables");
     Ok(Rows {
         written: sql::number(&mut conn, count("n_tup_ins + n_tup_upd + n_tup_del")).await?,

@@ -55,7 +55,7 @@ impl Peer for ResumeQueue {
         };
         let session = Session::start(self.pool.clone(), SessionSettings::default()).await?;
         let worker = WorkerBuilder::new(NoOp::KIND)
-            .backend(session.backend::<NoOp>(QueueConfig { concurrency }))
+            .backend(session.backend::<NoOp>(QueueConfig::fixed(concurrency)))
             .build(run);
         let worker = tokio::spawn(worker.run());
         let _ = stop.await;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgConnection};
-use tokio::{io::AsyncReadExt, sync::oneshot, task::JoinSet};
+use tokio::{sync::oneshot, task::JoinSet};
 
 use crate::{
     peers::{NoOp, Peer, Purpose, System, with_peer},
@@ -195,7 +195,7 @@ async fn consume<P: Peer>(peer: &P, jobs: u64) -> Result<Report> {
 async fn idle<P: Peer>(peer: &P) -> Result<Report> {
     let begun = Begun::now()?;
     let told_to_end = async {
-        tokio::io::stdin().read(&mut [0; 1]).await?;
+        tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
         begun.report()
     };
     while_working(peer, Purpose::Idle, told_to_end).await

@@ -73,7 +73,7 @@ async fn worker() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let pool = PgPool::connect(&env::var(DATABASE_URL)?).await?;
     let session = Session::start(pool.clone(), SessionSettings::default()).await?;
-    let backend = session.backend::<Greet>(QueueConfig { concurrency: 1 });
+    let backend = session.backend::<Greet>(QueueConfig::fixed(1));
     tokio::spawn(WorkerBuilder::new(Greet::KIND).backend(backend).data(pool).build(greet).run());
     terminate.recv().await;
     session.shutdown(Duration::from_secs(5)).await;

@@ -30,11 +30,11 @@ use crate::{
 };
 
 /// How long a handler that listens to [`Lease::stop_requested`] may clean up before it is dropped.
-const CLEAN_UP_MAX: Duration = Duration::from_secs(5);
+pub(crate) const CLEAN_UP_MAX: Duration = Duration::from_secs(5);
 
 /// How long a dropped handler is waited for. It stops at its next `.await`; one that never comes to it must not hold up a
 /// shutdown.
-const STOP_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// One attempt's hold on its job; a handler takes it as `Data<Lease>`.
 #[derive(Debug, Clone)]

@@ -3,7 +3,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::{GroupId, JobId};
+use crate::{
+    GroupId, JobId,
+    settle::{Outcome, Settlement, settle},
+};
 
 /// A job as its worker gets it.
 #[derive(Debug)]
@@ -77,28 +80,22 @@ fn in_order(mut claimed: Vec<Claimed>) -> Vec<Claimed> {
 }
 
 /// Hands back what this worker has claimed without knowing it, because the answer to the claim was lost: running jobs of
-/// `worker_id` other than those `held`. The caller makes sure that no claim is under way.
+/// `worker_id` other than those `held`. One that was asked to end does so. The caller makes sure that no claim is under way.
 pub(crate) async fn hand_back_unknown(
     conn: &mut PgConnection,
     worker_id: i64,
     held: &[JobId],
 ) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query!(
-        r#"
-        with again as (
-            update queue.live_jobs
-            set state = 'available', attempt = attempt - 1, started_at = null, lease_until = null, worker_id = null
-            where worker_id = $1 and state = 'running' and id <> all($2)
-            returning queue
-        )
-        select pg_notify('queue', queue) as "notified!" from again
-        "#,
+    let unknown = sqlx::query!(
+        "select id, fence from queue.live_jobs where worker_id = $1 and state = 'running' and id <> all($2)",
         worker_id,
         held,
     )
-    .execute(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(done.rows_affected())
+    let hand_back = |id, fence| Settlement { id, fence, outcome: Outcome::HandedBack };
+    let batch: Vec<Settlement> = unknown.into_iter().map(|job| hand_back(job.id, job.fence)).collect();
+    Ok(settle(conn, &batch).await?.len() as u64)
 }
 
 /// What a claimer that found too little learns for its next look.

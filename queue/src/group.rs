@@ -12,7 +12,8 @@ pub type GroupId = i64;
 /// when it has no live job, and a group without any ends at once.
 ///
 /// When the last job has ended, however it did (completed, discarded or cancelled), the follow-up is enqueued, exactly
-/// once: at once by the worker that ended it, or within seconds by the leader when that worker died in between. A
+/// once: at once by the worker that ended it; within seconds, by the leader, when that worker died in between or the job was
+/// ended by a rescue. A
 /// follow-up that tells of a discarded job ([`Job::ON_DISCARD`]) belongs to the group of the discarded job.
 ///
 /// # Errors

@@ -11,14 +11,16 @@ use tokio::{
 };
 
 use crate::{
-    Job, QueueBackend, QueueConfig, completer,
+    Job, QueueBackend, QueueConfig,
+    attempt::{CLEAN_UP_MAX, STOP_WAIT},
+    completer,
     heartbeat::{self, Pulse},
     held::{Ended, Held, Stop},
     maintenance, presence,
 };
 
-/// How long a shutdown waits for the database after the grace time.
-const SIGN_OFF_MAX: Duration = Duration::from_secs(5);
+/// How long a shutdown waits after the grace time: for handlers that clean up, and then for the database.
+const SIGN_OFF_MAX: Duration = CLEAN_UP_MAX.saturating_add(STOP_WAIT).saturating_add(Duration::from_secs(3));
 
 /// How long to wait for a connection before asking for it anew. While a server is away, sqlx asks ever less often and
 /// would notice only after seconds that it is back.
@@ -171,7 +173,7 @@ impl Session {
     /// finish for `grace`, then drops their handlers and hands the jobs back without taking an attempt from them, and
     /// signs off. The apalis workers built over this session end by themselves.
     ///
-    /// Where the database is away, gives up five seconds after the grace time; the leases will run out.
+    /// Where the database is away, gives up nine seconds after the grace time; the leases will run out.
     pub async fn shutdown(self, grace: Duration) {
         let shared = &self.shared;
         shared.stopping.send_replace(true);

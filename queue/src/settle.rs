@@ -36,6 +36,9 @@ pub(crate) async fn settle(
     conn: &mut PgConnection,
     batch: &[Settlement],
 ) -> Result<HashSet<JobId>, sqlx::Error> {
+    if batch.is_empty() {
+        return Ok(HashSet::new());
+    }
     let (completed, rest): (Vec<&Settlement>, Vec<&Settlement>) =
         batch.iter().partition(|s| s.outcome == Outcome::Completed);
     if rest.is_empty() {

@@ -26,7 +26,7 @@ const SHORT_LEASE: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_millis(200);
 
 /// At once in each queue.
-const CONCURRENCY: QueueConfig = QueueConfig { concurrency: 2 };
+const CONCURRENCY: QueueConfig = QueueConfig::fixed(2);
 
 /// Works on the jobs of a scenario until `stop` resolves, and leaves in good order.
 pub(super) async fn run(scenario: &str, stop: impl Future<Output = ()>) -> Result<()> {

@@ -89,7 +89,7 @@ async fn worker_process() {
     let pool = PgPool::connect(&env::var(DATABASE_URL).unwrap()).await.unwrap();
     let session = Session::start(pool.clone(), SessionSettings::default()).await.unwrap();
     let worker = WorkerBuilder::new("invoices")
-        .backend(session.backend::<WriteInvoice>(QueueConfig { concurrency: 2 }))
+        .backend(session.backend::<WriteInvoice>(QueueConfig::fixed(2)))
         .data(pool)
         .data(is_careful)
         .build(write_invoice);

@@ -30,8 +30,9 @@ async fn processes(url: &str, pool: &PgPool, count: i64) -> Vec<WorkerProcess> {
     for n in 1..=count {
         processes.push(WorkerProcess::start(url, settings));
         until_workers(pool, n).await;
+        // Before another one is there to take the seat.
+        until_process_leads(pool, &processes[0]).await;
     }
-    until_process_leads(pool, &processes[0]).await;
     processes
 }
 

@@ -74,10 +74,17 @@ pub async fn check(url: &str) -> Result<(), sqlx::Error> {
 
 /// Begins a transaction on a connection of the pool.
 ///
+/// Safe to drop at any moment. sqlx 0.9's own `begin` is not: dropped between its BEGIN and the answer, as when a handler is
+/// stopped or a client hangs up, it gives the connection back to the pool with the transaction open, and what the next one
+/// writes there is never committed.
+///
 /// # Errors
 /// When no connection is to be had in time.
 pub async fn begin(pool: &PgPool) -> Result<Transaction, sqlx::Error> {
-    pool.begin().await
+    let pool = pool.clone();
+    // The task goes on when nobody waits for it any more, and its transaction is then rolled back in order.
+    let begun = tokio::spawn(async move { pool.begin().await }).await;
+    begun.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Runs the migrations that are missing. Several processes may do so at once: one does the work, the others wait.

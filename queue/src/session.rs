@@ -102,14 +102,15 @@ impl Shared {
         &self,
         errand: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        let mut conn = self.connection().await?;
-        match tokio::time::timeout(ANSWER_MAX, errand(&mut conn)).await {
-            Ok(result) => result,
-            Err(_) => {
-                // The pool would wait for it again when it comes back.
-                drop(conn.detach());
-                Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+        let mut conn = DetachOnDrop(Some(self.connection().await?));
+        let Some(busy) = &mut conn.0 else { return Err(sqlx::Error::PoolClosed) };
+        match tokio::time::timeout(ANSWER_MAX, errand(busy)).await {
+            Ok(result) => {
+                // In order, and the pool's again.
+                conn.0 = None;
+                result
             }
+            Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
         }
     }
 
@@ -120,6 +121,16 @@ impl Shared {
             // An error says that the sender is gone, and the session with it.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         }
+    }
+}
+
+/// A connection in the middle of an errand. One whose errand was given up, or stopped with its task, is not the pool's any
+/// more: the pool would wait for its answer, and there may be a transaction open on it.
+struct DetachOnDrop(Option<PoolConnection<Postgres>>);
+
+impl Drop for DetachOnDrop {
+    fn drop(&mut self) {
+        drop(self.0.take().map(PoolConnection::detach));
     }
 }
 

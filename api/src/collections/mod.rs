@@ -10,7 +10,7 @@ use poem_openapi::{
 };
 use resume_core::{
     collection::{self, NewCollection, ResumeError, StartError, Started},
-    source,
+    db, source,
 };
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ impl Collections {
 
     /// Starts a collection, all or nothing.
     async fn start(&self, new: &NewCollection) -> Result<Started, Problem> {
-        let mut tx = self.0.pool.begin().await?;
+        let mut tx = db::begin(&self.0.pool).await?;
         let error = match collection::start(&mut tx, new).await {
             Ok(started) => {
                 tx.commit().await?;
@@ -106,7 +106,7 @@ impl Collections {
 
     /// Goes on with a collection, all or nothing.
     async fn resume(&self, id: Uuid) -> Result<usize, Problem> {
-        let mut tx = self.0.pool.begin().await?;
+        let mut tx = db::begin(&self.0.pool).await?;
         let pages = collection::resume(&mut tx, id).await?;
         tx.commit().await?;
         Ok(pages)

@@ -48,6 +48,28 @@ impl Fields {
         })
     }
 
+    /// What `read` makes of a value; `None` when it is not given, or when `read` makes nothing of it, because it is not what
+    /// `expected` says.
+    pub(crate) fn read<T>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.take(name)?;
+        read(&value).or_else(|| self.wrong(name, format!("must be {expected}")))
+    }
+
+    /// Whether a field is given. To be asked before it is read.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.unread.contains_key(name)
+    }
+
+    /// Notes what else is wrong with a field, given or not.
+    pub(crate) fn refuse(&mut self, name: &str, detail: impl Into<String>) {
+        self.wrong::<()>(name, detail.into());
+    }
+
     /// Ends the reading.
     ///
     /// # Errors

@@ -5,13 +5,16 @@
 //! | `app.rs` `state.rs` `serve.rs` | [`app`], what it needs, and serving it on a port |
 //! | `collections/` | `/api/v1/data-collection`: trigger, status, list, resume |
 //! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
+//! | `jobs/` | `/api/v1/jobs`: list, one job, why it waits; cancel, retry, discard, one or many |
+//! | `queues/` | `/api/v1/queues`: list, pause, resume, limits, demand |
+//! | `workers/` | `/api/v1/workers` |
 //! | `test_data/` | `/api/v1/test-data` and `/api/v1/json-resumes`: the mock source |
 //! | `health/` | `/healthz`, `/readyz` |
 //! | `documentation.rs` | `/docs`, `/openapi.json`, `/openapi.yaml` |
 //! | `spec/` | the description, and [`spec_yaml`] |
 //! | `edge.rs` `surface.rs` | what happens to every request: request id, errors and panics become problems |
 //! | `problem.rs` `refused.rs` | RFC 9457 problems, the closed list of their types, and which an operation may give |
-//! | `body.rs` `fields.rs` `idempotency_key.rs` `cursor.rs` | reading requests, so that a refusal names the field |
+//! | `body.rs` `fields.rs` `name.rs` `span.rs` `idempotency_key.rs` `cursor.rs` | reading requests, so that a refusal names the field |
 //! | `database.rs` | the time limit of every use of the database |
 //!
 //! To add an operation: a method in its resource's `mod.rs` with an `operation_id`, its DTOs in `dto.rs`, the statuses
@@ -29,14 +32,19 @@ mod edge;
 mod fields;
 mod health;
 mod idempotency_key;
+mod jobs;
+mod name;
 mod problem;
+mod queues;
 mod refused;
 mod resumes;
 mod serve;
+mod span;
 mod spec;
 mod state;
 mod surface;
 mod test_data;
+mod workers;
 
 pub use app::{App, app};
 pub use serve::{Bound, bind};

@@ -23,6 +23,8 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:not-found` | 404 | nothing is there under this path or id |
 /// | `urn:resume-service:problem:method-not-allowed` | 405 | the path is there, for the methods in `Allow` |
 /// | `urn:resume-service:problem:nothing-failed` | 409 | a collection without failed pages cannot be resumed |
+/// | `urn:resume-service:problem:wrong-job-state` | 409 | a job in its state cannot be cancelled, retried or discarded |
+/// | `urn:resume-service:problem:unique-key-taken` | 409 | a job cannot come back while another one has its unique key |
 /// | `urn:resume-service:problem:body-too-large` | 413 | the body is over 1 MiB |
 /// | `urn:resume-service:problem:unsupported-media-type` | 415 | the body is not `application/json` |
 /// | `urn:resume-service:problem:idempotency-key-reused` | 422 | the key stands for a request with other parameters |
@@ -42,6 +44,10 @@ pub(crate) enum ProblemType {
     MethodNotAllowed,
     /// There is no failed page to fetch again.
     NothingFailed,
+    /// The job's state does not allow the change.
+    WrongJobState,
+    /// Another job has the unique key of this one.
+    UniqueKeyTaken,
     /// The body is too large.
     BodyTooLarge,
     /// The body is not JSON.
@@ -58,12 +64,14 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NothingFailed,
+        Self::WrongJobState,
+        Self::UniqueKeyTaken,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
@@ -93,6 +101,12 @@ impl ProblemType {
             ),
             Self::NothingFailed => {
                 ("urn:resume-service:problem:nothing-failed", StatusCode::CONFLICT, "Nothing failed")
+            }
+            Self::WrongJobState => {
+                ("urn:resume-service:problem:wrong-job-state", StatusCode::CONFLICT, "Wrong job state")
+            }
+            Self::UniqueKeyTaken => {
+                ("urn:resume-service:problem:unique-key-taken", StatusCode::CONFLICT, "Unique key taken")
             }
             Self::BodyTooLarge => {
                 ("urn:resume-service:problem:body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large")

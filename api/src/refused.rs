@@ -68,7 +68,7 @@ fn description(status: u16) -> &'static str {
     match status {
         400 => "The request is not valid; `errors` names each parameter, header or field at fault.",
         404 => "Nothing is there under this id.",
-        409 => "No page of the collection failed, so there is nothing to fetch again.",
+        409 => "What is there stands against it; `type` and `detail` say what.",
         413 => "The body is over 1 MiB.",
         415 => "The body is not `application/json`.",
         422 => "The idempotency key was used before, with other parameters.",

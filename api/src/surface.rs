@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::problem::FieldError;
+use crate::{problem::FieldError, span};
 
 /// What the description says of each operation, for replies to requests that missed it.
 pub(crate) struct Surface {
@@ -112,7 +112,12 @@ fn expected(schema: &Value, spec: &Value) -> String {
             (Some(min), Some(max)) => format!("a whole number from {min} to {max}"),
             _ => "a whole number".to_owned(),
         },
+        (Some("array"), _) => format!("a list, separated by commas, of {}", expected(&schema["items"], spec)),
         (_, Some("uuid")) => "a UUID".to_owned(),
+        (_, Some(span::FORMAT)) => span::EXPECTED.to_owned(),
+        (Some("string"), _) if schema["maxLength"].is_number() => {
+            format!("a string of 1 to {} characters, without NUL", schema["maxLength"])
+        }
         (Some("boolean"), _) => "true or false".to_owned(),
         _ => "as described".to_owned(),
     }

@@ -12,12 +12,12 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::{
-    collections::Collections, health::Health, problem::ProblemType, resumes::Resumes, state::AppState,
-    test_data::TestData,
+    collections::Collections, health::Health, jobs::Jobs, problem::ProblemType, queues::Queues,
+    resumes::Resumes, state::AppState, test_data::TestData, workers::Workers,
 };
 
 /// Every resource, in the order of the description.
-type Apis = (Collections, Resumes, TestData, Health);
+type Apis = (Collections, Resumes, Jobs, Queues, Workers, TestData, Health);
 
 const DESCRIPTION: &str = "Collects resumes from slow, paginated, rate-limited sources, keeps what it got, parses it and \
 makes it searchable by skill.\n\nEvery path works with and without a trailing slash. Errors are problems after RFC 9457, \
@@ -33,6 +33,12 @@ pub(crate) enum Tag {
     Collections,
     /// The parsed resumes.
     Resumes,
+    /// The background jobs: what they are, why they wait, and what can be done about it.
+    Jobs,
+    /// The queues of jobs: pausing, limits, and how many workers they want.
+    Queues,
+    /// The processes that run the jobs.
+    Workers,
     /// A made-up source to try things with. Served by `demo` and `up`; elsewhere 404.
     #[oai(rename = "Test data")]
     TestData,
@@ -56,6 +62,9 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
         (
             Collections::new(state.clone()),
             Resumes::new(state.clone()),
+            Jobs::new(state.clone()),
+            Queues::new(state.clone()),
+            Workers::new(state.clone()),
             TestData::new(state.clone()),
             Health::new(state),
         )

@@ -95,6 +95,16 @@ impl TestApp {
         self.database.as_ref().unwrap().pool()
     }
 
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.as_ref().unwrap().url()
+    }
+
+    /// A `PUT` with this text as JSON.
+    pub(crate) async fn put(&self, path: &str, body: &str) -> Reply {
+        let request = self.request(Method::PUT, path).header("content-type", "application/json");
+        self.send(request.body(body.to_owned())).await
+    }
+
     /// The server of [`TestApp::on_own_cluster`].
     pub(crate) fn cluster(&self) -> &Arc<Cluster> {
         self.database.as_ref().unwrap().cluster()
@@ -144,10 +154,9 @@ impl TestApp {
 
     fn operation(&self, method: &Method, path: &str) -> Option<&Value> {
         let fits = |template: &str| {
-            let (mut here, mut there) = (path.trim_end_matches('/').split('/'), template.split('/'));
-            here.by_ref().zip(there.by_ref()).all(|(a, b)| a == b || b.starts_with('{'))
-                && here.next().is_none()
-                && there.next().is_none()
+            let (here, there) = (path.trim_end_matches('/').split('/'), template.split('/'));
+            here.clone().count() == there.clone().count()
+                && here.zip(there).all(|(a, b)| a == b || b.starts_with('{'))
         };
         let paths = self.spec["paths"].as_object().unwrap();
         // What has no parameter hides what has.

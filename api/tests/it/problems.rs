@@ -23,6 +23,11 @@ async fn another_method_is_told_which_ones_there_are() {
         (Method::POST, "/api/v1/data-collection", "GET, HEAD"),
         (Method::DELETE, "/api/v1/resumes/search", "GET, HEAD"),
         (Method::PATCH, "/api/v1/resumes/1", "GET, HEAD"),
+        (Method::POST, "/api/v1/jobs", "GET, HEAD"),
+        (Method::GET, "/api/v1/jobs/cancel", "POST"),
+        (Method::DELETE, "/api/v1/jobs/7", "GET, HEAD"),
+        (Method::GET, "/api/v1/jobs/7/cancel", "POST"),
+        (Method::POST, "/api/v1/queues/fetch_page/limits/", "PUT"),
         (Method::POST, "/healthz", "GET, HEAD"),
         (Method::POST, "/docs", "GET, HEAD"),
         (Method::OPTIONS, "/openapi.json", "GET, HEAD"),
@@ -60,6 +65,7 @@ async fn every_path_works_with_a_trailing_slash() {
     let id = app.collection("{}").await;
     app.store(&[serde_json::json!({"id": "1", "skills": ["SQL"]})]).await;
     let resume = app.get("/api/v1/resumes/search/?skills=SQL").await.json()["results"][0]["id"].clone();
+    let job = app.get("/api/v1/jobs/").await.json()["results"][0]["id"].clone();
     for path in [
         "/healthz".to_owned(),
         "/readyz".to_owned(),
@@ -70,6 +76,13 @@ async fn every_path_works_with_a_trailing_slash() {
         format!("/api/v1/data-collection/status/{id}"),
         format!("/api/v1/resumes/{resume}"),
         format!("/api/v1/resumes/{resume}/raw"),
+        "/api/v1/jobs".to_owned(),
+        format!("/api/v1/jobs/{job}"),
+        format!("/api/v1/jobs/{job}/why"),
+        "/api/v1/queues".to_owned(),
+        "/api/v1/queues/fetch_page".to_owned(),
+        "/api/v1/queues/fetch_page/demand".to_owned(),
+        "/api/v1/workers".to_owned(),
         "/api/v1/test-data".to_owned(),
         "/api/v1/json-resumes".to_owned(),
     ] {
@@ -79,6 +92,15 @@ async fn every_path_works_with_a_trailing_slash() {
     }
     assert_eq!(app.post("/api/v1/data-collection/trigger/", "{}").await.status, 202);
     app.post(&format!("/api/v1/data-collection/resume/{id}/"), "").await.problem(409, "nothing-failed");
+    for change in ["cancel", "retry", "discard"] {
+        assert_eq!(app.post(&format!("/api/v1/jobs/{job}/{change}/"), "").await.status, 200, "{change}");
+        let body = r#"{"all": true, "dry_run": true}"#;
+        assert_eq!(app.post(&format!("/api/v1/jobs/{change}/"), body).await.status, 200, "{change}");
+    }
+    for change in ["pause", "resume"] {
+        let path = format!("/api/v1/queues/fetch_page/{change}/");
+        assert_eq!(app.post(&path, "").await.status, 200, "{change}");
+    }
 }
 
 #[tokio::test]

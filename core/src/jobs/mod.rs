@@ -5,7 +5,12 @@ mod finish_collection;
 mod parse_documents;
 mod settle_discarded;
 
+use resume_queue::Job;
+
 pub use fetch_page::FetchPage;
 pub use finish_collection::FinishCollection;
 pub use parse_documents::ParseDocuments;
 pub use settle_discarded::SettleDiscarded;
+
+/// The kinds of all jobs of the service, which are also the names of their queues.
+pub const KINDS: [&str; 3] = [FetchPage::KIND, ParseDocuments::KIND, SettleDiscarded::KIND];

@@ -1,0 +1,28 @@
+use serde_json::{Value, json};
+
+use crate::{
+    app::TestApp,
+    work::{KIND, TestWorker, enqueue, new_job, until, until_job},
+};
+
+#[tokio::test]
+async fn workers_tell_what_they_do() {
+    let app = TestApp::start().await;
+    assert_eq!(app.get("/api/v1/workers").await.json(), json!({"results": []}));
+    let worker = TestWorker::start(&app, |lease| async move {
+        lease.stop_requested().await;
+        Ok(())
+    })
+    .await;
+    let id = enqueue(&app, vec![new_job()]).await[0];
+    until_job(&app, id, "running").await;
+    let list = app.get("/api/v1/workers").await.json();
+    let listed = &list["results"][0];
+    assert_eq!((&listed["name"], &listed["stopped_at"]), (&json!("tester"), &Value::Null), "{list}");
+    let queue = json!({"queue": KIND, "slots": 2, "running": 1, "mean_run_seconds": null});
+    assert_eq!(listed["queues"], json!([queue]));
+
+    app.post(&format!("/api/v1/jobs/{id}/cancel"), "").await;
+    worker.stop().await;
+    until(&app, "/api/v1/workers", |list| list["results"][0]["stopped_at"].is_string()).await;
+}

@@ -3,26 +3,30 @@
 //!
 //! | place | what it holds |
 //! | --- | --- |
-//! | `options.rs` | the command line: every option, its environment variable and default |
+//! | `options/` | the command line: every option, its environment variable and default |
 //! | `database.rs` | the database to use: `DATABASE_URL`, or a private cluster |
 //! | `service.rs` | API and worker as tasks of this process |
-//! | `client.rs` | the calls that the commands make to a running API |
+//! | `client/` | the calls that the commands make to a running API |
 //! | `progress.rs` | watches a collection, with progress bars |
-//! | `table.rs` | prints search results |
+//! | `output.rs` | standard output, whether or not somebody reads it |
+//! | `table.rs` | prints lists |
 //! | `shutdown.rs` | SIGINT and SIGTERM |
 //! | `commands/` | one file a command |
-#![expect(clippy::print_stdout, reason = "a command line speaks on standard output")]
 
 mod client;
 mod commands;
 mod database;
 mod options;
+mod output;
 mod progress;
 mod service;
 mod shutdown;
 mod table;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -58,7 +62,7 @@ fn run(options: Options) -> anyhow::Result<()> {
     result
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
 fn report(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    // The status tells it too, where nobody reads.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
 }

@@ -6,7 +6,10 @@ use std::{
 use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::client::{Client, Status};
+use crate::{
+    client::{Client, Status},
+    output::say,
+};
 
 /// How often the bars move at most; less often where a look is not cheap.
 const LOOK: Duration = Duration::from_millis(100);
@@ -27,7 +30,7 @@ pub(crate) async fn watch(client: &Client, id: &str) -> Result<Status> {
             Some(bars) => bars.show(&status),
             None if silent_for >= LINE && !status.is_over() => {
                 silent_for = Duration::ZERO;
-                println!("{}", line(&status));
+                say!("{}", line(&status));
             }
             None => silent_for += pause,
         }
@@ -35,7 +38,7 @@ pub(crate) async fn watch(client: &Client, id: &str) -> Result<Status> {
             if let Some(bars) = &bars {
                 bars.clear()?;
             }
-            println!("{}", line(&status));
+            say!("{}", line(&status));
             return Ok(status);
         }
         tokio::time::sleep(pause).await;
@@ -76,7 +79,7 @@ pub(crate) fn line(status: &Status) -> String {
 /// Prints what went wrong in a collection, if anything did.
 pub(crate) fn print_errors(status: &Status) {
     for error in &status.errors {
-        println!("  {:>6} x {:<26} e.g. {}", error.count, error.code, error.sample);
+        say!("  {:>6} x {:<26} e.g. {}", error.count, error.code, error.sample);
     }
 }
 

@@ -4,6 +4,7 @@ use mock_ats::Ats;
 use crate::{
     database::{self, Database},
     options::{ApiOptions, DatabaseOptions},
+    output::say,
     service::Service,
     shutdown,
 };
@@ -13,7 +14,7 @@ pub(crate) async fn run(place: &DatabaseOptions, options: ApiOptions) -> Result<
     let mut service = Service::default();
     let test_data = options.test_data.then(|| Ats::new(mock_ats::Settings::default()));
     let address = service.start_api(&database, options.bind.bind, test_data).await?;
-    println!("API on http://{address}, documentation on http://{address}/docs");
+    say!("API on http://{address}, documentation on http://{address}/docs");
     let result = service.run_until(shutdown::requested()).await;
     database.close().await;
     result

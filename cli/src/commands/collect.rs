@@ -3,13 +3,14 @@ use anyhow::{Result, bail};
 use crate::{
     client::Client,
     options::{CollectOptions, ResumeOptions},
+    output::say,
     progress,
 };
 
 pub(crate) async fn run(options: CollectOptions) -> Result<()> {
     let client = Client::new(&options.service.url)?;
     let id = client.trigger(&options.to_request()).await?;
-    println!("collection {id}");
+    say!("collection {id}");
     wait(&client, &id).await
 }
 

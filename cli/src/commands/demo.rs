@@ -12,6 +12,7 @@ use crate::{
     commands::up::print_addresses,
     database::{DEMO_NAME, Database},
     options::{DatabaseOptions, DemoOptions},
+    output::say,
     progress,
     service::Service,
     shutdown, table,
@@ -25,7 +26,7 @@ const SHOWN: u32 = 5;
 
 pub(crate) async fn run(place: &DatabaseOptions, options: DemoOptions) -> Result<()> {
     let begun = Instant::now();
-    println!("1. Starting: database, API, worker and a mock applicant tracking system, in this one process");
+    say!("1. Starting: database, API, worker and a mock applicant tracking system, in this one process");
     let database = Database::open(place, DEMO_NAME).await?;
     let database_time = begun.elapsed();
     let mut service = Service::default();
@@ -37,7 +38,7 @@ pub(crate) async fn run(place: &DatabaseOptions, options: DemoOptions) -> Result
     let show = async {
         let result = show(&database, address, &options, &ats, database_time).await;
         if options.keep && result.is_ok() {
-            println!("\nThe service stays up; Ctrl-C stops it.");
+            say!("\nThe service stays up; Ctrl-C stops it.");
             shutdown::requested().await;
         }
         result
@@ -64,7 +65,7 @@ async fn start_api(
     let bind = options.bind.bind;
     match service.start_api(database, bind, Some(ats.clone())).await {
         Err(error) if bind.port() == 8000 => {
-            println!("   ({error:#}; taking a free port)");
+            say!("   ({error:#}; taking a free port)");
             service.start_api(database, SocketAddr::new(bind.ip(), 0), Some(ats)).await
         }
         result => result,
@@ -79,14 +80,9 @@ async fn show(
     database_time: Duration,
 ) -> Result<()> {
     let client = Client::new(&format!("http://{address}"))?;
-    println!(
-        "\n2. Collecting {COUNT} resumes, {PER_PAGE} a page, from a system that allows 30 calls a second"
-    );
+    say!("\n2. Collecting {COUNT} resumes, {PER_PAGE} a page, from a system that allows 30 calls a second");
     if !options.work.parse_delay.is_zero() {
-        println!(
-            "   and parsing each as if that took {}",
-            humantime::format_duration(options.work.parse_delay)
-        );
+        say!("   and parsing each as if that took {}", humantime::format_duration(options.work.parse_delay));
     }
     let begun = Instant::now();
     let body = json!({ "count": COUNT, "per_page": PER_PAGE, "batch_size": 10 });
@@ -98,61 +94,60 @@ async fn show(
         bail!("the collection ended as {}", status.state);
     }
 
-    println!("\n3. Searching: React or SQL");
+    say!("\n3. Searching: React or SQL");
     let begun = Instant::now();
     let any = client.search("React,SQL", "any", SHOWN).await?;
     let any_time = begun.elapsed();
     table::print(&any);
-    println!("\n4. Searching: React and SQL");
+    say!("\n4. Searching: React and SQL");
     let begun = Instant::now();
     let all = client.search("React,SQL", "all", SHOWN).await?;
     let all_time = begun.elapsed();
     table::print(&all);
 
-    println!("\n5. Where the time went");
-    println!("   database ready      {:>8.2} s", database_time.as_secs_f64());
+    say!("\n5. Where the time went");
+    say!("   database ready      {:>8.2} s", database_time.as_secs_f64());
     print_collection(&status, options, ats, collection_time);
-    println!("   any-search          {:>8.1} ms", any_time.as_secs_f64() * 1000.0);
-    println!("   all-search          {:>8.1} ms", all_time.as_secs_f64() * 1000.0);
+    say!("   any-search          {:>8.1} ms", any_time.as_secs_f64() * 1000.0);
+    say!("   all-search          {:>8.1} ms", all_time.as_secs_f64() * 1000.0);
     print_sql(database, &id);
     Ok(())
 }
 
 fn print_collection(status: &Status, options: &DemoOptions, ats: &Ats, time: Duration) {
-    println!("   collection          {:>8.2} s for {} resumes", time.as_secs_f64(), status.documents.parsed);
+    say!("   collection          {:>8.2} s for {} resumes", time.as_secs_f64(), status.documents.parsed);
     let rate_floor = f64::from(COUNT.div_ceil(PER_PAGE)) / 30.0;
-    println!(
-        "     of it, at least   {rate_floor:>8.2} s for {} calls at 30 a second",
-        COUNT.div_ceil(PER_PAGE)
-    );
+    say!("     of it, at least   {rate_floor:>8.2} s for {} calls at 30 a second", COUNT.div_ceil(PER_PAGE));
     let delay = options.work.parse_delay;
     if !delay.is_zero() {
         let in_a_row = delay.as_secs_f64() * f64::from(COUNT);
-        println!(
+        say!(
             "     and               {:>8.2} s for the slow parser, which one after the other would take {in_a_row:.0} s",
             delay.as_secs_f64()
         );
     }
     let seen = ats.stats();
-    println!(
+    say!(
         "   the mock saw {} calls, at most {} in any second, and refused {}",
-        seen.calls, seen.max_calls_in_one_second, seen.rate_limited
+        seen.calls,
+        seen.max_calls_in_one_second,
+        seen.rate_limited
     );
 }
 
 fn print_sql(database: &Database, id: &str) {
-    println!("\n6. Everything is in the database: every job, with its times, attempts and errors");
+    say!("\n6. Everything is in the database: every job, with its times, attempts and errors");
     let open = match database.cluster() {
         Some(_) => format!("cargo run --release -- psql --database {DEMO_NAME}"),
         None => "psql \"$DATABASE_URL\"".to_owned(),
     };
-    println!("   {open}");
-    println!(
+    say!("   {open}");
+    say!(
         "     select kind, state, count(*), max(attempt) as attempts,\n            \
          round(avg(extract(epoch from started_at - created_at)) * 1000) as wait_ms,\n            \
          round(avg(extract(epoch from finished_at - started_at)) * 1000) as run_ms\n     \
          from jobs where collection_id = '{id}' group by kind, state;"
     );
-    println!("     select * from pages where collection_id = '{id}' order by number;");
-    println!("     select external_id, skills from resumes order by id desc limit 5;");
+    say!("     select * from pages where collection_id = '{id}' order by number;");
+    say!("     select external_id, skills from resumes order by id desc limit 5;");
 }

@@ -1,3 +1,5 @@
+use crate::output;
+
 pub(crate) fn run() {
-    print!("{}", resume_api::spec_yaml());
+    output::print(format_args!("{}", resume_api::spec_yaml()));
 }

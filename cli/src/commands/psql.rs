@@ -6,6 +6,7 @@ use tokio::process::Command;
 use crate::{
     database::Database,
     options::{DatabaseOptions, PsqlOptions},
+    output::say,
 };
 
 pub(crate) async fn run(place: &DatabaseOptions, options: PsqlOptions) -> Result<()> {
@@ -17,7 +18,7 @@ pub(crate) async fn run(place: &DatabaseOptions, options: PsqlOptions) -> Result
 
 async fn open(database: &Database, options: &PsqlOptions) -> Result<()> {
     if options.print {
-        println!("psql '{}'", database.url);
+        say!("psql '{}'", database.url);
         return Ok(());
     }
     let psql = database.cluster().and_then(|c| c.programs().psql()).unwrap_or_else(|| PathBuf::from("psql"));

@@ -6,6 +6,7 @@ use mock_ats::Ats;
 use crate::{
     database::{self, Database},
     options::{DatabaseOptions, UpOptions},
+    output::say,
     service::Service,
     shutdown,
 };
@@ -16,7 +17,7 @@ pub(crate) async fn run(place: &DatabaseOptions, options: UpOptions) -> Result<(
     let test_data = Ats::new(mock_ats::Settings::default());
     let address = service.start_api(&database, options.bind.bind, Some(test_data)).await?;
     service.start_worker(&database, &options.work)?;
-    println!("Resume Service is up; Ctrl-C stops it.");
+    say!("Resume Service is up; Ctrl-C stops it.");
     print_addresses(&database, database::NAME, address);
     let result = service.run_until(shutdown::requested()).await;
     database.close().await;
@@ -25,10 +26,10 @@ pub(crate) async fn run(place: &DatabaseOptions, options: UpOptions) -> Result<(
 
 /// Where to find what, for people.
 pub(crate) fn print_addresses(database: &Database, name: &str, address: SocketAddr) {
-    println!("  API             http://{address}/api/v1");
-    println!("  documentation   http://{address}/docs");
-    println!("  database        {}", database.describe());
+    say!("  API             http://{address}/api/v1");
+    say!("  documentation   http://{address}/docs");
+    say!("  database        {}", database.describe());
     if let Some(cluster) = database.cluster() {
-        println!("  psql            psql -h {} -U postgres {name}", cluster.socket_dir().display());
+        say!("  psql            psql -h {} -U postgres {name}", cluster.socket_dir().display());
     }
 }

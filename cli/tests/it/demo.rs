@@ -1,18 +1,25 @@
 //! `demo` and its private Postgres, as the README has it.
 
-use std::process::Output;
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
 
 use crate::scene::{data_dir, service};
 
-async fn demo(data: &std::path::Path, arguments: &[&str]) -> Output {
-    service()
-        .arg("demo")
-        .args(["--bind", "127.0.0.1:0"])
-        .args(arguments)
-        .env("RESUME_DATA_DIR", data)
-        .output()
-        .await
-        .unwrap()
+fn command(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = service();
+    command.arg("demo").args(["--bind", "127.0.0.1:0"]).args(arguments).env("RESUME_DATA_DIR", data);
+    command
+}
+
+async fn demo(data: &Path, arguments: &[&str]) -> Output {
+    command(data, arguments).output().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,4 +48,13 @@ async fn the_demo_collects_and_finds_on_a_private_postgres() {
         .await
         .unwrap();
     assert_eq!(String::from_utf8(psql.stdout).unwrap().trim(), "400", "each demo collects new people");
+
+    // `demo | head -1`: it comes to its end, stops the server, and complains to nobody.
+    let mut child = command(data.path(), &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next_line().await.unwrap().unwrap().starts_with("1. Starting"));
+    drop(lines);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert!(output.status.success(), "{}", output.status);
 }

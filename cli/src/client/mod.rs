@@ -1,3 +1,6 @@
+mod jobs;
+mod queues;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -5,6 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::options::CollectOptions;
+
+pub(crate) use jobs::Job;
+pub(crate) use queues::{Queue, Worker};
 
 /// The calls that the command line makes to a running service.
 pub(crate) struct Client {

@@ -3,18 +3,22 @@
 mod api;
 mod collect;
 mod demo;
+mod jobs;
 mod openapi;
 mod psql;
+mod queues;
 mod search;
 mod status;
 mod up;
 mod worker;
+mod workers;
 
 use anyhow::Result;
 
 use crate::{
     database::{self, Database},
     options::{Command, Options},
+    output::say,
 };
 
 /// Runs the command that was asked for.
@@ -26,7 +30,7 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Worker(options) => worker::run(&place, options).await,
         Command::Migrate => {
             let database = Database::open(&place, database::NAME).await?;
-            println!("up to date: {}", database.describe());
+            say!("up to date: {}", database.describe());
             database.close().await;
             Ok(())
         }
@@ -38,6 +42,9 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Status(options) => status::run(options).await,
         Command::Resume(options) => collect::resume(options).await,
         Command::Search(options) => search::run(options).await,
+        Command::Jobs(command) => jobs::run(command).await,
+        Command::Queues(command) => queues::run(command).await,
+        Command::Workers(options) => workers::run(options).await,
         Command::Psql(options) => psql::run(&place, options).await,
     }
 }

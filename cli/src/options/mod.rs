@@ -1,8 +1,14 @@
+mod jobs;
+mod queues;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::database::NAME;
+
+pub(crate) use jobs::{ChangeJobsOptions, JobFilterOptions, JobOptions, JobsCommand, ListJobsOptions};
+pub(crate) use queues::{DemandOptions, LimitQueueOptions, QueuesCommand};
 
 /// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
 /// Postgres.
@@ -48,6 +54,14 @@ pub(crate) enum Command {
     Resume(ResumeOptions),
     /// Searches resumes by skill through a running service.
     Search(SearchOptions),
+    /// Looks at background jobs and changes them, through a running service.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Looks at queues, pauses and limits them, through a running service.
+    #[command(subcommand)]
+    Queues(QueuesCommand),
+    /// Lists the processes that run jobs.
+    Workers(WorkersOptions),
     /// Opens psql on the database; with words behind it passes them to psql: `psql -- -c 'select 1'`.
     Psql(PsqlOptions),
 }
@@ -166,6 +180,12 @@ pub(crate) struct SearchOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct WorkersOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PsqlOptions {
     /// Prints the command instead of running it.
     #[arg(long)]
@@ -198,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_example_environment_lists_every_variable() {
-        let example = include_str!("../../.env.example");
+        let example = include_str!("../../../.env.example");
         for variable in variables(&Options::command()) {
             assert!(example.contains(&format!("{variable}=")), ".env.example does not list {variable}");
         }

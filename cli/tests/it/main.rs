@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene fails")]
 
 mod commands;
+mod control;
 mod crash;
 mod demo;
 mod scene;
+mod up;

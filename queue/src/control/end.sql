@@ -13,14 +13,15 @@ chosen as materialized (
     order by j.id
     for update
 ),
+-- By the ids alone from here on: a condition on the state would be judged on the row as it was when the statement began.
 asked as (
     update queue.live_jobs j set end_as = $1
-    where j.id = any(array(select id from chosen where state = 'running')) and j.state = 'running'
+    where j.id = any(array(select id from chosen where state = 'running'))
     returning j.worker_id
 ),
 ended as (
     delete from queue.live_jobs j
-    where j.id = any(array(select id from chosen where state <> 'running')) and j.state <> 'running'
+    where j.id = any(array(select id from chosen where state <> 'running'))
     returning j.*, coalesce(j.errors, '[]') || jsonb_build_array(jsonb_build_object(
         'attempt', j.attempt, 'at', now(), 'code', $1 || '_by_request', 'error', $1 || ' by request')) as all_errors
 ),

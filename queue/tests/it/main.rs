@@ -19,6 +19,7 @@ mod limits;
 mod maintenance;
 mod outages;
 mod outcomes;
+mod races;
 mod schedule;
 mod schedules;
 mod sessions;

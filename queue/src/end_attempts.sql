@@ -6,7 +6,8 @@ with input as (
     from unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::float8[], $6::boolean[], $7::boolean[])
         as i (id, fence, error, code, wait_s, counts, final)
 ),
--- The jobs that the attempts still hold; the row lock orders this against a rescue. A job that was asked to end does so
+-- The jobs that the attempts still hold: a running job is one with a worker. (Were the state named, a planner that knows of
+-- few running jobs would compare all of them with each of the input.) The row lock orders this against a rescue. A job that was asked to end does so
 -- now, however its attempt ended.
 held as materialized (
     select j.id, i.wait_s, i.counts,
@@ -19,7 +20,7 @@ held as materialized (
                     'code', case when j.end_as is null then i.code else j.end_as || '_by_request' end,
                     'error', coalesce(i.error, j.end_as || ' by request')))
            end as errors
-    from input i join queue.live_jobs j on j.id = i.id and j.fence = i.fence and j.state = 'running'
+    from input i join queue.live_jobs j on j.id = i.id and j.fence = i.fence and j.worker_id is not null
     order by j.id
     for update of j
 ),

@@ -134,10 +134,10 @@ pub(crate) async fn extend(
         ), mine as materialized (
             select j.id
             from unnest($2::bigint[], $3::integer[]) as held (id, fence)
-            join queue.live_jobs j on j.id = held.id and j.fence = held.fence and j.state = 'running'
+            join queue.live_jobs j on j.id = held.id and j.fence = held.fence and j.worker_id is not null
         ), free as materialized (
             select j.id from queue.live_jobs j
-            where j.id = any(array(select id from mine)) and j.worker_id = $1 and j.state = 'running'
+            where j.id = any(array(select id from mine)) and j.worker_id = $1
             for update skip locked
         ), extended as (
             update queue.live_jobs set lease_until = now() + make_interval(secs => $4)

@@ -17,6 +17,7 @@ mod leader;
 mod leases;
 mod limits;
 mod maintenance;
+mod model;
 mod outages;
 mod outcomes;
 mod races;

@@ -26,6 +26,8 @@ pub(crate) fn stop_asked_soon(shared: &Arc<Shared>) {
 }
 
 async fn stop_asked(shared: &Shared) -> Result<(), sqlx::Error> {
+    // The job may have been claimed a moment ago, and the answer still be on its way: then it is not held yet.
+    drop(shared.claiming.write().await);
     let (held, _) = shared.held.ids_and_fences();
     let worker_id = shared.worker_id;
     let asked = shared

@@ -18,6 +18,7 @@ mod leases;
 mod limits;
 mod maintenance;
 mod model;
+mod network;
 mod outages;
 mod outcomes;
 mod races;

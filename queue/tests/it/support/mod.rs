@@ -2,6 +2,7 @@
 
 mod jobs;
 mod process;
+mod proxy;
 mod worker;
 
 use std::{
@@ -15,6 +16,7 @@ use sqlx::{AssertSqlSafe, PgPool, Row, migrate::Migrator, postgres::PgPoolOption
 
 pub(crate) use jobs::*;
 pub(crate) use process::*;
+pub(crate) use proxy::*;
 pub(crate) use worker::*;
 
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");

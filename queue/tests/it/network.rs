@@ -1,0 +1,67 @@
+//! Connections that fall silent: nothing comes any more, and nobody says so.
+
+use std::time::{Duration, Instant};
+
+use resume_queue::{Changed, JobState, NewJob, cancel};
+
+use crate::support::*;
+
+/// The notification of a job goes into the silence. The worker would look by itself only after a minute, but asks its
+/// session every five seconds for a sign of life, and waits five more for the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_presence_that_fell_silent_is_noticed_and_replaced() {
+    let database = database().await;
+    let pool = database.pool();
+    let proxy = Proxy::start(database.url()).await;
+    let worker =
+        TestWorker::over(proxy.pool(5).await, settings("test")).await.work(1, |_: Work, _| async { Ok(()) });
+    let other = TestWorker::rescuer(database.url()).await;
+    idle(pool).await;
+    let holder = format!(
+        "select max(pid)::bigint from pg_locks where locktype = 'advisory' and granted and objid::bigint = {} \
+         and database = (select oid from pg_database where datname = current_database())",
+        worker.session.worker_id()
+    );
+    let silent = number(pool, &holder).await.unwrap();
+    proxy.silence_listeners();
+    let start = Instant::now();
+    let id = enqueue_one(pool, work(1)).await;
+    until_state(pool, id, JobState::Completed).await;
+    let took = start.elapsed();
+    eprintln!("from the silence to the job: {took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
+
+    // The server still believes in the old session; when it does not, the new one takes the lock.
+    assert_eq!(number(pool, &holder).await, Some(silent));
+    execute(pool, format!("select pg_terminate_backend({silent})")).await;
+    until("the new session stands for the worker", || async {
+        number(pool, &holder).await.filter(|pid| *pid != silent)
+    })
+    .await;
+    let alive = "select count(*) from queue.workers where stopped_at is null";
+    assert_eq!(number(pool, alive).await, Some(2));
+    worker.stop().await;
+    other.stop().await;
+}
+
+/// The claim is committed, its answer is on its way, and somebody cancels the job: the worker hears of that before it
+/// knows that it has the job.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_that_overtakes_the_answer_of_the_claim_counts() {
+    let database = database().await;
+    let pool = database.pool();
+    let proxy = Proxy::start(database.url()).await;
+    let worker = TestWorker::over(proxy.pool(5).await, settings("test"))
+        .await
+        .work(1, |_: Other, _| std::future::pending::<HandlerResult>());
+    idle(pool).await;
+    // Of what the worker says next, only the claim names the queue.
+    proxy.silence_after(<Other as resume_queue::Job>::KIND);
+    let id = enqueue_one(pool, NewJob::new(&Other { n: 1 }).unwrap()).await;
+    until_state(pool, id, JobState::Running).await;
+    assert_eq!(cancel(pool, id).await.unwrap(), Changed::Done);
+    proxy.until_heard("queue_stop").await;
+    proxy.release();
+    assert_eq!(until_state(pool, id, JobState::Cancelled).await.attempt, 1);
+    worker.stop().await;
+}

@@ -10,6 +10,7 @@ use std::{
 
 use resume_queue::{
     Changed, Coded, JobError, JobFilter, JobState, NewJob, cancel, cancel_all, count, discard, discard_all,
+    inspect::{Reason, why_not_running},
     retry, retry_all,
 };
 
@@ -227,6 +228,27 @@ async fn a_filter_chooses_by_each_of_its_members() {
     let again = retry_all(pool, &all, None).await.unwrap();
     assert_eq!((again.changed, again.next), (3, None));
     assert_eq!(live_jobs(pool).await, 3);
+}
+
+/// A kind that was taken out of the program: its jobs stay, say why, and can be thrown away together.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_nobody_handles_any_more_stay_until_they_are_cancelled() {
+    let database = database().await;
+    let pool = database.pool();
+    let worker = TestWorker::start(database.url()).await.work(1, |_: Work, _| async { Ok(()) });
+    let forgotten = enqueue_many(pool, 3, |n| Other { n }).await;
+    let handled = enqueue_one(pool, work(1)).await;
+    until_state(pool, handled, JobState::Completed).await;
+    for id in &forgotten {
+        let obstacles = why_not_running(pool, *id).await.unwrap();
+        assert_eq!(obstacles[0].reason, Reason::NoWorker);
+        assert_eq!(obstacles[0].detail, "no live worker takes jobs of the queue other");
+        assert_eq!((job(pool, *id).await.state, job(pool, *id).await.attempt), (JobState::Available, 0));
+    }
+    let filter = JobFilter { kind: Some("other".to_owned()), ..JobFilter::default() };
+    assert_eq!(cancel_all(pool, &filter, None).await.unwrap().changed, 3);
+    assert_eq!(live_jobs(pool).await, 0);
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod support;
 
 mod apalis_pins;
 mod claim;
+mod clock;
 mod control;
 mod crash;
 mod enqueue;

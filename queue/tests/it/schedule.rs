@@ -63,6 +63,30 @@ async fn a_delay_beyond_all_time_is_cut() {
     assert_eq!((job.id, job.state), (id, JobState::Scheduled));
 }
 
+/// What is not due yet costs nothing, however much of it there is and whatever the planner knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_due_job_passes_a_hundred_thousand_of_the_future() {
+    let database = database().await;
+    let pool = database.pool();
+    let worker = TestWorker::start(database.url()).await.work(1, |_: Work, _| async { Ok(()) });
+    let future = "insert into queue.live_jobs (queue, kind, state, max_attempts, args, run_at, turn) \
+                  select 'work', 'work', 'scheduled', 3, '{\"n\": 1}', due, due \
+                  from (select now() + interval '1 hour' + n * interval '1 ms' as due from generate_series(1, 100000) n) d";
+    execute(pool, future).await;
+    let mut late = Vec::new();
+    for n in 0..5 {
+        idle(pool).await;
+        let id = enqueue_one(pool, in_ms(n, 0)).await;
+        until_state(pool, id, JobState::Completed).await;
+        let millis = "select (extract(epoch from started_at - run_at) * 1000)::bigint from queue.job_history where id =";
+        late.push(number(pool, format!("{millis} {id}")).await.unwrap());
+    }
+    late.sort_unstable();
+    eprintln!("due jobs in front of 100,000 future ones, late by ms: {late:?}");
+    assert!(late[2] < 500, "{late:?}");
+    worker.stop().await;
+}
+
 /// A job waits for its next attempt, and the worker that had it goes. Another one, which slept when it failed, must take
 /// it on time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

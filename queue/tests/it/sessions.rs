@@ -1,6 +1,9 @@
 //! Several sessions in a process, several queues in a session, names that come back.
 
-use resume_queue::{JobState, NewJob};
+use std::{sync::Arc, time::Duration};
+
+use resume_queue::{JobState, NewJob, SessionSettings};
+use tokio::sync::Semaphore;
 
 use crate::support::*;
 
@@ -37,7 +40,7 @@ async fn a_full_queue_does_not_hold_up_another_one_of_the_session() {
     enqueue_many(pool, 100, |n| Other { n }).await;
     until("the other queue is done", || async { (completed_jobs(pool).await == 100).then_some(()) }).await;
     assert_eq!(live_jobs(pool).await, 5);
-    worker.stop_within(std::time::Duration::ZERO).await;
+    worker.stop_within(Duration::ZERO).await;
 }
 
 /// A container that is started again has the name that it had. Its predecessor's jobs must not look like its own.
@@ -61,9 +64,43 @@ async fn a_worker_that_died_and_came_back_under_its_name_gets_its_jobs_back() {
     after.stop().await;
 }
 
+/// The same while the other one still lives, as in a rolling restart: a name is for people, and proves nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_under_the_name_of_a_live_one_leaves_its_jobs_alone() {
+    let database = database().await;
+    let pool = database.pool();
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = gate.clone();
+    let before = TestWorker::start(database.url()).await.work(3, move |_: Work, _| {
+        let gate = waiting.clone();
+        async move {
+            gate.acquire().await?.forget();
+            Ok(())
+        }
+    });
+    let ids = enqueue_many(pool, 3, |n| Work { n }).await;
+    for id in &ids {
+        until_state(pool, *id, JobState::Running).await;
+    }
+    let quick = SessionSettings { lease: Duration::from_millis(900), ..settings("test") };
+    let after = TestWorker::start_with(database.url(), quick).await.work(3, |_: Work, _| async { Ok(()) });
+    // It would have rescued them by now: the dead are taken for dead after 2.5 s to 4 s.
+    until_heartbeats_of(pool, "test", 17).await;
+    let new = enqueue_many(pool, 3, |n| Work { n }).await;
+    for id in new {
+        until_state(pool, id, JobState::Completed).await;
+    }
+    gate.add_permits(3);
+    assert_eq!(until_all_ended(pool).await, 6);
+    assert!(jobs(pool).await.iter().all(|job| job.attempt == 1));
+    for worker in [before, after] {
+        worker.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_database_is_an_error_at_the_start() {
-    let options = sqlx::postgres::PgPoolOptions::new().acquire_timeout(std::time::Duration::from_millis(300));
+    let options = sqlx::postgres::PgPoolOptions::new().acquire_timeout(Duration::from_millis(300));
     let pool = options.connect_lazy("postgres://nobody@127.0.0.1:1/nothing").unwrap();
     let error = resume_queue::Session::start(pool, settings("test")).await.unwrap_err();
     assert!(matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)), "{error}");

@@ -55,10 +55,24 @@ create table queue.worker_queues (
     queue text not null,
     slots integer not null,
     mean_run_s float8,
+    wants_notify boolean not null default true,
     updated_at timestamptz not null default now(),
     primary key (worker_id, queue)
-);
+) with (fillfactor = 50); -- updated often while a queue is busy: room for HOT updates
 create index worker_queues_queue on queue.worker_queues (queue);
+comment on column queue.worker_queues.wants_notify is
+    'false while the worker looks at the queue every few milliseconds anyway';
+
+-- Transactions that notify commit one after the other, each with its flush to disk: so only where somebody sleeps.
+create or replace function queue.notify_enqueued() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('queue', q.queue) from (select distinct queue from enqueued) q
+    where exists (
+        select from queue.worker_queues w join queue.workers p on p.id = w.worker_id
+        where w.queue = q.queue and w.wants_notify and p.stopped_at is null
+    );
+    return null;
+end $$;
 
 -- Which job took a unique key last. Whether the key is free is asked when the next job wants it, by the state and the age of
 -- that job; so the end of a job writes nothing here.

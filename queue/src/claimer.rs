@@ -19,6 +19,7 @@ use crate::{
     completer::RECONNECT_MAX,
     error::code,
     held::hold,
+    lookout::Lookout,
     metrics,
     session::Shared,
     settle::Outcome,
@@ -44,6 +45,7 @@ pub(crate) struct Claiming<J> {
     locked_out: Duration,
     /// Where the next claim may begin.
     front: Option<Front>,
+    lookout: Lookout,
     reported: Option<(Report, Instant)>,
     payload: PhantomData<fn() -> J>,
 }
@@ -70,6 +72,7 @@ impl<J: Job> Claiming<J> {
             worker,
             locked_out: Duration::ZERO,
             front: None,
+            lookout: Lookout::new(),
             reported: None,
             payload: PhantomData,
         }
@@ -101,6 +104,10 @@ impl<J: Job> Claiming<J> {
         let came =
             if self.worker.is_paused() { Came::default() } else { self.claim_into(slots, place).await };
         self.slots.adapt(wanted, came.jobs, came.waited);
+        if let Some(notified) = self.lookout.wants_change(came.jobs > 0, Instant::now()) {
+            self.ask_for_notifications(notified).await;
+            return;
+        }
         if came.jobs == wanted {
             self.front = came.front(front);
             return;
@@ -109,7 +116,10 @@ impl<J: Job> Claiming<J> {
             // Only the rest of the queue was looked at.
             return;
         }
-        let pause = self.until_next_look(came.jobs).await;
+        let pause = match self.lookout.gap() {
+            Some(gap) => gap,
+            None => self.until_next_look(came.jobs).await.min(self.lookout.sleep_max(Instant::now())),
+        };
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
@@ -166,6 +176,16 @@ impl<J: Job> Claiming<J> {
         }
         self.locked_out = Duration::ZERO;
         if is_held_up { LOCKED_OUT_MAX } else { next_due.map_or(poll, |due| due.min(poll)) }
+    }
+
+    /// Says whether enqueueing shall notify this process. If that cannot be said, all stays as it was.
+    async fn ask_for_notifications(&mut self, notified: bool) {
+        let worker_id = self.shared.worker_id;
+        match self.shared.ask(async |conn| want_notify(conn, worker_id, J::KIND, notified).await).await {
+            Ok(true) => self.lookout.changed(notified, Instant::now()),
+            Ok(false) => self.reported = None,
+            Err(error) => tracing::debug!(queue = J::KIND, %error, "asking for notifications failed"),
+        }
     }
 
     /// Tells the fleet that this process works on the queue, and how it fares. Best effort: the next one makes up for it.
@@ -239,6 +259,24 @@ async fn tell(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// False when this worker is not known to work on the queue.
+async fn want_notify(
+    conn: &mut PgConnection,
+    worker_id: i64,
+    queue: &str,
+    notified: bool,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update queue.worker_queues set wants_notify = $3 where worker_id = $1 and queue = $2",
+        worker_id,
+        queue,
+        notified
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Claims a job for each slot, however long the database is away; nothing once the session stops or the worker is

@@ -38,6 +38,7 @@ mod held;
 pub mod inspect;
 mod job;
 mod leader;
+mod lookout;
 pub mod maintenance;
 pub mod metrics;
 mod presence;

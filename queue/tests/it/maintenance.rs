@@ -42,7 +42,7 @@ async fn each_service_reports_its_last_run() {
                        now() - interval '1 minute' and now() and service =";
         assert_eq!(number(pool, format!("{started} '{service}'")).await, Some(1));
     }
-    assert_eq!(report(pool).await.unwrap().len(), 5);
+    assert_eq!(report(pool).await.unwrap().len(), 6);
     // A service that runs each second is written down less often, and no run is lost.
     let rescue = until_report(pool, "rescue", |report| report.runs > 5).await;
     assert_eq!(rescue.total_affected, 0);

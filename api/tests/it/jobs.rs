@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use resume_queue::{Coded, JobError, JobId};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::{
     app::TestApp,
@@ -50,8 +53,9 @@ async fn jobs_are_chosen_by_what_they_are() {
         assert_eq!(ids(&list(&app, &query).await), [later, now], "{query}: the newest first");
     }
     assert_eq!(ids(&list(&app, "state=scheduled").await), [later]);
+    assert_eq!(list(&app, "group_id=1").await["results"][0]["kind"], "fetch_page", "those of the collection");
     for query in
-        ["state=discarded", "queue=other", "kind=x", "error_code=panic", "older_than=10m", "group_id=1"]
+        ["state=discarded", "queue=other", "kind=x", "error_code=panic", "older_than=10m", "group_id=2"]
     {
         assert_eq!(list(&app, query).await, json!({"results": [], "next_cursor": null}), "{query}");
     }
@@ -148,9 +152,16 @@ async fn a_waiting_job_is_cancelled_retried_and_discarded() {
 #[tokio::test]
 async fn a_running_job_is_told_to_stop() {
     let app = TestApp::start().await;
-    let worker = TestWorker::start(&app, |lease| async move {
-        lease.stop_requested().await;
-        Ok::<(), _>(Err(JobError::retry("stopped"))?)
+    // The handlers clean up until they are let go, so that there is something to see.
+    let cleaned_up = Arc::new(Notify::new());
+    let until_cleaned_up = cleaned_up.clone();
+    let worker = TestWorker::start(&app, move |lease| {
+        let cleaned_up = until_cleaned_up.clone();
+        async move {
+            lease.stop_requested().await;
+            cleaned_up.notified().await;
+            Err(JobError::retry("stopped").into())
+        }
     })
     .await;
     let [first, second] = enqueue(&app, vec![new_job(); 2]).await[..] else { panic!() };
@@ -160,6 +171,7 @@ async fn a_running_job_is_told_to_stop() {
         change(&app, id, "retry").await.problem(409, "wrong-job-state");
         let reply = change(&app, id, what).await;
         assert_eq!((reply.status.as_u16(), reply.json()["end_as"].as_str()), (202, Some(state)));
+        cleaned_up.notify_one();
         let ended = until_job(&app, id, state).await;
         assert!(ended["finished_at"].is_string(), "{ended}");
     }

@@ -84,7 +84,8 @@ async fn every_member_chooses() {
         (json!({"older_than": 0}), 3),
         (json!({"older_than": "10m"}), 0),
         (json!({"collection_id": COLLECTION}), 1),
-        (json!({"group_id": 1}), 0),
+        (json!({"group_id": 1}), 2),
+        (json!({"group_id": 2}), 0),
     ] {
         let mut dry = body.clone();
         dry["dry_run"] = json!(true);

@@ -1,3 +1,4 @@
+use resume_core::jobs::KINDS;
 use serde_json::{Value, json};
 
 use crate::{
@@ -19,8 +20,22 @@ fn idle(name: &str) -> Value {
 async fn the_queues_of_the_service_are_always_there() {
     let app = TestApp::start().await;
     let list = app.get("/api/v1/queues").await.json();
-    assert_eq!(list["results"], json!([idle("fetch_page"), idle(KIND), idle("settle_discarded")]));
+    let kinds = ["fetch_page", "finish_collection", KIND, "settle_discarded"];
+    assert_eq!(list["results"], json!(kinds.map(idle)));
     assert_eq!(queue(&app).await, idle(KIND));
+}
+
+#[test]
+fn every_kind_of_job_is_listed() {
+    let jobs = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/jobs");
+    for file in std::fs::read_dir(jobs).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let kinds = text.lines().filter_map(|line| line.trim().strip_prefix("const KIND: &'static str = "));
+        for kind in kinds {
+            let kind = kind.trim_matches([';', '"']);
+            assert!(KINDS.contains(&kind), "add {kind} to KINDS in core/src/jobs/mod.rs");
+        }
+    }
 }
 
 #[tokio::test]
@@ -162,7 +177,7 @@ async fn an_unknown_queue_is_not_found() {
     assert!(reply.status.is_client_error(), "{}", reply.text);
     assert_eq!(
         app.get("/api/v1/queues").await.json()["results"].as_array().unwrap().len(),
-        3,
+        KINDS.len(),
         "none was made"
     );
 }
@@ -173,7 +188,8 @@ async fn a_queue_with_jobs_of_strangers_is_listed() {
     let insert = "insert into queue.live_jobs (queue, kind, state, max_attempts, args) \
                   values ('emails', 'emails', 'available', 1, '{}')";
     sqlx::raw_sql(insert).execute(app.pool()).await.unwrap();
-    let listed = until(&app, "/api/v1/queues", |list| list["results"].as_array().unwrap().len() == 4).await;
+    let listed =
+        until(&app, "/api/v1/queues", |list| list["results"].as_array().unwrap().len() > KINDS.len()).await;
     assert_eq!(listed["results"][0], idle("emails"));
     assert_eq!(app.post("/api/v1/queues/emails/pause", "").await.status, 200);
 }

@@ -120,7 +120,10 @@ async fn mistakes_get_a_helpful_answer() {
         (vec!["jobs", "cancel", "7", "--all"], "cannot be used with"),
         (vec!["jobs", "cancel", "--all", "--queue", "x"], "cannot be used with"),
         (vec!["jobs", "retry", "--state", "running", "--yes"], "a running job cannot be retried"),
-        (vec!["queues", "pause", "no/such queue?"], "there are: fetch_page, parse_documents"),
+        (
+            vec!["queues", "pause", "no/such queue?"],
+            "there are: fetch_page, finish_collection, parse_documents",
+        ),
         (vec!["queues", "limit", "fetch_page"], "--max-running"),
         (
             vec!["queues", "limit", "fetch_page", "--max-running", "0"],

@@ -13,4 +13,5 @@ pub use parse_documents::ParseDocuments;
 pub use settle_discarded::SettleDiscarded;
 
 /// The kinds of all jobs of the service, which are also the names of their queues.
-pub const KINDS: [&str; 3] = [FetchPage::KIND, ParseDocuments::KIND, SettleDiscarded::KIND];
+pub const KINDS: [&str; 4] =
+    [FetchPage::KIND, FinishCollection::KIND, ParseDocuments::KIND, SettleDiscarded::KIND];

@@ -27,9 +27,9 @@ use world::World;
 /// Cases are mostly waits for the database, so several run side by side.
 const LANES: u64 = 4;
 const CASES_PER_LANE: u32 = 6;
-const OPERATIONS: usize = 15;
+const OPERATIONS_MAX: usize = 30;
 
-/// A failed case waits for its deadline; with this much time for a simpler one, somebody still sees the end of it.
+/// Each try at a simpler case waits for its deadline; with this much time for all, somebody still sees the end of it.
 const SHRINK_MAX_MS: u32 = 120_000;
 
 /// Set to the seed that a failure printed, to run the same cases again.
@@ -119,7 +119,7 @@ fn run_lane(runtime: &tokio::runtime::Handle, seed: u64, lane: u64) {
     };
     let bytes: Vec<u8> = [seed, lane, 0, 0].iter().flat_map(|n| n.to_le_bytes()).collect();
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let cases = vec(operation(), OPERATIONS);
+    let cases = vec(operation(), 1..=OPERATIONS_MAX);
     let failed = runner.run(&cases, |operations| {
         runtime.block_on(run_case(&operations));
         Ok::<(), TestCaseError>(())
@@ -127,7 +127,8 @@ fn run_lane(runtime: &tokio::runtime::Handle, seed: u64, lane: u64) {
     match failed {
         Ok(()) => {}
         Err(TestError::Fail(why, operations)) => {
-            panic!("{SEED}={seed} (lane {lane}): {why}\nthe simplest case found: {operations:#?}")
+            let steps: Vec<String> = operations.iter().map(|operation| format!("{operation:?}\n")).collect();
+            panic!("{SEED}={seed} (lane {lane}): {why}\nthe simplest case found:\n{}", steps.concat())
         }
         Err(TestError::Abort(why)) => panic!("{SEED}={seed} (lane {lane}): {why}"),
     }

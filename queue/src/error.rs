@@ -4,6 +4,8 @@ use apalis_core::error::{AbortError, BoxDynError, DeferredError, RetryAfterError
 
 /// What a handler says when an attempt did not succeed. Return it as it is, or as the cause of another error; an
 /// `anyhow::Error` made from it hides it, unless it has a context.
+///
+/// Waits are by the database's clock, and cut at a year. Of an error and its causes 4,096 bytes are kept.
 #[derive(Debug)]
 pub enum JobError {
     /// Try again after the backoff; discarded when the attempts are used up.
@@ -57,7 +59,7 @@ pub struct Coded {
 }
 
 impl Coded {
-    /// Puts a code on an error: a few words in `snake_case`.
+    /// Puts a code on an error: a few words in `snake_case`. The text of the error stays as it is.
     pub fn new(code: &'static str, error: impl Into<BoxDynError>) -> Self {
         Self { code, error: error.into() }
     }

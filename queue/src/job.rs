@@ -15,7 +15,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
     /// How long one attempt may take. After it the handler is stopped and the attempt has failed with the code `timeout`;
     /// a handler that blocks its thread cannot be stopped: it is reported, and its slot is given back all the same.
     const TIMEOUT: Duration = Duration::from_secs(15 * 60);
-    /// How often a job is tried before it is discarded. A crash of its worker counts as a try.
+    /// How often a job is tried before it is discarded, at least 1: the database refuses 0. A crash of its worker counts as a
+    /// try. Stored with the job, so a change is for new ones.
     const MAX_ATTEMPTS: u16 = 10;
     /// The kind of the follow-up job that is enqueued in the transaction that discards or cancels a job of this kind, with a
     /// [`Discarded`] as its payload. `None`: that is the end.
@@ -31,7 +32,7 @@ pub struct Discarded {
     pub kind: String,
     /// Its payload.
     pub args: serde_json::Value,
-    /// The error of its last attempt.
+    /// The error of its last attempt, or by whose request it ended.
     pub error: Option<String>,
 }
 

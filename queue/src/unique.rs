@@ -19,19 +19,22 @@ pub struct Unique {
 }
 
 impl Unique {
-    /// Taken while the job is live: available, scheduled, running or retryable.
+    /// Taken while the job is live: available, scheduled, running or retryable. At most
+    /// [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES), without NUL.
     pub fn key(key: impl Into<String>) -> Self {
         Self { key: key.into(), states: LIVE.to_vec(), period: None }
     }
 
     /// Taken while the job is in one of these states instead. Without [`JobState::Running`] one job may wait while another
-    /// one runs; with [`JobState::Completed`] the key stays taken for as long as the job is in the history.
+    /// one runs; with [`JobState::Completed`] the key stays taken for as long as the job is in the history. Without any state
+    /// it is never taken.
     #[must_use]
     pub fn in_states(self, states: &[JobState]) -> Self {
         Self { states: states.to_vec(), ..self }
     }
 
-    /// Free again after this time, whatever became of the job.
+    /// Free again after this time, whatever became of the job: counted from the enqueue, or from its last retry out of the
+    /// history, by the database's clock. At most a year.
     #[must_use]
     pub fn within(self, period: Duration) -> Self {
         Self { period: Some(period), ..self }

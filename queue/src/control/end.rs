@@ -10,7 +10,8 @@ const LIVE: [JobState; 4] =
 /// up ([`Lease::stop_requested`](crate::Lease::stop_requested)) and is dropped then, and the job is cancelled unless it has
 /// completed by that time. Its `ON_DISCARD` follow-up is enqueued as for a discarded job.
 ///
-/// Waits while a handler's transaction holds the job's row.
+/// Waits while a claim, the end of an attempt or a handler's transaction holds the job's row, and then goes by what became of
+/// it. Of two requests for one running job the later one counts.
 ///
 /// # Errors
 /// The database's.
@@ -19,7 +20,8 @@ pub async fn cancel(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
     changed_one(pool, id, progress).await
 }
 
-/// Discards a job: as [`cancel`], but it counts as failed and stays with the dead letters.
+/// Discards a job: as [`cancel`], but it counts as failed and stays with the dead letters, which are kept for 30 days instead
+/// of 7.
 ///
 /// # Errors
 /// The database's.
@@ -29,6 +31,9 @@ pub async fn discard(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
 }
 
 /// Cancels the next batch of the live jobs that `filter` chooses, from those after `after` in the order of their ids.
+///
+/// Looks at 5,000 jobs, in one statement. Locks the chosen ones in the order of their ids until it ends, and waits for whoever
+/// holds one of them.
 ///
 /// # Errors
 /// The database's.
@@ -40,7 +45,8 @@ pub async fn cancel_all(
     end_batch(pool, JobState::Cancelled, None, filter, after).await
 }
 
-/// Discards the next batch of the live jobs that `filter` chooses, from those after `after` in the order of their ids.
+/// Discards the next batch of the live jobs that `filter` chooses, from those after `after` in the order of their ids; looks
+/// and locks as [`cancel_all`].
 ///
 /// # Errors
 /// The database's.

@@ -24,7 +24,7 @@ pub struct JobFilter {
     pub kind: Option<String>,
     /// Whose last failed attempt had this code.
     pub error_code: Option<String>,
-    /// Created longer ago than this.
+    /// Created longer ago than this, by the database's clock.
     #[serde(rename = "older_than_s", serialize_with = "seconds")]
     pub older_than: Option<Duration>,
     /// Of this group.
@@ -68,7 +68,7 @@ pub struct Progress {
     pub changed: u64,
     /// Chosen ones that could not be changed, because another job has their unique key by now.
     pub conflicts: u64,
-    /// Where to go on.
+    /// Where to go on; `None`: that was all.
     pub next: Option<JobId>,
 }
 
@@ -85,7 +85,7 @@ pub enum Changed {
     NotFound,
 }
 
-/// How many jobs a filter chooses. Reads up to 10,000 of them, and whatever lies between.
+/// How many jobs a filter chooses, live and ended. Stops after 10,000, but reads whatever lies between them; locks nothing.
 ///
 /// # Errors
 /// The database's.

@@ -1,6 +1,6 @@
 use sqlx::PgPool;
 
-/// How many jobs of a queue may run at once in the whole fleet; `None`: as many as there are slots.
+/// How many jobs of a queue may run at once in the whole fleet, from 1; `None`: as many as there are slots.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// In all.
@@ -10,7 +10,7 @@ pub struct Limits {
 }
 
 /// Pauses a queue everywhere: no further job of it starts, while those that run go on. A claim that is under way at this
-/// very moment still counts.
+/// very moment still counts. A queue that is paused stays so since the first time; one that nobody knows can be paused too.
 ///
 /// # Errors
 /// The database's.
@@ -28,7 +28,7 @@ pub async fn pause_queue(pool: &PgPool, queue: &str) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-/// Lets a paused queue go on, at once.
+/// Lets a paused queue go on, at once; does nothing to one that is not paused. Its limits stay.
 ///
 /// # Errors
 /// The database's.
@@ -47,6 +47,7 @@ pub async fn resume_queue(pool: &PgPool, queue: &str) -> Result<(), sqlx::Error>
 
 /// Limits a queue across the fleet, from the next claim on. What is running is counted from the jobs themselves, so that
 /// the death of a worker frees its share; claims of a limited queue come one after the other, those of others do not.
+/// Replaces both limits; a pause stays.
 ///
 /// # Errors
 /// The database's; a limit of 0 is refused by it: pause the queue instead.

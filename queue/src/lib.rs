@@ -66,3 +66,8 @@ pub use job::{Discarded, Job, JobId, JobState, UnknownState};
 pub use leader::{Leader, leader};
 pub use session::{Session, SessionSettings};
 pub use unique::Unique;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

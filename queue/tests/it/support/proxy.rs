@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use sqlx::{PgPool, postgres::PgConnectOptions, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     net::{TcpListener, TcpStream, UnixStream},
@@ -48,7 +51,9 @@ impl Proxy {
             }
             _ => server.clone(),
         };
-        let options = base.host("127.0.0.1").port(listener.local_addr().unwrap().port());
+        let port = listener.local_addr().unwrap().port();
+        // In the clear, so that what is said can be read.
+        let options = base.host("127.0.0.1").port(port).ssl_mode(PgSslMode::Disable);
         let links = Arc::new(Links::default());
         let accepting = tokio::spawn(accept(listener, server, links.clone()));
         Self { options, links, accepting }

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
@@ -8,7 +8,9 @@ use sqlx::{Connection, PgConnection};
 
 use super::{Pass, Service};
 use crate::{
+    GroupId,
     error::code,
+    group::finish_groups,
     held::lock,
     metrics,
     presence::LOCK_CLASS,
@@ -38,6 +40,14 @@ pub(crate) struct Look {
     pub(crate) without_lock: Vec<(i64, DateTime<Utc>)>,
     /// Whether some lease has run out, if that was asked.
     pub(crate) expired: bool,
+}
+
+/// What one batch of a rescue took back.
+#[derive(Debug, Default)]
+pub(crate) struct Rescued {
+    pub(crate) jobs: usize,
+    /// The groups of these jobs: for some of them it was the last attempt.
+    pub(crate) groups: Vec<GroupId>,
 }
 
 /// Takes back the jobs of workers that died and of leases that ran out.
@@ -102,13 +112,17 @@ fn until_next_pass(absent: &Absent, now: Instant) -> Duration {
 async fn rescue_all(conn: &mut PgConnection, dead: &[i64], expired: bool) -> Result<u64, sqlx::Error> {
     let mut all = 0;
     loop {
-        let rescued = rescue(conn, dead, expired).await? as u64;
-        all += rescued;
-        if rescued > 0 {
-            metrics::rescued(rescued);
-            tracing::warn!(jobs = rescued, "took back jobs of dead workers or expired leases");
+        let rescued = rescue(conn, dead, expired).await?;
+        let jobs = rescued.jobs as u64;
+        all += jobs;
+        if jobs > 0 {
+            metrics::rescued(jobs);
+            tracing::warn!(jobs, "took back jobs of dead workers or expired leases");
         }
-        if rescued < BATCH_MAX as u64 {
+        if !rescued.groups.is_empty() {
+            finish_groups(conn, &rescued.groups).await?;
+        }
+        if jobs < BATCH_MAX as u64 {
             return Ok(all);
         }
     }
@@ -153,13 +167,13 @@ pub(crate) async fn look(conn: &mut PgConnection, own_id: i64, leases: bool) -> 
     Ok(Look { without_lock, expired })
 }
 
-/// Ends the attempts of one batch of lost jobs and gives their number. The crash counts as a failed attempt, so that a
+/// Ends the attempts of one batch of lost jobs. The crash counts as a failed attempt, so that a
 /// job that kills its workers ends; the others are available at once.
 pub(crate) async fn rescue(
     conn: &mut PgConnection,
     dead: &[i64],
     expired: bool,
-) -> Result<usize, sqlx::Error> {
+) -> Result<Rescued, sqlx::Error> {
     let mut tx = conn.begin().await?;
     // A planner without statistics would read the whole table for it.
     sqlx::query!(r#"select set_config('enable_seqscan', 'off', true) as "no_seqscan!""#)
@@ -167,7 +181,7 @@ pub(crate) async fn rescue(
         .await?;
     let lost = sqlx::query!(
         r#"
-        select j.id, j.fence, j.lease_until < now() as "expired!", w.name as "worker?"
+        select j.id, j.fence, j.group_id, j.lease_until < now() as "expired!", w.name as "worker?"
         from queue.live_jobs j left join queue.workers w on w.id = j.worker_id
         where j.state = 'running' and (j.worker_id = any($1) or ($2 and j.lease_until < now()))
         limit $3
@@ -180,8 +194,9 @@ pub(crate) async fn rescue(
     .fetch_all(&mut *tx)
     .await?;
     if lost.is_empty() {
-        return Ok(0);
+        return Ok(Rescued::default());
     }
+    let groups = BTreeSet::from_iter(lost.iter().filter_map(|job| job.group_id));
     let batch: Vec<Settlement> = lost
         .into_iter()
         .map(|job| {
@@ -201,7 +216,7 @@ pub(crate) async fn rescue(
         .collect();
     let rescued = settle(&mut tx, &batch).await?;
     tx.commit().await?;
-    Ok(rescued.len())
+    Ok(Rescued { jobs: rescued.len(), groups: groups.into_iter().collect() })
 }
 
 /// Signs off for those that cannot any more, once none of their jobs is left. One that lives all the same takes this back

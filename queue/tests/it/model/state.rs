@@ -254,8 +254,7 @@ impl Model {
         }
     }
 
-    /// The worker dies and its jobs are rescued, of which one was `asked` to end. A rescue finishes no group: whoever ends
-    /// another job of it does, or the leader.
+    /// The worker dies and its jobs are rescued, of which one was `asked` to end.
     pub(super) fn crash(&mut self, asked: Option<(JobId, JobState)>) {
         self.worker_is_up = false;
         for id in self.running() {
@@ -263,8 +262,8 @@ impl Model {
             job.failures += 1;
             let is_last = job.attempt >= job.max_attempts;
             match asked {
-                Some((other, state)) if other == id => self.bury(id, state),
-                _ if is_last => self.bury(id, JobState::Discarded),
+                Some((other, state)) if other == id => self.end(id, state),
+                _ if is_last => self.end(id, JobState::Discarded),
                 _ => job.state = JobState::Available,
             }
         }

@@ -1,11 +1,11 @@
 use apalis::prelude::{WorkerBuilder, WorkerError};
-use resume_core::jobs::{FetchPage, FinishCollection, ParseDocuments, SettleDiscarded};
+use resume_core::jobs::{FetchPage, FinishCollection, ParseDocuments, SettleDiscarded, StartCollection};
 use resume_queue::{Job, QueueConfig, Session};
 use tokio::task::JoinSet;
 
 use crate::{
     context::Context,
-    jobs::{fetch_page, finish_collection, parse_documents, settle_discarded},
+    jobs::{fetch_page, finish_collection, parse_documents, settle_discarded, start_collection},
 };
 
 /// Pages on their way at once. At the mock's 0.2 s and 30 calls a second six are under way; a slow source has more.
@@ -17,6 +17,8 @@ const FETCHES: QueueConfig = QueueConfig::fixed(16);
 const PARSES: QueueConfig = QueueConfig::fixed(64);
 /// Rare and short.
 const SETTLEMENTS: QueueConfig = QueueConfig::fixed(2);
+/// Rare and short, too.
+const STARTS: QueueConfig = QueueConfig::fixed(2);
 
 /// Starts one apalis worker for each kind of job. They end when the session shuts down.
 pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), WorkerError>> {
@@ -34,5 +36,6 @@ pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), 
     start!(ParseDocuments, PARSES, parse_documents::run);
     start!(SettleDiscarded, SETTLEMENTS, settle_discarded::run);
     start!(FinishCollection, SETTLEMENTS, finish_collection::run);
+    start!(StartCollection, STARTS, start_collection::run);
     workers
 }

@@ -4,6 +4,7 @@ mod fetch_page;
 mod finish_collection;
 mod parse_documents;
 mod settle_discarded;
+mod start_collection;
 
 use resume_queue::Job;
 
@@ -11,6 +12,7 @@ pub use fetch_page::FetchPage;
 pub use finish_collection::FinishCollection;
 pub use parse_documents::ParseDocuments;
 pub use settle_discarded::SettleDiscarded;
+pub use start_collection::StartCollection;
 
 /// The kinds of all jobs of the service, which are also the names of their queues.
 pub const KINDS: [&str; 4] =

@@ -4,3 +4,4 @@ pub(crate) mod fetch_page;
 pub(crate) mod finish_collection;
 pub(crate) mod parse_documents;
 pub(crate) mod settle_discarded;
+pub(crate) mod start_collection;

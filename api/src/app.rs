@@ -11,6 +11,14 @@ use crate::{documentation, edge::Edge, spec, state::AppState, surface::Surface};
 /// The whole HTTP interface, to be served with [`Bound::serve`](crate::Bound::serve).
 pub type App = BoxEndpoint<'static, Response>;
 
+/// Serves `/metrics` alone, for a process without the rest of the interface. Opens no connection.
+pub fn metrics_app(pool: PgPool) -> App {
+    let state = AppState { pool, test_data: None };
+    let service = OpenApiService::new(Metrics::new(state), "Metrics", env!("CARGO_PKG_VERSION"));
+    let routes = Route::new().nest("/", service).with(NormalizePath::new(TrailingSlash::Trim));
+    Edge::new(routes, Surface::of(&spec::document())).boxed()
+}
+
 /// Puts the interface together. Opens no connection: without a database it starts, and says 503 where it needs one.
 pub fn app(state: AppState) -> App {
     let service = spec::service(Some(state));

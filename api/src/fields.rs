@@ -2,7 +2,10 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use crate::problem::{FieldError, Problem, ProblemType};
+use crate::{
+    body::ReadFields,
+    problem::{FieldError, Problem, ProblemType},
+};
 
 /// The fields of a JSON object, read one by one. Gathers everything that is wrong, so that a caller hears it at once.
 pub(crate) struct Fields {
@@ -60,6 +63,19 @@ impl Fields {
         read(&value).or_else(|| self.wrong(name, format!("must be {expected}")))
     }
 
+    /// An object with fields of its own, whose errors are named `<name>.<field>`; none is an empty one. `None` when it is
+    /// no object.
+    pub(crate) fn object<T: ReadFields>(&mut self, name: &'static str) -> Option<T> {
+        let value = self.take(name).unwrap_or_else(|| Value::Object(Map::new()));
+        let Ok(mut inner) = Self::of(value) else {
+            return self.wrong(name, "must be an object".to_owned());
+        };
+        let read = T::read(&mut inner);
+        let outer = |error: FieldError| FieldError { field: format!("{name}.{}", error.field), ..error };
+        self.errors.extend(inner.into_errors().into_iter().map(outer));
+        Some(read)
+    }
+
     /// Whether a field is given. To be asked before it is read.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.unread.contains_key(name)
@@ -74,7 +90,12 @@ impl Fields {
     ///
     /// # Errors
     /// When a field was wrong, or one was given that nobody read.
-    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        let errors = self.into_errors();
+        if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
+    }
+
+    fn into_errors(mut self) -> Vec<FieldError> {
         for field in self.unread.keys() {
             // The caller's own text, so not more of it than tells which one is meant.
             let field = field.chars().take(64).collect();
@@ -85,7 +106,7 @@ impl Fields {
                 break;
             }
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
+        self.errors
     }
 
     fn take(&mut self, name: &'static str) -> Option<Value> {

@@ -5,11 +5,14 @@
 //! | `app.rs` `state.rs` `serve.rs` | [`app`], what it needs, and serving it on a port |
 //! | `collections/` | `/api/v1/data-collection`: trigger, status, list, resume |
 //! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
+//! | `schedules/` | `/api/v1/schedules`: list, put, delete, enable, disable, run now |
 //! | `jobs/` | `/api/v1/jobs`: list, one job, why it waits; cancel, retry, discard, one or many |
 //! | `queues/` | `/api/v1/queues`: list, pause, resume, limits, demand |
-//! | `workers/` | `/api/v1/workers` |
+//! | `workers/` | `/api/v1/workers`, and which one leads |
+//! | `maintenance/` | `/api/v1/maintenance` |
 //! | `test_data/` | `/api/v1/test-data` and `/api/v1/json-resumes`: the mock source |
 //! | `health/` | `/healthz`, `/readyz` |
+//! | `metrics/` | `/metrics`, also of a worker alone |
 //! | `documentation.rs` | `/docs`, `/openapi.json`, `/openapi.yaml` |
 //! | `spec/` | the description, and [`spec_yaml`] |
 //! | `edge.rs` `surface.rs` | what happens to every request: request id, errors and panics become problems |
@@ -33,11 +36,13 @@ mod fields;
 mod health;
 mod idempotency_key;
 mod jobs;
+mod maintenance;
 mod name;
 mod problem;
 mod queues;
 mod refused;
 mod resumes;
+mod schedules;
 mod serve;
 mod span;
 mod spec;

@@ -10,11 +10,13 @@ use poem_openapi::{
 };
 use resume_core::{
     collection::{self, NewCollection, ResumeError, StartError, Started},
-    db, source,
+    db::{self, PgPool},
+    source,
 };
 use uuid::Uuid;
 
-use self::dto::{CollectionList, CollectionStatus, ResumedCollection, TriggerReply, TriggerRequest};
+pub(crate) use self::dto::TriggerRequest;
+use self::dto::{CollectionList, CollectionStatus, ResumedCollection, TriggerReply};
 use crate::{
     body::JsonBody,
     cursor,
@@ -94,14 +96,9 @@ impl Collections {
         // Gives the connection back: a request that holds one while it waits for another can starve the pool.
         tx.rollback().await?;
         match error {
-            StartError::UnknownSource(_) => Err(self.unknown_source().await?),
+            StartError::UnknownSource(_) => Err(unknown_source("source", &source::list(&self.0.pool).await?)),
             other => Err(other.into()),
         }
-    }
-
-    async fn unknown_source(&self) -> Result<Problem, Problem> {
-        let known = source::list(&self.0.pool).await?.join(", ");
-        Ok(Problem::invalid_field("source", format!("no source has this name; there are: {known}")))
     }
 
     /// Goes on with a collection, all or nothing.
@@ -194,6 +191,19 @@ impl Collections {
         let location = reply.status_url.clone();
         Ok(Resumed::Accepted(Json(reply), location))
     }
+}
+
+/// Checks that there is a source of this name, which `field` of a request holds.
+///
+/// # Errors
+/// A problem that names the field and the sources that there are.
+pub(crate) async fn known_source(pool: &PgPool, field: &str, name: &str) -> Result<(), Problem> {
+    let known = source::list(pool).await?;
+    if known.iter().any(|source| source == name) { Ok(()) } else { Err(unknown_source(field, &known)) }
+}
+
+fn unknown_source(field: &str, known: &[String]) -> Problem {
+    Problem::invalid_field(field, format!("no source has this name; there are: {}", known.join(", ")))
 }
 
 fn unknown(id: Uuid) -> Problem {

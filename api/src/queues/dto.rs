@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeZone, Utc};
 use poem_openapi::{Object, types::Example};
 use resume_queue::{
-    Limits,
+    JobState, Limits,
     inspect::{self, QueueRow},
+    maintenance::Depth,
 };
 
 use crate::{body::ReadFields, fields::Fields, jobs::JobCount, span::Span};
@@ -46,18 +47,67 @@ pub(super) struct Queue {
     workers: u64,
     /// How many of its jobs they can run at once.
     slots: u64,
+    /// How many jobs it holds, as the leader counted them last; null before the first count with a job of it.
+    #[oai(nullable)]
+    depths: Option<QueueDepths>,
 }
 
-impl From<QueueRow> for Queue {
-    fn from(QueueRow { name, paused_at, limits, workers, slots }: QueueRow) -> Self {
-        let Limits { max_running, max_running_per_key } = limits;
-        Self { name, paused_at, max_running, max_running_per_key, workers, slots }
+/// How many jobs a queue holds by state, each counted up to 100,000.
+#[derive(Debug, Object)]
+struct QueueDepths {
+    /// Jobs that wait for a worker.
+    available: JobCount,
+    /// Jobs that wait for their time.
+    scheduled: JobCount,
+    /// Jobs that have failed and wait for their next attempt.
+    retryable: JobCount,
+    /// Jobs that run.
+    running: JobCount,
+    /// How long the next job had been due: how far behind the queue is. Null when none was due.
+    #[oai(nullable)]
+    oldest_wait_seconds: Option<f64>,
+    /// When this was counted: every ten seconds, while a worker leads.
+    measured_at: DateTime<Utc>,
+}
+
+impl QueueDepths {
+    /// Those of one queue, among the counts of all.
+    fn of(queue: &str, depths: &[Depth]) -> Option<Self> {
+        let own = || depths.iter().filter(|depth| depth.queue == queue);
+        let count = |state| {
+            let found = own().find(|depth| depth.state == state);
+            found.map_or(JobCount { value: 0, exact: true }, |depth| JobCount {
+                value: depth.jobs.unsigned_abs(),
+                exact: depth.exact,
+            })
+        };
+        Some(Self {
+            available: count(JobState::Available),
+            scheduled: count(JobState::Scheduled),
+            retryable: count(JobState::Retryable),
+            running: count(JobState::Running),
+            oldest_wait_seconds: own()
+                .filter_map(|depth| depth.next_waited)
+                .max()
+                .map(|waited| waited.as_secs_f64()),
+            measured_at: own().map(|depth| depth.measured_at).max()?,
+        })
     }
 }
 
-impl From<Vec<QueueRow>> for QueueList {
-    fn from(queues: Vec<QueueRow>) -> Self {
-        Self { results: queues.into_iter().map(Into::into).collect() }
+impl Queue {
+    /// A queue, with what is told of it among the counts of all.
+    pub(super) fn new(row: QueueRow, depths: &[Depth]) -> Self {
+        let QueueRow { name, paused_at, limits, workers, slots } = row;
+        let Limits { max_running, max_running_per_key } = limits;
+        let depths = QueueDepths::of(&name, depths);
+        Self { name, paused_at, max_running, max_running_per_key, workers, slots, depths }
+    }
+}
+
+impl From<Vec<Queue>> for QueueList {
+    fn from(results: Vec<Queue>) -> Self {
+        Self { results }
     }
 }
 
@@ -146,6 +196,14 @@ impl Example for Queue {
             max_running_per_key: None,
             workers: 2,
             slots: 32,
+            depths: Some(QueueDepths {
+                available: JobCount { value: 100_000, exact: false },
+                scheduled: JobCount { value: 0, exact: true },
+                retryable: JobCount { value: 3, exact: true },
+                running: JobCount { value: 32, exact: true },
+                oldest_wait_seconds: Some(12.5),
+                measured_at: Utc.timestamp_nanos(1_795_446_000_000_000_000),
+            }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Queues: pausing, limits, and how many workers they want.
+//! Queues: what they hold, pausing, limits, and how many workers they want.
 
 mod dto;
 
@@ -11,7 +11,9 @@ use resume_core::jobs::KINDS;
 use resume_queue::{
     Limits,
     inspect::{self, QueueRow},
-    limit_queue, pause_queue, resume_queue,
+    limit_queue,
+    maintenance::depths,
+    pause_queue, resume_queue,
 };
 
 use self::dto::{Demand, Queue, QueueLimits, QueueList};
@@ -62,6 +64,18 @@ impl Queues {
         Ok(queues)
     }
 
+    /// All of them, with their depths.
+    async fn list(&self) -> Result<QueueList, Problem> {
+        let (queues, depths) = (self.all().await?, depths(&self.0.pool).await?);
+        let queues: Vec<Queue> = queues.into_iter().map(|queue| Queue::new(queue, &depths)).collect();
+        Ok(queues.into())
+    }
+
+    /// A queue, with its depths.
+    async fn show(&self, name: &str) -> Result<Queue, Problem> {
+        Ok(Queue::new(self.find(name).await?, &depths(&self.0.pool).await?))
+    }
+
     /// A queue. One of our own kinds of jobs is always there, so that it can be paused before its first job comes; others
     /// are when there is something to tell of them, so that a misspelt name pauses nothing without a word.
     async fn find(&self, name: &str) -> Result<QueueRow, Problem> {
@@ -90,19 +104,19 @@ impl Queues {
     /// Those of the service's own kinds of jobs, and whatever other queue has live jobs, a worker, a pause or a limit.
     #[oai(path = "/api/v1/queues", method = "get", operation_id = "list_queues")]
     async fn list_queues(&self) -> Result<Json<QueueList>, Refused<ListRefusals>> {
-        Ok(Json(bounded(self.all()).await?.into()))
+        Ok(Json(bounded(self.list()).await?))
     }
 
     /// Get a queue
     ///
-    /// Whether it is paused, its limits, and who works on it.
+    /// Whether it is paused, its limits, who works on it, and how many jobs it holds.
     #[oai(path = "/api/v1/queues/:queue", method = "get", operation_id = "get_queue")]
     async fn get_queue(
         &self,
         /// The name of the queue.
         queue: Path<Name>,
     ) -> Result<Json<Queue>, Refused<QueueRefusals>> {
-        Ok(Json(bounded(self.find(&queue.0.0)).await?.into()))
+        Ok(Json(bounded(self.show(&queue.0.0)).await?))
     }
 
     /// Pause a queue
@@ -119,9 +133,9 @@ impl Queues {
         let paused = bounded(async {
             self.find(name).await?;
             pause_queue(&self.0.pool, name).await?;
-            self.find(name).await
+            self.show(name).await
         });
-        Ok(Json(paused.await?.into()))
+        Ok(Json(paused.await?))
     }
 
     /// Let a paused queue go on
@@ -137,9 +151,9 @@ impl Queues {
         let resumed = bounded(async {
             self.find(name).await?;
             resume_queue(&self.0.pool, name).await?;
-            self.find(name).await
+            self.show(name).await
         });
-        Ok(Json(resumed.await?.into()))
+        Ok(Json(resumed.await?))
     }
 
     /// Limit a queue
@@ -157,9 +171,9 @@ impl Queues {
         let limited = bounded(async {
             self.find(name).await?;
             limit_queue(&self.0.pool, name, body.0.into()).await?;
-            self.find(name).await
+            self.show(name).await
         });
-        Ok(Json(limited.await?.into()))
+        Ok(Json(limited.await?))
     }
 
     /// Ask how many workers a queue wants

@@ -12,12 +12,13 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::{
-    collections::Collections, health::Health, jobs::Jobs, problem::ProblemType, queues::Queues,
-    resumes::Resumes, state::AppState, test_data::TestData, workers::Workers,
+    collections::Collections, health::Health, jobs::Jobs, metrics::Metrics, maintenance::Maintenance, problem::ProblemType,
+    queues::Queues, resumes::Resumes, schedules::Schedules, state::AppState, test_data::TestData,
+    workers::Workers,
 };
 
 /// Every resource, in the order of the description.
-type Apis = (Collections, Resumes, Jobs, Queues, Workers, TestData, Health);
+type Apis = (Collections, Resumes, Schedules, Jobs, Queues, Workers, Maintenance, TestData, Health, Metrics);
 
 const DESCRIPTION: &str = "Collects resumes from slow, paginated, rate-limited sources, keeps what it got, parses it and \
 makes it searchable by skill.\n\nEvery path works with and without a trailing slash. Errors are problems after RFC 9457, \
@@ -33,12 +34,16 @@ pub(crate) enum Tag {
     Collections,
     /// The parsed resumes.
     Resumes,
+    /// What makes jobs by the clock: by a cron expression in a time zone, or once.
+    Schedules,
     /// The background jobs: what they are, why they wait, and what can be done about it.
     Jobs,
-    /// The queues of jobs: pausing, limits, and how many workers they want.
+    /// The queues of jobs: what they hold, pausing, limits, and how many workers they want.
     Queues,
     /// The processes that run the jobs.
     Workers,
+    /// The upkeep of the queue, which one worker, the leader, does for all.
+    Maintenance,
     /// A made-up source to try things with. Served by `demo` and `up`; elsewhere 404.
     #[oai(rename = "Test data")]
     TestData,
@@ -62,11 +67,14 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
         (
             Collections::new(state.clone()),
             Resumes::new(state.clone()),
+            Schedules::new(state.clone()),
             Jobs::new(state.clone()),
             Queues::new(state.clone()),
             Workers::new(state.clone()),
+            Maintenance::new(state.clone()),
             TestData::new(state.clone()),
-            Health::new(state),
+            Health::new(state.clone()),
+            Metrics::new(state),
         )
     });
     OpenApiService::new(Described(apis), "Resume Service", env!("CARGO_PKG_VERSION"))

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, TimeZone, Utc};
 use poem_openapi::{Object, types::Example};
-use resume_queue::inspect::{QueueOfWorker, WorkerRow};
+use resume_queue::{
+    Leader,
+    inspect::{QueueOfWorker, WorkerRow},
+};
 
 /// The workers.
 #[derive(Debug, Object)]
@@ -10,6 +13,23 @@ use resume_queue::inspect::{QueueOfWorker, WorkerRow};
 pub(super) struct WorkerList {
     /// The workers, the newest first.
     results: Vec<Worker>,
+    /// The one that leads: it does the maintenance for all. Null while none does, for some seconds at most as long as any
+    /// lives.
+    #[oai(nullable)]
+    leader: Option<WorkerLeader>,
+}
+
+/// The worker that leads.
+#[derive(Debug, Object)]
+struct WorkerLeader {
+    /// The id of the worker.
+    worker_id: i64,
+    /// Its name.
+    name: String,
+    /// The number of this term.
+    term: i64,
+    /// When it was elected.
+    elected_at: DateTime<Utc>,
 }
 
 /// A process that runs jobs.
@@ -44,9 +64,15 @@ struct WorkerQueue {
     mean_run_seconds: Option<f64>,
 }
 
-impl From<Vec<WorkerRow>> for WorkerList {
-    fn from(workers: Vec<WorkerRow>) -> Self {
-        Self { results: workers.into_iter().map(Into::into).collect() }
+impl WorkerList {
+    pub(super) fn new(workers: Vec<WorkerRow>, leader: Option<Leader>) -> Self {
+        Self { results: workers.into_iter().map(Into::into).collect(), leader: leader.map(Into::into) }
+    }
+}
+
+impl From<Leader> for WorkerLeader {
+    fn from(Leader { worker_id, name, term, elected_at, lease_until: _ }: Leader) -> Self {
+        Self { worker_id, name, term, elected_at }
     }
 }
 
@@ -81,6 +107,8 @@ impl Example for WorkerList {
             stopped_at: None,
             queues: vec![queue],
         };
-        Self { results: vec![worker] }
+        let leader =
+            WorkerLeader { worker_id: worker.id, name: worker.name.clone(), term: 3, elected_at: now };
+        Self { results: vec![worker], leader: Some(leader) }
     }
 }

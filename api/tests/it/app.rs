@@ -105,6 +105,11 @@ impl TestApp {
         self.send(request.body(body.to_owned())).await
     }
 
+    /// A `DELETE`.
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
     /// The server of [`TestApp::on_own_cluster`].
     pub(crate) fn cluster(&self) -> &Arc<Cluster> {
         self.database.as_ref().unwrap().cluster()

@@ -28,6 +28,9 @@ async fn another_method_is_told_which_ones_there_are() {
         (Method::DELETE, "/api/v1/jobs/7", "GET, HEAD"),
         (Method::GET, "/api/v1/jobs/7/cancel", "POST"),
         (Method::POST, "/api/v1/queues/fetch_page/limits/", "PUT"),
+        (Method::POST, "/api/v1/schedules", "GET, HEAD"),
+        (Method::POST, "/api/v1/schedules/nightly", "DELETE, GET, PUT, HEAD"),
+        (Method::PUT, "/api/v1/schedules/nightly/run", "POST"),
         (Method::POST, "/healthz", "GET, HEAD"),
         (Method::POST, "/docs", "GET, HEAD"),
         (Method::OPTIONS, "/openapi.json", "GET, HEAD"),
@@ -66,6 +69,8 @@ async fn every_path_works_with_a_trailing_slash() {
     app.store(&[serde_json::json!({"id": "1", "skills": ["SQL"]})]).await;
     let resume = app.get("/api/v1/resumes/search/?skills=SQL").await.json()["results"][0]["id"].clone();
     let job = app.get("/api/v1/jobs/").await.json()["results"][0]["id"].clone();
+    let nightly = r#"{"cron": "0 2 * * *", "kind": "start_collection"}"#;
+    assert_eq!(app.put("/api/v1/schedules/nightly/", nightly).await.status, 200);
     for path in [
         "/healthz".to_owned(),
         "/readyz".to_owned(),
@@ -83,6 +88,9 @@ async fn every_path_works_with_a_trailing_slash() {
         "/api/v1/queues/fetch_page".to_owned(),
         "/api/v1/queues/fetch_page/demand".to_owned(),
         "/api/v1/workers".to_owned(),
+        "/api/v1/maintenance".to_owned(),
+        "/api/v1/schedules".to_owned(),
+        "/api/v1/schedules/nightly".to_owned(),
         "/api/v1/test-data".to_owned(),
         "/api/v1/json-resumes".to_owned(),
     ] {
@@ -101,6 +109,11 @@ async fn every_path_works_with_a_trailing_slash() {
         let path = format!("/api/v1/queues/fetch_page/{change}/");
         assert_eq!(app.post(&path, "").await.status, 200, "{change}");
     }
+    for (change, status) in [("disable", 200), ("enable", 200), ("run", 202)] {
+        let path = format!("/api/v1/schedules/nightly/{change}/");
+        assert_eq!(app.post(&path, "").await.status, status, "{change}");
+    }
+    assert_eq!(app.delete("/api/v1/schedules/nightly/").await.status, 200);
 }
 
 #[tokio::test]

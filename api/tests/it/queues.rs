@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use resume_core::jobs::KINDS;
 use serde_json::{Value, json};
 
@@ -13,6 +15,7 @@ async fn queue(app: &TestApp) -> Value {
 fn idle(name: &str) -> Value {
     json!({
         "name": name, "paused_at": null, "max_running": null, "max_running_per_key": null, "workers": 0, "slots": 0,
+        "depths": null,
     })
 }
 
@@ -20,8 +23,8 @@ fn idle(name: &str) -> Value {
 async fn the_queues_of_the_service_are_always_there() {
     let app = TestApp::start().await;
     let list = app.get("/api/v1/queues").await.json();
-    let kinds = ["fetch_page", "finish_collection", KIND, "settle_discarded"];
-    assert_eq!(list["results"], json!(kinds.map(idle)));
+    let names = ["fetch_page", "finish_collection", KIND, "settle_discarded", "start_collection"];
+    assert_eq!(list["results"], json!(names.map(idle)));
     assert_eq!(queue(&app).await, idle(KIND));
 }
 
@@ -192,4 +195,26 @@ async fn a_queue_with_jobs_of_strangers_is_listed() {
         until(&app, "/api/v1/queues", |list| list["results"].as_array().unwrap().len() > KINDS.len()).await;
     assert_eq!(listed["results"][0], idle("emails"));
     assert_eq!(app.post("/api/v1/queues/emails/pause", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_queue_tells_what_it_holds() {
+    let app = TestApp::start().await;
+    let later = new_job().after(Duration::from_secs(3600));
+    enqueue(&app, vec![new_job(), new_job(), later]).await;
+    app.post(&format!("/api/v1/queues/{KIND}/pause"), "").await;
+    // The worker that leads counts.
+    let worker = TestWorker::start(&app, |_| async { Ok(()) }).await;
+    let path = format!("/api/v1/queues/{KIND}");
+    let depths = until(&app, &path, |queue| queue["depths"].is_object()).await["depths"].clone();
+    let count = |value: u64| json!({"value": value, "exact": true});
+    for (state, value) in [("available", 2), ("scheduled", 1), ("retryable", 0), ("running", 0)] {
+        assert_eq!(depths[state], count(value), "{depths}");
+    }
+    assert!(depths["oldest_wait_seconds"].as_f64().unwrap() > 0.0, "{depths}");
+    assert!(depths["measured_at"].is_string());
+    let list = app.get("/api/v1/queues").await.json();
+    let listed = list["results"].as_array().unwrap().iter().find(|queue| queue["name"] == KIND).unwrap();
+    assert!(listed["depths"].is_object(), "{list}");
+    worker.stop().await;
 }

@@ -15,5 +15,10 @@ pub use settle_discarded::SettleDiscarded;
 pub use start_collection::StartCollection;
 
 /// The kinds of all jobs of the service, which are also the names of their queues.
-pub const KINDS: [&str; 4] =
-    [FetchPage::KIND, FinishCollection::KIND, ParseDocuments::KIND, SettleDiscarded::KIND];
+pub const KINDS: [&str; 5] = [
+    FetchPage::KIND,
+    FinishCollection::KIND,
+    ParseDocuments::KIND,
+    SettleDiscarded::KIND,
+    StartCollection::KIND,
+];

@@ -1,6 +1,7 @@
 use poem_openapi::{Object, types::Example};
 use resume_core::{
     collection::{MAX_BATCH_SIZE, MAX_COUNT, MAX_PER_PAGE, NewCollection},
+    jobs::StartCollection,
     source::DEFAULT_SOURCE,
 };
 use uuid::Uuid;
@@ -17,7 +18,7 @@ const MAX_SOURCE_CHARS: usize = 128;
 /// What to collect.
 #[derive(Debug, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
-pub(in crate::collections) struct TriggerRequest {
+pub(crate) struct TriggerRequest {
     /// How many resumes to collect.
     #[oai(default = "default_count", validator(minimum(value = "1"), maximum(value = "1000000")))]
     count: u32,
@@ -54,16 +55,22 @@ fn default_source() -> String {
     DEFAULT_SOURCE.to_owned()
 }
 
-impl Example for TriggerRequest {
-    fn example() -> Self {
+impl Default for TriggerRequest {
+    fn default() -> Self {
         Self {
-            count: 200,
-            per_page: 20,
+            count: default_count(),
+            per_page: default_per_page(),
             batch_size: default_batch_size(),
             error_mode: false,
             source: default_source(),
             seed: None,
         }
+    }
+}
+
+impl Example for TriggerRequest {
+    fn example() -> Self {
+        Self { count: 200, per_page: 20, ..Self::default() }
     }
 }
 
@@ -89,6 +96,16 @@ impl TriggerRequest {
     ) -> NewCollection {
         let Self { count, per_page, batch_size, error_mode, source, seed } = self;
         NewCollection { source, count, per_page, batch_size, error_mode, seed, idempotency_key }
+    }
+
+    /// The payload of a job that starts it.
+    pub(crate) fn into_start_collection(self) -> StartCollection {
+        let Self { count, per_page, batch_size, error_mode, source, seed } = self;
+        StartCollection { source, count, per_page, batch_size, error_mode, seed }
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        &self.source
     }
 }
 

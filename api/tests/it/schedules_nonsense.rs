@@ -1,0 +1,144 @@
+//! What is no schedule: a 4xx that names the field, and nothing is stored.
+
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+
+const NIGHTLY: &str = "/api/v1/schedules/nightly";
+
+/// A schedule with one field changed.
+fn with(field: &str, value: Value) -> Value {
+    let mut body = json!({"cron": "0 2 * * *", "time_zone": "Europe/Berlin", "kind": "start_collection"});
+    body[field] = value;
+    body
+}
+
+async fn refused(app: &TestApp, body: &Value, fields: &[&str]) {
+    app.put(NIGHTLY, &body.to_string()).await.names(fields);
+}
+
+async fn none_is_stored(app: &TestApp) {
+    assert_eq!(app.get("/api/v1/schedules").await.json(), json!({"results": []}));
+}
+
+#[tokio::test]
+async fn bad_fields_are_named_and_nothing_is_stored() {
+    let app = TestApp::start().await;
+    let long = "0,".repeat(10_000);
+    for (field, values) in [
+        ("cron", vec![json!(""), json!(7), json!(null), json!([]), json!("61 * * * *"), json!("* * * *")]),
+        ("cron", vec![json!("0 0 30 2 *"), json!("0 2 * * *\u{0}"), json!("\u{2603} * * * *"), json!(long)]),
+        ("time_zone", vec![json!(""), json!(2), json!("Europe/Berlim"), json!("UTC\u{0}"), json!({})]),
+        ("kind", vec![json!(""), json!(1), json!("fetch_page"), json!("start\u{0}"), json!("x".repeat(129))]),
+        ("priority", vec![json!(32768), json!(-32769), json!("1"), json!(1.5), json!(u64::MAX)]),
+        ("max_attempts", vec![json!(0), json!(-1), json!(65536), json!("3"), json!(null)]),
+        ("missed", vec![json!("twice"), json!(""), json!(true), json!(null)]),
+        ("enabled", vec![json!("yes"), json!(1), json!(null)]),
+        ("args", vec![json!("x"), json!([1]), json!(7), json!(null)]),
+        ("next_at", vec![json!("2026-12-24T18:00:00Z")]),
+    ] {
+        for value in values {
+            refused(&app, &with(field, value), &[field]).await;
+        }
+    }
+    none_is_stored(&app).await;
+}
+
+#[tokio::test]
+async fn bad_moments_are_named() {
+    let app = TestApp::start().await;
+    for at in [
+        json!(""),
+        json!("tomorrow"),
+        json!("2026-12-24"),
+        json!("2026-12-24T18:00:00"),
+        json!("2026-02-30T18:00:00Z"),
+        json!("+99999-01-01T00:00:00Z"),
+        json!("2026-12-24T18:00:00Z\u{0}"),
+        json!(1_795_446_000),
+        json!(null),
+    ] {
+        refused(&app, &json!({"at": at, "kind": "start_collection"}), &["at"]).await;
+    }
+    none_is_stored(&app).await;
+}
+
+#[tokio::test]
+async fn what_is_missing_or_does_not_go_together_is_named() {
+    let app = TestApp::start().await;
+    refused(&app, &json!({}), &["kind", "cron"]).await;
+    refused(&app, &json!({"cron": "0 2 * * *"}), &["kind"]).await;
+    refused(&app, &json!({"kind": "start_collection"}), &["cron"]).await;
+    refused(&app, &with("at", json!("2026-12-24T18:00:00Z")), &["at"]).await;
+    let at_in_zone =
+        json!({"at": "2026-12-24T18:00:00Z", "time_zone": "Europe/Berlin", "kind": "start_collection"});
+    refused(&app, &at_in_zone, &["time_zone"]).await;
+    // All at once.
+    let body =
+        json!({"cron": "0 25 * * *", "time_zone": "Mars", "kind": "nap", "args": {"count": 0}, "x": 1});
+    refused(&app, &body, &["args.count", "kind", "cron", "time_zone", "x"]).await;
+    for body in ["[]", "7", "{", "null"] {
+        app.put(NIGHTLY, body).await.problem(400, "malformed-body");
+    }
+    none_is_stored(&app).await;
+}
+
+#[tokio::test]
+async fn bad_args_are_named() {
+    let app = TestApp::start().await;
+    for (args, fields) in [
+        (json!({"count": 0}), &["args.count"][..]),
+        (json!({"per_page": 1001}), &["args.per_page"]),
+        (json!({"batch_size": "ten"}), &["args.batch_size"]),
+        (json!({"error_mode": 1}), &["args.error_mode"]),
+        (json!({"seed": -1}), &["args.seed"]),
+        (json!({"source": "nowhere"}), &["args.source"]),
+        (json!({"source": "test\u{0}data"}), &["args.source"]),
+        (json!({"source": null}), &["args.source"]),
+        (json!({"perpage": 20, "count": 1.5}), &["args.count", "args.perpage"]),
+    ] {
+        refused(&app, &with("args", args), fields).await;
+    }
+    none_is_stored(&app).await;
+}
+
+#[tokio::test]
+async fn a_cron_expression_is_told_where_it_is_wrong() {
+    let app = TestApp::start().await;
+    let reply = app.put(NIGHTLY, &with("cron", json!("0 25 * * *")).to_string()).await;
+    let problem = reply.problem(400, "invalid-request");
+    let detail = problem["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("hour, at character 3: "), "{detail}");
+    let reply = app.put(NIGHTLY, &with("args", json!({"source": "nowhere"})).to_string()).await;
+    let problem = reply.problem(400, "invalid-request");
+    assert!(problem["detail"].as_str().unwrap().contains("there are: json-resumes, test-data"), "{problem}");
+}
+
+#[tokio::test]
+async fn names_are_checked() {
+    let app = TestApp::start().await;
+    let body = with("missed", json!("skip")).to_string();
+    let long = "x".repeat(129);
+    for name in ["%00", "a%00b", long.as_str()] {
+        let path = format!("/api/v1/schedules/{name}");
+        app.get(&path).await.names(&["schedule"]);
+        app.put(&path, &body).await.names(&["schedule"]);
+        app.delete(&path).await.names(&["schedule"]);
+        for change in ["enable", "disable", "run"] {
+            app.post(&format!("{path}/{change}"), "").await.names(&["schedule"]);
+        }
+    }
+    // 128 characters, but more bytes than the queue takes.
+    app.put(&format!("/api/v1/schedules/{}", "%E2%98%83".repeat(128)), &body).await.names(&["schedule"]);
+    none_is_stored(&app).await;
+    for name in ["%F0%9F%A6%80", "a%20b", "'", "%25", "a%0Ab"] {
+        let path = format!("/api/v1/schedules/{name}");
+        app.get(&path).await.problem(404, "not-found");
+        app.delete(&path).await.problem(404, "not-found");
+        for change in ["enable", "disable", "run"] {
+            app.post(&format!("{path}/{change}"), "").await.problem(404, "not-found");
+        }
+        assert_eq!(app.put(&path, &body).await.status, 200, "{name}");
+        assert_eq!(app.get(&path).await.status, 200, "{name}");
+    }
+}

@@ -6,18 +6,15 @@ use poem::{
     middleware::{NormalizePath, TrailingSlash},
 };
 
-use crate::{documentation, edge::Edge, spec, state::AppState, surface::Surface};
+use poem_openapi::OpenApiService;
+use resume_core::db::PgPool;
+
+use crate::{
+    documentation, edge::Edge, health::Health, metrics::Metrics, spec, state::AppState, surface::Surface,
+};
 
 /// The whole HTTP interface, to be served with [`Bound::serve`](crate::Bound::serve).
 pub type App = BoxEndpoint<'static, Response>;
-
-/// Serves `/metrics` alone, for a process without the rest of the interface. Opens no connection.
-pub fn metrics_app(pool: PgPool) -> App {
-    let state = AppState { pool, test_data: None };
-    let service = OpenApiService::new(Metrics::new(state), "Metrics", env!("CARGO_PKG_VERSION"));
-    let routes = Route::new().nest("/", service).with(NormalizePath::new(TrailingSlash::Trim));
-    Edge::new(routes, Surface::of(&spec::document())).boxed()
-}
 
 /// Puts the interface together. Opens no connection: without a database it starts, and says 503 where it needs one.
 pub fn app(state: AppState) -> App {
@@ -28,7 +25,16 @@ pub fn app(state: AppState) -> App {
     let routes = pages
         .at("/api/*path", operations.clone())
         .at("/healthz", operations.clone())
+        .at("/metrics", operations.clone())
         .at("/readyz", operations);
     let trimmed = routes.with(NormalizePath::new(TrailingSlash::Trim));
+    Edge::new(trimmed, Surface::of(&spec::document())).boxed()
+}
+
+/// `/metrics`, `/healthz` and `/readyz` alone, for a worker process.
+pub fn metrics_app(pool: PgPool) -> App {
+    let state = AppState { pool, test_data: None };
+    let service = OpenApiService::new((Metrics::new(state.clone()), Health::new(state)), "Worker", "");
+    let trimmed = Route::new().nest("/", service).with(NormalizePath::new(TrailingSlash::Trim));
     Edge::new(trimmed, Surface::of(&spec::document())).boxed()
 }

@@ -10,11 +10,13 @@ use poem_openapi::{
     OperationId,
     error::{ParseParamError, ParsePathError},
 };
+use resume_queue::trace::with_traceparent;
 use uuid::Uuid;
 
 use crate::{
     problem::{Problem, ProblemType},
     surface::Surface,
+    trace::traceparent,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,7 +68,9 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             // The server sends the head of what GET gives, its length too, and leaves the body out.
             request.set_method(Method::GET);
         }
-        let problem = match AssertUnwindSafe(self.inner.call(request)).catch_unwind().await {
+        let traceparent = traceparent(&request);
+        let call = with_traceparent(Some(traceparent.clone()), self.inner.call(request));
+        let problem = match AssertUnwindSafe(call).catch_unwind().await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.problem(error)),
             Err(panic) => {
@@ -91,7 +95,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             response.headers_mut().insert(header::ALLOW, methods);
         }
         let (status, duration_ms) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1e3);
-        tracing::debug!(request_id = %id, %method, path, status, duration_ms, "request");
+        tracing::debug!(request_id = %id, traceparent, %method, path, status, duration_ms, "request");
         Ok(response)
     }
 }

@@ -18,6 +18,7 @@
 //! | `edge.rs` `surface.rs` | what happens to every request: request id, errors and panics become problems |
 //! | `problem.rs` `refused.rs` | RFC 9457 problems, the closed list of their types, and which an operation may give |
 //! | `body.rs` `fields.rs` `name.rs` `span.rs` `idempotency_key.rs` `cursor.rs` | reading requests, so that a refusal names the field |
+//! | `trace.rs` | the trace context that jobs carry on |
 //! | `database.rs` | the time limit of every use of the database |
 //!
 //! To add an operation: a method in its resource's `mod.rs` with an `operation_id`, its DTOs in `dto.rs`, the statuses
@@ -37,6 +38,7 @@ mod health;
 mod idempotency_key;
 mod jobs;
 mod maintenance;
+mod metrics;
 mod name;
 mod problem;
 mod queues;
@@ -49,9 +51,10 @@ mod spec;
 mod state;
 mod surface;
 mod test_data;
+mod trace;
 mod workers;
 
-pub use app::{App, app};
+pub use app::{App, app, metrics_app};
 pub use serve::{Bound, bind};
 pub use spec::spec_yaml;
 pub use state::AppState;

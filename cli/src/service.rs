@@ -52,6 +52,24 @@ impl Service {
         Ok(address)
     }
 
+    /// Serves the figures of a worker that has no API beside it; gives the address.
+    pub(crate) async fn start_metrics(
+        &mut self,
+        database: &Database,
+        bind: SocketAddr,
+    ) -> Result<SocketAddr> {
+        let pool = db::pool(&database.url, Role::Api)?;
+        let bound = resume_api::bind(bind).await.with_context(|| {
+            format!("cannot serve on {bind}; another address: --metrics-bind 127.0.0.1:9465, or RESUME_METRICS_BIND")
+        })?;
+        let address = bound.address();
+        let app = resume_api::metrics_app(pool);
+        self.api = Some(Part::start(|stopped| async move {
+            bound.serve(app, stopped).await.context("serving the metrics")
+        }));
+        Ok(address)
+    }
+
     /// Runs background jobs.
     pub(crate) fn start_worker(&mut self, database: &Database, work: &WorkOptions) -> Result<()> {
         let pool = db::pool(&database.url, Role::Worker)?;

@@ -12,9 +12,9 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::{
-    collections::Collections, health::Health, jobs::Jobs, metrics::Metrics, maintenance::Maintenance, problem::ProblemType,
-    queues::Queues, resumes::Resumes, schedules::Schedules, state::AppState, test_data::TestData,
-    workers::Workers,
+    collections::Collections, health::Health, jobs::Jobs, maintenance::Maintenance, metrics::Metrics,
+    problem::ProblemType, queues::Queues, resumes::Resumes, schedules::Schedules, state::AppState,
+    test_data::TestData, workers::Workers,
 };
 
 /// Every resource, in the order of the description.

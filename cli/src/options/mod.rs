@@ -115,6 +115,9 @@ pub(crate) struct ApiOptions {
 pub(crate) struct WorkerOptions {
     #[command(flatten)]
     pub(crate) work: WorkOptions,
+    /// Serves /metrics, /healthz and /readyz of this worker there, such as 127.0.0.1:9464 [default: nowhere].
+    #[arg(long, env = "RESUME_METRICS_BIND", value_name = "ADDRESS")]
+    pub(crate) metrics_bind: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]

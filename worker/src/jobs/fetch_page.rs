@@ -17,6 +17,7 @@ use crate::{
 ///
 /// Running twice does no harm: a page that is stored is not fetched again, and of two attempts that fetched it at the
 /// same time the fence lets one commit.
+#[tracing::instrument(name = "fetch_page", skip_all, fields(collection = %job.collection_id, page = job.page))]
 pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Context>) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
     let page = collection::page_to_fetch(&mut conn, &job).await.map_err(JobError::retry)?;

@@ -7,6 +7,7 @@ use crate::context::Context;
 /// Closes a run of a collection after the last of its jobs, with its own completion in the same transaction.
 ///
 /// Running twice does no harm: a collection that is over is left alone.
+#[tracing::instrument(name = "finish_collection", skip_all, fields(collection = %job.collection_id))]
 pub(crate) async fn run(
     job: FinishCollection,
     lease: Data<Lease>,

@@ -18,6 +18,7 @@ use crate::context::Context;
 /// The resumes, the failures, the count on the page and the job's own completion are one transaction.
 ///
 /// Running twice does no harm: the fence lets one attempt commit, and an older parse never overwrites a newer one.
+#[tracing::instrument(name = "parse_documents", skip_all, fields(collection = %job.collection_id, page = job.page))]
 pub(crate) async fn run(
     job: ParseDocuments,
     lease: Data<Lease>,

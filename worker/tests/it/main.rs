@@ -9,3 +9,4 @@ mod next_links;
 mod outcome;
 mod pages;
 mod plain;
+mod starts;

@@ -1,0 +1,55 @@
+//! Collections that a job starts.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use resume_core::{collection, jobs::StartCollection};
+use resume_queue::{JobId, enqueue};
+
+use crate::{
+    harness::{NUMBERED, Pipeline, SEED, in_time},
+    outcome::Outcome,
+};
+
+fn start_of(source: &str) -> StartCollection {
+    let (source, seed) = (source.to_owned(), Some(SEED));
+    StartCollection { source, count: 20, per_page: 10, batch_size: 5, error_mode: false, seed }
+}
+
+async fn enqueued(pipeline: &Pipeline, job: &StartCollection) -> JobId {
+    enqueue(&mut pipeline.pool.acquire().await.unwrap(), job).await.unwrap()
+}
+
+async fn until_ended(pipeline: &Pipeline, state: &str) {
+    let wanted = BTreeMap::from([(state.to_owned(), 1)]);
+    in_time("the job ends", async {
+        while pipeline.jobs("start_collection").await != wanted {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_starts_one_collection() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker();
+    let job = start_of(NUMBERED);
+    let id = enqueued(&pipeline, &job).await;
+    until_ended(&pipeline, "completed").await;
+    // What another attempt at the job would start is there already.
+    let started = pipeline.collect(&job.collection_of(id)).await;
+    assert_eq!(collection::list(&pipeline.pool, None, 10).await.unwrap().len(), 1);
+    assert_eq!(pipeline.outcome(started).await, Outcome::smooth(2, 20));
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_gone_is_not_tried_again() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker();
+    enqueued(&pipeline, &start_of("nowhere")).await;
+    until_ended(&pipeline, "discarded").await;
+    assert_eq!(pipeline.most_attempts("start_collection").await, 1);
+    assert!(collection::list(&pipeline.pool, None, 10).await.unwrap().is_empty());
+    worker.stop().await;
+}

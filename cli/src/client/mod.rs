@@ -1,5 +1,6 @@
 mod jobs;
 mod queues;
+mod schedules;
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use serde_json::{Value, json};
 use crate::options::CollectOptions;
 
 pub(crate) use jobs::Job;
-pub(crate) use queues::{Queue, Worker};
+pub(crate) use queues::{Depths, Queue, Worker};
+pub(crate) use schedules::Schedule;
 
 /// The calls that the command line makes to a running service.
 pub(crate) struct Client {
@@ -106,6 +108,11 @@ pub(crate) struct Total {
     pub(crate) exact: bool,
 }
 
+#[derive(Deserialize)]
+struct List<T> {
+    results: Vec<T>,
+}
+
 /// An error as the API answers it (RFC 9457).
 #[derive(Debug, Deserialize)]
 struct Problem {
@@ -139,12 +146,8 @@ impl Client {
     }
 
     pub(crate) async fn latest(&self) -> Result<Vec<Listed>> {
-        #[derive(Deserialize)]
-        struct Reply {
-            results: Vec<Listed>,
-        }
-        let reply: Reply = self.send(self.http.get(self.address("data-collection"))).await?;
-        Ok(reply.results)
+        let list: List<Listed> = self.send(self.http.get(self.address("data-collection"))).await?;
+        Ok(list.results)
     }
 
     pub(crate) async fn search(&self, skills: &str, matching: &str, limit: u32) -> Result<Found> {
@@ -154,6 +157,15 @@ impl Client {
 
     fn address(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.base)
+    }
+
+    /// The address of what has this name, whatever characters it has.
+    fn named(&self, resource: &str, name: &str, rest: &[&str]) -> Result<reqwest::Url> {
+        let mut url: reqwest::Url = self.address(resource).parse().context("reading the service's URL")?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.push(name).extend(rest);
+        }
+        Ok(url)
     }
 
     async fn send<T: for<'a> Deserialize<'a>>(&self, request: reqwest::RequestBuilder) -> Result<T> {

@@ -1,8 +1,8 @@
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Client, Total};
+use super::{Client, List, Total};
 
 /// A queue.
 #[derive(Debug, Clone, Deserialize)]
@@ -13,6 +13,17 @@ pub(crate) struct Queue {
     pub(crate) max_running_per_key: Option<u32>,
     pub(crate) workers: u64,
     pub(crate) slots: u64,
+    pub(crate) depths: Option<Depths>,
+}
+
+/// How many jobs a queue holds by state, as they were counted last.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Depths {
+    pub(crate) available: Total,
+    pub(crate) scheduled: Total,
+    pub(crate) retryable: Total,
+    pub(crate) running: Total,
+    pub(crate) oldest_wait_seconds: Option<f64>,
 }
 
 /// How many workers a queue wants.
@@ -37,6 +48,20 @@ pub(crate) struct Worker {
     pub(crate) queues: Vec<WorkerQueue>,
 }
 
+/// The workers, and the one that leads.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WorkerList {
+    pub(crate) results: Vec<Worker>,
+    pub(crate) leader: Option<Leader>,
+}
+
+/// The worker that leads.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Leader {
+    pub(crate) worker_id: i64,
+    pub(crate) name: String,
+}
+
 /// A queue that a worker works on.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WorkerQueue {
@@ -46,11 +71,6 @@ pub(crate) struct WorkerQueue {
     pub(crate) mean_run_seconds: Option<f64>,
 }
 
-#[derive(Deserialize)]
-struct List<T> {
-    results: Vec<T>,
-}
-
 impl Client {
     pub(crate) async fn queues(&self) -> Result<Vec<Queue>> {
         let list: List<Queue> = self.send(self.http.get(self.address("queues"))).await?;
@@ -58,15 +78,15 @@ impl Client {
     }
 
     pub(crate) async fn queue(&self, name: &str) -> Result<Queue> {
-        self.send(self.http.get(self.queue_address(name, &[])?)).await
+        self.send(self.http.get(self.named("queues", name, &[])?)).await
     }
 
     pub(crate) async fn pause_queue(&self, name: &str) -> Result<Queue> {
-        self.send(self.http.post(self.queue_address(name, &["pause"])?)).await
+        self.send(self.http.post(self.named("queues", name, &["pause"])?)).await
     }
 
     pub(crate) async fn resume_queue(&self, name: &str) -> Result<Queue> {
-        self.send(self.http.post(self.queue_address(name, &["resume"])?)).await
+        self.send(self.http.post(self.named("queues", name, &["resume"])?)).await
     }
 
     pub(crate) async fn limit_queue(
@@ -76,25 +96,15 @@ impl Client {
         max_running_per_key: Option<u32>,
     ) -> Result<Queue> {
         let body = json!({ "max_running": max_running, "max_running_per_key": max_running_per_key });
-        self.send(self.http.put(self.queue_address(name, &["limits"])?).json(&body)).await
+        self.send(self.http.put(self.named("queues", name, &["limits"])?).json(&body)).await
     }
 
     pub(crate) async fn demand(&self, name: &str, target: &str) -> Result<Demand> {
-        let address = self.queue_address(name, &["demand"])?;
+        let address = self.named("queues", name, &["demand"])?;
         self.send(self.http.get(address).query(&[("target", target)])).await
     }
 
-    pub(crate) async fn workers(&self) -> Result<Vec<Worker>> {
-        let list: List<Worker> = self.send(self.http.get(self.address("workers"))).await?;
-        Ok(list.results)
-    }
-
-    /// The address of a queue, whatever characters its name has.
-    fn queue_address(&self, name: &str, rest: &[&str]) -> Result<reqwest::Url> {
-        let mut url: reqwest::Url = self.address("queues").parse().context("reading the service's URL")?;
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.push(name).extend(rest);
-        }
-        Ok(url)
+    pub(crate) async fn workers(&self) -> Result<WorkerList> {
+        self.send(self.http.get(self.address("workers"))).await
     }
 }

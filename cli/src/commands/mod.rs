@@ -7,6 +7,7 @@ mod jobs;
 mod openapi;
 mod psql;
 mod queues;
+mod schedules;
 mod search;
 mod status;
 mod up;
@@ -42,6 +43,7 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Status(options) => status::run(options).await,
         Command::Resume(options) => collect::resume(options).await,
         Command::Search(options) => search::run(options).await,
+        Command::Schedules(command) => schedules::run(command).await,
         Command::Jobs(command) => jobs::run(command).await,
         Command::Queues(command) => queues::run(command).await,
         Command::Workers(options) => workers::run(options).await,

@@ -1,7 +1,7 @@
 use anyhow::Result;
 
 use crate::{
-    client::{Client, Queue},
+    client::{Client, Depths, Queue, Total},
     options::{DemandOptions, LimitQueueOptions, QueuesCommand},
     output::say,
     table::{self, seconds, time},
@@ -25,7 +25,11 @@ pub(crate) async fn run(command: QueuesCommand) -> Result<()> {
 
 fn print(queues: &[Queue]) {
     let limit = |limit: Option<u32>| limit.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let count = |total: &Total| format!("{}{}", total.value, if total.exact { "" } else { "+" });
     let row = |queue: &Queue| {
+        // What nobody has counted yet is left open.
+        let depths = queue.depths.as_ref();
+        let depth = |of: fn(&Depths) -> &Total| depths.map(of).map_or_else(String::new, count);
         [
             queue.name.clone(),
             queue.paused_at.as_ref().map_or_else(String::new, |at| time(at)),
@@ -33,10 +37,28 @@ fn print(queues: &[Queue]) {
             limit(queue.max_running_per_key),
             queue.workers.to_string(),
             queue.slots.to_string(),
+            depth(|depths| &depths.available),
+            depth(|depths| &depths.running),
+            depth(|depths| &depths.scheduled),
+            depth(|depths| &depths.retryable),
+            depths.and_then(|depths| depths.oldest_wait_seconds).map_or_else(String::new, seconds),
         ]
     };
     let rows: Vec<_> = queues.iter().map(row).collect();
-    table::print_rows(["queue", "paused since", "max running", "per key", "workers", "slots"], &rows);
+    let header = [
+        "queue",
+        "paused since",
+        "max running",
+        "per key",
+        "workers",
+        "slots",
+        "available",
+        "running",
+        "scheduled",
+        "retryable",
+        "oldest wait",
+    ];
+    table::print_rows(header, &rows);
 }
 
 /// What is not given stays as it is. The service takes both limits at once, so somebody who changes the other one at the

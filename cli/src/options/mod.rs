@@ -1,5 +1,6 @@
 mod jobs;
 mod queues;
+mod schedules;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -9,6 +10,7 @@ use crate::database::NAME;
 
 pub(crate) use jobs::{ChangeJobsOptions, JobFilterOptions, JobOptions, JobsCommand, ListJobsOptions};
 pub(crate) use queues::{DemandOptions, LimitQueueOptions, QueuesCommand};
+pub(crate) use schedules::{PutScheduleOptions, ScheduleOptions, SchedulesCommand};
 
 /// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
 /// Postgres.
@@ -54,13 +56,16 @@ pub(crate) enum Command {
     Resume(ResumeOptions),
     /// Searches resumes by skill through a running service.
     Search(SearchOptions),
+    /// Looks at schedules and changes them, through a running service: collections by the clock.
+    #[command(subcommand)]
+    Schedules(SchedulesCommand),
     /// Looks at background jobs and changes them, through a running service.
     #[command(subcommand)]
     Jobs(JobsCommand),
     /// Looks at queues, pauses and limits them, through a running service.
     #[command(subcommand)]
     Queues(QueuesCommand),
-    /// Lists the processes that run jobs.
+    /// Lists the processes that run jobs, and tells which one leads.
     Workers(WorkersOptions),
     /// Opens psql on the database; with words behind it passes them to psql: `psql -- -c 'select 1'`.
     Psql(PsqlOptions),

@@ -6,7 +6,7 @@ use super::ServiceOptions;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueuesCommand {
-    /// Lists the queues: who works on them, and what holds them back.
+    /// Lists the queues: what they hold, who works on them, and what holds them back.
     List(ListQueuesOptions),
     /// Lets no further job of a queue start, on any worker; those that run go on.
     Pause(QueueOptions),

@@ -6,4 +6,5 @@ mod control;
 mod crash;
 mod demo;
 mod scene;
+mod schedules;
 mod up;

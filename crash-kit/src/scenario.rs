@@ -34,9 +34,10 @@ pub trait Scenario: Send + Sync + 'static {
     fn worker(&self) -> Command;
 
     /// A query for one boolean: whether all is done that the worker does of itself, so that it may be asked to stop. By
-    /// default when no job is live.
+    /// default when no job is live and no group waits for its follow-up.
     fn is_settled(&self) -> &str {
-        "select not exists (select from jobs where finished_at is null)"
+        "select not exists (select from jobs where finished_at is null) \
+         and not exists (select from queue.groups where finished_at is null)"
     }
 
     /// What must be true at the end, beside what is always checked: every accepted job ended once, as many of each kind

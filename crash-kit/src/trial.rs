@@ -108,6 +108,7 @@ async fn first_half<S: Scenario>(
 async fn second_half(pool: &PgPool, before: i64, helper: &mut WorkerProcess) -> Result<Option<String>> {
     let finished = format!(
         "select not exists (select from jobs where finished_at is null) \
+         and not exists (select from queue.groups where finished_at is null) \
          and exists (select from queue.workers where id > {before}) \
          and not exists (select from queue.workers where id <= {before} and stopped_at is null)"
     );

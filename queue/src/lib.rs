@@ -6,8 +6,10 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `job.rs` | [`Job`]: what a payload type says about itself |
-//! | `enqueue.rs` | [`enqueue`], [`enqueue_all`]: insert jobs in the caller's transaction |
+//! | `enqueue.rs`, `unique.rs` | [`enqueue`], [`enqueue_all`]: insert jobs in the caller's transaction; [`Unique`] keys |
+//! | `group.rs` | [`create_group`]: a follow-up when all jobs of a group have ended |
 //! | `claim.rs` | takes jobs for a worker, under a lease |
+//! | `claimer.rs`, `slots.rs`, `lookout.rs` | when to claim how many: free slots, how many there are, sleep and load |
 //! | `settle.rs` | ends an attempt: completed, retry, snooze, hand back, discarded |
 //! | `completer.rs` | settles in batches, until the database answers |
 //! | `backoff.rs` | how long a failed job waits |
@@ -16,6 +18,9 @@
 //! | `presence.rs` | the connection whose death gives the process away; listens for notifications |
 //! | `heartbeat.rs` | keeps the leases of running jobs |
 //! | `leader.rs` | [`leader()`]: which worker does the maintenance for all |
+//! | `control/` | what people do: [`cancel`], [`discard`], [`retry`], [`pause_queue`], [`limit_queue`], one or many |
+//! | `inspect/` | [`inspect`]: what people see of jobs, queues and workers; why a job does not run |
+//! | `metrics.rs`, `trace.rs` | [`metrics`], and the trace context that jobs carry |
 //! | `schedules/` | [`schedules`]: jobs by the clock, by cron or once |
 //! | `maintenance/` | [`maintenance`]: what the leader does, one service a file |
 //! | `backend.rs`, `attempt.rs` | the apalis side: hands out claimed jobs, runs each attempt in a task of its own |

@@ -8,6 +8,7 @@ mod health;
 mod jobs;
 mod jobs_many;
 mod maintenance;
+mod metrics;
 mod problems;
 mod queues;
 mod resumes;

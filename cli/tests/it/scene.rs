@@ -130,7 +130,8 @@ impl Scene {
     /// How many jobs are live, and the most attempts that any job took.
     pub(crate) async fn jobs(&self) -> (i64, i32) {
         let row = sqlx::query!(
-            r#"select count(*) filter (where finished_at is null) as "live!", max(attempt) as "attempts!" from jobs"#
+            r#"select count(*) filter (where finished_at is null and kind <> 'finish_collection') as "live!",
+                      max(attempt) as "attempts!" from jobs"#
         )
         .fetch_one(self.database.pool())
         .await

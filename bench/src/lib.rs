@@ -1,5 +1,7 @@
-//! What the bench programs share: the head of the report, medians and targets.
+//! What the bench programs share: the head of the report, medians, targets and SQL.
 #![expect(clippy::print_stdout, reason = "a bench program reports on standard output")]
+
+pub mod sql;
 
 use std::process::Command;
 
@@ -96,6 +98,11 @@ impl Target {
     /// A figure that must not be under its bound.
     pub fn at_least(name: impl Into<String>, figure: f64, bound: f64) -> Self {
         Self { name: name.into(), figure, bound, met: figure >= bound }
+    }
+
+    /// Whether the figure is within its bound.
+    pub fn is_met(&self) -> bool {
+        self.met
     }
 
     /// Prints the verdict, in the form that every bench program ends with.

@@ -13,12 +13,11 @@ mod latency;
 mod peers;
 mod round;
 mod seen;
-mod sql;
 mod stage;
 mod writes;
 
 use anyhow::Result;
-use bench::{Target, print_head};
+use bench::{Target, print_head, sql};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{act::Act, peers::System, stage::Stage};

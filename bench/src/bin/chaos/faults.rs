@@ -27,6 +27,8 @@ const SHORT_LEASE: Duration = Duration::from_secs(5);
 
 /// How long there are no connections to be had.
 const EXHAUSTED: Duration = Duration::from_secs(5);
+/// How often the workers lose what they have got.
+const TAKE_EVERY: Duration = Duration::from_millis(250);
 /// How many clients try at once for each connection that becomes free.
 const GRABBERS: usize = 8;
 
@@ -140,7 +142,7 @@ async fn terminate_backends(url: &str) -> Result<Injected> {
     Ok(Injected::since(begun))
 }
 
-/// Takes what is free, then what the workers have, and keeps it all. They get at most what they snatch in between.
+/// Takes what is free, then what the workers have, and keeps it all. They get what they snatch, for a moment.
 async fn exhaust_connections(url: &str) -> Result<Injected> {
     let begun = clock::now();
     let mut taken = take_free(url).await?;
@@ -157,7 +159,12 @@ async fn exhaust_connections(url: &str) -> Result<Injected> {
             anyhow::Ok(taken)
         });
     }
-    terminate_others(taken.first_mut().context("the server had no connection left before")?).await?;
+    let first = taken.first_mut().context("the server had no connection left before")?;
+    // Again and again, since the workers are quick to connect anew and win some of the races.
+    while Instant::now() < end {
+        terminate_others(first).await?;
+        sleep(TAKE_EVERY).await;
+    }
     // The values keep the connections until here.
     let grabbed = grabbers.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
     drop((taken, grabbed));

@@ -151,8 +151,10 @@ impl TestApp {
         if let Some(operation) = self.operation(&method, &path) {
             let described = &operation["responses"][reply.status.as_str()];
             assert!(described.is_object(), "{method} {path} gave {}: not in the description", reply.status);
-            let media_type = reply.header("content-type").unwrap().split(';').next().unwrap();
-            assert!(described["content"][media_type].is_object(), "{method} {path} gave {media_type}");
+            let bare = |media_type: &str| media_type.split(';').next().unwrap().to_owned();
+            let media_type = bare(reply.header("content-type").unwrap());
+            let mut described = described["content"].as_object().unwrap().keys();
+            assert!(described.any(|given| bare(given) == media_type), "{method} {path} gave {media_type}");
         }
         reply
     }

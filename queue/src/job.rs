@@ -68,6 +68,9 @@ impl JobState {
         Self::Discarded,
     ];
 
+    /// Those of a job that has not ended.
+    pub const LIVE: [Self; 4] = [Self::Available, Self::Scheduled, Self::Running, Self::Retryable];
+
     /// Its name in SQL, in the API and on pages.
     pub fn as_str(self) -> &'static str {
         match self {

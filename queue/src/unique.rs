@@ -6,10 +6,6 @@ use sqlx::PgConnection;
 
 use crate::{JobId, JobState, enqueue::Existing};
 
-/// The states of a job that has not ended.
-const LIVE: [JobState; 4] =
-    [JobState::Available, JobState::Scheduled, JobState::Running, JobState::Retryable];
-
 /// When a key is taken: while the last job that was enqueued with it is in one of some states, and for a period at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unique {
@@ -22,7 +18,7 @@ impl Unique {
     /// Taken while the job is live: available, scheduled, running or retryable. At most
     /// [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES), without NUL.
     pub fn key(key: impl Into<String>) -> Self {
-        Self { key: key.into(), states: LIVE.to_vec(), period: None }
+        Self { key: key.into(), states: JobState::LIVE.to_vec(), period: None }
     }
 
     /// Taken while the job is in one of these states instead. Without [`JobState::Running`] one job may wait while another

@@ -3,9 +3,6 @@ use sqlx::PgPool;
 use super::filter::{Changed, JobFilter, Progress, WINDOW, changed_one};
 use crate::{JobId, JobState, group::finish_groups};
 
-const LIVE: [JobState; 4] =
-    [JobState::Available, JobState::Scheduled, JobState::Running, JobState::Retryable];
-
 /// Cancels a job. One that waits is over at once; a running one is told to stop, wherever it runs: its handler may clean
 /// up ([`Lease::stop_requested`](crate::Lease::stop_requested)) and is dropped then, and the job is cancelled unless it has
 /// completed by that time. Its `ON_DISCARD` follow-up is enqueued as for a discarded job.
@@ -65,7 +62,7 @@ async fn end_batch(
     filter: &JobFilter,
     after: Option<JobId>,
 ) -> Result<Progress, sqlx::Error> {
-    let states = filter.states_of(&LIVE);
+    let states = filter.states_of(&JobState::LIVE);
     let mut conn = pool.acquire().await?;
     let done = sqlx::query_file!(
         "src/control/end.sql",
@@ -81,6 +78,5 @@ async fn end_batch(
     if !done.groups.is_empty() {
         finish_groups(&mut conn, &done.groups).await?;
     }
-    let next = done.last.filter(|_| done.seen == WINDOW);
-    Ok(Progress { changed: done.changed.unsigned_abs(), conflicts: 0, next })
+    Ok(Progress::of_batch(done.changed, done.changed, done.seen, done.last))
 }

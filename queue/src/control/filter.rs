@@ -72,6 +72,17 @@ pub struct Progress {
     pub next: Option<JobId>,
 }
 
+impl Progress {
+    /// Of a batch that looked at `seen` jobs, the last of which was `last`. There may be more behind a full window.
+    pub(super) fn of_batch(chosen: i64, changed: i64, seen: i64, last: Option<JobId>) -> Self {
+        Self {
+            changed: changed.unsigned_abs(),
+            conflicts: (chosen - changed).unsigned_abs(),
+            next: last.filter(|_| seen == WINDOW),
+        }
+    }
+}
+
 /// What became of a change of one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {

@@ -79,8 +79,7 @@ async fn hasten(
     )
     .fetch_one(pool)
     .await?;
-    let next = done.last.filter(|_| done.seen == WINDOW);
-    Ok(Progress { changed: done.changed.unsigned_abs(), conflicts: 0, next })
+    Ok(Progress::of_batch(done.changed, done.changed, done.seen, done.last))
 }
 
 /// Brings ended jobs back from the history.
@@ -101,7 +100,5 @@ async fn revive(
     )
     .fetch_one(pool)
     .await?;
-    let next = done.last.filter(|_| done.seen == WINDOW);
-    let conflicts = done.chosen - done.changed;
-    Ok(Progress { changed: done.changed.unsigned_abs(), conflicts: conflicts.unsigned_abs(), next })
+    Ok(Progress::of_batch(done.chosen, done.changed, done.seen, done.last))
 }

@@ -62,8 +62,10 @@ pub async fn run_now(conn: &mut PgConnection, name: &str) -> Result<Option<JobId
         with schedule as materialized (
             select kind, args, priority, max_attempts, on_discard from queue.schedules where name = $1 for update
         ), enqueued as (
-            insert into queue.live_jobs (queue, kind, state, args, priority, max_attempts, on_discard)
-            select kind, kind, 'available', args, priority, max_attempts, on_discard from schedule
+            insert into queue.live_jobs (queue, kind, state, args, priority, max_attempts, on_discard, turn)
+            select kind, kind, 'available', args, priority, max_attempts, on_discard,
+                   now() - make_interval(mins => priority)
+            from schedule
             returning id
         )
         update queue.schedules set last_at = now(), last_job_id = enqueued.id

@@ -6,8 +6,9 @@ with tick as materialized (
     from unnest($1::text[], $2::timestamptz[]) with ordinality as t (name, at, ord) order by t.ord
 ),
 enqueued as (
-    insert into queue.live_jobs (id, queue, kind, state, args, priority, max_attempts, on_discard, run_at)
-    select t.id, s.kind, s.kind, 'available', s.args, s.priority, s.max_attempts, s.on_discard, t.at
+    insert into queue.live_jobs (id, queue, kind, state, args, priority, max_attempts, on_discard, run_at, turn)
+    select t.id, s.kind, s.kind, 'available', s.args, s.priority, s.max_attempts, s.on_discard, t.at,
+           t.at - make_interval(mins => s.priority)
     from tick t join queue.schedules s on s.name = t.name
     order by t.id
 )

@@ -85,8 +85,9 @@ async fn a_tick_enqueues_what_was_stored() {
     assert_eq!((&job.args, job.max_attempts, job.state), (&args, 4, JobState::Available));
     assert_eq!((job.queue.as_str(), job.kind.as_str()), ("work", "work"));
     assert_eq!((fired.last_at, fired.last_job_id), (Some(job.run_at), Some(job.id)));
-    let more = "select priority::bigint from queue.live_jobs where on_discard = 'mourn'";
-    assert_eq!(number(pool, more).await, Some(3));
+    let more =
+        "select extract(epoch from run_at - turn)::bigint from queue.live_jobs where on_discard = 'mourn'";
+    assert_eq!(number(pool, more).await, Some(3 * 60), "its turn comes earlier by its priority");
     worker.stop().await;
 }
 

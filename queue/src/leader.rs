@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool, postgres::PgListener};
 
-use crate::{backoff::jitter, presence::LOCK_CLASS, session::Shared};
+use crate::{backoff::jitter, session::Shared};
 
 /// The channel that tells of a resignation.
 pub(crate) const CHANNEL: &str = "queue_leader";
@@ -115,20 +115,17 @@ pub(crate) async fn look(conn: impl PgExecutor<'_>, own_id: i64) -> Result<Seat,
         Seat,
         r#"
         select l.term, l.lease_until,
-               l.worker_id is null or l.worker_id = $1 or l.lease_until < now() or not exists (
-                   select from pg_locks k
-                   where k.locktype = 'advisory' and k.granted and k.objsubid = 1
-                     and k.classid::bigint = $2 and k.objid::bigint = l.worker_id
-                     and k.database = (select oid from pg_database where datname = current_database())
-               ) as "vacant!",
+               l.worker_id is null or l.worker_id = $1 or l.lease_until < now()
+                   or not exists (select from queue.presences p where p.worker_id = l.worker_id) as "vacant!",
                (select count(*) from (
                    select from queue.workers w
-                   where w.stopped_at is null and w.id < $1 and w.id is distinct from l.worker_id limit $3
+                   where w.stopped_at is null and w.id < $1 and w.id is distinct from l.worker_id
+                     and exists (select from queue.presences p where p.worker_id = w.id)
+                   limit $2
                ) ahead) as "ahead!"
         from queue.leader l
         "#,
         own_id,
-        LOCK_CLASS,
         IN_LINE,
     )
     .fetch_one(conn)

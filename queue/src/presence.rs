@@ -16,7 +16,8 @@ use tokio::{
 
 use crate::{claim::hand_back_unknown, control::stop, leader, schedules, session::Shared};
 
-/// The high half of the advisory lock's key: "resu" in ASCII. The low half is the worker's id.
+/// The high half of the advisory lock's key: "resu" in ASCII. The low half is the worker's id. The view
+/// `queue.presences` has both.
 pub(crate) const LOCK_CLASS: i64 = 0x7265_7375;
 
 /// How long to wait for an answer of the connection. One that was cut in silence would else be deaf for hours.

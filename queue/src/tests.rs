@@ -11,8 +11,9 @@ use crate::{
     heartbeat::extend,
     leader,
     maintenance::{
+        absence::{look, note},
         indexes::{Bloated, Indexes, bloated, leftovers},
-        rescue::{look, rescue},
+        rescue::rescue,
         retention::{delete_strays, delete_workers},
         statistics::measure,
     },
@@ -20,7 +21,7 @@ use crate::{
     settle::{Outcome, Settlement, settle},
 };
 
-static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -156,6 +157,7 @@ async fn assert_all_cheap(case: Case, database: &TestDatabase) {
     assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work"));
     assert_cheap!(case, "look for the dead", conn, 0, |tx| look(&mut tx, 1, false));
     // It looks at the lease of each running job.
+    assert_cheap!(case, "note the absent", conn, 2, |tx| note(&mut tx, &[1, 2]));
     assert_cheap!(case, "look at leases", conn, 30, |tx| look(&mut tx, 1, true));
     assert_cheap!(case, "look for the leader", conn, 0, |tx| leader::look(&mut *tx, 1));
     assert_cheap!(case, "rescue", conn, 500, |tx| rescue(&mut tx, &[2], true));

@@ -192,8 +192,11 @@ async fn who_does_not_lead_rescues_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_workers_ask_little() {
     const WORKERS: usize = 10;
-    let database = database().await;
+    // The transactions of an autovacuum would count, too.
+    let database = own_cluster().await;
     let pool = database.pool();
+    execute(pool, "alter system set autovacuum = off").await;
+    execute(pool, "select pg_reload_conf()").await;
     let mut workers = Vec::new();
     for n in 0..WORKERS {
         let settings = SessionSettings { name: format!("worker {n}"), ..SessionSettings::default() };

@@ -18,8 +18,7 @@ async fn a_presence_that_fell_silent_is_noticed_and_replaced() {
     let other = TestWorker::rescuer(database.url()).await;
     idle(pool).await;
     let holder = format!(
-        "select max(pid)::bigint from pg_locks where locktype = 'advisory' and granted and objid::bigint = {} \
-         and database = (select oid from pg_database where datname = current_database())",
+        "select max(pid)::bigint from queue.presences where worker_id = {}",
         worker.session.worker_id()
     );
     let silent = number(pool, &holder).await.unwrap();

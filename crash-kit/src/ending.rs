@@ -29,6 +29,10 @@ fn always() -> Vec<Invariant> {
             "select id, kind, state, run_at, worker from jobs where finished_at is null",
         ),
         Invariant::no_rows(
+            "no schedule is due",
+            "select name, next_at from queue.schedules where enabled and next_at <= now()",
+        ),
+        Invariant::no_rows(
             "no lease outlives its worker",
             "select id, name, heartbeat_at from queue.workers where stopped_at is null",
         ),
@@ -39,11 +43,13 @@ fn always() -> Vec<Invariant> {
              where state in ('completed', 'discarded') and \
              attempt <> jsonb_array_length(coalesce(errors, '[]')) + (state = 'completed')::integer",
         ),
+        // The end by request is noted among them, and is none.
         Invariant::no_rows(
             "failures are numbered, each once",
             "select id, kind, errors from jobs, lateral ( \
                  select array_agg((e ->> 'attempt')::integer order by ord) as numbers \
-                 from jsonb_array_elements(coalesce(errors, '[]')) with ordinality as x (e, ord)) failures \
+                 from jsonb_array_elements(coalesce(errors, '[]')) with ordinality as x (e, ord) \
+                 where e ->> 'code' is distinct from 'cancelled_by_request') failures \
              where numbers <> (select array_agg(n) from generate_series(1, cardinality(numbers)) n)",
         ),
         Invariant::no_rows(

@@ -10,6 +10,11 @@ pub const DATABASE_URL: &str = "DATABASE_URL";
 /// crash and are no part of what is tested.
 pub const DIRECT_URL: &str = "CRASH_KIT_DIRECT_URL";
 
+/// Whether nothing is left to do, now or within a minute.
+pub(crate) const ALL_IS_DONE: &str = "select not exists (select from jobs where finished_at is null) \
+     and not exists (select from queue.groups where finished_at is null) \
+     and not exists (select from queue.schedules where enabled and next_at < now() + interval '1 minute')";
+
 /// Some jobs and the worker that runs them.
 ///
 /// A run in which nothing happens must end in the same way each time, and soon: the scenario is run once for each point.
@@ -34,10 +39,9 @@ pub trait Scenario: Send + Sync + 'static {
     fn worker(&self) -> Command;
 
     /// A query for one boolean: whether all is done that the worker does of itself, so that it may be asked to stop. By
-    /// default when no job is live and no group waits for its follow-up.
+    /// default when no job is live, no group waits for its follow-up, and no schedule is due within a minute.
     fn is_settled(&self) -> &str {
-        "select not exists (select from jobs where finished_at is null) \
-         and not exists (select from queue.groups where finished_at is null)"
+        ALL_IS_DONE
     }
 
     /// What must be true at the end, beside what is always checked: every accepted job ended once, as many of each kind

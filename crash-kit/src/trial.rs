@@ -14,6 +14,7 @@ use crate::{
     ending::{Ending, NOTE_ACCEPTED},
     process::WorkerProcess,
     proxy::Proxy,
+    scenario::ALL_IS_DONE,
     sql::{execute, is_true, number, texts},
 };
 
@@ -107,8 +108,7 @@ async fn first_half<S: Scenario>(
 /// The worker that finishes what is left, and signs off for those that could not.
 async fn second_half(pool: &PgPool, before: i64, helper: &mut WorkerProcess) -> Result<Option<String>> {
     let finished = format!(
-        "select not exists (select from jobs where finished_at is null) \
-         and not exists (select from queue.groups where finished_at is null) \
+        "{ALL_IS_DONE} \
          and exists (select from queue.workers where id > {before}) \
          and not exists (select from queue.workers where id <= {before} and stopped_at is null)"
     );

@@ -1,4 +1,4 @@
-//! Jobs that end in every way. What each does is in `handlers.rs`.
+//! Jobs that end in every way. What each does is in `handlers/`.
 
 use resume_queue::{Discarded, Job};
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@
 //! | [`Rescue`] | the jobs of dead workers and of expired leases, heartbeats, scheduled jobs |
 //! | [`Collection`] | the whole pipeline: fetch, store, parse, give up, the end of a collection |
 //!
-//! To cover another feature of the queue: a kind in `kinds.rs`, its handler in `handlers.rs`, and its jobs in
+//! To cover another feature of the queue: a kind in `kinds.rs`, its handler in `handlers/`, and its jobs in
 //! `outcomes.rs` or `rescue.rs`. Its statements become points by themselves.
 
 mod collection;

@@ -1,0 +1,58 @@
+//! What the jobs of `kinds.rs` do.
+
+mod outcomes;
+
+use std::time::Duration;
+
+use apalis::prelude::BoxDynError;
+use resume_queue::Lease;
+use sqlx::{PgConnection, PgPool};
+
+use crate::sql::{execute, execute_in, number};
+
+pub(super) use outcomes::{
+    child, doomed, effect, flaky, hopeless, lingering, mourn, panics, parent, plain, slow, snoozer,
+};
+
+type Result<T = ()> = std::result::Result<T, BoxDynError>;
+
+/// The tables of the handlers: every run that began, noted around the proxy, and every effect.
+pub(super) const TABLES: &str = "create table runs (job_id bigint, attempt integer, note text); \
+                                 create table effects (job_id bigint)";
+
+/// Short, so that a trial is; long enough to be a wait.
+const SOON: Duration = Duration::from_millis(30);
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub(super) struct Site {
+    /// Through the proxy.
+    pub(super) pool: PgPool,
+    /// Around it.
+    pub(super) direct: PgPool,
+    /// Whether there is a proxy: the helper has none.
+    pub(super) is_watched: bool,
+}
+
+impl Site {
+    /// Notes that a run has begun; gives how many the job has had, with this one.
+    async fn begin(&self, lease: &Lease, note: &str) -> Result<i64> {
+        let (id, attempt) = (lease.job_id(), lease.attempt());
+        execute(&self.direct, format!("insert into runs values ({id}, {attempt}, nullif('{note}', ''))"))
+            .await?;
+        Ok(number(&self.direct, format!("select count(*) from runs where job_id = {id}")).await?)
+    }
+
+    /// The effect and the completion, in one transaction.
+    async fn effect(&self, lease: &Lease) -> Result {
+        let mut tx = self.pool.begin().await?;
+        insert_effect(&mut tx, lease).await?;
+        lease.complete_in(&mut tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+async fn insert_effect(conn: &mut PgConnection, lease: &Lease) -> Result {
+    Ok(execute_in(conn, format!("insert into effects values ({})", lease.job_id())).await?)
+}

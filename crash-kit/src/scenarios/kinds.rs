@@ -1,4 +1,4 @@
-//! Jobs that end in every way. What each does is in `handlers/`.
+//! The kinds of jobs. What each does is in `handlers/`.
 
 use resume_queue::{Discarded, Job};
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,16 @@ pub(super) struct Mourn(pub(super) Discarded);
 
 impl Job for Mourn {
     const KIND: &'static str = "mourn";
+}
+
+/// Is enqueued by the schedule of this name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Tick {
+    pub(super) schedule: String,
+}
+
+impl Job for Tick {
+    const KIND: &'static str = "tick";
 }
 
 macro_rules! kinds {
@@ -51,6 +61,8 @@ kinds! {
     Slow, "slow", 5, None;
     /// Runs until its worker stops; the helper ends it.
     Lingering, "lingering", 5, None;
+    /// Changes schedules in the transaction of its effect.
+    Planner, "planner", 5, None;
 }
 
 /// A payload that [`Plain`] cannot be read from.

@@ -4,10 +4,11 @@
 //! | --- | --- |
 //! | [`Outcomes`] | claim, run, complete, fail, snooze, discard, follow-up, enqueue, hand back, sign off |
 //! | [`Rescue`] | the jobs of dead workers and of expired leases, heartbeats, scheduled jobs |
+//! | [`Schedules`] | ticks that are due, missed or come soon; schedules that are changed |
 //! | [`Collection`] | the whole pipeline: fetch, store, parse, give up, the end of a collection |
 //!
 //! To cover another feature of the queue: a kind in `kinds.rs`, its handler in `handlers/`, and its jobs in
-//! `outcomes.rs` or `rescue.rs`. Its statements become points by themselves.
+//! the scenario that it fits. Its statements become points by themselves.
 
 mod collection;
 mod handlers;
@@ -15,6 +16,7 @@ mod kinds;
 mod outcomes;
 mod queue_worker;
 mod rescue;
+mod schedules;
 
 use std::{path::Path, process::Command};
 
@@ -24,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub use collection::Collection;
 pub use outcomes::Outcomes;
 pub use rescue::Rescue;
+pub use schedules::Schedules;
 
 /// The argument that makes the program of this package a worker, before the name of a scenario.
 const WORKER: &str = "worker";
@@ -45,7 +48,7 @@ pub async fn work(scenario: &str) -> Result<()> {
         terminate.recv().await;
     };
     match scenario {
-        outcomes::NAME | rescue::NAME => queue_worker::run(scenario, stop).await,
+        outcomes::NAME | rescue::NAME | schedules::NAME => queue_worker::run(scenario, stop).await,
         collection::NAME => collection::work(stop).await,
         _ => bail!("there is no scenario {scenario:?}"),
     }

@@ -13,8 +13,11 @@ use tokio::task::JoinSet;
 
 use super::{
     handlers::{self, Site},
-    kinds::{Child, Doomed, Effect, Flaky, Hopeless, Lingering, Mourn, Panics, Parent, Plain, Slow, Snoozer},
-    rescue,
+    kinds::{
+        Child, Doomed, Effect, Flaky, Hopeless, Lingering, Mourn, Panics, Parent, Plain, Planner, Slow,
+        Snoozer, Tick,
+    },
+    rescue, schedules,
 };
 use crate::{DATABASE_URL, DIRECT_URL};
 
@@ -42,22 +45,24 @@ pub(super) async fn run(scenario: &str, stop: impl Future<Output = ()>) -> Resul
     let session = Session::start(site.pool.clone(), settings).await.context("registering the worker")?;
     let mut workers = JoinSet::<Result<(), WorkerError>>::new();
     macro_rules! start {
-        ($($job:ty => $handler:ident),* $(,)?) => {$(
+        ($($job:ty => $handler:ident),* $(,)?) => {{$(
             let worker = WorkerBuilder::new(<$job>::KIND)
                 .backend(session.backend::<$job>(CONCURRENCY))
                 .data(site.clone())
                 .build(handlers::$handler);
             workers.spawn(worker.run());
-        )*};
+        )*}};
     }
     // What has no jobs in a scenario would only add points at which nothing happens.
-    start! { Plain => plain, Effect => effect, Doomed => doomed, Mourn => mourn, Lingering => lingering }
-    if scenario == rescue::NAME {
-        start! { Slow => slow }
-    } else {
-        start! {
-            Flaky => flaky, Panics => panics, Hopeless => hopeless, Snoozer => snoozer, Parent => parent, Child => child,
-        }
+    match scenario {
+        schedules::NAME => start! { Planner => planner, Tick => tick },
+        rescue::NAME => start! {
+            Plain => plain, Effect => effect, Doomed => doomed, Mourn => mourn, Lingering => lingering, Slow => slow,
+        },
+        _ => start! {
+            Plain => plain, Effect => effect, Doomed => doomed, Mourn => mourn, Lingering => lingering, Flaky => flaky,
+            Panics => panics, Hopeless => hopeless, Snoozer => snoozer, Parent => parent, Child => child,
+        },
     }
     stop.await;
     session.shutdown(GRACE).await;

@@ -1,6 +1,7 @@
 //! What the jobs of `kinds.rs` do.
 
 mod outcomes;
+mod schedules;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::sql::{execute, execute_in, number};
 pub(super) use outcomes::{
     child, doomed, effect, flaky, hopeless, lingering, mourn, panics, parent, plain, slow, snoozer,
 };
+pub(super) use schedules::{planner, tick};
 
 type Result<T = ()> = std::result::Result<T, BoxDynError>;
 

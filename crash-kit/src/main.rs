@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use resume_crash_kit::{
     CrashKit, Report, Scenario,
-    scenarios::{self, Collection, Outcomes, Rescue, Schedules},
+    scenarios::{self, Collection, Control, Outcomes, Rescue, Schedules},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -36,7 +36,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Choice {
-    /// Only this scenario: outcomes, rescue, schedules or collection
+    /// Only this scenario: outcomes, rescue, control, schedules or collection
     #[arg(long)]
     scenario: Option<String>,
     /// Only points whose line contains this text
@@ -88,6 +88,7 @@ async fn run_all(choice: &Choice, only_list: bool) -> Result<Report> {
     let mut report = Report::default();
     run(choice, only_list, Outcomes::new(&program), &mut report).await?;
     run(choice, only_list, Rescue::new(&program), &mut report).await?;
+    run(choice, only_list, Control::new(&program), &mut report).await?;
     run(choice, only_list, Schedules::new(&program), &mut report).await?;
     run(choice, only_list, Collection::new(&program), &mut report).await?;
     Ok(report)

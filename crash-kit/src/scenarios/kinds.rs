@@ -61,6 +61,14 @@ kinds! {
     Slow, "slow", 5, None;
     /// Runs until its worker stops; the helper ends it.
     Lingering, "lingering", 5, None;
+    /// Asks for the end of other jobs, resumes a queue, and founds a group.
+    Operator, "operator", 5, None;
+    /// Runs until it is asked to stop.
+    Endless, "endless", 5, Some(Mourn::KIND);
+    /// Takes its time, in a queue with limits.
+    Limited, "limited", 5, None;
+    /// Is enqueued by every operator under one key, and lives until they have ended.
+    Keyed, "keyed", 5, None;
     /// Changes schedules in the transaction of its effect.
     Planner, "planner", 5, None;
 }

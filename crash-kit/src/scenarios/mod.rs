@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Outcomes`] | claim, run, complete, fail, snooze, discard, follow-up, enqueue, hand back, sign off |
 //! | [`Rescue`] | the jobs of dead workers and of expired leases, heartbeats, scheduled jobs |
+//! | [`Control`] | cancel, limits, pause and resume, unique keys, groups |
 //! | [`Schedules`] | ticks that are due, missed or come soon; schedules that are changed |
 //! | [`Collection`] | the whole pipeline: fetch, store, parse, give up, the end of a collection |
 //!
@@ -11,6 +12,7 @@
 //! the scenario that it fits. Its statements become points by themselves.
 
 mod collection;
+mod control;
 mod handlers;
 mod kinds;
 mod outcomes;
@@ -24,6 +26,7 @@ use anyhow::{Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use collection::Collection;
+pub use control::Control;
 pub use outcomes::Outcomes;
 pub use rescue::Rescue;
 pub use schedules::Schedules;
@@ -48,7 +51,9 @@ pub async fn work(scenario: &str) -> Result<()> {
         terminate.recv().await;
     };
     match scenario {
-        outcomes::NAME | rescue::NAME | schedules::NAME => queue_worker::run(scenario, stop).await,
+        outcomes::NAME | rescue::NAME | control::NAME | schedules::NAME => {
+            queue_worker::run(scenario, stop).await
+        }
         collection::NAME => collection::work(stop).await,
         _ => bail!("there is no scenario {scenario:?}"),
     }

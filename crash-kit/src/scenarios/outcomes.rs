@@ -91,10 +91,10 @@ pub(super) fn invariants() -> Vec<Invariant> {
             ),
         ),
         Invariant::no_rows(
-            "every discarded job has one follow-up",
+            "every job that was discarded or cancelled has one follow-up",
             "select d.id, d.kind, count(m.id) as follow_ups from jobs d \
              left join jobs m on m.kind = 'mourn' and (m.args ->> 'job_id')::bigint = d.id \
-             where d.state = 'discarded' group by d.id, d.kind having count(m.id) <> 1",
+             where d.state in ('discarded', 'cancelled') group by d.id, d.kind having count(m.id) <> 1",
         ),
         Invariant::no_rows(
             "no attempt was begun twice, but those that are given back",

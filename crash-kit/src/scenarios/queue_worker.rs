@@ -12,10 +12,11 @@ use sqlx::{
 use tokio::task::JoinSet;
 
 use super::{
+    control,
     handlers::{self, Site},
     kinds::{
-        Child, Doomed, Effect, Flaky, Hopeless, Lingering, Mourn, Panics, Parent, Plain, Planner, Slow,
-        Snoozer, Tick,
+        Child, Doomed, Effect, Endless, Flaky, Hopeless, Keyed, Limited, Lingering, Mourn, Operator, Panics,
+        Parent, Plain, Planner, Slow, Snoozer, Tick,
     },
     rescue, schedules,
 };
@@ -28,8 +29,8 @@ const SHORT_LEASE: Duration = Duration::from_secs(3);
 /// How long a job that never ends is waited for.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// At once in each queue.
-const CONCURRENCY: QueueConfig = QueueConfig::fixed(2);
+/// At once in each queue: more than the limits that some have.
+const CONCURRENCY: QueueConfig = QueueConfig::fixed(3);
 
 /// Works on the jobs of a scenario until `stop` resolves, and leaves in good order.
 pub(super) async fn run(scenario: &str, stop: impl Future<Output = ()>) -> Result<()> {
@@ -56,6 +57,9 @@ pub(super) async fn run(scenario: &str, stop: impl Future<Output = ()>) -> Resul
     // What has no jobs in a scenario would only add points at which nothing happens.
     match scenario {
         schedules::NAME => start! { Planner => planner, Tick => tick },
+        control::NAME => start! {
+            Effect => effect, Mourn => mourn, Operator => operator, Endless => endless, Limited => limited, Keyed => keyed,
+        },
         rescue::NAME => start! {
             Plain => plain, Effect => effect, Doomed => doomed, Mourn => mourn, Lingering => lingering, Slow => slow,
         },

@@ -4,7 +4,7 @@
 
 use resume_crash_kit::{
     CrashKit, Report, Scenario,
-    scenarios::{Collection, Outcomes, Rescue, Schedules},
+    scenarios::{Collection, Control, Outcomes, Rescue, Schedules},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_resume-crash-kit");
@@ -32,6 +32,11 @@ async fn a_crash_in_any_outcome_of_a_job_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_in_a_rescue_changes_nothing() {
     assert!(run(Rescue::new(PROGRAM)).await.points() * EVERY >= 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_in_what_people_ask_of_jobs_changes_nothing() {
+    assert!(run(Control::new(PROGRAM)).await.points() * EVERY >= 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

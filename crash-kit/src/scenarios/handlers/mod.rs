@@ -1,5 +1,6 @@
 //! What the jobs of `kinds.rs` do.
 
+mod control;
 mod outcomes;
 mod schedules;
 
@@ -11,6 +12,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::sql::{execute, execute_in, number};
 
+pub(super) use control::{FOLLOW_UP, endless, keyed, limited, operator};
 pub(super) use outcomes::{
     child, doomed, effect, flaky, hopeless, lingering, mourn, panics, parent, plain, slow, snoozer,
 };
@@ -18,9 +20,11 @@ pub(super) use schedules::{planner, tick};
 
 type Result<T = ()> = std::result::Result<T, BoxDynError>;
 
-/// The tables of the handlers: every run that began, noted around the proxy, and every effect.
-pub(super) const TABLES: &str = "create table runs (job_id bigint, attempt integer, note text); \
-                                 create table effects (job_id bigint)";
+/// The tables of the handlers: every run that began and in which process, noted around the proxy, and every effect.
+pub(super) const TABLES: &str = "
+    create table runs (job_id bigint, attempt integer, note text, process bigint,
+                       began timestamptz default clock_timestamp(), ended timestamptz);
+    create table effects (job_id bigint)";
 
 /// Short, so that a trial is; long enough to be a wait.
 const SOON: Duration = Duration::from_millis(30);
@@ -39,9 +43,9 @@ pub(super) struct Site {
 impl Site {
     /// Notes that a run has begun; gives how many the job has had, with this one.
     async fn begin(&self, lease: &Lease, note: &str) -> Result<i64> {
-        let (id, attempt) = (lease.job_id(), lease.attempt());
-        execute(&self.direct, format!("insert into runs values ({id}, {attempt}, nullif('{note}', ''))"))
-            .await?;
+        let (id, attempt, process) = (lease.job_id(), lease.attempt(), std::process::id());
+        let run = format!("values ({id}, {attempt}, nullif('{note}', ''), {process})");
+        execute(&self.direct, format!("insert into runs (job_id, attempt, note, process) {run}")).await?;
         Ok(number(&self.direct, format!("select count(*) from runs where job_id = {id}")).await?)
     }
 

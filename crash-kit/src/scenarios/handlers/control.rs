@@ -1,0 +1,59 @@
+//! Jobs that do what people do to others, and the others.
+
+use apalis::prelude::Data;
+use resume_queue::{Job, JobFilter, Lease, NewJob, cancel_all, create_group, enqueue_all, resume_queue};
+
+use super::{
+    super::kinds::{Effect, Endless, Keyed, Limited, Operator},
+    Result, SOON, Site, insert_effect,
+};
+use crate::sql::{execute, number};
+
+/// The number of a group's follow-up, beside those of the operators.
+pub(in crate::scenarios) const FOLLOW_UP: i64 = 10;
+
+/// Every request may be made again, after a crash or by another operator.
+pub(in crate::scenarios) async fn operator(job: Operator, lease: Data<Lease>, site: Data<Site>) -> Result {
+    site.begin(&lease, "").await?;
+    let begun = "select count(*) from runs join jobs on id = job_id where kind = 'endless'";
+    while number(&site.direct, begun).await? == 0 {
+        tokio::time::sleep(SOON).await;
+    }
+    let endless = JobFilter { kind: Some(Endless::KIND.to_owned()), ..JobFilter::default() };
+    cancel_all(&site.pool, &endless, None).await?;
+    execute(&site.direct, "insert into resumed default values").await?;
+    resume_queue(&site.pool, Limited::KIND).await?;
+    let mut tx = site.pool.begin().await?;
+    let group = create_group(&mut tx, &Effect { n: FOLLOW_UP + job.n }).await?;
+    let keyed = NewJob::new(&Keyed { n: 1 })?.idempotency_key("of all operators").group(group);
+    enqueue_all(&mut tx, &[NewJob::new(&Effect { n: job.n })?.group(group), keyed]).await?;
+    insert_effect(&mut tx, &lease).await?;
+    lease.complete_in(&mut tx).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+pub(in crate::scenarios) async fn endless(_: Endless, lease: Data<Lease>, site: Data<Site>) -> Result {
+    site.begin(&lease, "").await?;
+    lease.stop_requested().await;
+    Err("asked to stop".into())
+}
+
+/// Its end is noted before it completes, so that what overlaps in the notes ran at once.
+pub(in crate::scenarios) async fn limited(_: Limited, lease: Data<Lease>, site: Data<Site>) -> Result {
+    site.begin(&lease, "").await?;
+    tokio::time::sleep(SOON).await;
+    let (id, attempt) = (lease.job_id(), lease.attempt());
+    let end = "update runs set ended = clock_timestamp() where";
+    execute(&site.direct, format!("{end} job_id = {id} and attempt = {attempt}")).await?;
+    site.effect(&lease).await
+}
+
+pub(in crate::scenarios) async fn keyed(_: Keyed, lease: Data<Lease>, site: Data<Site>) -> Result {
+    site.begin(&lease, "").await?;
+    let operators = "select count(*) from jobs where kind = 'operator' and finished_at is null";
+    while number(&site.direct, operators).await? > 0 {
+        tokio::time::sleep(SOON).await;
+    }
+    site.effect(&lease).await
+}

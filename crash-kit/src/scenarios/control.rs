@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::{
     handlers::{FOLLOW_UP, TABLES},
-    kinds::{Effect, Endless, Limited, Operator},
+    kinds::{Effect, Endless, Limited, Operator, Retried},
     outcomes::invariants,
     worker,
 };
@@ -19,7 +19,7 @@ const LIMITS: Limits = Limits { max_running: Some(2), max_running_per_key: Some(
 /// When the operators resumed the queue, noted around the proxy and before they did.
 const RESUMED: &str = "create table resumed (at timestamptz default clock_timestamp())";
 
-/// The queue alone, with jobs that are cancelled while they wait and while they run, groups, a unique key, and a paused
+/// The queue alone, with jobs that are cancelled while they wait and while they run, one that is retried, groups, a unique key, and a paused
 /// queue with limits.
 #[derive(Debug)]
 pub struct Control {
@@ -51,6 +51,7 @@ impl Scenario for Control {
         let mut jobs = vec![
             NewJob::new(&Endless { n: 1 })?.group(group),
             NewJob::new(&Endless { n: 2 })?.group(group).after(never),
+            NewJob::new(&Retried { n: 1 })?,
             // Two, so that they get into each other's way.
             NewJob::new(&Operator { n: 1 })?,
             NewJob::new(&Operator { n: 2 })?,

@@ -61,10 +61,12 @@ kinds! {
     Slow, "slow", 5, None;
     /// Runs until its worker stops; the helper ends it.
     Lingering, "lingering", 5, None;
-    /// Asks for the end of other jobs, resumes a queue, and founds a group.
+    /// Ends jobs and retries others, resumes a queue, and founds a group.
     Operator, "operator", 5, None;
     /// Runs until it is asked to stop.
     Endless, "endless", 5, Some(Mourn::KIND);
+    /// Asks to be discarded at its first attempt, and is retried by the operators.
+    Retried, "retried", 5, None;
     /// Takes its time, in a queue with limits.
     Limited, "limited", 5, None;
     /// Is enqueued by every operator under one key, and lives until they have ended.

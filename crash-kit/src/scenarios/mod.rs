@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`Outcomes`] | claim, run, complete, fail, snooze, discard, follow-up, enqueue, hand back, sign off |
 //! | [`Rescue`] | the jobs of dead workers and of expired leases, heartbeats, scheduled jobs |
-//! | [`Control`] | cancel, limits, pause and resume, unique keys, groups |
+//! | [`Control`] | cancel, retry by request, limits, pause and resume, unique keys, groups |
 //! | [`Schedules`] | ticks that are due, missed or come soon; schedules that are changed |
 //! | [`Collection`] | the whole pipeline: fetch, store, parse, give up, the end of a collection |
 //!

@@ -16,7 +16,7 @@ use super::{
     handlers::{self, Site},
     kinds::{
         Child, Doomed, Effect, Endless, Flaky, Hopeless, Keyed, Limited, Lingering, Mourn, Operator, Panics,
-        Parent, Plain, Planner, Slow, Snoozer, Tick,
+        Parent, Plain, Planner, Retried, Slow, Snoozer, Tick,
     },
     rescue, schedules,
 };
@@ -58,7 +58,7 @@ pub(super) async fn run(scenario: &str, stop: impl Future<Output = ()>) -> Resul
     match scenario {
         schedules::NAME => start! { Planner => planner, Tick => tick },
         control::NAME => start! {
-            Effect => effect, Mourn => mourn, Operator => operator, Endless => endless, Limited => limited, Keyed => keyed,
+            Effect => effect, Mourn => mourn, Operator => operator, Endless => endless, Limited => limited, Retried => retried, Keyed => keyed,
         },
         rescue::NAME => start! {
             Plain => plain, Effect => effect, Doomed => doomed, Mourn => mourn, Lingering => lingering, Slow => slow,

@@ -1,10 +1,12 @@
 //! Jobs that do what people do to others, and the others.
 
 use apalis::prelude::Data;
-use resume_queue::{Job, JobFilter, Lease, NewJob, cancel_all, create_group, enqueue_all, resume_queue};
+use resume_queue::{
+    Job, JobError, JobFilter, Lease, NewJob, cancel_all, create_group, enqueue_all, resume_queue, retry_all,
+};
 
 use super::{
-    super::kinds::{Effect, Endless, Keyed, Limited, Operator},
+    super::kinds::{Effect, Endless, Keyed, Limited, Operator, Retried},
     Result, SOON, Site, insert_effect,
 };
 use crate::sql::{execute, number};
@@ -15,12 +17,14 @@ pub(in crate::scenarios) const FOLLOW_UP: i64 = 10;
 /// Every request may be made again, after a crash or by another operator.
 pub(in crate::scenarios) async fn operator(job: Operator, lease: Data<Lease>, site: Data<Site>) -> Result {
     site.begin(&lease, "").await?;
-    let begun = "select count(*) from runs join jobs on id = job_id where kind = 'endless'";
-    while number(&site.direct, begun).await? == 0 {
+    let ready = "select count(*) from jobs where kind = 'endless' and id in (select job_id from runs) \
+                 or kind = 'retried' and finished_at is not null";
+    while number(&site.direct, ready).await? < 2 {
         tokio::time::sleep(SOON).await;
     }
-    let endless = JobFilter { kind: Some(Endless::KIND.to_owned()), ..JobFilter::default() };
-    cancel_all(&site.pool, &endless, None).await?;
+    let of_kind = |kind: &str| JobFilter { kind: Some(kind.to_owned()), ..JobFilter::default() };
+    cancel_all(&site.pool, &of_kind(Endless::KIND), None).await?;
+    retry_all(&site.pool, &of_kind(Retried::KIND), None).await?;
     execute(&site.direct, "insert into resumed default values").await?;
     resume_queue(&site.pool, Limited::KIND).await?;
     let mut tx = site.pool.begin().await?;
@@ -37,6 +41,14 @@ pub(in crate::scenarios) async fn endless(_: Endless, lease: Data<Lease>, site: 
     site.begin(&lease, "").await?;
     lease.stop_requested().await;
     Err("asked to stop".into())
+}
+
+pub(in crate::scenarios) async fn retried(_: Retried, lease: Data<Lease>, site: Data<Site>) -> Result {
+    site.begin(&lease, "").await?;
+    if lease.attempt() == 1 {
+        return Err(JobError::discard("the first attempt is one too few").into());
+    }
+    site.effect(&lease).await
 }
 
 /// Its end is noted before it completes, so that what overlaps in the notes ran at once.

@@ -12,7 +12,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::sql::{execute, execute_in, number};
 
-pub(super) use control::{FOLLOW_UP, endless, keyed, limited, operator};
+pub(super) use control::{FOLLOW_UP, endless, keyed, limited, operator, retried};
 pub(super) use outcomes::{
     child, doomed, effect, flaky, hopeless, lingering, mourn, panics, parent, plain, slow, snoozer,
 };

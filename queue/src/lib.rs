@@ -59,7 +59,7 @@ mod unique;
 pub use attempt::{Lease, LeaseLayer, LeaseService};
 pub use backend::{QueueBackend, QueueConfig};
 pub use control::{
-    Changed, Count, JobFilter, Limits, Progress, cancel, cancel_all, count, discard, discard_all,
+    Changed, Count, JobFilter, Limits, Progress, Remaining, cancel, cancel_all, count, discard, discard_all,
     limit_queue, pause_queue, resume_queue, retry, retry_all,
 };
 pub use enqueue::{

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use resume_core::db::{self, PgPool};
-use resume_queue::{Changed, JobFilter, JobId, JobState, Progress};
+use resume_queue::{Changed, JobFilter, JobId, JobState, Progress, Remaining};
 
 use super::dto::names;
 use crate::{
@@ -91,15 +91,15 @@ impl Change {
         Ok(JobFilter { states: Some(asked), ..filter })
     }
 
-    /// Changes the jobs that `filter` chooses behind `after`, batch by batch, for some two seconds.
+    /// Changes the jobs that `filter` chooses, or what remains of them, batch by batch, for some two seconds.
     pub(super) async fn many(
         self,
         pool: &PgPool,
         filter: &JobFilter,
-        after: Option<JobId>,
+        remaining: Option<Remaining>,
     ) -> Result<Progress, Problem> {
         let begun = Instant::now();
-        let mut sum = Progress { changed: 0, conflicts: 0, next: after };
+        let mut sum = Progress { changed: 0, conflicts: 0, next: remaining };
         loop {
             let step = bounded(self.batch(pool, filter, sum.next)).await?;
             sum = Progress {
@@ -117,12 +117,12 @@ impl Change {
         self,
         pool: &PgPool,
         filter: &JobFilter,
-        after: Option<JobId>,
+        remaining: Option<Remaining>,
     ) -> Result<Progress, db::Error> {
         match self {
-            Self::Cancel => resume_queue::cancel_all(pool, filter, after).await,
-            Self::Retry => resume_queue::retry_all(pool, filter, after).await,
-            Self::Discard => resume_queue::discard_all(pool, filter, after).await,
+            Self::Cancel => resume_queue::cancel_all(pool, filter, remaining).await,
+            Self::Retry => resume_queue::retry_all(pool, filter, remaining).await,
+            Self::Discard => resume_queue::discard_all(pool, filter, remaining).await,
         }
     }
 }

@@ -10,7 +10,7 @@ use poem_openapi::{
     payload::Json,
 };
 use resume_queue::{
-    JobFilter, JobId, JobState,
+    JobFilter, JobId, JobState, Remaining,
     inspect::{self, JobRow, Reason},
 };
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(crate) use self::dto::JobCount;
 use self::{
     change::Change,
     dto::{Job, JobList, JobsChangeReply, JobsChangeRequest, Obstacles, StateList},
-    place::{Above, Below},
+    place::Below,
 };
 use crate::{
     body::JsonBody,
@@ -99,14 +99,14 @@ impl Jobs {
         change: Change,
         request: JobsChangeRequest,
     ) -> Result<Json<JobsChangeReply>, Problem> {
-        let after = request.cursor().map(cursor::decode::<Above>).transpose()?.map(|above| above.0);
+        let remaining = request.cursor().map(cursor::decode::<Remaining>).transpose()?;
         let is_dry_run = request.is_dry_run();
         let filter = change.restrict(request.into_filter())?;
         if is_dry_run {
             let count = bounded(resume_queue::count(&self.0.pool, &filter)).await?;
             return Ok(Json(count.into()));
         }
-        Ok(Json(change.many(&self.0.pool, &filter, after).await?.into()))
+        Ok(Json(change.many(&self.0.pool, &filter, remaining).await?.into()))
     }
 }
 
@@ -228,7 +228,8 @@ impl Jobs {
     ///
     /// Cancels the live jobs that have all that the body says, in batches, for up to some two seconds. With a
     /// `next_cursor` in the reply there are more: send the same body with it as `cursor`. Running jobs count as changed
-    /// when they were told to stop. Repeating a request does no harm.
+    /// when they were told to stop. Jobs that are enqueued after the first request are not meant. Repeating a request does
+    /// no harm.
     ///
     /// With `dry_run` nothing is changed, and the reply says how many jobs there are, exactly up to 10,000.
     #[oai(path = "/api/v1/jobs/cancel", method = "post", operation_id = "cancel_jobs")]

@@ -1,6 +1,6 @@
 use sqlx::PgPool;
 
-use super::filter::{Changed, JobFilter, Progress, WINDOW, changed_one};
+use super::filter::{Changed, JobFilter, Progress, Remaining, WINDOW, changed_one};
 use crate::{JobId, JobState, group::finish_groups};
 
 /// Cancels a job. One that waits is over at once; a running one is told to stop, wherever it runs: its handler may clean
@@ -13,7 +13,8 @@ use crate::{JobId, JobState, group::finish_groups};
 /// # Errors
 /// The database's.
 pub async fn cancel(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
-    let progress = end_batch(pool, JobState::Cancelled, Some(id), &JobFilter::default(), None).await?;
+    let this = Remaining::of_one(id);
+    let progress = end_batch(pool, JobState::Cancelled, Some(id), &JobFilter::default(), this).await?;
     changed_one(pool, id, progress).await
 }
 
@@ -23,11 +24,13 @@ pub async fn cancel(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
 /// # Errors
 /// The database's.
 pub async fn discard(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
-    let progress = end_batch(pool, JobState::Discarded, Some(id), &JobFilter::default(), None).await?;
+    let this = Remaining::of_one(id);
+    let progress = end_batch(pool, JobState::Discarded, Some(id), &JobFilter::default(), this).await?;
     changed_one(pool, id, progress).await
 }
 
-/// Cancels the next batch of the live jobs that `filter` chooses, from those after `after` in the order of their ids.
+/// Cancels the next batch of the live jobs that `filter` chooses: of those that are `remaining`, in the order of their ids, or
+/// of all that there are now. Follow-ups that an earlier batch has enqueued are not among them, whatever the filter.
 ///
 /// Looks at 5,000 jobs, in one statement. Locks the chosen ones in the order of their ids until it ends, and waits for whoever
 /// holds one of them.
@@ -37,22 +40,23 @@ pub async fn discard(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
 pub async fn cancel_all(
     pool: &PgPool,
     filter: &JobFilter,
-    after: Option<JobId>,
+    remaining: Option<Remaining>,
 ) -> Result<Progress, sqlx::Error> {
-    end_batch(pool, JobState::Cancelled, None, filter, after).await
+    let remaining = Remaining::or_all(remaining, pool).await?;
+    end_batch(pool, JobState::Cancelled, None, filter, remaining).await
 }
 
-/// Discards the next batch of the live jobs that `filter` chooses, from those after `after` in the order of their ids; looks
-/// and locks as [`cancel_all`].
+/// Discards the next batch of the live jobs that `filter` chooses: as [`cancel_all`] otherwise.
 ///
 /// # Errors
 /// The database's.
 pub async fn discard_all(
     pool: &PgPool,
     filter: &JobFilter,
-    after: Option<JobId>,
+    remaining: Option<Remaining>,
 ) -> Result<Progress, sqlx::Error> {
-    end_batch(pool, JobState::Discarded, None, filter, after).await
+    let remaining = Remaining::or_all(remaining, pool).await?;
+    end_batch(pool, JobState::Discarded, None, filter, remaining).await
 }
 
 async fn end_batch(
@@ -60,7 +64,7 @@ async fn end_batch(
     end_as: JobState,
     one: Option<JobId>,
     filter: &JobFilter,
-    after: Option<JobId>,
+    remaining: Remaining,
 ) -> Result<Progress, sqlx::Error> {
     let states = filter.states_of(&JobState::LIVE);
     let mut conn = pool.acquire().await?;
@@ -70,7 +74,8 @@ async fn end_batch(
         one,
         &states as &[JobState],
         filter.to_json(),
-        after.unwrap_or(0),
+        remaining.after,
+        remaining.last,
         WINDOW,
     )
     .fetch_one(&mut *conn)
@@ -78,5 +83,5 @@ async fn end_batch(
     if !done.groups.is_empty() {
         finish_groups(&mut conn, &done.groups).await?;
     }
-    Ok(Progress::of_batch(done.changed, done.changed, done.seen, done.last))
+    Ok(Progress::of_batch(done.changed, done.changed, remaining, done.done_to))
 }

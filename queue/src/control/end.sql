@@ -1,15 +1,16 @@
 -- Ends live jobs by request: waiting ones at once, running ones by telling their workers.
--- $1 what they become, $2 one job (null: all), $3 states, $4 filter, $5 after this id, $6 the most to look at.
+-- $1 what they become, $2 one job (null: all), $3 states, $4 filter, $5 after this id, $6 up to this one, $7 the most to look at.
 with seen as materialized (
     select id, state = any($3) and queue.matches(queue, kind, errors, created_at, group_id, args, $4) as is_chosen
     from queue.live_jobs
     where id > $5 and ($2::bigint is null or id = $2)
-    order by id limit $6
+    order by id limit $7
 ),
--- The state is that of the row once it is locked.
+-- The upper bound is no condition of the scan: a planner that does not know it would take the rows below it for few, and sort
+-- them all. The state is that of the row once it is locked.
 chosen as materialized (
     select j.id, j.state from queue.live_jobs j
-    where j.id = any(array(select id from seen where is_chosen)) and j.state = any($3)
+    where j.id = any(array(select id from seen where is_chosen and id <= $6)) and j.state = any($3)
     order by j.id
     for update
 ),
@@ -44,7 +45,7 @@ told as (
     select count(pg_notify('queue_stop', worker_id::text)) as n from (select distinct worker_id from asked) w
 )
 select (select count(*) from asked) + (select count(*) from ended) as "changed!",
-       (select count(*) from seen) as "seen!",
-       (select max(id) from seen) as last,
+       -- Behind a full window there may be more.
+       least($6, (select max(id) from seen having count(*) = $7)) as "done_to!",
        array(select distinct group_id from ended where group_id is not null) as "groups!",
        (select n from told) as "told!"

@@ -69,16 +69,42 @@ pub struct Progress {
     /// Chosen ones that could not be changed, because another job has their unique key by now.
     pub conflicts: u64,
     /// Where to go on; `None`: that was all.
-    pub next: Option<JobId>,
+    pub next: Option<Remaining>,
+}
+
+/// What is left of a change over many jobs: those above one id, up to that of the newest job there was when it began. What is
+/// enqueued later, as by the change itself, is not meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remaining {
+    /// The last job that is done with.
+    pub after: JobId,
+    /// The last one that is meant.
+    pub last: JobId,
+}
+
+impl Remaining {
+    pub(super) fn of_one(id: JobId) -> Self {
+        Self { after: id.saturating_sub(1), last: id }
+    }
+
+    /// What is left, or, where nothing was begun, all jobs that there are now.
+    pub(super) async fn or_all(remaining: Option<Self>, pool: &PgPool) -> Result<Self, sqlx::Error> {
+        if let Some(remaining) = remaining {
+            return Ok(remaining);
+        }
+        let last =
+            sqlx::query_scalar!("select last_value from queue.live_jobs_id_seq").fetch_one(pool).await?;
+        Ok(Self { after: 0, last })
+    }
 }
 
 impl Progress {
-    /// Of a batch that looked at `seen` jobs, the last of which was `last`. There may be more behind a full window.
-    pub(super) fn of_batch(chosen: i64, changed: i64, seen: i64, last: Option<JobId>) -> Self {
+    /// Of a batch that is through with the jobs up to `done_to`.
+    pub(super) fn of_batch(chosen: i64, changed: i64, remaining: Remaining, done_to: JobId) -> Self {
         Self {
             changed: changed.unsigned_abs(),
             conflicts: (chosen - changed).unsigned_abs(),
-            next: last.filter(|_| seen == WINDOW),
+            next: (done_to < remaining.last).then_some(Remaining { after: done_to, ..remaining }),
         }
     }
 }

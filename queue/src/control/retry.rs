@@ -1,6 +1,6 @@
 use sqlx::PgPool;
 
-use super::filter::{Changed, JobFilter, Progress, WINDOW, changed_one};
+use super::filter::{Changed, JobFilter, Progress, Remaining, WINDOW, changed_one};
 use crate::{JobId, JobState};
 
 const WAITING: [JobState; 2] = [JobState::Scheduled, JobState::Retryable];
@@ -15,13 +15,14 @@ const ENDED: [JobState; 2] = [JobState::Cancelled, JobState::Discarded];
 /// # Errors
 /// The database's.
 pub async fn retry(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
-    let filter = JobFilter::default();
-    let waiting = hasten(pool, Some(id), &filter, None).await?;
-    let progress = if waiting.changed > 0 { waiting } else { revive(pool, Some(id), &filter, None).await? };
+    let (filter, this) = (JobFilter::default(), Remaining::of_one(id));
+    let waiting = hasten(pool, Some(id), &filter, this).await?;
+    let progress = if waiting.changed > 0 { waiting } else { revive(pool, Some(id), &filter, this).await? };
     changed_one(pool, id, progress).await
 }
 
-/// [Retries](retry) the next batch of the jobs that `filter` chooses, from those after `after` in the order of their ids.
+/// [Retries](retry) the next batch of the jobs that `filter` chooses: of those that are `remaining`, in the order of their ids,
+/// or of all that there are now.
 ///
 /// Looks at 5,000 live and 5,000 ended jobs, in two statements, and locks the chosen ones in the order of their ids until each
 /// ends. A conflict may be counted again by the next batch. `filter.states` says whether all dead letters come back too.
@@ -31,12 +32,13 @@ pub async fn retry(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
 pub async fn retry_all(
     pool: &PgPool,
     filter: &JobFilter,
-    after: Option<JobId>,
+    remaining: Option<Remaining>,
 ) -> Result<Progress, sqlx::Error> {
-    let waiting = hasten(pool, None, filter, after).await?;
-    let ended = revive(pool, None, filter, after).await?;
+    let remaining = Remaining::or_all(remaining, pool).await?;
+    let waiting = hasten(pool, None, filter, remaining).await?;
+    let ended = revive(pool, None, filter, remaining).await?;
     // Both go on from where the slower one stands; what is done is not chosen again.
-    let next = waiting.next.into_iter().chain(ended.next).min();
+    let next = waiting.next.into_iter().chain(ended.next).min_by_key(|remaining| remaining.after);
     Ok(Progress { changed: waiting.changed + ended.changed, conflicts: ended.conflicts, next })
 }
 
@@ -45,7 +47,7 @@ async fn hasten(
     pool: &PgPool,
     one: Option<JobId>,
     filter: &JobFilter,
-    after: Option<JobId>,
+    remaining: Remaining,
 ) -> Result<Progress, sqlx::Error> {
     let states = filter.states_of(&WAITING);
     let done = sqlx::query!(
@@ -54,10 +56,10 @@ async fn hasten(
             select id, state = any($2) and queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
             from queue.live_jobs
             where id > $4 and ($1::bigint is null or id = $1)
-            order by id limit $5
+            order by id limit $6
         ), chosen as materialized (
             select id from queue.live_jobs
-            where id = any(array(select id from seen where is_chosen)) and state = any($2)
+            where id = any(array(select id from seen where is_chosen and id <= $5)) and state = any($2)
             order by id
             for update
         ), hastened as (
@@ -68,18 +70,20 @@ async fn hasten(
         ), told as (
             select count(pg_notify('queue', queue)) as n from (select distinct queue from hastened) q
         )
-        select (select count(*) from hastened) as "changed!", (select count(*) from seen) as "seen!",
-               (select max(id) from seen) as last, (select n from told) as "told!"
+        select (select count(*) from hastened) as "changed!",
+               least($5, (select max(id) from seen having count(*) = $6)) as "done_to!",
+               (select n from told) as "told!"
         "#,
         one,
         &states as &[JobState],
         filter.to_json(),
-        after.unwrap_or(0),
+        remaining.after,
+        remaining.last,
         WINDOW,
     )
     .fetch_one(pool)
     .await?;
-    Ok(Progress::of_batch(done.changed, done.changed, done.seen, done.last))
+    Ok(Progress::of_batch(done.changed, done.changed, remaining, done.done_to))
 }
 
 /// Brings ended jobs back from the history.
@@ -87,7 +91,7 @@ async fn revive(
     pool: &PgPool,
     one: Option<JobId>,
     filter: &JobFilter,
-    after: Option<JobId>,
+    remaining: Remaining,
 ) -> Result<Progress, sqlx::Error> {
     let states = filter.states_of(&ENDED);
     let done = sqlx::query_file!(
@@ -95,10 +99,11 @@ async fn revive(
         one,
         &states as &[JobState],
         filter.to_json(),
-        after.unwrap_or(0),
+        remaining.after,
+        remaining.last,
         WINDOW,
     )
     .fetch_one(pool)
     .await?;
-    Ok(Progress::of_batch(done.chosen, done.changed, done.seen, done.last))
+    Ok(Progress::of_batch(done.chosen, done.changed, remaining, done.done_to))
 }

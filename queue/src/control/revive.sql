@@ -1,14 +1,14 @@
 -- Brings cancelled and discarded jobs back to life.
--- $1 one job (null: all), $2 states, $3 filter, $4 after this id, $5 the most to look at.
+-- $1 one job (null: all), $2 states, $3 filter, $4 after this id, $5 up to this one, $6 the most to look at.
 with seen as materialized (
     select id, queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
     from queue.job_history
     where state = any($2) and id > $4 and ($1::bigint is null or id = $1)
-    order by id limit $5
+    order by id limit $6
 ),
 chosen as materialized (
     select id, queue, idempotency_key from queue.job_history
-    where state = any($2) and id = any(array(select id from seen where is_chosen))
+    where state = any($2) and id = any(array(select id from seen where is_chosen and id <= $5))
     order by id
     for update
 ),
@@ -40,4 +40,4 @@ back as (
     returning id
 )
 select (select count(*) from back) as "changed!", (select count(*) from chosen) as "chosen!",
-       (select count(*) from seen) as "seen!", (select max(id) from seen) as last
+       least($5, (select max(id) from seen having count(*) = $6)) as "done_to!"

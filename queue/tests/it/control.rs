@@ -9,7 +9,8 @@ use std::{
 };
 
 use resume_queue::{
-    Changed, Coded, JobError, JobFilter, JobState, NewJob, cancel, cancel_all, count, discard, discard_all,
+    Changed, Coded, JobError, JobFilter, JobState, NewJob, Progress, Remaining, cancel, cancel_all, count,
+    discard, discard_all,
     inspect::{Reason, why_not_running},
     retry, retry_all,
 };
@@ -266,25 +267,62 @@ async fn a_change_over_many_goes_in_batches_and_ends() {
     assert_eq!(live_jobs(pool).await, 12_000);
 }
 
-async fn cancel_in_batches(pool: &sqlx::PgPool, filter: &JobFilter) -> (u64, usize) {
-    let (mut changed, mut batches, mut after) = (0, 0, None);
-    loop {
-        let progress = cancel_all(pool, filter, after).await.unwrap();
-        (changed, batches) = (changed + progress.changed, batches + 1);
-        after = progress.next;
-        if after.is_none() {
-            return (changed, batches);
-        }
+/// The follow-ups of the first batch have ids behind the second one.
+#[tokio::test]
+async fn a_change_over_many_leaves_the_jobs_alone_that_it_enqueues_itself() {
+    let database = database().await;
+    let pool = database.pool();
+    for state in [JobState::Cancelled, JobState::Discarded] {
+        enqueue_many(pool, 6_000, |n| Watched { n }).await;
+        let all = JobFilter::default();
+        let changed = match state {
+            JobState::Cancelled => cancel_in_batches(pool, &all).await.0,
+            _ => discard_in_batches(pool, &all).await.0,
+        };
+        assert_eq!(changed, 6_000);
+        let told = "select count(*) from queue.live_jobs where kind = 'mourn' and state = 'available'";
+        assert_eq!(number(pool, told).await, Some(6_000));
+        execute(pool, "delete from queue.live_jobs").await;
     }
 }
 
+#[tokio::test]
+async fn a_change_over_many_leaves_the_jobs_alone_that_come_after_it_began() {
+    let database = database().await;
+    let pool = database.pool();
+    let later = |n| work(n).after(Duration::from_secs(500));
+    for chunk in 0..2 {
+        enqueue_jobs(pool, &(0..3_000).map(|n| later(chunk * 3_000 + n)).collect::<Vec<_>>()).await;
+    }
+    let first = retry_all(pool, &JobFilter::default(), None).await.unwrap();
+    assert_eq!(first.changed, 5_000);
+    let late = enqueue_one(pool, later(6_000)).await;
+    let second = retry_all(pool, &JobFilter::default(), first.next).await.unwrap();
+    assert_eq!((second.changed, second.next), (1_000, None));
+    assert_eq!(state(pool, late).await, JobState::Scheduled);
+    assert_eq!(retry_in_batches(pool, &JobFilter::default()).await.0, 1);
+}
+
+async fn cancel_in_batches(pool: &sqlx::PgPool, filter: &JobFilter) -> (u64, usize) {
+    in_batches(async |remaining| cancel_all(pool, filter, remaining).await.unwrap()).await
+}
+
+async fn discard_in_batches(pool: &sqlx::PgPool, filter: &JobFilter) -> (u64, usize) {
+    in_batches(async |remaining| discard_all(pool, filter, remaining).await.unwrap()).await
+}
+
 async fn retry_in_batches(pool: &sqlx::PgPool, filter: &JobFilter) -> (u64, usize) {
-    let (mut changed, mut batches, mut after) = (0, 0, None);
+    in_batches(async |remaining| retry_all(pool, filter, remaining).await.unwrap()).await
+}
+
+/// How many jobs a change over many has changed, in how many batches.
+async fn in_batches(change: impl AsyncFn(Option<Remaining>) -> Progress) -> (u64, usize) {
+    let (mut changed, mut batches, mut remaining) = (0, 0, None);
     loop {
-        let progress = retry_all(pool, filter, after).await.unwrap();
+        let progress = change(remaining).await;
         (changed, batches) = (changed + progress.changed, batches + 1);
-        after = progress.next;
-        if after.is_none() {
+        remaining = progress.next;
+        if remaining.is_none() {
             return (changed, batches);
         }
     }

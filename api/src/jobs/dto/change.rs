@@ -11,7 +11,6 @@ use crate::{
     body::ReadFields,
     cursor,
     fields::Fields,
-    jobs::place::Above,
     name::MAX_CHARS,
     span::{self, Span},
 };
@@ -172,7 +171,7 @@ impl From<Count> for JobsChangeReply {
 
 impl From<Progress> for JobsChangeReply {
     fn from(Progress { changed, conflicts, next }: Progress) -> Self {
-        let next_cursor = next.map(|id| cursor::encode(&Above(id)));
+        let next_cursor = next.map(|remaining| cursor::encode(&remaining));
         Self::Changed(JobsChanged { changed, conflicts, next_cursor })
     }
 }

@@ -87,6 +87,11 @@ impl Remaining {
         Self { after: id.saturating_sub(1), last: id }
     }
 
+    /// What is left when it is done up to this id.
+    pub(super) fn behind(self, done_to: JobId) -> Option<Self> {
+        (done_to < self.last).then_some(Self { after: done_to, ..self })
+    }
+
     /// What is left, or, where nothing was begun, all jobs that there are now.
     pub(super) async fn or_all(remaining: Option<Self>, pool: &PgPool) -> Result<Self, sqlx::Error> {
         if let Some(remaining) = remaining {
@@ -104,7 +109,7 @@ impl Progress {
         Self {
             changed: changed.unsigned_abs(),
             conflicts: (chosen - changed).unsigned_abs(),
-            next: (done_to < remaining.last).then_some(Remaining { after: done_to, ..remaining }),
+            next: remaining.behind(done_to),
         }
     }
 }

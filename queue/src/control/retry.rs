@@ -3,8 +3,9 @@ use sqlx::PgPool;
 use super::filter::{Changed, JobFilter, Progress, Remaining, WINDOW, changed_one};
 use crate::{JobId, JobState};
 
-const WAITING: [JobState; 2] = [JobState::Scheduled, JobState::Retryable];
-const ENDED: [JobState; 2] = [JobState::Cancelled, JobState::Discarded];
+/// The states of the jobs that can be retried.
+const RETRY_STATES: [JobState; 4] =
+    [JobState::Scheduled, JobState::Retryable, JobState::Cancelled, JobState::Discarded];
 
 /// Makes a job run now: a scheduled or retryable one does not wait any longer, a cancelled or discarded one comes back from
 /// the history under its id, with its errors and one more attempt. It does not come back while another job has its
@@ -16,16 +17,17 @@ const ENDED: [JobState; 2] = [JobState::Cancelled, JobState::Discarded];
 /// The database's.
 pub async fn retry(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
     let (filter, this) = (JobFilter::default(), Remaining::of_one(id));
-    let waiting = hasten(pool, Some(id), &filter, this).await?;
-    let progress = if waiting.changed > 0 { waiting } else { revive(pool, Some(id), &filter, this).await? };
-    changed_one(pool, id, progress).await
+    if hasten(pool, &filter, this).await? > 0 {
+        return Ok(Changed::Done);
+    }
+    changed_one(pool, id, revive(pool, Some(id), &filter, this).await?).await
 }
 
 /// [Retries](retry) the next batch of the jobs that `filter` chooses: of those that are `remaining`, in the order of their ids,
-/// or of all that there are now.
+/// or of all that there are now. Each job is counted once.
 ///
-/// Looks at 5,000 live and 5,000 ended jobs, in two statements, and locks the chosen ones in the order of their ids until each
-/// ends. A conflict may be counted again by the next batch. `filter.states` says whether all dead letters come back too.
+/// Looks at 5,000 live and 5,000 ended jobs, and locks the chosen ones in the order of their ids until each of two statements
+/// ends. `filter.states` says whether all dead letters come back too.
 ///
 /// # Errors
 /// The database's.
@@ -35,31 +37,37 @@ pub async fn retry_all(
     remaining: Option<Remaining>,
 ) -> Result<Progress, sqlx::Error> {
     let remaining = Remaining::or_all(remaining, pool).await?;
-    let waiting = hasten(pool, None, filter, remaining).await?;
-    let ended = revive(pool, None, filter, remaining).await?;
-    // Both go on from where the slower one stands; what is done is not chosen again.
-    let next = waiting.next.into_iter().chain(ended.next).min_by_key(|remaining| remaining.after);
-    Ok(Progress { changed: waiting.changed + ended.changed, conflicts: ended.conflicts, next })
+    // Live and ended jobs of the same ids, those that both windows reach: what one has beyond them would be looked at again.
+    let last = end_of_live_window(pool, remaining).await?;
+    let ended = revive(pool, None, filter, Remaining { last, ..remaining }).await?;
+    let done_to = ended.next.map_or(last, |next| next.after);
+    let waiting = hasten(pool, filter, Remaining { last: done_to, ..remaining }).await?;
+    Ok(Progress { changed: waiting + ended.changed, next: remaining.behind(done_to), ..ended })
 }
 
-/// Makes waiting jobs available.
-async fn hasten(
-    pool: &PgPool,
-    one: Option<JobId>,
-    filter: &JobFilter,
-    remaining: Remaining,
-) -> Result<Progress, sqlx::Error> {
-    let states = filter.states_of(&WAITING);
-    let done = sqlx::query!(
+/// The id up to which the next window of live jobs reaches.
+async fn end_of_live_window(pool: &PgPool, remaining: Remaining) -> Result<JobId, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        with seen as materialized (
-            select id, state = any($2) and queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
-            from queue.live_jobs
-            where id > $4 and ($1::bigint is null or id = $1)
-            order by id limit $6
-        ), chosen as materialized (
+        select least($2, (select id from queue.live_jobs where id > $1 order by id offset $3 limit 1)) as "last!"
+        "#,
+        remaining.after,
+        remaining.last,
+        WINDOW - 1,
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// Makes waiting jobs available, all that remain; gives their number.
+async fn hasten(pool: &PgPool, filter: &JobFilter, remaining: Remaining) -> Result<u64, sqlx::Error> {
+    let states = filter.states_of(&RETRY_STATES);
+    let changed = sqlx::query_scalar!(
+        r#"
+        with chosen as materialized (
             select id from queue.live_jobs
-            where id = any(array(select id from seen where is_chosen and id <= $5)) and state = any($2)
+            where id > $3 and id <= $4 and state = any($1)
+              and queue.matches(queue, kind, errors, created_at, group_id, args, $2)
             order by id
             for update
         ), hastened as (
@@ -70,20 +78,16 @@ async fn hasten(
         ), told as (
             select count(pg_notify('queue', queue)) as n from (select distinct queue from hastened) q
         )
-        select (select count(*) from hastened) as "changed!",
-               least($5, (select max(id) from seen having count(*) = $6)) as "done_to!",
-               (select n from told) as "told!"
+        select (select count(*) from hastened) as "changed!" from told
         "#,
-        one,
         &states as &[JobState],
         filter.to_json(),
         remaining.after,
         remaining.last,
-        WINDOW,
     )
     .fetch_one(pool)
     .await?;
-    Ok(Progress::of_batch(done.changed, done.changed, remaining, done.done_to))
+    Ok(changed.unsigned_abs())
 }
 
 /// Brings ended jobs back from the history.
@@ -93,7 +97,7 @@ async fn revive(
     filter: &JobFilter,
     remaining: Remaining,
 ) -> Result<Progress, sqlx::Error> {
-    let states = filter.states_of(&ENDED);
+    let states = filter.states_of(&RETRY_STATES);
     let done = sqlx::query_file!(
         "src/control/revive.sql",
         one,

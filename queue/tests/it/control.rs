@@ -303,6 +303,32 @@ async fn a_change_over_many_leaves_the_jobs_alone_that_come_after_it_began() {
     assert_eq!(retry_in_batches(pool, &JobFilter::default()).await.0, 1);
 }
 
+/// The windows of live and of ended jobs end at different ids.
+#[tokio::test]
+async fn a_conflict_counts_once_however_many_batches_there_are() {
+    let database = database().await;
+    let pool = database.pool();
+    let later = |n| work(n).after(Duration::from_secs(500));
+    enqueue_jobs(pool, &(0..5_000).map(later).collect::<Vec<_>>()).await;
+    let loser = enqueue_one(pool, work(1).idempotency_key("key")).await;
+    cancel(pool, loser).await.unwrap();
+    enqueue_one(pool, work(2).idempotency_key("key")).await;
+    let mut sum = Progress { changed: 0, conflicts: 0, next: None };
+    loop {
+        let step = retry_all(pool, &JobFilter::default(), sum.next).await.unwrap();
+        sum = Progress {
+            changed: sum.changed + step.changed,
+            conflicts: sum.conflicts + step.conflicts,
+            next: step.next,
+        };
+        if sum.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!((sum.changed, sum.conflicts), (5_000, 1));
+    assert_eq!(state(pool, loser).await, JobState::Cancelled);
+}
+
 async fn cancel_in_batches(pool: &sqlx::PgPool, filter: &JobFilter) -> (u64, usize) {
     in_batches(async |remaining| cancel_all(pool, filter, remaining).await.unwrap()).await
 }

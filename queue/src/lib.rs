@@ -59,8 +59,8 @@ mod unique;
 pub use attempt::{Lease, LeaseLayer, LeaseService};
 pub use backend::{QueueBackend, QueueConfig};
 pub use control::{
-    Changed, Count, JobFilter, Limits, Progress, Remaining, cancel, cancel_all, count, discard, discard_all,
-    limit_queue, pause_queue, resume_queue, retry, retry_all,
+    Changed, Count, END_STATES, JobFilter, Limits, Progress, RETRY_STATES, Remaining, cancel, cancel_all,
+    count, discard, discard_all, limit_queue, pause_queue, resume_queue, retry, retry_all,
 };
 pub use enqueue::{
     EnqueueError, Enqueued, Existing, MAX_ARGS_BYTES, MAX_KEY_BYTES, NewJob, enqueue, enqueue_all,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use resume_core::db::{self, PgPool};
-use resume_queue::{Changed, JobFilter, JobId, JobState, Progress, Remaining};
+use resume_queue::{Changed, END_STATES, JobFilter, JobId, JobState, Progress, RETRY_STATES, Remaining};
 
 use super::dto::names;
 use crate::{
@@ -23,16 +23,12 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// The states in which a job can be changed so, as the queue has it.
-    fn possible(self) -> Vec<JobState> {
-        let is_possible = |state: &JobState| match self {
-            Self::Cancel | Self::Discard => !state.is_final(),
-            Self::Retry => matches!(
-                state,
-                JobState::Scheduled | JobState::Retryable | JobState::Cancelled | JobState::Discarded
-            ),
-        };
-        JobState::ALL.into_iter().filter(is_possible).collect()
+    /// The states in which a job can be changed so.
+    fn possible(self) -> &'static [JobState] {
+        match self {
+            Self::Cancel | Self::Discard => &END_STATES,
+            Self::Retry => &RETRY_STATES,
+        }
     }
 
     /// The state that a job comes to.
@@ -81,11 +77,11 @@ impl Change {
     /// When a state is asked for in which nothing can be changed so.
     pub(super) fn restrict(self, filter: JobFilter) -> Result<JobFilter, Problem> {
         let possible = self.possible();
-        let asked = filter.states.unwrap_or_else(|| possible.clone());
+        let asked = filter.states.unwrap_or_else(|| possible.to_vec());
         if let Some(wrong) = asked.iter().find(|state| !possible.contains(state)) {
             let participle = self.participle();
             let detail =
-                format!("a {wrong} job cannot be {participle}; those that can be are {}", names(&possible));
+                format!("a {wrong} job cannot be {participle}; those that can be are {}", names(possible));
             return Err(Problem::invalid_field("state", detail));
         }
         Ok(JobFilter { states: Some(asked), ..filter })

@@ -3,6 +3,9 @@ use sqlx::PgPool;
 use super::filter::{Changed, JobFilter, Progress, Remaining, WINDOW, changed_one};
 use crate::{JobId, JobState, group::finish_groups};
 
+/// The states of the jobs that can be cancelled or discarded.
+pub const END_STATES: [JobState; 4] = JobState::LIVE;
+
 /// Cancels a job. One that waits is over at once; a running one is told to stop, wherever it runs: its handler may clean
 /// up ([`Lease::stop_requested`](crate::Lease::stop_requested)) and is dropped then, and the job is cancelled unless it has
 /// completed by that time. Its `ON_DISCARD` follow-up is enqueued as for a discarded job.
@@ -66,7 +69,7 @@ async fn end_batch(
     filter: &JobFilter,
     remaining: Remaining,
 ) -> Result<Progress, sqlx::Error> {
-    let states = filter.states_of(&JobState::LIVE);
+    let states = filter.states_of(&END_STATES);
     let mut conn = pool.acquire().await?;
     let done = sqlx::query_file!(
         "src/control/end.sql",

@@ -6,7 +6,7 @@ mod limits;
 mod retry;
 pub(crate) mod stop;
 
-pub use end::{cancel, cancel_all, discard, discard_all};
+pub use end::{END_STATES, cancel, cancel_all, discard, discard_all};
 pub use filter::{Changed, Count, JobFilter, Progress, Remaining, count};
 pub use limits::{Limits, limit_queue, pause_queue, resume_queue};
-pub use retry::{retry, retry_all};
+pub use retry::{RETRY_STATES, retry, retry_all};

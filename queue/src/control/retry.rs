@@ -4,7 +4,7 @@ use super::filter::{Changed, JobFilter, Progress, Remaining, WINDOW, changed_one
 use crate::{JobId, JobState};
 
 /// The states of the jobs that can be retried.
-const RETRY_STATES: [JobState; 4] =
+pub const RETRY_STATES: [JobState; 4] =
     [JobState::Scheduled, JobState::Retryable, JobState::Cancelled, JobState::Discarded];
 
 /// Makes a job run now: a scheduled or retryable one does not wait any longer, a cancelled or discarded one comes back from

@@ -9,8 +9,8 @@ use std::{
 };
 
 use resume_queue::{
-    Changed, Coded, JobError, JobFilter, JobState, NewJob, Progress, Remaining, cancel, cancel_all, count,
-    discard, discard_all,
+    Changed, Coded, END_STATES, JobError, JobFilter, JobState, NewJob, Progress, RETRY_STATES, Remaining,
+    cancel, cancel_all, count, discard, discard_all,
     inspect::{Reason, why_not_running},
     retry, retry_all,
 };
@@ -327,6 +327,46 @@ async fn a_conflict_counts_once_however_many_batches_there_are() {
     }
     assert_eq!((sum.changed, sum.conflicts), (5_000, 1));
     assert_eq!(state(pool, loser).await, JobState::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_takes_the_states_that_it_says() {
+    let database = database().await;
+    let pool = database.pool();
+    let worker = TestWorker::start(database.url()).await.work(3, |_: Work, _| async { Ok(()) });
+    let mut completed = enqueue_many(pool, 3, |n| Work { n }).await;
+    until_all_ended(pool).await;
+    let worker_id = worker.session.worker_id();
+    worker.stop().await;
+    for was in JobState::ALL {
+        for (change, states) in [("cancel", END_STATES), ("discard", END_STATES), ("retry", RETRY_STATES)] {
+            let id = if was == JobState::Completed {
+                completed.pop().unwrap()
+            } else {
+                enqueue_one(pool, work(0)).await
+            };
+            let set = format!("update queue.live_jobs set state = '{was}'");
+            match was {
+                JobState::Available | JobState::Completed => {}
+                JobState::Scheduled | JobState::Retryable => {
+                    execute(pool, format!("{set} where id = {id}")).await
+                }
+                JobState::Running => {
+                    let lease = format!("lease_until = now() + interval '1 hour', worker_id = {worker_id}");
+                    execute(pool, format!("{set}, {lease} where id = {id}")).await;
+                }
+                JobState::Cancelled => assert_eq!(cancel(pool, id).await.unwrap(), Changed::Done),
+                JobState::Discarded => assert_eq!(discard(pool, id).await.unwrap(), Changed::Done),
+            }
+            let changed = match change {
+                "cancel" => cancel(pool, id).await,
+                "discard" => discard(pool, id).await,
+                _ => retry(pool, id).await,
+            };
+            let expected = if states.contains(&was) { Changed::Done } else { Changed::Refused(was) };
+            assert_eq!(changed.unwrap(), expected, "{change} of a job that is {was}");
+        }
+    }
 }
 
 async fn cancel_in_batches(pool: &sqlx::PgPool, filter: &JobFilter) -> (u64, usize) {

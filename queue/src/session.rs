@@ -104,14 +104,10 @@ impl Shared {
     ) -> Result<T, sqlx::Error> {
         let mut conn = DetachOnDrop(Some(self.connection().await?));
         let Some(busy) = &mut conn.0 else { return Err(sqlx::Error::PoolClosed) };
-        match tokio::time::timeout(ANSWER_MAX, errand(busy)).await {
-            Ok(result) => {
-                // In order, and the pool's again.
-                conn.0 = None;
-                result
-            }
-            Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
-        }
+        let result = answered(async { Ok(errand(busy).await) }).await?;
+        // In order, and the pool's again.
+        conn.0 = None;
+        result
     }
 
     /// Ends when the session shuts down.
@@ -122,6 +118,18 @@ impl Shared {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         }
     }
+}
+
+/// Gives up what gets no answer.
+async fn answered<T>(errand: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(ANSWER_MAX, errand).await.unwrap_or_else(|_| {
+        let seconds = ANSWER_MAX.as_secs();
+        let silence = format!(
+            "no answer for {seconds} s on a connection that was accepted: \
+             does the database hang, or the network or a proxy in between?"
+        );
+        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, silence)))
+    })
 }
 
 /// A connection in the middle of an errand. One whose errand was given up, or stopped with its task, is not the pool's any
@@ -141,9 +149,12 @@ impl Session {
     /// up to five more for the maintenance.
     ///
     /// # Errors
-    /// When the database cannot be reached now. Later outages are ridden out.
+    /// When the database cannot be reached now: when the pool has no connection in its time, or one accepts and gives no answer
+    /// for 10 s. Later outages are ridden out.
     pub async fn start(pool: PgPool, settings: SessionSettings) -> Result<Self, sqlx::Error> {
-        let worker_id = presence::register(&pool, &settings.name).await?;
+        // How long a connection may take is the pool's to say; what there is must answer.
+        drop(pool.acquire().await?);
+        let worker_id = answered(presence::register(&pool, &settings.name)).await?;
         let (ended, receiver) = mpsc::unbounded_channel();
         let held = Arc::new(Held::default());
         let shared = Arc::new(Shared {
@@ -161,7 +172,7 @@ impl Session {
             signed_off: tokio::sync::Mutex::default(),
         });
         let tasks = vec![
-            presence::hold(shared.clone()).await?,
+            answered(presence::hold(shared.clone())).await?,
             tokio::spawn(heartbeat::run(shared.clone())),
             tokio::spawn(maintenance::run(shared.clone())),
             tokio::spawn(completer::run(shared.clone(), receiver)),

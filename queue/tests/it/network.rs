@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use resume_queue::{Changed, JobState, NewJob, cancel};
+use resume_queue::{Changed, JobState, NewJob, Session, cancel};
 
 use crate::support::*;
 
@@ -63,4 +63,18 @@ async fn a_cancel_that_overtakes_the_answer_of_the_claim_counts() {
     proxy.release();
     assert_eq!(until_state(pool, id, JobState::Cancelled).await.attempt, 1);
     worker.stop().await;
+}
+
+/// Whoever starts a worker hears of it, whichever statement gets no answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_over_a_connection_that_falls_silent_fails_in_time() {
+    let database = database().await;
+    let start = async |silent_after: &'static str| {
+        let proxy = Proxy::start(database.url()).await;
+        let pool = proxy.pool(5).await;
+        proxy.silence_after(silent_after);
+        let error = in_time("the start fails", Session::start(pool, settings("test"))).await.unwrap_err();
+        assert!(error.to_string().contains("no answer for 10 s"), "{silent_after}: {error}");
+    };
+    tokio::join!(start("insert into queue.workers"), start("LISTEN "));
 }

@@ -1,7 +1,11 @@
+use std::time::Duration;
+
 use poem::http::Method;
+use resume_queue::schedules::{self, Missed, NewSchedule, Timing};
+use serde_json::json;
 use sqlx::Row;
 
-use crate::app::TestApp;
+use crate::{app::TestApp, work::TestWorker};
 
 const TRIGGER: &str = "/api/v1/data-collection/trigger";
 
@@ -12,13 +16,50 @@ async fn what_is_enqueued_is_counted() {
     let reply = app.get("/metrics").await;
     assert_eq!(reply.status, 200);
     assert!(reply.header("content-type").unwrap().starts_with("text/plain"));
-    let sent = r#"messaging_client_sent_messages_total{messaging_destination_name="fetch_page"} "#;
-    let line = reply.text.lines().find_map(|line| line.strip_prefix(sent)).unwrap();
     // Other tests of this process count as well.
-    assert!(line.parse::<f64>().unwrap() >= 3.0, "{line}");
+    assert!(sent(&reply.text, "fetch_page") >= 3);
     for described in ["# TYPE messaging_client_sent_messages_total counter", "# HELP "] {
         assert!(reply.text.contains(described), "{}", reply.text);
     }
+}
+
+/// How many jobs of a queue this process has enqueued.
+fn sent(metrics: &str, queue: &str) -> u64 {
+    let sent = format!(r#"messaging_client_sent_messages_total{{messaging_destination_name="{queue}"}} "#);
+    metrics.lines().find_map(|line| line.strip_prefix(&sent)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn what_a_schedule_enqueues_is_counted() {
+    let app = TestApp::start().await;
+    let conn = &mut *app.pool().acquire().await.unwrap();
+    // Of a kind that no other test of this process has.
+    let schedule = NewSchedule {
+        name: "counted".to_owned(),
+        timing: Timing::Cron { expression: "0 0 29 2 *".to_owned(), time_zone: "UTC".to_owned() },
+        kind: "counted".to_owned(),
+        args: json!({}),
+        priority: 0,
+        max_attempts: 1,
+        on_discard: None,
+        missed: Missed::All,
+    };
+    schedules::put(conn, &schedule).await.unwrap();
+    schedules::run_now(conn, "counted").await.unwrap().unwrap();
+    assert_eq!(sent(&app.get("/metrics").await.text, "counted"), 1);
+    // The worker of this process leads, and makes up for two ticks.
+    sqlx::raw_sql("update queue.schedules set next_at = '2020-02-29 00:00Z'")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let worker = TestWorker::start(&app, |_| async { Ok(()) }).await;
+    let counted = async {
+        while sent(&app.get("/metrics").await.text, "counted") < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), counted).await.expect("both ticks are counted");
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use sqlx::{Connection, PgConnection};
 
 use super::{CHANNEL, Missed, NewSchedule, Schedule, Timing};
-use crate::JobId;
+use crate::{JobId, metrics};
 
 /// All schedules, by name.
 ///
@@ -57,7 +57,7 @@ pub async fn delete(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::E
 /// # Errors
 /// The database's own.
 pub async fn run_now(conn: &mut PgConnection, name: &str) -> Result<Option<JobId>, sqlx::Error> {
-    sqlx::query_scalar!(
+    let job = sqlx::query!(
         r#"
         with schedule as materialized (
             select kind, args, priority, max_attempts, on_discard from queue.schedules where name = $1 for update
@@ -66,16 +66,20 @@ pub async fn run_now(conn: &mut PgConnection, name: &str) -> Result<Option<JobId
             select kind, kind, 'available', args, priority, max_attempts, on_discard,
                    now() - make_interval(mins => priority)
             from schedule
-            returning id
+            returning id, kind
         )
         update queue.schedules set last_at = now(), last_job_id = enqueued.id
         from enqueued where name = $1
-        returning enqueued.id
+        returning enqueued.id as "id!", enqueued.kind as "kind!"
         "#,
         name
     )
     .fetch_optional(conn)
-    .await
+    .await?;
+    if let Some(job) = &job {
+        metrics::sent(&job.kind, 1);
+    }
+    Ok(job.map(|job| job.id))
 }
 
 async fn switch(conn: &mut PgConnection, name: &str, enabled: bool) -> Result<bool, sqlx::Error> {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 
 use super::{Missed, TICKS_MAX, control::timing, ticks::Timetable};
+use crate::metrics;
 
 /// The most schedules that are fired in one transaction.
 const BATCH_MAX: i64 = 100;
@@ -11,6 +12,7 @@ const BATCH_MAX: i64 = 100;
 /// A schedule that is due.
 struct Due {
     name: String,
+    kind: String,
     cron: Option<String>,
     time_zone: String,
     at: Option<DateTime<Utc>>,
@@ -45,7 +47,7 @@ pub(crate) async fn fire_due(conn: &mut PgConnection) -> Result<Fired, sqlx::Err
     let due = sqlx::query_as!(
         Due,
         r#"
-        select name, cron, time_zone, at, missed as "missed: Missed", next_at as "next_at!", now() as "now!"
+        select name, kind, cron, time_zone, at, missed as "missed: Missed", next_at as "next_at!", now() as "now!"
         from queue.schedules where enabled and next_at <= now()
         order by next_at limit $1
         for update skip locked
@@ -67,6 +69,9 @@ pub(crate) async fn fire_due(conn: &mut PgConnection) -> Result<Fired, sqlx::Err
         store(&mut tx, &firings).await?;
     }
     tx.commit().await?;
+    for (schedule, firing) in firings.iter().filter(|(_, firing)| !firing.ticks.is_empty()) {
+        metrics::sent(&schedule.kind, firing.ticks.len());
+    }
     Ok(Fired { schedules: firings.len(), jobs })
 }
 

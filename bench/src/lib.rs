@@ -1,6 +1,8 @@
-//! What the bench programs share: the head of the report, medians, targets and SQL.
+//! What the bench programs share: arguments, a cluster, the head of the report, medians, targets and SQL.
 #![expect(clippy::print_stdout, reason = "a bench program reports on standard output")]
 
+pub mod arguments;
+pub mod cluster;
 pub mod sql;
 
 use std::process::Command;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use bench::{Target, print_head, processor_seconds, spread};
+use bench::{Target, arguments::write_name, cluster::start_cluster, print_head, processor_seconds, spread};
 use clap::{Parser, ValueEnum};
 use mock_ats::{Ats, Face, MockServer};
 use resume_core::{
@@ -20,7 +20,7 @@ use resume_core::{
     parsing::Format,
     source::{self, Paging, Source},
 };
-use resume_postgres::{Cluster, Durability};
+use resume_postgres::Cluster;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -52,8 +52,7 @@ enum Part {
 
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.to_possible_value().map(|value| value.get_name().to_owned());
-        f.write_str(&name.unwrap_or_default())
+        write_name(self, f)
     }
 }
 
@@ -100,11 +99,7 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let binary = build_binary().await?;
-    let directory = tempfile::Builder::new().prefix("resume-bench-").tempdir()?;
-    // The server may run as another user, who must be able to get there.
-    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let root = directory.path().join("cluster");
-    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&root, Durability::Durable)).await??;
+    let (directory, cluster) = start_cluster().await?;
     print_head("pipeline", cluster.programs().version());
 
     let mut targets = Vec::new();

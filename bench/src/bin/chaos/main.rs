@@ -18,9 +18,8 @@ mod worker;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use bench::{Target, print_head};
+use bench::{Target, cluster::start_cluster, print_head};
 use clap::{Parser, Subcommand};
-use resume_postgres::{Cluster, Durability};
 
 use crate::{
     faults::Fault,
@@ -68,11 +67,7 @@ async fn main() -> Result<ExitCode> {
 }
 
 async fn run(options: &Options) -> Result<ExitCode> {
-    let directory = tempfile::Builder::new().prefix("resume-bench-").tempdir()?;
-    // The server may run as another user, who must be able to get there.
-    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let root = directory.path().join("cluster");
-    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&root, Durability::Durable)).await??;
+    let (_directory, cluster) = start_cluster().await?;
     let cluster = std::sync::Arc::new(cluster);
     print_head("chaos", cluster.programs().version());
     println!("\n{} workers, {} jobs at once each, {:?} a job;", fleet::SIZE, worker::SLOTS, worker::TAKES);

@@ -17,7 +17,7 @@ mod stage;
 mod writes;
 
 use anyhow::Result;
-use bench::{Target, print_head, sql};
+use bench::{Target, arguments::write_name, print_head, sql};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{act::Act, peers::System, stage::Stage};
@@ -71,8 +71,7 @@ enum Part {
 
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.to_possible_value().map(|value| value.get_name().to_owned());
-        f.write_str(&name.unwrap_or_default())
+        write_name(self, f)
     }
 }
 

@@ -4,7 +4,8 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use resume_postgres::{Cluster, Durability};
+use bench::cluster::start_cluster;
+use resume_postgres::Cluster;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -34,12 +35,7 @@ pub(crate) struct Database {
 
 impl Stage {
     pub(crate) async fn set_up() -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("resume-bench-").tempdir()?;
-        // The server may run as another user, who must be able to get there.
-        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        let root = directory.path().join("cluster");
-        let cluster =
-            tokio::task::spawn_blocking(move || Cluster::start(&root, Durability::Durable)).await??;
+        let (directory, cluster) = start_cluster().await?;
         let admin = PgConnection::connect(&cluster.url("postgres")).await?;
         Ok(Self { cluster, admin, databases: 0, _directory: directory })
     }

@@ -14,6 +14,7 @@ mod river;
 use std::{fmt, future::Future};
 
 use anyhow::Result;
+use bench::arguments::write_name;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -76,8 +77,7 @@ impl System {
 
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.to_possible_value().map(|value| value.get_name().to_owned());
-        f.pad(&name.unwrap_or_default())
+        write_name(self, f)
     }
 }
 

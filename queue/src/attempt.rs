@@ -240,8 +240,9 @@ async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
 /// How an attempt ends whose handler was stopped.
 fn stopped(lease: &Lease, why: Stop) -> Option<Outcome> {
     match why {
-        // A job that was asked to end does so where its attempt ends; see end_attempts.sql.
-        Stop::Interrupted | Stop::Asked => Some(Outcome::HandedBack),
+        Stop::Interrupted => Some(Outcome::HandedBack),
+        // The row says which end; see end_attempts.sql.
+        Stop::Asked => Some(Outcome::AsAsked),
         Stop::TimedOut => {
             let error = format!("the attempt took longer than {:?}", lease.timeout);
             Some(outcome(lease, Verdict::Retry(Failure { error, code: code::TIMEOUT })))

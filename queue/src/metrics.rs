@@ -5,7 +5,7 @@
 //! label `messaging_destination_name` is the queue. Counters and histograms are of this process alone; the gauges, set by
 //! [`refresh`], are of the whole fleet, the same in every process.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use sqlx::PgPool;
@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use crate::{
     inspect,
     leader::leader,
-    maintenance::{depths, report},
+    maintenance::{Depth, depths, report},
     settle::Outcome,
 };
 
@@ -52,7 +52,7 @@ pub fn describe() {
     describe_gauge!(JOBS, "live jobs by queue and state, at most 100,000, counted by the leader every 10 s");
     describe_gauge!(OLDEST, Unit::Seconds, "how long the job that is next in a queue has been due");
     describe_gauge!(WORKERS, "live workers that take jobs of a queue");
-    describe_gauge!(LEADER, "the id of the worker that leads");
+    describe_gauge!(LEADER, "the id of the worker that leads; 0 while there is none");
     describe_gauge!(TERM, "how many times a leader was elected");
     describe_gauge!(SERVICE_AGE, Unit::Seconds, "how long ago the last run of a maintenance service began");
     describe_gauge!(SERVICE_COST, Unit::Seconds, "how long all runs of a maintenance service took");
@@ -64,19 +64,23 @@ pub fn describe() {
 /// # Errors
 /// The database's; the gauges keep what they had.
 pub async fn refresh(pool: &PgPool) -> Result<(), sqlx::Error> {
-    for depth in depths(pool).await? {
+    let depths = depths(pool).await?;
+    for depth in &depths {
         gauge!(JOBS, "messaging_destination_name" => depth.queue.clone(), "state" => depth.state.as_str())
             .set(depth.jobs as f64);
-        if depth.state == crate::JobState::Available {
-            let waited = depth.next_waited.unwrap_or_default();
-            gauge!(OLDEST, "messaging_destination_name" => depth.queue).set(waited.as_secs_f64());
-        }
     }
-    for queue in inspect::queues(pool).await? {
-        gauge!(WORKERS, "messaging_destination_name" => queue.name).set(queue.workers as f64);
+    // A queue that was worked on stays among the depths, and says so when nobody does.
+    let mut workers: BTreeMap<String, u64> = depths.iter().map(|depth| (depth.queue.clone(), 0)).collect();
+    for (queue, waited) in oldest_waits(depths) {
+        gauge!(OLDEST, "messaging_destination_name" => queue).set(waited.as_secs_f64());
     }
-    if let Some(leader) = leader(pool).await? {
-        gauge!(LEADER).set(leader.worker_id as f64);
+    workers.extend(inspect::queues(pool).await?.into_iter().map(|queue| (queue.name, queue.workers)));
+    for (queue, workers) in workers {
+        gauge!(WORKERS, "messaging_destination_name" => queue).set(workers as f64);
+    }
+    let leader = leader(pool).await?;
+    gauge!(LEADER).set(leader.as_ref().map_or(0.0, |leader| leader.worker_id as f64));
+    if let Some(leader) = leader {
         gauge!(TERM).set(leader.term as f64);
     }
     for service in report(pool).await? {
@@ -85,6 +89,15 @@ pub async fn refresh(pool: &PgPool) -> Result<(), sqlx::Error> {
         gauge!(SERVICE_FAILURES, "service" => service.service).set(service.failures as f64);
     }
     Ok(())
+}
+
+/// How far behind each queue is, whatever the state of the job that waits.
+fn oldest_waits(depths: Vec<Depth>) -> BTreeMap<String, Duration> {
+    depths.into_iter().fold(BTreeMap::new(), |mut waits, depth| {
+        let oldest: &mut Duration = waits.entry(depth.queue).or_default();
+        *oldest = depth.next_waited.unwrap_or_default().max(*oldest);
+        waits
+    })
 }
 
 pub(crate) fn sent(queue: &str, jobs: usize) {
@@ -106,6 +119,7 @@ pub(crate) fn ended(queue: &'static str, outcome: Option<&Outcome>, ran: Duratio
         Some(Outcome::Discarded { code, .. }) => ("discarded", *code),
         Some(Outcome::Snoozed(_)) => ("snoozed", ""),
         Some(Outcome::HandedBack) => ("handed_back", ""),
+        Some(Outcome::AsAsked) => ("ended_by_request", ""),
     };
     counter!(ENDED, "messaging_destination_name" => queue, "outcome" => name, "error_type" => code)
         .increment(1);

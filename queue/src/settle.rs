@@ -18,6 +18,8 @@ pub(crate) enum Outcome {
     Snoozed(Duration),
     /// Not run, or not to its end, for no fault of the job: at once to whoever wants it; the attempt is given back.
     HandedBack,
+    /// Not run to its end, since somebody asked for the end of the job: that is what it gets.
+    AsAsked,
     /// Over, with this error.
     Discarded { error: String, code: &'static str },
 }
@@ -120,14 +122,14 @@ impl Outcome {
     fn error(&self) -> Option<&str> {
         match self {
             Self::Retry { error, .. } | Self::Discarded { error, .. } => Some(error),
-            Self::Completed | Self::Snoozed(_) | Self::HandedBack => None,
+            Self::Completed | Self::Snoozed(_) | Self::HandedBack | Self::AsAsked => None,
         }
     }
 
     fn code(&self) -> Option<&'static str> {
         match self {
             Self::Retry { code, .. } | Self::Discarded { code, .. } => Some(code),
-            Self::Completed | Self::Snoozed(_) | Self::HandedBack => None,
+            Self::Completed | Self::Snoozed(_) | Self::HandedBack | Self::AsAsked => None,
         }
     }
 

@@ -5,7 +5,10 @@ use resume_queue::schedules::{self, Missed, NewSchedule, Timing};
 use serde_json::json;
 use sqlx::Row;
 
-use crate::{app::TestApp, work::TestWorker};
+use crate::{
+    app::TestApp,
+    work::{TestWorker, enqueue, new_job, until_job},
+};
 
 const TRIGGER: &str = "/api/v1/data-collection/trigger";
 
@@ -21,6 +24,39 @@ async fn what_is_enqueued_is_counted() {
     for described in ["# TYPE messaging_client_sent_messages_total counter", "# HELP "] {
         assert!(reply.text.contains(described), "{}", reply.text);
     }
+}
+
+/// A retry that is overdue waits as well, and nobody works on its queue any more.
+#[tokio::test]
+async fn a_queue_that_nobody_works_on_says_how_far_behind_it_is() {
+    let app = TestApp::start().await;
+    let behind = "insert into queue.depths (queue, state, jobs, exact, next_run_at) values
+                      ('behind', 'available', 0, true, null),
+                      ('behind', 'retryable', 1, true, now() - interval '3 hours')";
+    sqlx::raw_sql(behind).execute(app.pool()).await.unwrap();
+    let metrics = app.get("/metrics").await.text;
+    let gauge = |name: &str| {
+        let gauge = format!(r#"{name}{{messaging_destination_name="behind"}} "#);
+        metrics.lines().find_map(|line| line.strip_prefix(&gauge)).map(str::to_owned)
+    };
+    assert_eq!(gauge("queue_oldest_wait_seconds").as_deref(), Some("10800"));
+    assert_eq!(gauge("queue_workers").as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_cancelled_is_counted_as_such() {
+    let app = TestApp::start().await;
+    let id = enqueue(&app, vec![new_job()]).await[0];
+    let worker = TestWorker::start(&app, |_| std::future::pending()).await;
+    until_job(&app, id, "running").await;
+    app.post(&format!("/api/v1/jobs/{id}/cancel"), "").await;
+    let counted = async {
+        while !app.get("/metrics").await.text.contains(r#"outcome="ended_by_request""#) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), counted).await.expect("the end is counted");
+    worker.stop().await;
 }
 
 /// How many jobs of a queue this process has enqueued.

@@ -11,7 +11,7 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use sqlx::PgConnection;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
     Job, Lease, QueueConfig, backoff,
@@ -135,23 +135,24 @@ impl<J: Job> Claiming<J> {
         let sender = self.sender.clone();
         let worker = self.worker.clone();
         let under_way = shared.held.begin_claim();
-        let claiming = tokio::spawn(async move {
+        let (tell, came) = oneshot::channel();
+        tokio::spawn(async move {
             let _under_way = under_way;
             let claimed = claim_when_reachable(&shared, &sender, slots, behind).await;
-            let came = Came::of(claimed.iter().map(|(job, _)| job));
             if worker.is_paused() {
                 // They go back, rather than to wait for the worker to go on.
-                return Came::default();
+                return;
             }
+            // The next claim may be under way while these are decoded.
+            let _ = tell.send(Came::of(claimed.iter().map(|(job, _)| job)));
             for (job, lease) in claimed {
                 if let Some(task) = task(job, lease) {
                     // Whatever is not sent, because the worker was closed, goes back.
                     let _ = sender.send(task).await;
                 }
             }
-            came
         });
-        claiming.await.unwrap_or_default()
+        came.await.unwrap_or_default()
     }
 
     /// How long to sleep after a claim that found too little: until the next scheduled job is due, at most the poll time,

@@ -15,9 +15,9 @@ use crate::{
     settle::{Settlement, settle},
 };
 
-/// The most attempts that are settled by one statement: enough to make the commit cheap for each of them, few enough
-/// to keep the statement under some ten milliseconds.
-const BATCH_MAX: usize = 500;
+/// The most attempts that are settled by one statement: some ten milliseconds of work, beside which the wait for its
+/// commit is small. There are as many only where as many have ended since the last one.
+const BATCH_MAX: usize = 2000;
 
 /// The longest pause between two tries to reach a database that is away.
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);

@@ -22,7 +22,7 @@ impl Peer for ResumeQueue {
     const ABOUT: About = About {
         version: concat!("resume-queue ", env!("CARGO_PKG_VERSION")),
         keeps_history: true,
-        setup: "concurrency 1,000 to drain, 100 for latency, 10 when idle; else the defaults",
+        setup: "concurrency 5,000 to drain, 100 for latency, 10 when idle; else the defaults",
         // Jobs of the far future do not count, and a look must not read them.
         unfinished: "select (exists(select from queue.live_jobs where state = 'available')
                           or exists(select from queue.live_jobs where state = 'running'))::integer::bigint",
@@ -49,7 +49,7 @@ impl Peer for ResumeQueue {
 
     async fn work(&self, purpose: Purpose, stop: oneshot::Receiver<()>) -> Result<()> {
         let concurrency = match purpose {
-            Purpose::Drain => 1000,
+            Purpose::Drain => 5000,
             Purpose::Latency => 100,
             Purpose::Idle => 10,
         };

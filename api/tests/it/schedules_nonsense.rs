@@ -114,6 +114,30 @@ async fn a_cron_expression_is_told_where_it_is_wrong() {
     assert!(problem["detail"].as_str().unwrap().contains("there are: json-resumes, test-data"), "{problem}");
 }
 
+/// A field without a value took half a minute of the process once.
+#[tokio::test]
+async fn a_field_of_an_expression_without_a_value_is_named() {
+    let app = TestApp::start().await;
+    for (cron, field) in [
+        (", * * * *", "minute, at character 1: "),
+        ("0 , * * *", "hour, at character 3: "),
+        ("0 0 , * *", "day of month, at character 5: "),
+        ("0 0 * , *", "month, at character 7: "),
+        ("0 0 * * ,", "day of week, at character 9: "),
+        ("*/61 * * * *", "minute, at character 1: "),
+        ("0 0 * * +3", "day of week, at character 9: "),
+        ("@every 5m", "the whole, at character 1: \"@every\" is none of the nicknames: @hourly, "),
+    ] {
+        let problem = app.put(NIGHTLY, &with("cron", json!(cron)).to_string()).await;
+        let problem = problem.problem(400, "invalid-request");
+        let error = &problem["errors"][0];
+        assert_eq!(error["field"], "cron");
+        let detail = error["detail"].as_str().unwrap();
+        assert!(detail.starts_with(field), "{cron}: {detail}");
+    }
+    none_is_stored(&app).await;
+}
+
 #[tokio::test]
 async fn names_are_checked() {
     let app = TestApp::start().await;

@@ -3,6 +3,8 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `ticks.rs` | [`Timing`]: when; from its text to the moments, without a database |
+//! | `expression.rs` | reads a cron expression |
+//! | `search.rs` | finds the tick before or after a moment, in bounded work |
 //! | `put.rs` | [`put`]: validates a schedule and stores it |
 //! | `control.rs` | [`list`], [`get`], [`enable`], [`disable`], [`delete`], [`run_now`] |
 //! | `fire.rs` | enqueues the jobs of the ticks that are due; run by the leader |
@@ -11,8 +13,12 @@
 //! on, under the lock of its row. Only the database's clock says what is due.
 
 mod control;
+mod expression;
+#[cfg(test)]
+mod expression_tests;
 pub(crate) mod fire;
 mod put;
+mod search;
 mod ticks;
 #[cfg(test)]
 mod ticks_tests;

@@ -2,7 +2,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 
 use super::{
-    CHANNEL, Missed, NewSchedule, Schedule, ScheduleError, Timing, control::read, ticks::Timetable, validate,
+    CHANNEL, Missed, NewSchedule, Schedule, ScheduleError, Timing, control::read, search::YEARS_MAX,
+    ticks::Timetable, validate,
 };
 
 /// Stores a schedule under its name, in the caller's transaction, and gives it as it is now. Meant to be called at every
@@ -26,11 +27,20 @@ pub async fn put(conn: &mut PgConnection, schedule: &NewSchedule) -> Result<Sche
     };
     // A moment that has passed already is a missed tick.
     let next_at = at.or_else(|| timetable.next_after(now));
+    if let (Timing::Cron { expression, time_zone }, None) = (&schedule.timing, next_at) {
+        return Err(never(expression, time_zone));
+    }
     upsert(&mut tx, schedule, (cron, time_zone, at), next_at).await?;
     sqlx::query!(r#"select pg_notify($1, '') as "notified!""#, CHANNEL).execute(&mut *tx).await?;
     let stored = read(&mut tx, Some(&schedule.name)).await?.pop();
     tx.commit().await?;
     stored.ok_or(ScheduleError::Database(sqlx::Error::RowNotFound))
+}
+
+/// Of days that exist and times of day that exist, but never together: the clock of the zone leaves them out.
+fn never(expression: &str, time_zone: &str) -> ScheduleError {
+    let why = format!("in {time_zone} it does not come within {YEARS_MAX} years");
+    ScheduleError::Cron { expression: expression.to_owned(), field: "the whole", position: 1, why }
 }
 
 async fn upsert(

@@ -1,24 +1,14 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use chrono_tz::Tz;
-use croner::{
-    Cron, Direction,
-    errors::CronError,
-    parser::{CronParser, Seconds, Year},
-};
+use croner::{Cron, Direction};
 
-use super::{Missed, ScheduleError};
+use super::{Missed, ScheduleError, expression, search::find};
 
 /// The most missed ticks that are made up for, and the most that a preview shows.
 pub const TICKS_MAX: usize = 1000;
 
-/// The longest cron expression.
-const MAX_CRON_BYTES: usize = 200;
-
 /// How late a tick may be fired and is not missed: a change of the leader takes some seconds.
 const GRACE_S: i64 = 60;
-
-/// The fields of a cron expression, in their order.
-const FIELDS: [&str; 5] = ["minute", "hour", "day of month", "month", "day of week"];
 
 /// When a schedule fires.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +20,7 @@ pub enum Timing {
     /// asks for an interval instead, and goes by what the clock shows: nothing in the gap, both times in the overlap.
     Cron {
         /// Five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday); or `@hourly`, `@daily`,
-        /// `@weekly`, `@monthly`, `@yearly`. Days of month and of week that are both given mean either.
+        /// `@weekly`, `@monthly`, `@yearly` or `@annually`. Days of month and of week that are both given mean either.
         expression: String,
         /// A name of the IANA database, such as `Europe/Berlin`, in which the expression is read.
         time_zone: String,
@@ -63,7 +53,7 @@ impl Timetable {
         match timing {
             Timing::Once(at) => Ok(Self::Once(*at)),
             Timing::Cron { expression, time_zone } => {
-                let cron = read_cron(expression)?;
+                let cron = expression::read(expression)?;
                 let time_zone: Tz = time_zone.parse().map_err(|_| ScheduleError::Field {
                     field: "time_zone",
                     value: time_zone.chars().take(50).collect(),
@@ -104,83 +94,4 @@ impl Timetable {
         ticks.reverse();
         ticks
     }
-}
-
-fn find(cron: &Cron, zone: Tz, from: DateTime<Utc>, direction: Direction) -> Option<DateTime<Utc>> {
-    let from = from.trunc_subsecs(0).with_timezone(&zone);
-    let found = match direction {
-        Direction::Forward => cron.find_next_occurrence(&from, false),
-        Direction::Backward => cron.find_previous_occurrence(&from, false),
-    };
-    // The only error is that no such time was found within thousands of years.
-    found.ok().map(|tick| tick.with_timezone(&Utc))
-}
-
-fn read_cron(expression: &str) -> Result<Cron, ScheduleError> {
-    let error = |field, position, why: String| ScheduleError::Cron {
-        expression: expression.chars().take(MAX_CRON_BYTES).collect(),
-        field,
-        position,
-        why,
-    };
-    if expression.len() > MAX_CRON_BYTES {
-        return Err(error(
-            "the whole",
-            1,
-            format!("it has {} bytes, the most is {MAX_CRON_BYTES}", expression.len()),
-        ));
-    }
-    let cron = match read(expression) {
-        Ok(cron) => cron,
-        Err(whole) => {
-            let (field, position, why) = first_wrong_field(expression).unwrap_or(("the whole", 1, whole));
-            return Err(error(field, position, why));
-        }
-    };
-    // As the 30th of February.
-    if find(&cron, Tz::UTC, DateTime::UNIX_EPOCH, Direction::Forward).is_none() {
-        let position = fields(expression).get(2).map_or(1, |(position, _)| *position);
-        return Err(error(FIELDS[2], position, "no month has such a day, so it never comes".to_owned()));
-    }
-    Ok(cron)
-}
-
-fn read(expression: &str) -> Result<Cron, String> {
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    parser.parse(expression).map_err(|error| {
-        // Its texts are sentences.
-        let text = match error {
-            CronError::ComponentError(text)
-            | CronError::InvalidPattern(text)
-            | CronError::IllegalCharacters(text) => text,
-            error => error.to_string(),
-        };
-        let mut chars = text.trim_end_matches('.').chars();
-        chars.next().into_iter().flat_map(char::to_lowercase).chain(chars).collect()
-    })
-}
-
-/// The words of an expression, and where each begins, in characters from 1.
-fn fields(expression: &str) -> Vec<(usize, &str)> {
-    expression
-        .split_whitespace()
-        .map(|word| {
-            let at = word.as_ptr() as usize - expression.as_ptr() as usize;
-            (expression[..at].chars().count() + 1, word)
-        })
-        .collect()
-}
-
-/// Which field is wrong, found by reading each one alone; none when it is the whole.
-fn first_wrong_field(expression: &str) -> Option<(&'static str, usize, String)> {
-    let fields = fields(expression);
-    if fields.len() != FIELDS.len() {
-        let many = format!("it has {} fields, and must have five: {}", fields.len(), FIELDS.join(", "));
-        return Some(("the whole", 1, many));
-    }
-    FIELDS.into_iter().zip(fields).enumerate().find_map(|(n, (name, (position, word)))| {
-        let mut alone = ["*"; FIELDS.len()];
-        alone[n] = word;
-        Some((name, position, read(&alone.join(" ")).err()?))
-    })
 }

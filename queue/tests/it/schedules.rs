@@ -271,6 +271,15 @@ async fn what_is_no_good_is_refused_with_a_reason() {
             "the cron expression \"0 0 31 2 *\": day of month, at character 5: ",
         ),
         (
+            NewSchedule { timing: cron(", * * * *"), ..good.clone() },
+            "the cron expression \", * * * *\": minute, at character 1: a value is missing beside a comma",
+        ),
+        // The clock of Berlin leaves this out each year.
+        (
+            NewSchedule { timing: cron("*/30 2 * 3 0L"), ..good.clone() },
+            "the cron expression \"*/30 2 * 3 0L\": the whole, at character 1: in Europe/Berlin it does not come within 40",
+        ),
+        (
             NewSchedule {
                 timing: Timing::Cron { expression: "@daily".to_owned(), time_zone: "CEST".to_owned() },
                 ..good.clone()
@@ -293,15 +302,18 @@ async fn what_is_no_good_is_refused_with_a_reason() {
 async fn an_expression_that_cannot_be_read_disables_that_schedule_alone() {
     let database = database().await;
     let pool = database.pool();
-    for name in ["cron", "zone", "good"] {
+    for name in ["cron", "empty", "zone", "good"] {
         put(pool, &schedule(name, "* * * * *", Missed::Once)).await;
         tick_at(pool, name, "now() - interval '1 hour'").await;
     }
     execute(pool, "update queue.schedules set cron = '* * * * * nonsense' where name = 'cron'").await;
+    execute(pool, "update queue.schedules set cron = ', * * * *' where name = 'empty'").await;
     execute(pool, "update queue.schedules set time_zone = 'Europe/Atlantis' where name = 'zone'").await;
     let worker = TestWorker::start(database.url()).await;
     until_fired(pool, "good").await;
-    for (name, part) in [("cron", "it has 6 fields"), ("zone", "Europe/Atlantis")] {
+    for (name, part) in
+        [("cron", "it has 6 fields"), ("empty", "minute, at character 1"), ("zone", "Europe/Atlantis")]
+    {
         let schedule =
             until("disabled", || async { Some(get(pool, name).await).filter(|s| !s.enabled) }).await;
         let error = schedule.last_error.clone().unwrap();

@@ -28,7 +28,7 @@ fn default_missed() -> Missed {
 #[oai(example, skip_serializing_if_is_none)]
 pub(in crate::schedules) struct ScheduleRequest {
     /// Five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday); or `@hourly`, `@daily`, `@weekly`,
-    /// `@monthly`, `@yearly`.
+    /// `@monthly`, `@yearly` or `@annually`.
     #[oai(validator(min_length = 1, max_length = 200))]
     cron: Option<String>,
     /// In which `cron` is read: a name of the IANA database, such as `Europe/Berlin`; `UTC` by default.

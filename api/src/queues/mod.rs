@@ -76,6 +76,12 @@ impl Queues {
         Ok(Queue::new(self.find(name).await?, &depths(&self.0.pool).await?))
     }
 
+    /// A queue that was changed, with its depths. It may be one of which there is nothing to tell any more.
+    async fn changed(&self, name: &str) -> Result<Queue, Problem> {
+        let queue = inspect::queue(&self.0.pool, name).await?.unwrap_or_else(|| idle(name));
+        Ok(Queue::new(queue, &depths(&self.0.pool).await?))
+    }
+
     /// A queue. One of our own kinds of jobs is always there, so that it can be paused before its first job comes; others
     /// are when there is something to tell of them, so that a misspelt name pauses nothing without a word.
     async fn find(&self, name: &str) -> Result<QueueRow, Problem> {
@@ -133,7 +139,7 @@ impl Queues {
         let paused = bounded(async {
             self.find(name).await?;
             pause_queue(&self.0.pool, name).await?;
-            self.show(name).await
+            self.changed(name).await
         });
         Ok(Json(paused.await?))
     }
@@ -151,7 +157,7 @@ impl Queues {
         let resumed = bounded(async {
             self.find(name).await?;
             resume_queue(&self.0.pool, name).await?;
-            self.show(name).await
+            self.changed(name).await
         });
         Ok(Json(resumed.await?))
     }
@@ -171,7 +177,7 @@ impl Queues {
         let limited = bounded(async {
             self.find(name).await?;
             limit_queue(&self.0.pool, name, body.0.into()).await?;
-            self.show(name).await
+            self.changed(name).await
         });
         Ok(Json(limited.await?))
     }

@@ -218,3 +218,22 @@ async fn a_queue_tells_what_it_holds() {
     assert!(listed["depths"].is_object(), "{list}");
     worker.stop().await;
 }
+
+/// A queue that nobody works on, and that holds nothing, is there for as long as it is paused or limited.
+#[tokio::test]
+async fn a_queue_of_which_nothing_is_left_to_tell_is_gone() {
+    let app = TestApp::start().await;
+    let (queue, limits) = ("/api/v1/queues/orphan", "/api/v1/queues/orphan/limits");
+    app.get(queue).await.problem(404, "not-found");
+    resume_queue::pause_queue(app.pool(), "orphan").await.unwrap();
+    let limited = app.put(limits, r#"{"max_running": 3, "max_running_per_key": null}"#).await;
+    assert_eq!(limited.status, 200, "{}", limited.text);
+    let resumed = app.post(&format!("{queue}/resume"), "").await;
+    assert_eq!((resumed.status.as_u16(), &resumed.json()["max_running"]), (200, &json!(3)));
+    assert_eq!(app.get(queue).await.json(), resumed.json());
+    let lifted = app.put(limits, r#"{"max_running": null, "max_running_per_key": null}"#).await;
+    assert_eq!((lifted.status.as_u16(), lifted.json()), (200, idle("orphan")), "the change is told");
+    app.get(queue).await.problem(404, "not-found");
+    let list = app.get("/api/v1/queues").await;
+    assert!(!list.text.contains("orphan"), "{}", list.text);
+}

@@ -29,8 +29,9 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// A time of the API, to the second; the `Z` says that it is UTC.
 pub(crate) fn time(at: &str) -> String {
-    let seconds = at.split(['.', 'Z', '+']).next().unwrap_or(at);
-    seconds.replace('T', " ") + "Z"
+    let (date, time) = at.split_once('T').unwrap_or((at, ""));
+    let seconds = time.split(['.', 'Z', '+']).next().unwrap_or(time);
+    format!("{date} {seconds}Z")
 }
 
 /// A time span.

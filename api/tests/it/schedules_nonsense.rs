@@ -54,6 +54,8 @@ async fn bad_moments_are_named() {
         json!("2026-12-24T18:00:00"),
         json!("2026-02-30T18:00:00Z"),
         json!("+99999-01-01T00:00:00Z"),
+        json!("9999-12-31T23:59:59-23:59"),
+        json!("0000-01-01T00:00:00+23:59"),
         json!("2026-12-24T18:00:00Z\u{0}"),
         json!(1_795_446_000),
         json!(null),
@@ -61,6 +63,9 @@ async fn bad_moments_are_named() {
         refused(&app, &json!({"at": at, "kind": "start_collection"}), &["at"]).await;
     }
     none_is_stored(&app).await;
+    // The last moment that a reply can tell.
+    let last = json!({"at": "9999-12-31T23:59:59Z", "kind": "start_collection"});
+    assert_eq!(app.put(NIGHTLY, &last.to_string()).await.json()["at"], "9999-12-31T23:59:59+00:00");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use poem_openapi::{
     Object,
     types::{Example, ParseFromJSON},
@@ -61,7 +61,7 @@ impl ReadFields for ScheduleRequest {
         let request = Self {
             cron: fields.read("cron", "a string", text),
             time_zone: fields.read("time_zone", "a string", text),
-            at: fields.read("at", "a time such as 2026-12-24T18:00:00Z", moment),
+            at: fields.read("at", "a time such as 2026-12-24T18:00:00Z, in the years 0000 to 9999", moment),
             kind: fields.name("kind", MAX_CHARS).unwrap_or_default(),
             args: fields.object("args").unwrap_or_default(),
             priority: fields.read("priority", "a whole number from -32768 to 32767", priority).unwrap_or(0),
@@ -144,8 +144,10 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
+/// A time whose year has four digits in UTC as well: RFC 3339 has no others, so a reply with it could not be read.
 fn moment(value: &Value) -> Option<DateTime<Utc>> {
-    Some(DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc())
+    let moment = DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc();
+    Some(moment).filter(|moment| (0..=9999).contains(&moment.year()))
 }
 
 fn priority(value: &Value) -> Option<i16> {

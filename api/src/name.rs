@@ -4,13 +4,17 @@ use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
     types::{ParseError, ParseFromParameter, ParseResult, Type},
 };
+use resume_queue::{MAX_NAME_CHARS, is_name};
 
-/// The longest name of a queue, a kind or an error code.
-pub(crate) const MAX_CHARS: usize = 128;
+/// The longest name of a schedule, a queue, a kind or an error code.
+pub(crate) const MAX_CHARS: usize = MAX_NAME_CHARS;
+
+/// In the description: something else than dots and slashes, which clients and servers take for steps in a path.
+pub(crate) const PATTERN: &str = "[^./]";
 
 /// A name in a path or a query.
 ///
-/// Instead of `String`, in which a NUL comes through to Postgres, which has none.
+/// Instead of `String`, in which a NUL comes through to Postgres, which has none, and `..`, which most clients drop.
 #[derive(Debug)]
 pub(crate) struct Name(pub(crate) String);
 
@@ -28,6 +32,7 @@ impl Type for Name {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
             min_length: Some(1),
             max_length: Some(MAX_CHARS),
+            pattern: Some(PATTERN.to_owned()),
             ..MetaSchema::new("string")
         }))
     }
@@ -43,7 +48,6 @@ impl Type for Name {
 
 impl ParseFromParameter for Name {
     fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        let is_name = !text.is_empty() && text.chars().count() <= MAX_CHARS && !text.contains('\0');
-        if is_name { Ok(Self(text.to_owned())) } else { Err(ParseError::custom("not a name")) }
+        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(ParseError::custom("not a name")) }
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::{problem::FieldError, span};
+use crate::{name, problem::FieldError, span};
 
 /// What the description says of each operation, for replies to requests that missed it.
 pub(crate) struct Surface {
@@ -116,7 +116,9 @@ fn expected(schema: &Value, spec: &Value) -> String {
         (_, Some("uuid")) => "a UUID".to_owned(),
         (_, Some(span::FORMAT)) => span::EXPECTED.to_owned(),
         (Some("string"), _) if schema["maxLength"].is_number() => {
-            format!("a string of 1 to {} characters, without NUL", schema["maxLength"])
+            let rest =
+                if schema["pattern"] == name::PATTERN { ", and not dots and slashes alone" } else { "" };
+            format!("a string of 1 to {} characters, without NUL{rest}", schema["maxLength"])
         }
         (Some("boolean"), _) => "true or false".to_owned(),
         _ => "as described".to_owned(),

@@ -46,6 +46,7 @@ mod leader;
 mod lookout;
 pub mod maintenance;
 pub mod metrics;
+mod name;
 mod presence;
 pub mod schedules;
 mod session;
@@ -69,6 +70,7 @@ pub use error::{Coded, CompleteError, JobError};
 pub use group::{GroupId, create_group};
 pub use job::{Discarded, Job, JobId, JobState, UnknownState};
 pub use leader::{Leader, leader};
+pub use name::{MAX_NAME_CHARS, is_name};
 pub use session::{Session, SessionSettings};
 pub use unique::Unique;
 

@@ -160,7 +160,13 @@ impl Client {
     }
 
     /// The address of what has this name, whatever characters it has.
+    ///
+    /// # Errors
+    /// When it has none but dots and slashes: `.` and `..` are left out of an address, which is another one then.
     fn named(&self, resource: &str, name: &str, rest: &[&str]) -> Result<reqwest::Url> {
+        if name.chars().all(|c| c == '.' || c == '/') {
+            bail!("{name:?} is no name: there must be more than dots and slashes");
+        }
         let mut url: reqwest::Url = self.address(resource).parse().context("reading the service's URL")?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.push(name).extend(rest);

@@ -89,6 +89,12 @@ async fn mistakes_get_a_helpful_answer() {
         let (ok, text) = up.run(&[&put[..], arguments].concat()).await;
         assert!(!ok && text.starts_with("error: ") && text.contains(expected), "{arguments:?}: {text}");
     }
+    for name in ["", ".", "..", "/"] {
+        for arguments in [&["schedules", "put", name, "--cron", "@daily"][..], &["queues", "pause", name]] {
+            let (ok, text) = up.run(arguments).await;
+            assert!(!ok && text.contains(&format!("{name:?} is no name")), "{arguments:?}: {text}");
+        }
+    }
     for command in ["show", "enable", "disable", "run", "delete"] {
         let (ok, text) = up.run(&["schedules", command, "x"]).await;
         assert!(!ok && text.contains("no schedule has this name"), "{command}: {text}");

@@ -26,7 +26,7 @@ mod ticks_tests;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::{EnqueueError, Job, JobId, NewJob};
+use crate::{EnqueueError, Job, JobId, MAX_NAME_CHARS, NewJob, is_name};
 
 pub use control::{delete, disable, enable, get, list, run_now};
 pub use put::put;
@@ -34,9 +34,6 @@ pub use ticks::{TICKS_MAX, Timing};
 
 /// The channel that tells that a schedule may be due sooner than was known.
 pub(crate) const CHANNEL: &str = "queue_schedules";
-
-/// The longest name.
-pub const MAX_NAME_BYTES: usize = 200;
 
 /// What becomes of the ticks that nobody fired in time: while no worker lived, or while the schedule was disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
@@ -53,7 +50,7 @@ pub enum Missed {
 /// A schedule that is about to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSchedule {
-    /// Names it; at most [`MAX_NAME_BYTES`].
+    /// Names it; see [`is_name`].
     pub name: String,
     /// When it fires.
     pub timing: Timing,
@@ -178,8 +175,11 @@ fn validate(schedule: &NewSchedule) -> Result<(), ScheduleError> {
     ];
     for (field, value) in names {
         let Some(value) = value else { continue };
-        if value.is_empty() || value.len() > MAX_NAME_BYTES || value.contains('\0') {
-            let why = format!("must have 1 to {MAX_NAME_BYTES} bytes, without NUL; it has {}", value.len());
+        if !is_name(value) {
+            let why = format!(
+                "must have 1 to {MAX_NAME_CHARS} characters, without NUL, and not dots and slashes alone; it has {}",
+                value.chars().count()
+            );
             // No more of it than is needed to find it.
             let value = value.chars().take(50).collect();
             return Err(ScheduleError::Field { field, value, why });

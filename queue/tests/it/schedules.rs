@@ -251,8 +251,10 @@ async fn what_is_no_good_is_refused_with_a_reason() {
     for (bad, expected) in [
         (
             NewSchedule { name: String::new(), ..good.clone() },
-            "name \"\" of the schedule must have 1 to 200 bytes",
+            "name \"\" of the schedule must have 1 to 128 characters",
         ),
+        (NewSchedule { name: "..".to_owned(), ..good.clone() }, "name \"..\" of the schedule must have"),
+        (NewSchedule { name: "☃".repeat(129), ..good.clone() }, "name \"☃☃☃"),
         (NewSchedule { kind: "a\0b".to_owned(), ..good.clone() }, "kind \"a\\0b\" of the schedule must have"),
         (
             NewSchedule { max_attempts: 0, ..good.clone() },

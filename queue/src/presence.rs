@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection, PgPool,
+    Connection, PgConnection,
     postgres::{PgListener, PgNotification, PgPoolOptions},
 };
 use tokio::{
@@ -33,9 +33,9 @@ const RECONNECT_MAX: Duration = Duration::from_millis(250);
 const DEAF_LOOK: Duration = Duration::from_secs(5);
 
 /// Adds this process to `queue.workers`.
-pub(crate) async fn register(pool: &PgPool, name: &str) -> Result<i64, sqlx::Error> {
+pub(crate) async fn register(conn: &mut PgConnection, name: &str) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!("insert into queue.workers (name) values ($1) returning id", name)
-        .fetch_one(pool)
+        .fetch_one(conn)
         .await
 }
 

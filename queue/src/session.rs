@@ -102,12 +102,7 @@ impl Shared {
         &self,
         errand: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        let mut conn = DetachOnDrop(Some(self.connection().await?));
-        let Some(busy) = &mut conn.0 else { return Err(sqlx::Error::PoolClosed) };
-        let result = answered(async { Ok(errand(busy).await) }).await?;
-        // In order, and the pool's again.
-        conn.0 = None;
-        result
+        ask_on(self.connection().await?, errand).await
     }
 
     /// Ends when the session shuts down.
@@ -118,6 +113,19 @@ impl Shared {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         }
     }
+}
+
+/// Runs the statements of one errand on this connection, which goes back to its pool. One that falls silent is given up.
+async fn ask_on<T>(
+    conn: PoolConnection<Postgres>,
+    errand: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let mut conn = DetachOnDrop(Some(conn));
+    let Some(busy) = &mut conn.0 else { return Err(sqlx::Error::PoolClosed) };
+    let result = answered(async { Ok(errand(busy).await) }).await?;
+    // In order, and the pool's again.
+    conn.0 = None;
+    result
 }
 
 /// Gives up what gets no answer.
@@ -153,8 +161,8 @@ impl Session {
     /// for 10 s. Later outages are ridden out.
     pub async fn start(pool: PgPool, settings: SessionSettings) -> Result<Self, sqlx::Error> {
         // How long a connection may take is the pool's to say; what there is must answer.
-        drop(pool.acquire().await?);
-        let worker_id = answered(presence::register(&pool, &settings.name)).await?;
+        let conn = pool.acquire().await?;
+        let worker_id = ask_on(conn, async |conn| presence::register(conn, &settings.name).await).await?;
         let (ended, receiver) = mpsc::unbounded_channel();
         let held = Arc::new(Held::default());
         let shared = Arc::new(Shared {

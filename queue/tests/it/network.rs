@@ -78,3 +78,15 @@ async fn a_start_over_a_connection_that_falls_silent_fails_in_time() {
     };
     tokio::join!(start("insert into queue.workers"), start("LISTEN "));
 }
+
+/// The connection of a start that was given up is not the pool's any more: it would wait for the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_was_given_up_leaves_the_pool_in_order() {
+    let database = database().await;
+    let proxy = Proxy::start(database.url()).await;
+    let pool = proxy.pool(1).await;
+    proxy.silence_after("insert into queue.workers");
+    in_time("the start fails", Session::start(pool.clone(), settings("test"))).await.unwrap_err();
+    let one = in_time("the pool answers", number(&pool, "select 1::bigint")).await;
+    assert_eq!(one, Some(1));
+}

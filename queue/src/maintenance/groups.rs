@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use super::{Pass, Service};
+use super::{BATCHES_MAX, Pass, Service};
 use crate::{group::finish_groups, session::Shared};
 
 /// How often to look. As a rule the worker that ended the last job of a group has finished it.
@@ -18,7 +18,7 @@ pub(crate) struct Groups;
 
 impl Service for Groups {
     const NAME: &'static str = "groups";
-    const RUN_MAX: Duration = Duration::from_secs(60);
+    const RUN_MAX: Duration = BATCHES_MAX;
     const RETRY: Duration = PASS;
 
     async fn run(&mut self, _: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {

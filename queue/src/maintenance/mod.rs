@@ -47,6 +47,18 @@ const CONNECTIONS_MAX: u32 = 5;
 /// The longest that one statement may take. Ours take milliseconds; one that waits for a lock must not wait for ever.
 const STATEMENT_MAX: &str = "10s";
 
+/// How long the server waits for the next statement of a transaction, and keeps its locks meanwhile. We go on at once, unless
+/// the connection fell silent, and then what it had locked would be skipped by whoever tries again.
+const IDLE_IN_TRANSACTION_MAX: &str = "5s";
+
+/// The longest run of a service that works in batches, each committed on its own: what it does not come to is left to the next
+/// run, a second later. It is longer than one statement may take, and else as short as can be: where the connection falls
+/// silent, that is how long dead workers keep their jobs, groups stay open and ticks are late.
+const BATCHES_MAX: Duration = Duration::from_secs(15);
+
+/// How long to wait until a run is written down.
+const RECORD_MAX: Duration = Duration::from_secs(5);
+
 /// How long to try for a connection, and to wait for one to close.
 const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 
@@ -108,9 +120,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 /// needs them.
 fn own_pool(shared: &Shared) -> PgPool {
     let options = shared.pool.connect_options().as_ref().clone();
-    let options = options
-        .application_name(&format!("{} maintenance", shared.settings.name))
-        .options([("statement_timeout", STATEMENT_MAX)]);
+    let options = options.application_name(&format!("{} maintenance", shared.settings.name)).options([
+        ("statement_timeout", STATEMENT_MAX),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MAX),
+    ]);
     PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_MAX)
@@ -131,7 +144,7 @@ async fn keep<S: Service>(mut service: S, shared: Arc<Shared>, pool: PgPool) {
         let has_news = !matches!(&result, Ok(pass) if pass.affected == 0);
         tally.add(start, result.map(|pass| pass.affected));
         if has_news || pause >= RECORD_EVERY || recorded.is_none_or(|at| at.elapsed() >= RECORD_EVERY) {
-            match record(&pool, S::NAME, shared.worker_id, &tally).await {
+            match write_down::<S>(&pool, &shared, &tally).await {
                 Ok(()) => (tally, recorded) = (Tally::default(), Some(Instant::now())),
                 // Kept for the next time.
                 Err(error) => tracing::debug!(service = S::NAME, %error, "a run cannot be written down"),
@@ -142,6 +155,16 @@ async fn keep<S: Service>(mut service: S, shared: Arc<Shared>, pool: PgPool) {
             () = S::woken(&shared) => {}
         }
     }
+}
+
+/// Writes down what the runs came to. A connection that falls silent meanwhile must not hold up the next one.
+async fn write_down<S: Service>(pool: &PgPool, shared: &Shared, tally: &Tally) -> Result<(), sqlx::Error> {
+    let mut conn = pool.acquire().await?;
+    if let Ok(recorded) = timeout(RECORD_MAX, record(&mut conn, S::NAME, shared.worker_id, tally)).await {
+        return recorded;
+    }
+    conn.close_on_drop();
+    Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
 }
 
 async fn run_once<S: Service>(service: &mut S, shared: &Shared, pool: &PgPool) -> Result<Pass, String> {

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::settle::storable;
 
@@ -102,7 +102,7 @@ impl Tally {
 
 /// Writes down runs of a service.
 pub(super) async fn record(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     service: &str,
     worker_id: i64,
     tally: &Tally,
@@ -133,7 +133,7 @@ pub(super) async fn record(
         millis(tally.duration),
         tally.affected as i64,
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

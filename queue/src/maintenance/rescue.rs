@@ -6,7 +6,7 @@ use std::{
 use sqlx::{Connection, PgConnection};
 
 use super::{
-    Pass, Service,
+    BATCHES_MAX, Pass, Service,
     absence::{Absence, look, note},
 };
 use crate::{
@@ -48,7 +48,7 @@ pub(crate) struct Rescue {
 
 impl Service for Rescue {
     const NAME: &'static str = "rescue";
-    const RUN_MAX: Duration = Duration::from_secs(60);
+    const RUN_MAX: Duration = BATCHES_MAX;
     const RETRY: Duration = PASS;
 
     async fn run(&mut self, shared: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {

@@ -2,9 +2,12 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use super::{Pass, Service};
+use super::{ACQUIRE_MAX, BATCHES_MAX, Pass, RECORD_MAX, Service};
 use crate::{
-    schedules::fire::{fire_due, next_due},
+    schedules::{
+        GRACE_S,
+        fire::{fire_due, next_due},
+    },
     session::Shared,
 };
 
@@ -19,9 +22,15 @@ const LOOK_MIN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Schedules;
 
+/// The next try must come in time for a tick that is late and not missed yet.
+const _: () = {
+    let given_up = BATCHES_MAX.as_secs() + ACQUIRE_MAX.as_secs() + RECORD_MAX.as_secs();
+    assert!(given_up + Schedules::RETRY.as_secs() < GRACE_S.unsigned_abs() / 2);
+};
+
 impl Service for Schedules {
     const NAME: &'static str = "schedules";
-    const RUN_MAX: Duration = Duration::from_secs(60);
+    const RUN_MAX: Duration = BATCHES_MAX;
     const RETRY: Duration = Duration::from_secs(1);
 
     async fn run(&mut self, _: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {

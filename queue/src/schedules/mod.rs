@@ -30,6 +30,7 @@ use crate::{EnqueueError, Job, JobId, MAX_NAME_CHARS, NewJob, is_name};
 
 pub use control::{delete, disable, enable, get, list, run_now};
 pub use put::put;
+pub(crate) use ticks::GRACE_S;
 pub use ticks::{TICKS_MAX, Timing};
 
 /// The channel that tells that a schedule may be due sooner than was known.

@@ -8,7 +8,7 @@ use super::{Missed, ScheduleError, expression, search::find};
 pub const TICKS_MAX: usize = 1000;
 
 /// How late a tick may be fired and is not missed: a change of the leader takes some seconds.
-const GRACE_S: i64 = 60;
+pub(crate) const GRACE_S: i64 = 60;
 
 /// When a schedule fires.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use resume_queue::{Changed, JobState, NewJob, Session, cancel};
+use resume_queue::{
+    Changed, JobState, NewJob, Session, cancel,
+    schedules::{Missed, NewSchedule, Timing},
+};
 
-use crate::support::*;
+use crate::{
+    schedules::{now, put, until_fired},
+    support::*,
+};
 
 /// The notification of a job goes into the silence. The worker would look by itself only after a minute, but asks its
 /// session every five seconds for a sign of life, and waits five more for the answer.
@@ -89,4 +95,22 @@ async fn a_start_that_was_given_up_leaves_the_pool_in_order() {
     in_time("the start fails", Session::start(pool.clone(), settings("test"))).await.unwrap_err();
     let one = in_time("the pool answers", number(&pool, "select 1::bigint")).await;
     assert_eq!(one, Some(1));
+}
+
+/// The leader has the lock of the schedule when its connection falls silent. A tick that is a minute late would be forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_fell_silent_while_it_fired_forgets_no_tick() {
+    let database = database().await;
+    let pool = database.pool();
+    let proxy = Proxy::start(database.url()).await;
+    let worker = TestWorker::over(proxy.pool(5).await, settings("test")).await;
+    idle(pool).await;
+    proxy.silence_after("where enabled and next_at <= now()");
+    let start = Instant::now();
+    let once = NewSchedule::new("s", Timing::Once(now(pool).await), &Work { n: 1 }).unwrap();
+    put(pool, &NewSchedule { missed: Missed::Skip, ..once }).await;
+    let fired = until_fired(pool, "s").await;
+    eprintln!("from the tick to the job: {:?}", start.elapsed());
+    assert!(fired.last_job_id.is_some(), "the tick was forgotten");
+    worker.stop().await;
 }

@@ -18,7 +18,7 @@ async fn three_workers() -> (TestDatabase, PgPool, [i64; 3]) {
     let pool = database.pool().clone();
     let mut ids = [0; 3];
     for id in &mut ids {
-        *id = presence::register(&pool, "worker").await.unwrap();
+        *id = presence::register(&mut pool.acquire().await.unwrap(), "worker").await.unwrap();
     }
     (database, pool, ids)
 }
@@ -79,7 +79,7 @@ async fn times_in_the_future_say_nothing() {
 #[tokio::test]
 async fn what_was_seen_before_a_restart_of_postgres_does_not_count() {
     let database = TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap();
-    let a = presence::register(database.pool(), "worker").await.unwrap();
+    let a = presence::register(&mut database.pool().acquire().await.unwrap(), "worker").await.unwrap();
     database.cluster().restart(RestartMode::Fast).unwrap();
     let mut conn = PgConnection::connect(database.url()).await.unwrap();
     let sql = "update queue.workers set absent_since = now() - interval '3 s',

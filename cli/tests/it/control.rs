@@ -56,6 +56,17 @@ async fn jobs_are_listed_explained_and_changed() {
     assert_eq!(text, format!("job {id} is discarded\n"));
     let text = up.ok(&["jobs", "show", id]).await;
     assert!(text.contains("discarded_by_request"), "its errors are shown: {text}");
+    let other = ids(&up.ok(&["jobs", "list", "--queue", PARSE, "--state", "available"]).await)[0].to_owned();
+    let text = up.ok(&["jobs", "cancel", id, &other, "--dry-run"]).await;
+    assert!(
+        text.contains(&format!("job {id} is discarded and cannot be cancelled\n1 job to cancel\n")),
+        "{text}"
+    );
+    let text = up.ok(&["jobs", "retry", id, &other, "--dry-run"]).await;
+    assert!(
+        text.contains(&format!("job {other} is available and cannot be retried\n1 job to retry\n")),
+        "{text}"
+    );
     let (ok, text) = up.run(&["jobs", "cancel", id, "999999"]).await;
     assert!(!ok && text.contains("is discarded and cannot be cancelled"), "{text}");
     assert!(text.contains("there is no job 999999") && text.contains("2 of 2 jobs"), "{text}");

@@ -29,6 +29,25 @@ impl Change {
         }
     }
 
+    /// What the job is then.
+    fn participle(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancelled",
+            Self::Retry => "retried",
+            Self::Discard => "discarded",
+        }
+    }
+
+    /// Whether the service does it to a job in this state.
+    fn is_for(self, state: &str) -> bool {
+        match self {
+            Self::Cancel | Self::Discard => {
+                matches!(state, "available" | "scheduled" | "running" | "retryable")
+            }
+            Self::Retry => matches!(state, "scheduled" | "retryable" | "cancelled" | "discarded"),
+        }
+    }
+
     fn done(self) -> &'static str {
         match self {
             Self::Cancel => "cancelled, or told to stop",
@@ -64,12 +83,7 @@ pub(super) async fn run(change: Change, options: &ChangeJobsOptions) -> Result<(
 /// Changes the jobs with these ids, one by one; fails at the end when one could not be changed.
 async fn change_each(client: &Client, change: Change, options: &ChangeJobsOptions) -> Result<()> {
     if options.dry_run {
-        let mut jobs = Vec::new();
-        for &id in &options.ids {
-            jobs.push(client.job(id).await?);
-        }
-        list::print(&jobs);
-        return Ok(());
+        return preview_each(client, change, &options.ids).await;
     }
     let mut failed = 0;
     for &id in &options.ids {
@@ -85,6 +99,22 @@ async fn change_each(client: &Client, change: Change, options: &ChangeJobsOption
     if failed > 0 {
         bail!("{failed} of {} jobs could not be changed", options.ids.len());
     }
+    Ok(())
+}
+
+/// Shows the jobs with these ids, and says to which of them nothing would happen.
+async fn preview_each(client: &Client, change: Change, ids: &[i64]) -> Result<()> {
+    let mut jobs = Vec::new();
+    for &id in ids {
+        jobs.push(client.job(id).await?);
+    }
+    list::print(&jobs);
+    let (changed, left): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| change.is_for(&job.state));
+    for job in left {
+        say!("job {} is {} and cannot be {}", job.id, state(job), change.participle());
+    }
+    let number = describe(&Total { value: changed.len() as u64, exact: true });
+    say!("{number} to {}", change.verb());
     Ok(())
 }
 

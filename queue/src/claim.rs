@@ -39,9 +39,9 @@ impl Claimed {
     }
 }
 
-/// Claims up to `limit` jobs of `queue` for `worker_id` in the order of their turns: available ones, and those whose time
-/// has come. Rows that another claim has locked are skipped, never waited for; but claims of a queue with limits across the
-/// fleet come one after the other. Nothing of a paused queue.
+/// Claims up to `limit` jobs of `queue` for `worker_id` in the order of their turns, after it has made those available whose
+/// time has come, 1,000 at most. Rows that another claim has locked are skipped, never waited for; but claims of a queue with
+/// limits across the fleet come one after the other. Nothing of a paused queue.
 ///
 /// `behind` leaves out what comes earlier in the order. Jobs that were claimed leave dead entries at the front of the index
 /// until a vacuum; whoever has just read over them need not do so again for each claim.
@@ -101,7 +101,9 @@ pub(crate) async fn hand_back_unknown(
 /// What a claimer that found too little learns for its next look.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outlook {
-    /// How long until the next scheduled or retryable job is due, by the database's clock; zero when one is due.
+    /// How long until the next scheduled or retryable job is due, by the database's clock; zero when one is due, or
+    /// available in a queue without limits: it has just come, or another claim had it locked, as when that one made more
+    /// jobs available than it took.
     pub(crate) next_due: Option<Duration>,
     pub(crate) is_paused: bool,
     /// Whether the queue has limits across the fleet.
@@ -112,20 +114,23 @@ pub(crate) struct Outlook {
 
 /// Looks at what `queue` will have next.
 pub(crate) async fn outlook(conn: &mut PgConnection, queue: &str) -> Result<Outlook, sqlx::Error> {
-    // Not `min(run_at)`: a planner that knows nothing yet of a burst of scheduled jobs reads them all for that.
+    // Not `min(run_at)`: a planner that knows nothing yet of a burst of scheduled jobs reads them all for that. And one that
+    // knows of many available jobs would look for any of them in the table, unless it is asked for the first.
     let row = sqlx::query!(
         r#"
-        select (
+        select case when a.is_available and not l.is_limited then 0 else (
             select extract(epoch from run_at - clock_timestamp())::float8 from queue.live_jobs
             where queue = $1 and state in ('scheduled', 'retryable')
             order by run_at limit 1
-        ) as next_due_s,
+        ) end as next_due_s,
         coalesce(q.paused_at is not null, false) as "is_paused!",
-        coalesce(q.max_running, q.max_running_per_key) is not null as "is_limited!",
-        coalesce(q.max_running, q.max_running_per_key) is not null and exists (
-            select from queue.live_jobs where queue = $1 and state = 'available'
-        ) as "is_held_up!"
-        from (select) one left join queue.queues q on q.name = $1
+        l.is_limited as "is_limited!",
+        a.is_available and l.is_limited as "is_held_up!"
+        from (select coalesce((
+            select true from queue.live_jobs where queue = $1 and state = 'available' order by turn, id limit 1
+        ), false) as is_available) a
+        left join queue.queues q on q.name = $1
+        cross join lateral (select coalesce(q.max_running, q.max_running_per_key) is not null as is_limited) l
         "#,
         queue
     )

@@ -168,8 +168,8 @@ impl<J: Job> Claiming<J> {
         if is_paused {
             return poll;
         }
-        // A due job that no claim gets is locked by somebody, or the worker is paused: look ever less often. The same for
-        // the jobs of a queue at its limit, although the end of a running one wakes us.
+        // A job that could start and that no claim gets is locked by somebody, or the worker is paused: look ever less often.
+        // The same for the jobs of a queue at its limit, although the end of a running one wakes us.
         let is_due = next_due.is_some_and(|due| due.is_zero());
         if got == 0 && (is_due || is_held_up) {
             self.locked_out = (self.locked_out * 2).clamp(LOCKED_OUT_MIN, LOCKED_OUT_MAX);

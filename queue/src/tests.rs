@@ -215,8 +215,86 @@ async fn cheap_with_another_queue_full() {
 
 #[tokio::test]
 async fn cheap_with_the_queue_full() {
-    let rows = |n| fill("work", "available", n, ", priority=, n % 3") + &fill("work", "retryable", 1000, "");
+    let future = ", run_at=, now() + interval '1 hour'";
+    let rows =
+        |n| fill("work", "available", n, ", priority=, n % 3") + &fill("work", "retryable", 1000, future);
     assert_large_cheap("all available", rows, 500).await;
+}
+
+/// One claim makes a thousand due jobs available, and the next ones take of them.
+#[tokio::test]
+async fn cheap_with_a_queue_full_of_due_jobs() {
+    const DUE_MAX: usize = 1000;
+    for statistics in [Statistics::None, Statistics::Fresh] {
+        let rows = fill("work", "scheduled", MANY, ", run_at=, now() - n * interval '1 second'");
+        let database = filled("", &rows).await;
+        if statistics == Statistics::Fresh {
+            analyze(&database).await;
+        }
+        let case = Case { name: "all due", statistics, rows: MANY, available: 0 };
+        let conn = &mut *database.pool().acquire().await.unwrap();
+        assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work"));
+        for limit in [1, 500] {
+            let jobs = limit + DUE_MAX;
+            assert_cheap!(case, "claim", conn, jobs, |tx| claim(&mut tx, "work", 1, limit, LEASE, None));
+        }
+    }
+}
+
+async fn assert_limited_cheap(name: &'static str, rows: &str, looked_at: i64) {
+    let limit = "insert into queue.queues (name, max_running_per_key) values ('work', 1);";
+    let busy = "update queue.live_jobs set concurrency_key = 'busy' where id = (select max(id) from queue.live_jobs \
+                where state = 'running');";
+    for statistics in [Statistics::None, Statistics::Stale, Statistics::Fresh] {
+        let before = match statistics {
+            Statistics::Stale => fill("work", "scheduled", 1000, ", run_at=, now() + interval '1 hour'"),
+            _ => String::new(),
+        };
+        let database = filled(&(before + "analyze queue.live_jobs;"), &(limit.to_owned() + rows)).await;
+        raw_sql(AssertSqlSafe(busy)).execute(database.pool()).await.unwrap();
+        if statistics == Statistics::Fresh {
+            analyze(&database).await;
+        }
+        let case = Case { name, statistics, rows: MANY, available: 0 };
+        let conn = &mut *database.pool().acquire().await.unwrap();
+        for limit in [1, 10, 100] {
+            let jobs = limit as i64 + looked_at;
+            assert_cheap!(case, "claim", conn, jobs, |tx| claim(&mut tx, "work", 1, limit, LEASE, None));
+        }
+        assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work"));
+    }
+}
+
+#[tokio::test]
+async fn cheap_with_many_keys() {
+    let rows = fill("work", "available", 300_000, ", concurrency_key=, 'key ' || n");
+    assert_limited_cheap("300,000 keys", &rows, 1).await;
+}
+
+/// The first 1,000 and perhaps the next 20,000 jobs are read, from few pages; and the jobs behind them are found by their keys.
+#[tokio::test]
+async fn cheap_with_a_busy_key_in_front() {
+    let rows = fill("work", "available", 100_000, ", concurrency_key=, 'busy'")
+        + &fill("work", "available", 100_000, ", concurrency_key=, 'key ' || n");
+    assert_limited_cheap("a busy key in front", &rows, 40).await;
+}
+
+/// A claim makes more jobs available than it takes; another one that found them locked must not sleep through that.
+#[tokio::test]
+async fn jobs_that_another_claim_leaves_over_are_due() {
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let due = fill("work", "scheduled", 3, ", run_at=, now() - interval '1 second'");
+    raw_sql(AssertSqlSafe(due)).execute(database.pool()).await.unwrap();
+    let (mut one, mut other) =
+        (database.pool().acquire().await.unwrap(), database.pool().acquire().await.unwrap());
+    let mut tx = one.begin().await.unwrap();
+    assert_eq!(claim(&mut tx, "work", 1, 1, LEASE, None).await.unwrap().len(), 1);
+    assert!(claim(&mut other, "work", 1, 1, LEASE, None).await.unwrap().is_empty());
+    assert_eq!(outlook(&mut other, "work").await.unwrap().next_due, Some(Duration::ZERO));
+    tx.commit().await.unwrap();
+    assert_eq!(outlook(&mut other, "work").await.unwrap().next_due, Some(Duration::ZERO));
+    assert_eq!(claim(&mut other, "work", 1, 5, LEASE, None).await.unwrap().len(), 2);
+    assert_eq!(outlook(&mut other, "work").await.unwrap().next_due, None);
 }
 
 #[tokio::test]

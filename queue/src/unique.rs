@@ -23,7 +23,7 @@ impl Unique {
 
     /// Taken while the job is in one of these states instead. Without [`JobState::Running`] one job may wait while another
     /// one runs; with [`JobState::Completed`] the key stays taken for as long as the job is in the history. Without any state
-    /// it is never taken.
+    /// it is never taken. A scheduled or retryable job is [`JobState::Available`] once its time has come and a claim has looked.
     #[must_use]
     pub fn in_states(self, states: &[JobState]) -> Self {
         Self { states: states.to_vec(), ..self }

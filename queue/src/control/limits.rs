@@ -5,7 +5,7 @@ use sqlx::PgPool;
 pub struct Limits {
     /// In all.
     pub max_running: Option<u32>,
-    /// With the same concurrency key.
+    /// With the same concurrency key. Jobs whose key may start no more are passed by.
     pub max_running_per_key: Option<u32>,
 }
 

@@ -9,7 +9,7 @@
 //! | `retention.rs` | creates and drops the partitions of ended jobs | 1 h |
 //! | `indexes.rs` | rebuilds the indexes that have grown far beyond their content | 1 h |
 //!
-//! `absence.rs` tells the rescue who is dead. There is no service that makes due jobs available: a claim takes them as they are.
+//! `absence.rs` tells the rescue who is dead. There is no service that makes due jobs available: claims do.
 //!
 //! Each service is safe against another leader that is at it, too: it skips what is locked and changes only what still
 //! is as it was seen. One that fails tries again after a while; that is no matter to the others.

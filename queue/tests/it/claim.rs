@@ -191,3 +191,27 @@ async fn a_locked_job_is_passed_by_without_a_busy_loop() {
     until_state(pool, locked, JobState::Completed).await;
     worker.stop().await;
 }
+
+/// What is due takes its place by turn, however many others have been due for longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_due_job_of_high_priority_passes_all_that_are_due() {
+    let database = database().await;
+    let pool = database.pool();
+    let due = "insert into queue.live_jobs (queue, kind, state, max_attempts, args, priority, run_at, turn)
+               select 'work', 'work', case when n % 2 = 0 then 'scheduled' else 'retryable' end::queue.job_state, 3,
+                      jsonb_build_object('n', n), p, due, due - make_interval(mins => p)
+               from (select n, case when n = 4500 then 1000 else 0 end as p, now() - interval '1 hour' + n * interval '1 ms' as due
+                     from generate_series(0, 4999) n) jobs";
+    execute(pool, due).await;
+    enqueue_one(pool, NewJob::new(&Work { n: -1 }).unwrap().priority(2000)).await;
+    assert_eq!(claim_by_hand(pool, 3).await, [-1, 0, 1]);
+    for _ in 0..3 {
+        claim_by_hand(pool, 1).await;
+    }
+    // Each claim makes a thousand of them available.
+    assert_eq!(claim_by_hand(pool, 2).await, [4500, 5]);
+    let waiting = "select count(*) from queue.live_jobs where state in ('scheduled', 'retryable')";
+    assert_eq!(number(pool, waiting).await, Some(0));
+    let next: Vec<i64> = (6..300).collect();
+    assert_eq!(claim_by_hand(pool, next.len()).await, next);
+}

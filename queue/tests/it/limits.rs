@@ -145,6 +145,68 @@ async fn a_limit_of_keys_holds_across_the_fleet_and_a_busy_key_is_passed_by() {
     }
 }
 
+/// Adds available jobs of the queue `work`: `count` for each of the keys, none of which is `null`.
+async fn add_keyed(pool: &PgPool, count: i64, keys: &str) {
+    let jobs = format!(
+        "insert into queue.live_jobs (queue, kind, state, max_attempts, args, concurrency_key)
+         select 'work', 'work', 'available', 3, jsonb_build_object('n', ord), key
+         from unnest(array[{keys}]) with ordinality k (key, ord), generate_series(1, {count})"
+    );
+    execute(pool, jobs).await;
+}
+
+/// Behind a busy key that takes up the front of the queue, other keys and jobs without one get their share, although some of
+/// them never run out of jobs.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_starves_behind_a_busy_one() {
+    const KEYS: i64 = 40;
+    let database = database().await;
+    let pool = database.pool();
+    limit_queue(pool, "work", Limits { max_running: None, max_running_per_key: Some(1) }).await.unwrap();
+    add_keyed(pool, 1200, "'busy'").await;
+    assert_eq!(claim_by_hand(pool, 5).await, [1], "one of the busy key and nothing else");
+    let keys: Vec<String> = (0..KEYS).map(|n| format!("'key {n}'")).collect();
+    add_keyed(pool, 100, &format!("null, {}", keys.join(", "))).await;
+    let mut seen = HashMap::<i64, usize>::new();
+    for round in 0..80 {
+        let claimed = claim_by_hand(pool, 4).await;
+        assert_eq!(claimed.len(), 4, "round {round}");
+        claimed.into_iter().for_each(|n| *seen.entry(n).or_default() += 1);
+        let end =
+            "delete from queue.live_jobs where state = 'running' and concurrency_key is distinct from 'busy'";
+        execute(pool, end).await;
+    }
+    // By lot, half of the claims go to the jobs without a key, and half to the keys in turn.
+    let keyed: Vec<usize> = (2..KEYS + 2).map(|n| seen.get(&n).copied().unwrap_or_default()).collect();
+    let (fewest, most) = (keyed.iter().min().unwrap(), keyed.iter().max().unwrap());
+    assert!(*fewest > 0 && most - fewest <= 1, "{keyed:?}");
+    assert!(seen[&1] > 0, "{seen:?}");
+}
+
+/// Jobs without a key are found however many of a busy key are in front of them, those with an early turn too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_without_a_key_is_found_behind_a_busy_key() {
+    let database = database().await;
+    let pool = database.pool();
+    limit_queue(pool, "work", Limits { max_running: None, max_running_per_key: Some(1) }).await.unwrap();
+    add_keyed(pool, 45_000, "'busy'").await;
+    assert_eq!(claim_by_hand(pool, 1).await, [1]);
+    let free = enqueue_many(pool, 20, |n| Work { n: 100 + n }).await;
+    let mut claimed = Vec::new();
+    for _ in 0..3 {
+        claimed.extend(claim_by_hand(pool, 1).await);
+    }
+    assert_eq!(claimed, [100], "each claim looks at a part of the queue");
+    let middle = "update queue.live_jobs set concurrency_key = null, args = '{\"n\": 99}' \
+                  where id = (select id from queue.live_jobs where state = 'available' order by turn, id offset 6000 limit 1)";
+    execute(pool, middle).await;
+    for _ in 0..3 {
+        enqueue_many(pool, 20, |n| Work { n: 200 + n }).await;
+        claimed.extend(claim_by_hand(pool, 20).await);
+    }
+    assert!(claimed.contains(&99), "a queue that gets more than it can do: {claimed:?}, {free:?}");
+}
+
 /// What is running is counted from the jobs, so nothing has to be given back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_survives_the_death_of_the_holder() {

@@ -58,7 +58,7 @@ async fn every_move_that_is_drawn_happens() {
     let waiting = [now(), cancel(0), retry(0), discard(0), retry(0)];
     let scheduled = [later(), cancel(1), retry(1), later(), discard(2), later(), retry(3)];
     let ended = [Operation::Start, end(End::Ok), end(End::Snooze), end(End::Fail)];
-    // The jobs 1 and 3 are due as they are, without a state in between.
+    // The claim that takes the jobs 1 and 3 makes them available first.
     let due = [Operation::MakeDue(0), Operation::MakeDue(0)];
     let retryable = [end(End::Fail), end(End::Fail), cancel(1), discard(3)];
     // The third attempt of job 3 is its last one.

@@ -355,7 +355,7 @@ impl Model {
             job.attempt += 1;
             job.fence += 1;
         } else if seen.state == JobState::Available && self.due.contains(&id) {
-            // A claim of a limited queue makes all due jobs available, and takes as many as may run.
+            // A claim makes all due jobs available, and takes as many as may run.
             self.due.remove(&id);
             job.state = JobState::Available;
         }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use resume_queue::{Job, JobState, NewJob};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool, Row, raw_sql};
 
 use super::{number, until};
 
@@ -134,6 +134,15 @@ pub(crate) async fn live_jobs(pool: &PgPool) -> i64 {
 
 pub(crate) async fn completed_jobs(pool: &PgPool) -> i64 {
     number(pool, "select count(*) from queue.job_history where state = 'completed'").await.unwrap()
+}
+
+/// Claims jobs of the queue `work` as a worker does, for one that does nothing with them; gives their payloads by turn.
+pub(crate) async fn claim_by_hand(pool: &PgPool, most: usize) -> Vec<i64> {
+    let sql = format!(
+        "select coalesce(array_agg((args ->> 'n')::bigint order by turn, id), '{{}}')
+         from queue.claim('work', 1, {most}, 30, '-infinity', 0)"
+    );
+    raw_sql(AssertSqlSafe(sql)).fetch_one(pool).await.unwrap().get(0)
 }
 
 /// Makes the lease of a running job run out, as if its worker had been cut off, until another session has taken it back.

@@ -1,0 +1,239 @@
+-- One order for all jobs that may run, and claims whose work is bounded, however many jobs are due and however many
+-- concurrency keys wait.
+
+alter table queue.queues
+    add column looked_to_key text,
+    add column looked_to_turn timestamptz,
+    add column looked_to_id bigint,
+    add column lap_began_at timestamptz;
+comment on column queue.queues.looked_to_key is
+    'where claims of a queue with max_running_per_key go on among the keys when the jobs in front are held up; null: at the first';
+comment on column queue.queues.looked_to_turn is
+    'with looked_to_id: where they go on among the jobs without a key; null: at the front';
+comment on column queue.queues.lap_began_at is 'when they last began at the front';
+
+-- Makes jobs whose time has come available, in the order of their times, so that they take their place by turn: at most 1,000
+-- at once, so that no claim takes long. Those that somebody has locked are left for the next claim.
+create function queue.make_due_available(of_queue text) returns void language plpgsql as $$
+begin
+    -- Mostly nothing is due, and one index entry tells.
+    if exists (
+        select from queue.live_jobs
+        where queue = of_queue and state in ('scheduled', 'retryable') and run_at <= now()
+    ) then
+        update queue.live_jobs set state = 'available' where id = any(array(
+            select id from queue.live_jobs
+            where queue = of_queue and state in ('scheduled', 'retryable') and run_at <= now()
+            order by run_at limit 1000
+            for update skip locked
+        ));
+    end if;
+end $$;
+
+-- Locks a job that was available a moment ago; false when it is so no more, or somebody else has locked it. (Were the state
+-- named in the condition, a planner that knows of few available jobs would read them all to find the one.)
+create function queue.lock_available(job_id bigint) returns boolean language plpgsql as $$
+declare
+    found_state queue.job_state;
+begin
+    select state into found_state from queue.live_jobs where id = job_id for update skip locked;
+    return coalesce(found_state = 'available', false);
+end $$;
+
+-- How many more jobs with a key may start, beside those that a claim has picked already: each with its key.
+create function queue.room_for_key(limits queue.queues, key text, picked_keys text[]) returns integer
+language plpgsql as $$
+begin
+    return limits.max_running_per_key - cardinality(array_positions(picked_keys, key)) - (
+        select count(*) from queue.live_jobs
+        where queue = limits.name and state = 'running' and concurrency_key = key);
+end $$;
+
+-- Jobs of the keys behind the one that a claim before looked at last, around to the first key: at most `room`, of at most 1,000
+-- keys, one index entry for each. Jobs of one key by turn.
+create function queue.pick_next_keys(limits queue.queues, room integer, picked bigint[], picked_keys text[])
+returns bigint[] language plpgsql as $$
+declare
+    found_ids bigint[] := '{}';
+    key text := limits.looked_to_key;
+    is_second_half boolean := key is null;
+begin
+    if room <= 0 then
+        return found_ids;
+    end if;
+    for n in 1..1000 loop
+        exit when cardinality(found_ids) >= room;
+        if key is null then
+            select concurrency_key into key from queue.live_jobs
+            where queue = limits.name and state = 'available' and concurrency_key is not null
+            order by concurrency_key limit 1;
+        else
+            select concurrency_key into key from queue.live_jobs
+            where queue = limits.name and state = 'available' and concurrency_key > key
+            order by concurrency_key limit 1;
+        end if;
+        if key is null then
+            exit when is_second_half;
+            is_second_half := true;
+            continue;
+        end if;
+        exit when is_second_half and key > limits.looked_to_key;
+        found_ids := found_ids || array(
+            select id from queue.live_jobs
+            where queue = limits.name and state = 'available' and id <> all(picked)
+              and concurrency_key >= key and concurrency_key <= key  -- an equality could be taken for a filter of the others
+            order by concurrency_key, turn, id
+            limit greatest(0, least(room - cardinality(found_ids), queue.room_for_key(limits, key, picked_keys)))
+            for update skip locked);
+    end loop;
+    update queue.queues set looked_to_key = key where name = limits.name;
+    return found_ids;
+end $$;
+
+-- Jobs without a key by turn, behind the place that a claim before came to: at most `room`, among the next 20,000 jobs. Begins
+-- at the front again behind the end of the queue, or behind what there was when this lap began, so that a queue that gets more
+-- than it can do leaves nobody out.
+create function queue.pick_without_key(limits queue.queues, room integer, picked bigint[])
+returns bigint[] language plpgsql as $$
+declare
+    found_ids bigint[] := '{}';
+    job record;
+    reached record;
+begin
+    if room <= 0 then
+        return found_ids;
+    end if;
+    if limits.looked_to_turn is null or limits.looked_to_turn > limits.lap_began_at then
+        limits.lap_began_at := now();
+        limits.looked_to_turn := '-infinity';
+        limits.looked_to_id := 0;
+    end if;
+    for job in
+        select id, turn from (
+            select id, turn, concurrency_key from queue.live_jobs
+            where queue = limits.name and state = 'available'
+              and (turn, id) > (limits.looked_to_turn, limits.looked_to_id)
+            order by turn, id limit 20000
+        ) next_jobs
+        where concurrency_key is null and id <> all(picked)
+        order by turn, id
+    loop
+        exit when cardinality(found_ids) >= room;
+        if queue.lock_available(job.id) then
+            found_ids := found_ids || job.id;
+        end if;
+        reached := job;
+    end loop;
+    if cardinality(found_ids) < room then
+        select id, turn into reached from queue.live_jobs
+        where queue = limits.name and state = 'available'
+          and (turn, id) > (limits.looked_to_turn, limits.looked_to_id)
+        order by turn, id offset 19999 limit 1;
+    end if;
+    update queue.queues
+    set looked_to_turn = reached.turn, looked_to_id = reached.id, lap_began_at = limits.lap_began_at
+    where name = limits.name;
+    return found_ids;
+end $$;
+
+-- At most `room` jobs of a queue that limits its keys, locked: by turn among the first 1,000 that are available. Where most of
+-- these are held up by their keys the rest comes from behind them, from key to key and from the jobs without one; a lot decides
+-- who is asked first, so that neither holds up the other.
+create function queue.pick_by_key(limits queue.queues, room integer) returns bigint[] language plpgsql as $$
+declare
+    picked bigint[] := '{}';
+    picked_keys text[] := '{}';
+    busy_keys text[] := '{}';
+    job record;
+    looked_at integer := 0;
+begin
+    for job in
+        select id, concurrency_key as key from queue.live_jobs
+        where queue = limits.name and state = 'available'
+        order by turn, id limit 1000
+    loop
+        exit when cardinality(picked) >= room;
+        looked_at := looked_at + 1;
+        continue when job.key = any(busy_keys);
+        if job.key is not null and queue.room_for_key(limits, job.key, picked_keys) <= 0 then
+            busy_keys := busy_keys || job.key;
+            continue;
+        end if;
+        if queue.lock_available(job.id) then
+            picked := picked || job.id;
+            picked_keys := picked_keys || job.key;
+        end if;
+    end loop;
+    if cardinality(picked) >= room or looked_at < 1000 then
+        return picked;
+    end if;
+    if random() < 0.5 then
+        picked := picked || queue.pick_without_key(limits, room - cardinality(picked), picked);
+        return picked || queue.pick_next_keys(limits, room - cardinality(picked), picked, picked_keys);
+    end if;
+    picked := picked || queue.pick_next_keys(limits, room - cardinality(picked), picked, picked_keys);
+    return picked || queue.pick_without_key(limits, room - cardinality(picked), picked);
+end $$;
+
+-- The jobs that may run now in a queue that has limits, at most `most`, locked. Claims of one such queue come here one after
+-- the other, since each must see what the one before it took; what is running is counted from the jobs themselves, so a
+-- limit survives any crash.
+create or replace function queue.pick_limited(of_queue text, most integer) returns bigint[] language plpgsql as $$
+declare
+    limits queue.queues;
+    room integer := most;
+begin
+    perform pg_advisory_xact_lock(1919251315, hashtext(of_queue));  -- "reqs" in ASCII
+    select * into limits from queue.queues where name = of_queue;
+    if limits.paused_at is not null then
+        return '{}';
+    end if;
+    if limits.max_running is not null then
+        room := least(room, limits.max_running - (
+            select count(*) from queue.live_jobs where queue = of_queue and state = 'running'));
+    end if;
+    if room <= 0 then
+        return '{}';
+    end if;
+    perform queue.make_due_available(of_queue);
+    if limits.max_running_per_key is not null then
+        return queue.pick_by_key(limits, room);
+    end if;
+    return array(
+        select id from queue.live_jobs where queue = of_queue and state = 'available'
+        order by turn, id limit room
+        for update skip locked);
+end $$;
+
+-- Claims at most `most` jobs of a queue for a worker: those whose turn came first, behind the place (`after_turn`,
+-- `after_id`). What is due is made available before, since only available jobs are in the order of their turns. Rows that
+-- another claim has locked are skipped, never waited for. Each index is read in its own order and only as far as needed: a
+-- planner without statistics, as after a burst of new jobs, would rather read the whole queue and sort it, so it is not asked.
+create or replace function queue.claim(
+    of_queue text, worker bigint, most integer, lease_s float8, after_turn timestamptz, after_id bigint
+) returns setof queue.live_jobs language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+declare
+    picked bigint[];
+    is_restricted boolean := exists (
+        select from queue.queues where name = of_queue
+          and (paused_at is not null or max_running is not null or max_running_per_key is not null));
+begin
+    if is_restricted then
+        picked := queue.pick_limited(of_queue, most);
+    else
+        perform queue.make_due_available(of_queue);
+        picked := array(
+            select id from queue.live_jobs
+            where queue = of_queue and state = 'available' and (turn, id) > (after_turn, after_id)
+            order by turn, id limit most
+            for update skip locked
+        );
+    end if;
+    return query
+        update queue.live_jobs
+        set state = 'running', attempt = attempt + 1, fence = fence + 1, worker_id = worker,
+            started_at = now(), lease_until = now() + make_interval(secs => lease_s)
+        where id = any(picked)
+        returning *;
+end $$;

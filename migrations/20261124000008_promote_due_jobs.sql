@@ -237,3 +237,93 @@ begin
         where id = any(picked)
         returning *;
 end $$;
+
+-- How many jobs of its queue come before a waiting one by turn: available ones, and those that are due and that the next
+-- claims will make available. Counts 10,000 available ones at most, and looks at as many that are due; where there are more,
+-- the number is not exact.
+create function queue.jobs_ahead(job queue.live_jobs) returns table (ahead bigint, is_exact boolean)
+language sql stable set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+    with available as (
+        select count(*) as n from (
+            select from queue.live_jobs j
+            where j.queue = job.queue and j.state = 'available' and (j.turn, j.id) < (job.turn, job.id)
+            limit 10001) front
+    ), due as (
+        select count(*) as looked_at, count(*) filter (where (turn, id) < (job.turn, job.id)) as n from (
+            select turn, id from queue.live_jobs j
+            where j.queue = job.queue and j.state in ('scheduled', 'retryable') and j.run_at <= now()
+            order by run_at limit 10001) first
+    )
+    select least(available.n + due.n, 10000), due.looked_at <= 10000 and available.n + due.n <= 10000
+    from available, due
+$$;
+
+-- Why a job does not run: one row a reason, the most decisive first.
+create or replace function queue.why_not_running(job_id bigint)
+returns table (reason text, detail text, until timestamptz, ahead bigint) language plpgsql as $$
+declare
+    job queue.live_jobs;
+    limits queue.queues;
+    running bigint;
+begin
+    select * into job from queue.live_jobs where id = job_id;
+    if job.id is null then
+        return query select
+            case when h.id is null then 'unknown' else 'ended' end,
+            case when h.id is null then 'there is no job ' || job_id
+                 else 'the job is ' || h.state || ' since ' || to_char(h.finished_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' end,
+            null::timestamptz, null::bigint
+        from (select) one left join lateral (select * from queue.job_history j where j.id = job_id limit 1) h on true;
+        return;
+    end if;
+    if job.state = 'running' then
+        return query select 'running',
+            'the worker ' || coalesce((select w.name from queue.workers w where w.id = job.worker_id), job.worker_id::text)
+                || ' runs it since ' || to_char(job.started_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+                || case when job.end_as is null then '' else ', and was asked to stop: it becomes ' || job.end_as end,
+            null::timestamptz, null::bigint;
+        return;
+    end if;
+    select * into limits from queue.queues where name = job.queue;
+    if limits.paused_at is not null then
+        return query select 'paused',
+            'the queue ' || job.queue || ' is paused since ' || to_char(limits.paused_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC',
+            null::timestamptz, null::bigint;
+    end if;
+    if job.state in ('scheduled', 'retryable') and job.run_at > now() then
+        return query select 'waiting',
+            case when job.state = 'retryable' then 'attempt ' || job.attempt || ' failed and the next one waits for its time'
+                 else 'the job is scheduled' end,
+            job.run_at, null::bigint;
+    end if;
+    if not exists (select from queue.worker_queues q join queue.workers w on w.id = q.worker_id
+                   where q.queue = job.queue and w.stopped_at is null) then
+        return query select 'no_worker', 'no live worker takes jobs of the queue ' || job.queue,
+            null::timestamptz, null::bigint;
+    end if;
+    if limits.max_running is not null then
+        select count(*) into running from queue.live_jobs j where j.queue = job.queue and j.state = 'running';
+        if running >= limits.max_running then
+            return query select 'queue_limit',
+                format('%s of at most %s jobs of the queue %s are running', running, limits.max_running, job.queue),
+                null::timestamptz, null::bigint;
+        end if;
+    end if;
+    if limits.max_running_per_key is not null and job.concurrency_key is not null then
+        select count(*) into running from queue.live_jobs j
+        where j.queue = job.queue and j.state = 'running' and j.concurrency_key = job.concurrency_key;
+        if running >= limits.max_running_per_key then
+            return query select 'key_busy',
+                format('%s of at most %s jobs with the key %s are running', running, limits.max_running_per_key, job.concurrency_key),
+                null::timestamptz, null::bigint;
+        end if;
+    end if;
+    if job.state = 'available' or job.run_at <= now() then
+        return query select 'behind',
+            case when c.is_exact and c.ahead = 0 then 'the job is next in its queue'
+                 when c.is_exact then c.ahead || ' jobs are in front of it'
+                 else 'at least ' || c.ahead || ' jobs are in front of it' end,
+            null::timestamptz, c.ahead
+        from queue.jobs_ahead(job) c;
+    end if;
+end $$;

@@ -12,7 +12,8 @@ pub struct Obstacle {
     pub detail: String,
     /// When it ends by itself, if that is known.
     pub until: Option<DateTime<Utc>>,
-    /// The number of jobs whose turn comes earlier, at most 10,000.
+    /// The number of jobs whose turn comes earlier, at most 10,000; of those that are due and not available yet, the 10,000
+    /// that have been due for longest are looked at. Where there are more, `detail` says "at least".
     pub ahead: Option<u64>,
 }
 

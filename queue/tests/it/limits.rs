@@ -319,6 +319,36 @@ async fn the_queue_tells_why_a_job_does_not_run() {
     worker.stop_within(Duration::ZERO).await;
 }
 
+/// Those that are due and that no claim has made available yet are in front too.
+#[tokio::test(flavor = "multi_thread")]
+async fn due_jobs_are_counted_among_those_in_front() {
+    let database = database().await;
+    let pool = database.pool();
+    enqueue_many(pool, 300, |n| Work { n }).await;
+    let make_due = "update queue.live_jobs set state = case when id % 2 = 0 then 'scheduled' else 'retryable' end::queue.job_state";
+    execute(pool, make_due).await;
+    enqueue_one(pool, work(0).after(Duration::from_secs(500))).await;
+    let last = enqueue_one(pool, work(1)).await;
+    let behind = async |id: i64| {
+        let obstacle = why_not_running(pool, id).await.unwrap().pop().unwrap();
+        (obstacle.detail, obstacle.ahead)
+    };
+    assert_eq!(behind(last).await, ("300 jobs are in front of it".to_owned(), Some(300)));
+    let early = enqueue_one(pool, work(2).priority(1).after(Duration::from_millis(1))).await;
+    until("it is due", || async { (behind(early).await.1 == Some(0)).then_some(()) }).await;
+    assert_eq!(behind(early).await.0, "the job is next in its queue");
+    assert_eq!(behind(last).await.1, Some(301));
+    let many = "insert into queue.live_jobs (queue, kind, state, max_attempts, args, run_at, turn)
+                select 'work', 'work', 'scheduled', 3, '{}', now() - interval '1 day', now() + interval '1 day'
+                from generate_series(1, 12000)";
+    execute(pool, many).await;
+    let (detail, ahead) = behind(last).await;
+    assert_eq!((detail.as_str(), ahead), ("at least 0 jobs are in front of it", Some(0)));
+    execute(pool, "update queue.live_jobs set turn = run_at").await;
+    let (detail, ahead) = behind(last).await;
+    assert_eq!((detail.as_str(), ahead), ("at least 10000 jobs are in front of it", Some(10_000)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queue_tells_how_many_workers_it_wants() {
     let database = database().await;

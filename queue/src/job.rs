@@ -19,7 +19,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
     /// try. Stored with the job, so a change is for new ones.
     const MAX_ATTEMPTS: u16 = 10;
     /// The kind of the follow-up job that is enqueued in the transaction that discards or cancels a job of this kind, with a
-    /// [`Discarded`] as its payload. `None`: that is the end.
+    /// [`Discarded`] as its payload. `None`: that is the end. The job may be retried before the follow-up runs:
+    /// [`end_stands`](crate::end_stands) tells it.
     const ON_DISCARD: Option<&'static str> = None;
 }
 
@@ -34,6 +35,9 @@ pub struct Discarded {
     pub args: serde_json::Value,
     /// The error of its last attempt, or by whose request it ended.
     pub error: Option<String>,
+    /// The code of that error: `cancelled_by_request` or `discarded_by_request` tells a request from a failure.
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 /// Where a job stands. `docs/job-lifecycle.md` draws the moves between the states.

@@ -37,7 +37,8 @@ buried as (
 follow_ups as (
     insert into queue.live_jobs (queue, kind, state, max_attempts, args, group_id, traceparent)
     select on_discard, on_discard, 'available', 25,
-           jsonb_build_object('job_id', id, 'kind', kind, 'args', args, 'error', all_errors -> -1 -> 'error'),
+           jsonb_build_object('job_id', id, 'kind', kind, 'args', args, 'error', all_errors -> -1 -> 'error',
+                              'code', all_errors -> -1 -> 'code'),
            group_id, traceparent
     from ended where on_discard is not null
 ),

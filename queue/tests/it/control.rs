@@ -10,7 +10,7 @@ use std::{
 
 use resume_queue::{
     Changed, Coded, END_STATES, JobError, JobFilter, JobState, NewJob, Progress, RETRY_STATES, Remaining,
-    cancel, cancel_all, count, discard, discard_all,
+    cancel, cancel_all, count, discard, discard_all, end_stands,
     inspect::{Reason, why_not_running},
     retry, retry_all,
 };
@@ -119,7 +119,52 @@ async fn the_follow_up_hears_of_a_cancelled_job() {
     let all = jobs(pool).await;
     let told = all.iter().find(|job| job.kind == "mourn").unwrap();
     assert_eq!((&told.args["job_id"], &told.args["args"]["n"]), (&id.into(), &7.into()));
-    assert_eq!(told.args["error"], "cancelled by request");
+    assert_eq!(
+        (&told.args["error"], &told.args["code"]),
+        (&"cancelled by request".into(), &"cancelled_by_request".into())
+    );
+}
+
+/// What a follow-up asks before it gives up what the job was to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_job_stands_until_it_is_retried() {
+    let database = database().await;
+    let pool = database.pool();
+    let stands = async |id| end_stands(&mut pool.acquire().await.unwrap(), id).await.unwrap();
+    let id = enqueue_one(pool, work(1)).await;
+    assert!(!stands(id).await, "it lives");
+    cancel(pool, id).await.unwrap();
+    assert!(stands(id).await);
+    retry(pool, id).await.unwrap();
+    assert!(!stands(id).await, "it lives again");
+    discard(pool, id).await.unwrap();
+    assert!(stands(id).await);
+    retry(pool, id).await.unwrap();
+    let worker = TestWorker::start(database.url()).await.work(1, |_: Work, _| async { Ok(()) });
+    until_state(pool, id, JobState::Completed).await;
+    assert!(!stands(id).await, "it has completed");
+    assert!(stands(12345).await, "nobody can have retried what is forgotten");
+    worker.stop().await;
+}
+
+/// Whoever comes first: the retry waits for the follow-up's transaction, or the follow-up for the retry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_waits_for_whoever_relies_on_the_end() {
+    let database = database().await;
+    let pool = database.pool();
+    let id = enqueue_one(pool, work(1)).await;
+    discard(pool, id).await.unwrap();
+    let mut settling = pool.begin().await.unwrap();
+    assert!(end_stands(&mut settling, id).await.unwrap());
+    let retrying = tokio::spawn({
+        let pool = pool.clone();
+        async move { retry(&pool, id).await.unwrap() }
+    });
+    until_waiting_for_lock(pool).await;
+    assert_eq!(live_jobs(pool).await, 0);
+    settling.commit().await.unwrap();
+    assert_eq!(retrying.await.unwrap(), Changed::Done);
+    assert_eq!(state(pool, id).await, JobState::Available);
 }
 
 #[tokio::test(flavor = "multi_thread")]

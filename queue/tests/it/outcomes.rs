@@ -231,6 +231,7 @@ async fn a_discarded_job_is_followed_up_once() {
         "the payload does not decode: invalid length 0, expected struct Watched with 1 element at line 1 column 2",
         "lease expired (worker test)",
     ];
+    let codes = ["error", "error", "undecodable_payload", "lease_expired"];
     for (id, error) in ids.iter().zip(errors) {
         let job = until_state(pool, *id, JobState::Discarded).await;
         assert_eq!(job.last_error.as_deref(), Some(error));
@@ -241,6 +242,7 @@ async fn a_discarded_job_is_followed_up_once() {
         let of: Discarded = serde_json::from_value(follow_up.args).unwrap();
         let n = ids.iter().position(|id| *id == of.job_id).unwrap();
         assert_eq!((of.kind.as_str(), of.error.as_deref()), ("watched", Some(errors[n])));
+        assert_eq!(of.code.as_deref(), Some(codes[n]));
         assert_eq!(of.args, if n == 2 { serde_json::json!([]) } else { serde_json::json!({"n": n}) });
         assert_eq!((follow_up.kind.as_str(), follow_up.state), ("mourn", JobState::Available));
     }

@@ -1,11 +1,11 @@
-use resume_queue::EnqueueError;
+use resume_queue::{Discarded, EnqueueError};
 use sqlx::PgConnection;
 
 use super::{
-    BatchResult, WINDOW_PAGES,
+    WINDOW_PAGES,
     finish::{Change, count_pages},
     page::insert_pages,
-    settle::settle_batch,
+    settle::settle_given_up,
 };
 use crate::{
     jobs::{FetchPage, ParseDocuments},
@@ -65,22 +65,29 @@ pub async fn note_failed_call(
 /// Gives a page up, because its job was discarded: it is listed as failed, and the page after the window takes its
 /// place. Behind a failed page of a chain nothing can be fetched; [`resume`](super::resume) goes on from there.
 ///
-/// Does nothing when the page is no longer pending. Locks the page and the collection.
+/// Does nothing when the page is no longer pending, or when another job fetches it by now. Locks the page and the collection.
 ///
 /// # Errors
 /// The database's; roll back.
-pub async fn give_up_page(conn: &mut PgConnection, job: &FetchPage, error: &str) -> Result<(), EnqueueError> {
+pub async fn give_up_page(
+    conn: &mut PgConnection,
+    job: &FetchPage,
+    discarded: &Discarded,
+) -> Result<(), EnqueueError> {
     let row = sqlx::query!(
         r#"
         update pages p
-        set state = 'failed', error_code = coalesce(p.error_code, 'job_failed'), error = coalesce(p.error, $3)
+        set state = 'failed', error_code = coalesce(p.error_code, $4), error = coalesce(p.error, $3)
         from collections c
         where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.id = p.collection_id
+          and coalesce(p.fetch_job_id, $5) = $5
         returning c.source, c.pages_expected, c.group_id
         "#,
         job.collection_id,
         job.page,
-        error,
+        error_of(discarded),
+        by_request(discarded).unwrap_or("job_failed"),
+        discarded.job_id,
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -94,29 +101,41 @@ pub async fn give_up_page(conn: &mut PgConnection, job: &FetchPage, error: &str)
     Ok(())
 }
 
-/// Gives a batch up, because its job was discarded: its documents are listed as failed with the code `parser_crashed`.
+/// Gives a batch up, because its job was discarded: its documents are listed as failed, with the code `parser_crashed`, or
+/// with that of the request (`cancelled_by_request`, `discarded_by_request`). If the job is retried they are parsed after all.
 ///
-/// Locks the page, and with the last batch the collection. Run it once for each discarded job: with its own job's
-/// completion in the same transaction.
+/// Doing it again changes nothing but what is listed. Locks the page, and with the last batch the collection. For a job whose
+/// [end stands](resume_queue::end_stands) only.
 ///
 /// # Errors
 /// The database's; roll back.
 pub async fn give_up_documents(
     conn: &mut PgConnection,
     job: &ParseDocuments,
-    error: &str,
+    discarded: &Discarded,
 ) -> Result<(), sqlx::Error> {
+    let code = by_request(discarded).unwrap_or(resume::PARSER_CRASHED);
     let failures: Vec<resume::NewParseFailure> = job
         .document_ids
         .iter()
         .map(|&raw_document_id| resume::NewParseFailure {
             raw_document_id,
-            code: resume::PARSER_CRASHED,
+            code,
             pointer: String::new(),
-            detail: error.to_owned(),
+            detail: error_of(discarded).to_owned(),
         })
         .collect();
     resume::store_failures(conn, job.collection_id, job.page, &failures).await?;
-    let result = BatchResult { parsed: 0, failed: job.document_ids.len() };
-    settle_batch(conn, job.collection_id, job.page, result).await
+    settle_given_up(conn, job).await
+}
+
+fn error_of(discarded: &Discarded) -> &str {
+    discarded.error.as_deref().unwrap_or("discarded without an error")
+}
+
+/// The code of a job that did not fail, but was ended by somebody.
+fn by_request(discarded: &Discarded) -> Option<&'static str> {
+    ["cancelled_by_request", "discarded_by_request"]
+        .into_iter()
+        .find(|code| discarded.code.as_deref() == Some(code))
 }

@@ -48,10 +48,33 @@ pub(super) async fn count_pages(
 }
 
 async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
-    let state = sqlx::query_scalar!(
+    if let Some(state) = conclude(conn, collection_id, false).await? {
+        tracing::info!(%collection_id, state, "collection ended");
+    }
+    Ok(())
+}
+
+/// Says anew how a collection has ended, if it has: documents that had failed have been parsed by now. When it ended stays.
+/// Locks the collection.
+pub(super) async fn conclude_again(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
+    // First the lock, so that the next statement sees what others did to other pages who had it before.
+    sqlx::query!("select id from collections where id = $1 for update", collection_id)
+        .fetch_one(&mut *conn)
+        .await?;
+    conclude(conn, collection_id, true).await?;
+    Ok(())
+}
+
+/// Sets the final state of a collection that has not ended, or that has, by what its pages came to; gives it.
+async fn conclude(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    has_ended: bool,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
         update collections c
-        set finished_at = now(), state = case
+        set finished_at = coalesce(c.finished_at, now()), state = case
             when c.state = 'cancelled' then c.state
             when not exists (select from pages p where p.collection_id = c.id and p.fetched_at is not null)
                 then 'failed'
@@ -60,17 +83,14 @@ async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx
                 then 'completed_with_errors'
             else 'completed'
         end
-        where c.id = $1 and c.finished_at is null
+        where c.id = $1 and (c.finished_at is not null) = $2
         returning state::text as "state!"
         "#,
-        collection_id
+        collection_id,
+        has_ended,
     )
     .fetch_optional(conn)
-    .await?;
-    if let Some(state) = state {
-        tracing::info!(%collection_id, state, "collection ended");
-    }
-    Ok(())
+    .await
 }
 
 /// Makes a group for the jobs of the collection's present run; gives its id. Its follow-up [closes](close) the run.

@@ -9,8 +9,11 @@
 //! and completes the job, so after a crash a page was either stored or will be fetched again.
 //!
 //! Locks are taken in this order: resumes, page, raw documents, collection; the collection last and briefly. Within one
-//! of them, resumes and raw documents are locked in the order of their keys. Only [`resume()`] begins with the collection:
-//! it is over then, so nobody else is at work on its pages.
+//! of them, resumes and raw documents are locked in the order of their keys. Only [`resume()`] and [`resume_page`] begin with
+//! the collection: they lock failed pages alone, which nobody else does.
+//!
+//! Jobs may be ended and retried by people, at any time. A page has one job at a time that may give it up (`fetch_job_id`), and
+//! a batch counts once: what was given up is noted (`batches_given_up`), and a retry that parses it corrects the count.
 
 mod fail;
 mod finish;
@@ -28,9 +31,9 @@ use uuid::Uuid;
 pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call};
 pub use finish::close;
 pub use list::{Listed, list};
-pub use page::{PageToFetch, page_to_fetch};
+pub use page::{FoundPage, PageToFetch, find_page};
 pub use progress::{ErrorCount, Progress, progress};
-pub use resume::{ResumeError, resume};
+pub use resume::{ResumeError, resume, resume_page};
 pub use settle::{BatchResult, settle_batch};
 pub use start::{NewCollection, StartError, Started, start};
 pub use store_page::{FetchedPage, StoredPage, store_page};

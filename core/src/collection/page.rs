@@ -1,4 +1,4 @@
-use resume_queue::{EnqueueError, GroupId, NewJob, enqueue_all};
+use resume_queue::{EnqueueError, Enqueued, GroupId, JobId, NewJob, enqueue_all};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -25,27 +25,49 @@ pub struct PageToFetch {
     pub(super) first_url: String,
 }
 
-/// The page that a job is for; `None` when there is nothing to fetch any more: it is stored already, or its collection
-/// is gone or over.
+/// How a job finds the page that it is for.
+#[derive(Debug, Clone)]
+pub enum FoundPage {
+    /// Waiting to be fetched by this job.
+    Pending(Box<PageToFetch>),
+    /// Given up. A job that is there all the same was retried: [`resume_page`](super::resume_page) goes on with the page.
+    Failed,
+    /// Waiting to be fetched by another job, since it was opened again.
+    TakenOver,
+    /// Stored already, or its collection is gone or over: there is nothing to do.
+    Settled,
+}
+
+/// The page that a job of this id is for, and whether it is to fetch it. Locks nothing.
 ///
 /// # Errors
 /// The database's.
-pub async fn page_to_fetch(
+pub async fn find_page(
     conn: &mut PgConnection,
     job: &FetchPage,
-) -> Result<Option<PageToFetch>, sqlx::Error> {
+    job_id: JobId,
+) -> Result<FoundPage, sqlx::Error> {
     let row = sqlx::query!(
         r#"
-        select p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed, c.pages_expected
+        select p.state = 'failed' and c.state <> 'cancelled' as "is_failed!", p.state = 'pending' and c.finished_at is null as "is_pending!",
+               p.fetch_job_id, p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed,
+               c.pages_expected
         from pages p join collections c on c.id = p.collection_id
-        where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.finished_at is null
+        where p.collection_id = $1 and p.number = $2
         "#,
         job.collection_id,
         job.page,
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(row) = row else { return Ok(None) };
+    let row = match row {
+        Some(row) if row.is_failed => return Ok(FoundPage::Failed),
+        Some(row) if row.is_pending => row,
+        _ => return Ok(FoundPage::Settled),
+    };
+    if row.fetch_job_id.is_some_and(|id| id != job_id) {
+        return Ok(FoundPage::TakenOver);
+    }
     let source = source::of_collection(conn, &row.source).await?;
     let url_of = |page: i32| {
         format!(
@@ -53,7 +75,7 @@ pub async fn page_to_fetch(
             source.url, row.count, row.per_page, row.error_mode, row.seed
         )
     };
-    Ok(Some(PageToFetch {
+    Ok(FoundPage::Pending(Box::new(PageToFetch {
         collection_id: job.collection_id,
         group: row.group_id,
         number: job.page,
@@ -62,7 +84,7 @@ pub async fn page_to_fetch(
         batch_size: row.batch_size.unsigned_abs() as usize,
         pages_expected: row.pages_expected,
         source,
-    }))
+    })))
 }
 
 /// Adds pages, by number and, where the source gave one, link, with a job each; gives how many were not there before.
@@ -94,18 +116,23 @@ pub(super) async fn insert_pages(
     Ok(inserted.len() as i32)
 }
 
-/// Enqueues the fetching of pages that are there and pending.
+/// Enqueues the fetching of pages that are there and pending; gives the ids of the jobs, in the order of the numbers.
 pub(super) async fn enqueue_fetches(
     conn: &mut PgConnection,
     (collection_id, group): (Uuid, Option<GroupId>),
     numbers: &[i32],
-) -> Result<(), EnqueueError> {
+) -> Result<Vec<JobId>, EnqueueError> {
     let jobs: Vec<NewJob> = numbers
         .iter()
         .map(|&page| Ok(in_group(NewJob::new(&FetchPage { collection_id, page })?, group)))
         .collect::<Result<_, EnqueueError>>()?;
-    enqueue_all(conn, &jobs).await?;
-    Ok(())
+    let enqueued = enqueue_all(conn, &jobs).await?;
+    // None has a unique key, so none is a duplicate.
+    let id = |enqueued| match enqueued {
+        Enqueued::Inserted(id) => Some(id),
+        Enqueued::Duplicate(_) => None,
+    };
+    Ok(enqueued.into_iter().filter_map(id).collect())
 }
 
 /// Adds a job to the group of its collection's present run. A collection that began before there were groups has none.

@@ -1,8 +1,9 @@
-use resume_queue::EnqueueError;
+use resume_queue::{EnqueueError, JobId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{CollectionState, finish::begin_run, page::enqueue_fetches};
+use crate::jobs::FetchPage;
 
 /// Why a collection was not resumed.
 #[derive(Debug, thiserror::Error)]
@@ -29,40 +30,98 @@ pub enum ResumeError {
 /// # Errors
 /// See [`ResumeError`]; roll back on any.
 pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<usize, ResumeError> {
-    let state = sqlx::query_scalar!(
-        r#"select state as "state: CollectionState" from collections where id = $1 for update"#,
-        id
-    )
-    .fetch_optional(&mut *conn)
-    .await?
-    .ok_or(ResumeError::Unknown(id))?;
+    let state = lock(conn, id).await?.ok_or(ResumeError::Unknown(id))?;
     if !matches!(state, CollectionState::CompletedWithErrors | CollectionState::Failed) {
         return Err(ResumeError::NothingFailed(state));
     }
+    match open_again(conn, (id, state), None).await? {
+        0 => Err(ResumeError::NothingFailed(state)),
+        pages => Ok(pages),
+    }
+}
+
+/// Goes on with one page that failed, as [`resume`] does with all of them; its collection may also be under way. What a
+/// retried job of the page comes to: the page gets a new job, which belongs to the present run and has all its attempts.
+/// Gives false, and changes nothing, when the page is not there or not failed.
+///
+/// In the caller's transaction, which should also complete the retried job; locks the collection first.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn resume_page(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, EnqueueError> {
+    match lock(conn, job.collection_id).await? {
+        None | Some(CollectionState::Cancelled) => Ok(false),
+        Some(state) => Ok(open_again(conn, (job.collection_id, state), Some(job.page)).await? > 0),
+    }
+}
+
+async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<CollectionState>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select state as "state: CollectionState" from collections where id = $1 for update"#,
+        id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Opens failed pages of a locked collection again, one or all, with a job each; gives their number. With them a collection
+/// that is over begins another run.
+async fn open_again(
+    conn: &mut PgConnection,
+    (id, state): (Uuid, CollectionState),
+    page: Option<i32>,
+) -> Result<usize, EnqueueError> {
     let pages = sqlx::query_scalar!(
         r#"
         update pages set state = 'pending', error_code = null, error = null
-        where collection_id = $1 and state = 'failed' returning number
+        where collection_id = $1 and state = 'failed' and number = coalesce($2, number) returning number
         "#,
-        id
+        id,
+        page,
     )
     .fetch_all(&mut *conn)
     .await?;
     if pages.is_empty() {
-        return Err(ResumeError::NothingFailed(state));
+        return Ok(0);
     }
-    sqlx::query!(
+    let mut group = sqlx::query_scalar!(
         r#"
         update collections
-        set state = 'running', finished_at = null, pages_open = pages_open + $2, run = run + 1
+        set state = case when finished_at is null then state else 'running' end, finished_at = null,
+            run = case when finished_at is null then run else run + 1 end, pages_open = pages_open + $2
         where id = $1
+        returning group_id
         "#,
         id,
         pages.len() as i32,
     )
-    .execute(&mut *conn)
+    .fetch_one(&mut *conn)
     .await?;
-    let group = begin_run(conn, id).await?;
-    enqueue_fetches(conn, (id, Some(group)), &pages).await?;
+    if state.is_over() {
+        group = Some(begin_run(conn, id).await?);
+    }
+    let jobs = enqueue_fetches(conn, (id, group), &pages).await?;
+    hand_over(conn, id, &pages, &jobs).await?;
     Ok(pages.len())
+}
+
+/// Notes which jobs the pages belong to from now on: their earlier ones may be retried as well.
+async fn hand_over(
+    conn: &mut PgConnection,
+    id: Uuid,
+    pages: &[i32],
+    jobs: &[JobId],
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        update pages set fetch_job_id = j.id from unnest($2::integer[], $3::bigint[]) as j (number, id)
+        where pages.collection_id = $1 and pages.number = j.number
+        "#,
+        id,
+        pages,
+        jobs,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -1,7 +1,7 @@
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use super::finish::{Change, count_pages};
+use super::finish::{Change, conclude_again, count_pages};
+use crate::jobs::ParseDocuments;
 
 /// What parsing one batch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,31 +15,113 @@ pub struct BatchResult {
 /// Counts a parsed batch of a page, and closes the page with its last batch. In the caller's transaction, which should
 /// also store the resumes and complete the parsing job. Locks the page, and with the last batch the collection.
 ///
+/// A batch counts once. One that was given up before, and whose job was retried, opens and closes nothing: its documents
+/// are no longer counted as failed but as they are given here. Gives whether it was one of these: the failures that were
+/// listed for it are void then. Locks the collection too, whose end may be another one now.
+///
 /// # Errors
 /// The database's; roll back.
 pub async fn settle_batch(
     conn: &mut PgConnection,
-    collection_id: Uuid,
-    page: i32,
+    job: &ParseDocuments,
     result: BatchResult,
+) -> Result<bool, sqlx::Error> {
+    Ok(settle(conn, job, result, false).await? == Counted::Again)
+}
+
+/// Counts a batch as failed that nobody parses for now. As [`settle_batch`], also for one that was given up before.
+pub(super) async fn settle_given_up(
+    conn: &mut PgConnection,
+    job: &ParseDocuments,
 ) -> Result<(), sqlx::Error> {
+    let result = BatchResult { parsed: 0, failed: job.document_ids.len() };
+    settle(conn, job, result, true).await?;
+    Ok(())
+}
+
+/// Whether a batch was open until it was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    First,
+    Again,
+}
+
+async fn settle(
+    conn: &mut PgConnection,
+    job: &ParseDocuments,
+    result: BatchResult,
+    gives_up: bool,
+) -> Result<Counted, sqlx::Error> {
     let is_done = sqlx::query_scalar!(
         r#"
         update pages
-        set parsed = parsed + $3, failed = failed + $4, batches_open = batches_open - 1,
-            state = case when batches_open = 1 then 'done' else state end
-        where collection_id = $1 and number = $2
+        set parsed = parsed + $4, failed = failed + $5, batches_open = batches_open - 1,
+            state = case when batches_open = 1 then 'done' else state end,
+            batches_given_up = case when $6 then batches_given_up || $3::bigint else batches_given_up end
+        where collection_id = $1 and number = $2 and batches_open > 0
+          and coalesce($3 <> all(batches_given_up), true)
         returning state = 'done' as "is_done!"
         "#,
-        collection_id,
-        page,
+        job.collection_id,
+        job.page,
+        job.batch(),
         result.parsed as i32,
         result.failed as i32,
+        gives_up,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    match is_done {
+        Some(true) => {
+            count_pages(conn, job.collection_id, Change { closed: 1, ..Change::default() }).await?;
+            Ok(Counted::First)
+        }
+        Some(false) => Ok(Counted::First),
+        None => {
+            correct(conn, job, result, gives_up).await?;
+            Ok(Counted::Again)
+        }
+    }
+}
+
+/// Corrects the count of a batch that is not open any more: it was given up, or its page was closed without it.
+async fn correct(
+    conn: &mut PgConnection,
+    job: &ParseDocuments,
+    result: BatchResult,
+    gives_up: bool,
+) -> Result<(), sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        update pages
+        set parsed = parsed + $4,
+            failed = failed + $5 - case when $3 = any(batches_given_up) then $7 else 0 end,
+            batches_given_up = array_remove(batches_given_up, $3)
+                || case when $6 then array[$3]::bigint[] else '{}' end
+        where collection_id = $1 and number = $2
+        returning number
+        "#,
+        job.collection_id,
+        job.page,
+        job.batch(),
+        result.parsed as i32,
+        result.failed as i32,
+        gives_up,
+        job.document_ids.len() as i32,
     )
     .fetch_one(&mut *conn)
     .await?;
-    if is_done {
-        count_pages(conn, collection_id, Change { closed: 1, ..Change::default() }).await?;
-    }
-    Ok(())
+    // All that it lacked has come after all.
+    sqlx::query!(
+        r#"
+        update pages set error_code = null, error = null
+        where collection_id = $1 and number = $2 and state = 'done' and error_code = 'job_lost'
+          and parsed + failed = stored
+        "#,
+        job.collection_id,
+        job.page,
+    )
+    .execute(&mut *conn)
+    .await?;
+    conclude_again(conn, job.collection_id).await
 }

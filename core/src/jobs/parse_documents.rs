@@ -15,6 +15,13 @@ pub struct ParseDocuments {
     pub document_ids: Vec<i64>,
 }
 
+impl ParseDocuments {
+    /// What tells the batch from the others of its page: its first document, which is in no other.
+    pub(crate) fn batch(&self) -> Option<i64> {
+        self.document_ids.first().copied()
+    }
+}
+
 impl Job for ParseDocuments {
     const KIND: &'static str = "parse_documents";
     /// A bad document does not fail the job, so only outages and crashes use attempts.

@@ -8,4 +8,5 @@ pub use search::{
 };
 pub use store::{
     NewParseFailure, NewResume, PARSER_CRASHED, Resume, failure_counts, find, store_failures, store_parsed,
+    withdraw_failures,
 };

@@ -18,7 +18,7 @@ pub struct NewResume {
     pub parsed: ParsedResume,
 }
 
-/// The code of a document whose parser ended without a verdict: it panicked, or its job was discarded.
+/// The code of a document whose parser ended without a verdict: it panicked, or its job used its attempts up.
 pub const PARSER_CRASHED: &str = "parser_crashed";
 
 /// A document that did not parse, ready to be stored.
@@ -26,8 +26,8 @@ pub const PARSER_CRASHED: &str = "parser_crashed";
 pub struct NewParseFailure {
     /// The raw document.
     pub raw_document_id: i64,
-    /// What was wrong: the stable text of a [`parsing::ErrorCode`](crate::parsing::ErrorCode), or
-    /// [`PARSER_CRASHED`].
+    /// What was wrong: the stable text of a [`parsing::ErrorCode`](crate::parsing::ErrorCode), [`PARSER_CRASHED`], or by
+    /// which request its job was ended.
     pub code: &'static str,
     /// Where, as a JSON pointer.
     pub pointer: String,
@@ -156,6 +156,17 @@ pub async fn store_failures(
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Lists documents as failed no longer: they were parsed after all.
+///
+/// # Errors
+/// The database's.
+pub async fn withdraw_failures(conn: &mut PgConnection, raw_document_ids: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from parse_failures where raw_document_id = any($1)", raw_document_ids)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

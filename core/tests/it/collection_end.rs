@@ -6,7 +6,7 @@ use resume_core::{
 };
 use tokio::task::JoinSet;
 
-use crate::fixture::{Fixture, NUMBERED, Random, collection_of, in_time, items};
+use crate::fixture::{Fixture, NUMBERED, Random, collection_of, discarded, in_time, items, some_batch};
 
 impl Fixture {
     /// Makes Postgres refuse any change of a collection that is over.
@@ -82,11 +82,11 @@ async fn futures(
             match (step, to_store) {
                 (Step::Settle(number), _) => {
                     let result = BatchResult { parsed: 1, failed: 0 };
-                    collection::settle_batch(&mut tx, id, number, result).await.unwrap();
+                    collection::settle_batch(&mut tx, &some_batch(id, number), result).await.unwrap();
                 }
                 (Step::GiveUp(page), _) => {
                     let job = FetchPage { collection_id: id, page };
-                    collection::give_up_page(&mut tx, &job, "gone").await.unwrap();
+                    collection::give_up_page(&mut tx, &job, &discarded(0, "gone")).await.unwrap();
                 }
                 (Step::StoreEmpty(_), page) => {
                     let fetched = FetchedPage { items: Vec::new(), next: None };

@@ -7,7 +7,7 @@ use resume_core::{
 };
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, items};
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, discarded, items};
 
 impl Fixture {
     async fn note(&self, collection_id: Uuid, page: i32, code: Option<&str>, detail: &str) {
@@ -121,7 +121,7 @@ async fn documents_that_are_given_up_are_listed() {
     fixture.settle(id, 1, 4, 0).await;
     fixture.settle(id, 1, 4, 0).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    collection::give_up_documents(&mut tx, &jobs[2], "worker \0 died").await.unwrap();
+    collection::give_up_documents(&mut tx, &jobs[2], &discarded(0, "worker \0 died")).await.unwrap();
     tx.commit().await.unwrap();
 
     let progress = fixture.progress(id).await;

@@ -4,7 +4,8 @@ use std::{future::Future, time::Duration};
 
 use resume_core::{
     collection::{
-        self, BatchResult, CollectionState, FetchedPage, NewCollection, PageToFetch, Progress, StoredPage,
+        self, BatchResult, CollectionState, FetchedPage, FoundPage, NewCollection, PageToFetch, Progress,
+        StoredPage,
     },
     db::{MIGRATOR, PgPool},
     jobs::{FetchPage, ParseDocuments},
@@ -14,6 +15,7 @@ use resume_core::{
     source::{self, Paging, Source},
 };
 use resume_postgres::testing::TestDatabase;
+use resume_queue::{Discarded, JobId};
 use uuid::Uuid;
 
 /// How long anything may take; many times what it does take, for a busy machine.
@@ -65,7 +67,23 @@ impl Fixture {
     /// What the job of a page would fetch, if anything.
     pub(crate) async fn pending(&self, collection_id: Uuid, page: i32) -> Option<PageToFetch> {
         let mut conn = self.pool().acquire().await.unwrap();
-        collection::page_to_fetch(&mut conn, &FetchPage { collection_id, page }).await.unwrap()
+        let job_id = self.last_fetch_job(collection_id, page).await;
+        match collection::find_page(&mut conn, &FetchPage { collection_id, page }, job_id).await.unwrap() {
+            FoundPage::Pending(page) => Some(*page),
+            _ => None,
+        }
+    }
+
+    /// The newest job of a page.
+    pub(crate) async fn last_fetch_job(&self, collection_id: Uuid, page: i32) -> JobId {
+        let args = serde_json::to_value(FetchPage { collection_id, page }).unwrap();
+        sqlx::query_scalar!(
+            r#"select max(id) as "id!" from jobs where kind = 'fetch_page' and args = $1"#,
+            args
+        )
+        .fetch_one(self.pool())
+        .await
+        .unwrap()
     }
 
     /// Stores a page and commits.
@@ -85,14 +103,17 @@ impl Fixture {
     /// Settles a batch and commits.
     pub(crate) async fn settle(&self, id: Uuid, page: i32, parsed: usize, failed: usize) {
         let mut tx = self.pool().begin().await.unwrap();
-        collection::settle_batch(&mut tx, id, page, BatchResult { parsed, failed }).await.unwrap();
+        collection::settle_batch(&mut tx, &some_batch(id, page), BatchResult { parsed, failed })
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
 
     /// Gives a page up, its job discarded with this error, and commits.
     pub(crate) async fn give_up(&self, collection_id: Uuid, page: i32, error: &str) {
+        let discarded = discarded(self.last_fetch_job(collection_id, page).await, error);
         let mut tx = self.pool().begin().await.unwrap();
-        collection::give_up_page(&mut tx, &FetchPage { collection_id, page }, error).await.unwrap();
+        collection::give_up_page(&mut tx, &FetchPage { collection_id, page }, &discarded).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -180,6 +201,22 @@ pub(crate) fn collection_of(count: u32, source: &str) -> NewCollection {
         error_mode: false,
         seed: Some(7),
         idempotency_key: None,
+    }
+}
+
+/// A batch that was never given up.
+pub(crate) fn some_batch(collection_id: Uuid, page: i32) -> ParseDocuments {
+    ParseDocuments { collection_id, page, document_ids: Vec::new() }
+}
+
+/// The end of a job whose last attempt failed with this error.
+pub(crate) fn discarded(job_id: JobId, error: &str) -> Discarded {
+    Discarded {
+        job_id,
+        kind: String::new(),
+        args: serde_json::Value::Null,
+        error: Some(error.to_owned()),
+        code: Some("error".to_owned()),
     }
 }
 

@@ -14,6 +14,7 @@ mod raw_documents;
 mod raw_documents_at_once;
 mod resume_collection;
 mod resumes;
+mod retried_jobs;
 mod search;
 mod search_plans;
 mod sql_text;

@@ -6,7 +6,7 @@ use resume_core::{
 };
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, in_time, items};
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, discarded, in_time, items};
 
 impl Fixture {
     async fn resume(&self, id: Uuid) -> Result<usize, ResumeError> {
@@ -105,7 +105,10 @@ async fn of_two_that_resume_at_once_one_does() {
     let id = fixture.start(&collection_of(20, NUMBERED)).await;
     let mut conn = fixture.pool().acquire().await.unwrap();
     for page in [1, 2] {
-        collection::give_up_page(&mut conn, &FetchPage { collection_id: id, page }, "gone").await.unwrap();
+        let discarded = discarded(0, "gone");
+        collection::give_up_page(&mut conn, &FetchPage { collection_id: id, page }, &discarded)
+            .await
+            .unwrap();
     }
     drop(conn);
     let mut tx = fixture.pool().begin().await.unwrap();

@@ -17,7 +17,8 @@ use crate::context::Context;
 /// Parses a batch of raw documents into resumes; a document that does not parse is listed as failed and harms no other.
 /// The resumes, the failures, the count on the page and the job's own completion are one transaction.
 ///
-/// Running twice does no harm: the fence lets one attempt commit, and an older parse never overwrites a newer one.
+/// Running twice does no harm: the fence lets one attempt commit, and an older parse never overwrites a newer one. A job that
+/// was given up and retried turns its documents from failed into what they are.
 #[tracing::instrument(name = "parse_documents", skip_all, fields(collection = %job.collection_id, page = job.page))]
 pub(crate) async fn run(
     job: ParseDocuments,
@@ -32,11 +33,15 @@ pub(crate) async fn run(
     }
     let (parsed, failed) = parse_all(documents).await;
     let result = BatchResult { parsed: parsed.len(), failed: failed.len() };
+    let parsed_ids: Vec<i64> = parsed.iter().map(|resume| resume.raw_document_id).collect();
 
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
     resume::store_parsed(&mut tx, &source, parsed).await.map_err(JobError::retry)?;
     resume::store_failures(&mut tx, job.collection_id, job.page, &failed).await.map_err(JobError::retry)?;
-    collection::settle_batch(&mut tx, job.collection_id, job.page, result).await.map_err(JobError::retry)?;
+    let was_given_up = collection::settle_batch(&mut tx, &job, result).await.map_err(JobError::retry)?;
+    if was_given_up {
+        resume::withdraw_failures(&mut tx, &parsed_ids).await.map_err(JobError::retry)?;
+    }
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
     tx.commit().await.map_err(JobError::retry)
 }

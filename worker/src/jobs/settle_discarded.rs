@@ -5,19 +5,23 @@ use resume_core::{
     db::{self, PgConnection},
     jobs::{FetchPage, ParseDocuments, SettleDiscarded},
 };
-use resume_queue::{Job, JobError, Lease};
+use resume_queue::{Job, JobError, Lease, end_stands};
 
 use crate::context::Context;
 
 /// Closes in its collection what a discarded job left open: the page is given up, or the documents are listed as
 /// failed. The collection's end may be part of it, and the job's own completion is.
+///
+/// Running twice does no harm. A job that was retried in the meantime is left alone: it closes what it leaves open by itself.
 pub(crate) async fn run(
     job: SettleDiscarded,
     lease: Data<Lease>,
     context: Data<Context>,
 ) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    give_up(&mut tx, &job).await.map_err(JobError::retry)?;
+    if end_stands(&mut tx, job.0.job_id).await.map_err(JobError::retry)? {
+        give_up(&mut tx, &job).await.map_err(JobError::retry)?;
+    }
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
     tx.commit().await.map_err(JobError::retry)
 }
@@ -26,18 +30,17 @@ async fn give_up(
     conn: &mut PgConnection,
     SettleDiscarded(discarded): &SettleDiscarded,
 ) -> anyhow::Result<()> {
-    let error = discarded.error.as_deref().unwrap_or("discarded without an error");
     let args = discarded.args.clone();
     match discarded.kind.as_str() {
         FetchPage::KIND => {
             let job: FetchPage =
                 serde_json::from_value(args).context("payload of the discarded fetch_page job")?;
-            collection::give_up_page(conn, &job, error).await?;
+            collection::give_up_page(conn, &job, discarded).await?;
         }
         ParseDocuments::KIND => {
             let job: ParseDocuments =
                 serde_json::from_value(args).context("payload of the discarded parse_documents job")?;
-            collection::give_up_documents(conn, &job, error).await?;
+            collection::give_up_documents(conn, &job, discarded).await?;
         }
         other => bail!("nothing is known about settling a discarded {other} job"),
     }

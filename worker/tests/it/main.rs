@@ -9,4 +9,5 @@ mod next_links;
 mod outcome;
 mod pages;
 mod plain;
+mod retries;
 mod starts;

@@ -1,0 +1,307 @@
+//! Jobs of a collection that people end and retry: each page and each batch counts once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use mock_ats::{Face, FaultKind, Pages as OnPages, Times};
+use resume_core::collection::{CollectionState, NewCollection};
+use resume_queue::{JobFilter, JobState, cancel_all, discard_all, pause_queue, resume_queue, retry_all};
+use uuid::Uuid;
+
+use crate::{
+    harness::{NUMBERED, Pipeline, SEED, collection_of, in_time},
+    outcome::{Calls, Documents, Outcome, Pages, people},
+};
+
+const FETCH: &str = "fetch_page";
+const PARSE: &str = "parse_documents";
+const SETTLE: &str = "settle_discarded";
+
+/// The jobs of a kind, in these states.
+fn all_of(kind: &str, states: &[JobState]) -> JobFilter {
+    JobFilter { kind: Some(kind.to_owned()), states: Some(states.to_vec()), ..JobFilter::default() }
+}
+
+impl Pipeline {
+    async fn pause(&self, queue: &str) {
+        pause_queue(&self.pool, queue).await.unwrap();
+    }
+
+    async fn unpause(&self, queue: &str) {
+        resume_queue(&self.pool, queue).await.unwrap();
+    }
+
+    async fn discard(&self, kind: &str) -> u64 {
+        discard_all(&self.pool, &all_of(kind, &JobState::LIVE), None).await.unwrap().changed
+    }
+
+    async fn cancel(&self, kind: &str) -> u64 {
+        cancel_all(&self.pool, &all_of(kind, &JobState::LIVE), None).await.unwrap().changed
+    }
+
+    /// Retries what was cancelled or discarded.
+    async fn retry(&self, kind: &str) -> u64 {
+        let ended = all_of(kind, &[JobState::Cancelled, JobState::Discarded]);
+        retry_all(&self.pool, &ended, None).await.unwrap().changed
+    }
+
+    /// Waits until the jobs of a kind are in these states.
+    async fn until_jobs(&self, kind: &str, wanted: &[(&str, i64)]) {
+        let wanted: BTreeMap<String, i64> =
+            wanted.iter().map(|(state, count)| ((*state).to_owned(), *count)).collect();
+        let waiting = async {
+            while self.jobs(kind).await != wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        in_time(&format!("the {kind} jobs are {wanted:?}"), waiting).await;
+    }
+
+    /// How many pages the collection counts as open, and how many batches its pages do.
+    async fn open(&self, id: Uuid) -> (i32, i64) {
+        let open = sqlx::query!(
+            r#"select c.pages_open, sum(p.batches_open) as "batches_open!"
+               from collections c join pages p on p.collection_id = c.id where c.id = $1 group by c.id"#,
+            id
+        );
+        let open = open.fetch_one(&self.pool).await.unwrap();
+        (open.pages_open, open.batches_open)
+    }
+
+    /// Twenty people on two pages, and four batches of them that wait.
+    async fn collect_unparsed(&self) -> Uuid {
+        self.pause(PARSE).await;
+        let id = self.collect(&collection_of(20, NUMBERED)).await;
+        self.until(id, "both pages are stored", |progress| progress.pages_fetched == 2).await;
+        id
+    }
+
+    /// Waits until all twenty are parsed and nothing tells of what happened before.
+    async fn comes_to_smooth(&self, id: Uuid) {
+        self.until(id, "all are parsed", |progress| progress.collection.state == CollectionState::Completed)
+            .await;
+        assert_eq!(self.outcome(id).await, Outcome::smooth(2, 20));
+        assert_eq!(self.open(id).await, (0, 0));
+        assert_eq!(self.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 20, false));
+    }
+}
+
+/// What twenty people come to whose documents were given up with this code.
+fn unparsed(code: &str) -> Outcome {
+    let smooth = Outcome::smooth(2, 20);
+    Outcome {
+        state: CollectionState::CompletedWithErrors,
+        documents: Documents { parsed: 0, failed: 20, ..smooth.documents },
+        errors: vec![(code.to_owned(), 20)],
+        ..smooth
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_were_discarded_and_retried_are_parsed() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker();
+    let id = pipeline.collect_unparsed().await;
+    assert_eq!(pipeline.discard(PARSE).await, 4);
+    assert_eq!(pipeline.outcome(id).await, unparsed("discarded_by_request"));
+    let ended = pipeline.progress(id).await.collection.finished_at;
+
+    assert_eq!(pipeline.retry(PARSE).await, 4);
+    pipeline.unpause(PARSE).await;
+    pipeline.comes_to_smooth(id).await;
+    assert_eq!(pipeline.progress(id).await.collection.finished_at, ended, "it ended once");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_were_cancelled_and_retried_are_parsed() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker();
+    let id = pipeline.collect_unparsed().await;
+    assert_eq!(pipeline.cancel(PARSE).await, 4);
+    assert_eq!(pipeline.outcome(id).await, unparsed("cancelled_by_request"));
+
+    assert_eq!(pipeline.retry(PARSE).await, 4);
+    pipeline.unpause(PARSE).await;
+    pipeline.comes_to_smooth(id).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_may_be_given_up_and_retried_twice() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker();
+    let id = pipeline.collect_unparsed().await;
+    assert_eq!(pipeline.discard(PARSE).await, 4);
+    pipeline.until_jobs(SETTLE, &[("completed", 4)]).await;
+    assert_eq!(pipeline.retry(PARSE).await, 4);
+    assert_eq!(pipeline.cancel(PARSE).await, 4);
+    pipeline.until_jobs(SETTLE, &[("completed", 8)]).await;
+    assert_eq!(pipeline.outcome(id).await, unparsed("cancelled_by_request"), "the later reason counts");
+    assert_eq!(pipeline.open(id).await, (0, 0));
+
+    assert_eq!(pipeline.retry(PARSE).await, 4);
+    pipeline.unpause(PARSE).await;
+    pipeline.comes_to_smooth(id).await;
+    worker.stop().await;
+}
+
+/// A collection that is not over: its other pages are still to come, and it must not end before they have.
+#[tokio::test(flavor = "multi_thread")]
+async fn retried_batches_do_not_end_a_collection_whose_pages_are_to_come() {
+    let pipeline = Pipeline::start_with(u32::MAX, 100).await;
+    let worker = pipeline.worker();
+    pipeline.pause(PARSE).await;
+    let new = NewCollection { per_page: 1, batch_size: 1, ..collection_of(100, NUMBERED) };
+    let id = pipeline.collect(&new).await;
+    pipeline.until(id, "some pages are stored", |progress| progress.pages_fetched >= 40).await;
+    pipeline.pause(FETCH).await;
+    pipeline.until_running(FETCH, 0).await;
+    let batches = pipeline.discard(PARSE).await as i64;
+    assert!((40..100).contains(&batches), "{batches}");
+    pipeline.until_jobs(SETTLE, &[("completed", batches)]).await;
+    pipeline.unpause(PARSE).await;
+    assert_eq!(pipeline.retry(PARSE).await as i64, batches);
+    let progress = pipeline.until(id, "they are parsed", |progress| progress.parsed == batches).await;
+    assert_eq!((progress.collection.state, progress.failed), (CollectionState::Running, 0));
+    assert_eq!(pipeline.open(id).await, (32.min(100 - batches as i32), 0));
+
+    pipeline.unpause(FETCH).await;
+    assert_eq!(pipeline.outcome(id).await, Outcome::smooth(100, 100));
+    assert_eq!(pipeline.open(id).await, (0, 0));
+    worker.stop().await;
+}
+
+/// The follow-up of a job that lives again has nothing to settle, whether it comes before the job's end or after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_before_the_batch_is_given_up_takes_it_back() {
+    for [first, second] in [[SETTLE, PARSE], [PARSE, SETTLE]] {
+        let pipeline = Pipeline::start().await;
+        let worker = pipeline.worker();
+        pipeline.pause(SETTLE).await;
+        let id = pipeline.collect_unparsed().await;
+        assert_eq!((pipeline.discard(PARSE).await, pipeline.retry(PARSE).await), (4, 4));
+        pipeline.unpause(first).await;
+        pipeline.until_jobs(first, &[("completed", 4)]).await;
+        pipeline.unpause(second).await;
+        pipeline.until_jobs(second, &[("completed", 4)]).await;
+        pipeline.comes_to_smooth(id).await;
+        worker.stop().await;
+    }
+}
+
+/// Also of a page: it stays in the hands of its job.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_before_the_page_is_given_up_takes_it_back() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker();
+    pipeline.pause(SETTLE).await;
+    pipeline.pause(FETCH).await;
+    let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
+    assert_eq!((pipeline.discard(FETCH).await, pipeline.retry(FETCH).await), (2, 2));
+    pipeline.unpause(SETTLE).await;
+    pipeline.until_jobs(SETTLE, &[("completed", 2)]).await;
+    assert_eq!(pipeline.progress(id).await.pages_failed, 0);
+    pipeline.unpause(FETCH).await;
+    pipeline.comes_to_smooth(id).await;
+    pipeline.until_jobs(FETCH, &[("completed", 2)]).await;
+    worker.stop().await;
+}
+
+/// What a retry of the failed page comes to, the source being well again: the same as a resume of the collection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_failed_is_fetched_by_a_retry() {
+    let pipeline = Pipeline::start().await;
+    pipeline.set_fault(FaultKind::Status(404), OnPages::One(3), Times::Always);
+    let worker = pipeline.worker();
+    let id = pipeline.collect(&collection_of(200, NUMBERED)).await;
+    let failed = Outcome {
+        state: CollectionState::CompletedWithErrors,
+        pages: Pages { expected: 20, fetched: 19, failed: 1 },
+        documents: Documents { stored: 190, unchanged: 0, parsed: 190, failed: 0 },
+        calls: Calls { made: 20, rate_limited: 0 },
+        errors: vec![("source_http_404".to_owned(), 1)],
+    };
+    assert_eq!(pipeline.outcome(id).await, failed);
+
+    // While the source is not well, it fails and ends again.
+    assert_eq!(pipeline.retry(FETCH).await, 1);
+    pipeline.until_jobs(FETCH, &[("completed", 20), ("discarded", 1)]).await;
+    pipeline.until_jobs(SETTLE, &[("completed", 2)]).await;
+    assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 21, rate_limited: 0 }, ..failed });
+    assert_eq!(pipeline.open(id).await, (0, 0));
+
+    pipeline.mock.ats().set_faults([]);
+    assert_eq!(pipeline.retry(FETCH).await, 1);
+    pipeline.until(id, "the page has come", |p| p.collection.state == CollectionState::Completed).await;
+    let smooth = Outcome::smooth(20, 200);
+    assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 22, rate_limited: 0 }, ..smooth });
+    assert_eq!(pipeline.open(id).await, (0, 0));
+    pipeline.until_jobs(FETCH, &[("completed", 22)]).await;
+    // The run that the retry began has ended as every other.
+    pipeline.until_jobs("finish_collection", &[("completed", 3)]).await;
+    worker.stop().await;
+}
+
+/// The job of the resume has the page: the retried one says that it has nothing to do, and takes nothing from the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_beside_a_resume_leaves_the_page_to_the_resume() {
+    let pipeline = Pipeline::start().await;
+    pipeline.set_fault(FaultKind::Status(404), OnPages::One(2), Times::Always);
+    let worker = pipeline.worker();
+    let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
+    pipeline.outcome(id).await;
+    pipeline.mock.ats().set_faults([]);
+    assert_eq!(pipeline.resume_later(id).await, 1);
+    assert_eq!(pipeline.retry(FETCH).await, 1);
+    pipeline.until_jobs(FETCH, &[("completed", 1), ("discarded", 1), ("scheduled", 1)]).await;
+    pipeline.until_jobs(SETTLE, &[("completed", 2)]).await;
+    let progress = pipeline.progress(id).await;
+    assert_eq!((progress.collection.state, progress.pages_failed), (CollectionState::Running, 0));
+    let code = sqlx::query_scalar!(
+        "select last_error_code from jobs where kind = $1 and state = 'discarded'",
+        FETCH
+    );
+    assert_eq!(code.fetch_one(&pipeline.pool).await.unwrap().as_deref(), Some("page_taken_over"));
+
+    let waiting = all_of(FETCH, &[JobState::Scheduled]);
+    assert_eq!(retry_all(&pipeline.pool, &waiting, None).await.unwrap().changed, 1);
+    let smooth = Outcome::smooth(2, 20);
+    assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 3, rate_limited: 0 }, ..smooth });
+    assert_eq!(pipeline.open(id).await, (0, 0));
+    worker.stop().await;
+}
+
+/// Both jobs of a page that failed twice are retried: one of them goes on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_jobs_of_a_page_may_be_retried_at_once() {
+    let pipeline = Pipeline::start().await;
+    pipeline.set_fault(FaultKind::Status(404), OnPages::One(2), Times::Always);
+    let worker = pipeline.worker();
+    let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
+    pipeline.outcome(id).await;
+    assert_eq!(pipeline.resume(id).await, 1);
+    pipeline.until_jobs(SETTLE, &[("completed", 2)]).await;
+    pipeline.until_jobs(FETCH, &[("completed", 1), ("discarded", 2)]).await;
+    pipeline.mock.ats().set_faults([]);
+    assert_eq!(pipeline.retry(FETCH).await, 2);
+    pipeline.until(id, "the page has come", |p| p.collection.state == CollectionState::Completed).await;
+    let smooth = Outcome::smooth(2, 20);
+    assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 4, rate_limited: 0 }, ..smooth });
+    assert_eq!(pipeline.open(id).await, (0, 0));
+    worker.stop().await;
+}
+
+impl Pipeline {
+    /// Resumes a collection, whose jobs then wait for an hour.
+    async fn resume_later(&self, id: Uuid) -> usize {
+        self.pause(FETCH).await;
+        let pages = self.resume(id).await;
+        let delay = sqlx::query!(
+            "update queue.live_jobs set state = 'scheduled', run_at = now() + interval '1 hour' where kind = $1",
+            FETCH
+        );
+        delay.execute(&self.pool).await.unwrap();
+        self.unpause(FETCH).await;
+        pages
+    }
+}

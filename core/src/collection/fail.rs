@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use super::{
     WINDOW_PAGES,
     finish::{Change, count_pages},
-    page::insert_pages,
+    page::{Run, insert_pages},
     settle::settle_given_up,
 };
 use crate::{
@@ -95,8 +95,8 @@ pub async fn give_up_page(
     let paging = source::of_collection(conn, &row.source).await?.paging;
     let next = job.page + WINDOW_PAGES;
     let wanted = paging == Paging::Numbered && row.pages_expected.is_none_or(|expected| next <= expected);
-    let opened =
-        insert_pages(conn, (job.collection_id, row.group_id), wanted.then_some((next, None))).await?;
+    let run = Run { collection_id: job.collection_id, group: row.group_id, source: &row.source };
+    let opened = insert_pages(conn, run, wanted.then_some((next, None))).await?;
     count_pages(conn, job.collection_id, Change { opened, closed: 1, last_page: None }).await?;
     Ok(())
 }

@@ -25,6 +25,31 @@ pub struct PageToFetch {
     pub(super) first_url: String,
 }
 
+/// What new jobs of a collection belong to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) collection_id: Uuid,
+    /// The group of the present run. A collection that began before there were groups has none.
+    pub(super) group: Option<GroupId>,
+    pub(super) source: &'a str,
+}
+
+impl Run<'_> {
+    /// Makes a job one of this run's group.
+    pub(super) fn in_group(self, job: NewJob) -> NewJob {
+        match self.group {
+            Some(group) => job.group(group),
+            None => job,
+        }
+    }
+}
+
+impl PageToFetch {
+    pub(super) fn run(&self) -> Run<'_> {
+        Run { collection_id: self.collection_id, group: self.group, source: &self.source.name }
+    }
+}
+
 /// How a job finds the page that it is for.
 #[derive(Debug, Clone)]
 pub enum FoundPage {
@@ -92,7 +117,7 @@ pub async fn find_page(
 /// pages the caller updates.
 pub(super) async fn insert_pages(
     conn: &mut PgConnection,
-    (collection_id, group): (Uuid, Option<GroupId>),
+    run: Run<'_>,
     pages: impl IntoIterator<Item = (i32, Option<String>)>,
 ) -> Result<i32, EnqueueError> {
     let (numbers, links): (Vec<i32>, Vec<Option<String>>) = pages.into_iter().unzip();
@@ -106,25 +131,29 @@ pub(super) async fn insert_pages(
         on conflict do nothing
         returning number
         "#,
-        collection_id,
+        run.collection_id,
         &numbers,
         &links as &[Option<String>],
     )
     .fetch_all(&mut *conn)
     .await?;
-    enqueue_fetches(conn, (collection_id, group), &inserted).await?;
+    enqueue_fetches(conn, run, &inserted).await?;
     Ok(inserted.len() as i32)
 }
 
-/// Enqueues the fetching of pages that are there and pending; gives the ids of the jobs, in the order of the numbers.
+/// Enqueues the fetching of pages that are there and pending; gives the ids of the jobs, in the order of the numbers. Their
+/// concurrency key is the source: a limit for each key lets no source take all that the queue may run.
 pub(super) async fn enqueue_fetches(
     conn: &mut PgConnection,
-    (collection_id, group): (Uuid, Option<GroupId>),
+    run: Run<'_>,
     numbers: &[i32],
 ) -> Result<Vec<JobId>, EnqueueError> {
     let jobs: Vec<NewJob> = numbers
         .iter()
-        .map(|&page| Ok(in_group(NewJob::new(&FetchPage { collection_id, page })?, group)))
+        .map(|&page| {
+            let job = NewJob::new(&FetchPage { collection_id: run.collection_id, page })?;
+            Ok(run.in_group(job).concurrency_key(run.source))
+        })
         .collect::<Result<_, EnqueueError>>()?;
     let enqueued = enqueue_all(conn, &jobs).await?;
     // None has a unique key, so none is a duplicate.
@@ -135,23 +164,19 @@ pub(super) async fn enqueue_fetches(
     Ok(enqueued.into_iter().filter_map(id).collect())
 }
 
-/// Adds a job to the group of its collection's present run. A collection that began before there were groups has none.
-pub(super) fn in_group(job: NewJob, group: Option<GroupId>) -> NewJob {
-    match group {
-        Some(group) => job.group(group),
-        None => job,
-    }
-}
-
 /// Adds pages and counts them as open. Locks the collection.
 pub(super) async fn open_pages(
     conn: &mut PgConnection,
-    (collection_id, group): (Uuid, Option<GroupId>),
+    run: Run<'_>,
     pages: impl IntoIterator<Item = (i32, Option<String>)>,
 ) -> Result<(), EnqueueError> {
-    let added = insert_pages(conn, (collection_id, group), pages).await?;
-    sqlx::query!("update collections set pages_open = pages_open + $2 where id = $1", collection_id, added)
-        .execute(conn)
-        .await?;
+    let added = insert_pages(conn, run, pages).await?;
+    sqlx::query!(
+        "update collections set pages_open = pages_open + $2 where id = $1",
+        run.collection_id,
+        added
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

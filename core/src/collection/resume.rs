@@ -2,7 +2,11 @@ use resume_queue::{EnqueueError, JobId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{CollectionState, finish::begin_run, page::enqueue_fetches};
+use super::{
+    CollectionState,
+    finish::begin_run,
+    page::{Run, enqueue_fetches},
+};
 use crate::jobs::FetchPage;
 
 /// Why a collection was not resumed.
@@ -84,13 +88,13 @@ async fn open_again(
     if pages.is_empty() {
         return Ok(0);
     }
-    let mut group = sqlx::query_scalar!(
+    let mut row = sqlx::query!(
         r#"
         update collections
         set state = case when finished_at is null then state else 'running' end, finished_at = null,
             run = case when finished_at is null then run else run + 1 end, pages_open = pages_open + $2
         where id = $1
-        returning group_id
+        returning group_id, source
         "#,
         id,
         pages.len() as i32,
@@ -98,9 +102,10 @@ async fn open_again(
     .fetch_one(&mut *conn)
     .await?;
     if state.is_over() {
-        group = Some(begin_run(conn, id).await?);
+        row.group_id = Some(begin_run(conn, id).await?);
     }
-    let jobs = enqueue_fetches(conn, (id, group), &pages).await?;
+    let run = Run { collection_id: id, group: row.group_id, source: &row.source };
+    let jobs = enqueue_fetches(conn, run, &pages).await?;
     hand_over(conn, id, &pages, &jobs).await?;
     Ok(pages.len())
 }

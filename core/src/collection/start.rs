@@ -3,7 +3,11 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{WINDOW_PAGES, finish::begin_run, page::open_pages};
+use super::{
+    WINDOW_PAGES,
+    finish::begin_run,
+    page::{Run, open_pages},
+};
 use crate::source::{self, Paging};
 
 /// A collection that is about to start. The caller has checked that the numbers are in range.
@@ -98,7 +102,8 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
         Paging::NextLink => 1,
     };
     let group = begin_run(conn, id).await?;
-    open_pages(conn, (id, Some(group)), (1..=first).map(|number| (number, None))).await?;
+    let run = Run { collection_id: id, group: Some(group), source: &source.name };
+    open_pages(conn, run, (1..=first).map(|number| (number, None))).await?;
     Ok(Started { id, repeated: false })
 }
 

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use super::{
     PageToFetch, WINDOW_PAGES,
     finish::{Change, count_pages},
-    page::{in_group, insert_pages},
+    page::insert_pages,
 };
 use crate::{
     jobs::ParseDocuments,
@@ -56,7 +56,8 @@ pub async fn store_page(
                 page: page.number,
                 document_ids: ids.to_vec(),
             };
-            Ok(in_group(NewJob::new(&job)?, page.group))
+            // A limit for each key lets no collection take all that the queue may run.
+            Ok(page.run().in_group(NewJob::new(&job)?).concurrency_key(page.collection_id))
         })
         .collect::<Result<_, EnqueueError>>()?;
     enqueue_all(conn, &batches).await?;
@@ -105,14 +106,14 @@ async fn open_next(
             let next = page.number + WINDOW_PAGES;
             let wanted = page.pages_expected.is_none_or(|expected| next <= expected);
             let next = wanted.then_some((next, None));
-            Ok((insert_pages(conn, (page.collection_id, page.group), next).await?, End::No))
+            Ok((insert_pages(conn, page.run(), next).await?, End::No))
         }
         (Paging::NextLink, None) => Ok((0, End::Last)),
         (Paging::NextLink, Some(link)) if *link == page.first_url => Ok((0, End::Loop)),
         (Paging::NextLink, Some(_)) if page.number >= chain_max(page) => Ok((0, End::Endless)),
         (Paging::NextLink, Some(link)) => {
             let next = (page.number + 1, Some(link.clone()));
-            let opened = insert_pages(conn, (page.collection_id, page.group), [next]).await?;
+            let opened = insert_pages(conn, page.run(), [next]).await?;
             Ok((opened, if opened == 0 { End::Loop } else { End::No }))
         }
     }

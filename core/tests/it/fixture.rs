@@ -74,11 +74,11 @@ impl Fixture {
         }
     }
 
-    /// The newest job of a page.
+    /// The newest job of a page; 0 if it has none.
     pub(crate) async fn last_fetch_job(&self, collection_id: Uuid, page: i32) -> JobId {
         let args = serde_json::to_value(FetchPage { collection_id, page }).unwrap();
         sqlx::query_scalar!(
-            r#"select max(id) as "id!" from jobs where kind = 'fetch_page' and args = $1"#,
+            r#"select coalesce(max(id), 0) as "id!" from jobs where kind = 'fetch_page' and args = $1"#,
             args
         )
         .fetch_one(self.pool())

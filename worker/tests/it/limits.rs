@@ -1,6 +1,9 @@
 //! The source's rate limit: kept, nearly reached, and obeyed where it is lower than we were told.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages as OnPages, Settings, Times};
 use resume_core::{
@@ -9,8 +12,10 @@ use resume_core::{
     source::{self, Paging, Source},
 };
 
+use resume_queue::{Limits, limit_queue};
+
 use crate::{
-    harness::{NUMBERED, Pipeline, SEED, collection_of, in_time},
+    harness::{JSON_RESUMES, NUMBERED, Pipeline, SEED, collection_of, in_time},
     outcome::{Calls, Outcome, people},
 };
 
@@ -70,6 +75,60 @@ async fn the_limit_is_kept_and_used() {
     // 29.3 on a machine of its own.
     assert!(rate >= 27.0, "{rate} calls/s");
     worker.stop().await;
+}
+
+/// A limit of the jobs of a key holds for each source, and for the whole queue there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_for_each_key_holds_for_each_source() {
+    // A job waits for leave to call, at one call a second, in its slot: without the limit all pages would.
+    let pipeline = Pipeline::start_with(u32::MAX, 1).await;
+    let limits = Limits { max_running: None, max_running_per_key: Some(2) };
+    limit_queue(&pipeline.pool, "fetch_page", limits).await.unwrap();
+    let ids = [
+        pipeline.collect(&collection_of(40, NUMBERED)).await,
+        pipeline.collect(&collection_of(40, JSON_RESUMES)).await,
+    ];
+    let worker = pipeline.worker();
+    let mut most = BTreeMap::new();
+    let all_ended = async {
+        while pipeline.jobs("fetch_page").await != BTreeMap::from([("completed".to_owned(), 8)]) {
+            for (source, running) in pipeline.fetching().await {
+                let most = most.entry(source).or_insert(0);
+                *most = running.max(*most);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    in_time("all pages are fetched", all_ended).await;
+    assert_eq!(most, BTreeMap::from([(NUMBERED.to_owned(), 2), (JSON_RESUMES.to_owned(), 2)]));
+    for id in ids {
+        assert_eq!(pipeline.outcome(id).await, Outcome::smooth(4, 40));
+    }
+    assert_eq!(
+        pipeline.keys("parse_documents").await,
+        ids.map(|id| Some(id.to_string())).into(),
+        "the documents of a collection have a limit of their own"
+    );
+    worker.stop().await;
+}
+
+impl Pipeline {
+    /// How many pages of each source are on their way.
+    async fn fetching(&self) -> BTreeMap<String, i64> {
+        let rows = sqlx::query!(
+            r#"select c.source as "source!", count(*) as "count!"
+               from jobs j join collections c on c.id = j.collection_id::uuid
+               where j.kind = 'fetch_page' and j.state = 'running' group by c.source"#
+        );
+        let rows = rows.fetch_all(&self.pool).await.unwrap();
+        rows.into_iter().map(|row| (row.source, row.count)).collect()
+    }
+
+    /// The concurrency keys of the jobs of a kind.
+    async fn keys(&self, kind: &str) -> BTreeSet<Option<String>> {
+        let keys = sqlx::query_scalar!("select distinct concurrency_key from jobs where kind = $1", kind);
+        keys.fetch_all(&self.pool).await.unwrap().into_iter().collect()
+    }
 }
 
 /// One source asks for an hour of silence. Its pages wait in the queue, not in the slots that other sources need.

@@ -7,18 +7,28 @@ use resume_postgres::testing::TestDatabase;
 use sqlx::{Acquire, AssertSqlSafe, PgConnection, Row, migrate::Migrator, raw_sql};
 
 use crate::{
+    JobFilter, JobState,
     claim::{claim, hand_back_unknown, outlook},
+    control::{
+        end::{Ending, end_batch},
+        filter::{COUNT_WINDOW, Remaining, count_in},
+        retry::{hasten, revive},
+    },
+    group::finish_groups,
     heartbeat::extend,
+    inspect::jobs::{Look, page},
     leader,
     maintenance::{
         absence::{look, note},
+        groups::Groups,
         indexes::{Bloated, Indexes, bloated, leftovers},
         rescue::rescue,
-        retention::{delete_strays, delete_workers},
+        retention::{delete_groups, delete_keys, delete_strays, delete_workers},
         statistics::measure,
     },
     schedules::fire::{Fired, fire_due, next_due as next_due_schedule},
     settle::{Outcome, Settlement, settle},
+    unique::forget_keys,
 };
 
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -46,15 +56,16 @@ struct Cost {
     buffers: i64,
 }
 
-/// What this session has touched so far of the queue's tables.
+/// What this session has touched so far of the queue's tables. A table of a few pages may be scanned.
 async fn touched(conn: &mut PgConnection) -> Cost {
     let sql =
-        "select sum(case when c.relkind = 'r' then pg_stat_get_xact_numscans(c.oid) else 0 end)::bigint,
+        "select sum(case when c.relkind = 'r' and pg_relation_size(c.oid) > 262144 then pg_stat_get_xact_numscans(c.oid) else 0
+                        end)::bigint,
                       sum(pg_stat_get_xact_blocks_fetched(c.oid))::bigint
                from pg_class c join pg_namespace n on n.oid = c.relnamespace
                where n.nspname = 'queue'
                  and (c.relname like 'live_jobs%' or c.relname like 'job_history%' or c.relname like 'workers%'
-                      or c.relname like 'schedules%')
+                      or c.relname like 'schedules%' or c.relname like 'unique_keys%' or c.relname like 'groups%')
                  and c.relkind in ('r', 'i')";
     let row = raw_sql(sql).fetch_one(conn).await.unwrap();
     Cost { scans: row.get(0), buffers: row.get(1) }
@@ -307,6 +318,185 @@ async fn cheap_with_a_long_history() {
     let database = filled("", &(history + &fill("work", "available", 3, ""))).await;
     analyze(&database).await;
     assert_all_cheap(case, &database).await;
+}
+
+/// Rows of the history with ids from `first` on, so many days old.
+fn ended(state: &str, first: i64, count: i64, days: i32) -> String {
+    format!(
+        "insert into queue.job_history (id, fence, attempt, max_attempts, priority, state, run_at, created_at, finished_at, queue,
+                                        kind, args, idempotency_key)
+         select n, 1, 1, 1, 0, '{state}', now(), now(), now() - interval '{days} days', 'work', 'work', '{{}}', 'key' || n
+         from generate_series({first}, {first} + {count} - 1) n;"
+    )
+}
+
+/// A week of completed jobs, between which others ended too.
+async fn with_a_week_of_completed_jobs() -> TestDatabase {
+    // The ids of live jobs begin behind those of the history.
+    let days = "select setval('queue.live_jobs_id_seq', 3000000); select queue.create_history_partitions((now() at time zone 'UTC')::date - 30, (now() at time zone 'UTC')::date - 1);";
+    let mut history = String::new();
+    // A seventh of the ids a day, a few of them cancelled or discarded, and the rest completed.
+    let per_day = ROWS / 7;
+    for day in 0..7 {
+        let first = 1 + (6 - i64::from(day)) * (per_day + 2000);
+        history += &ended("cancelled", first, 1000, day);
+        history += &ended("completed", first + 1000, per_day, day);
+        history += &ended("discarded", first + 1000 + per_day, 1000, day);
+    }
+    // What the planner knows is for the test to say.
+    let by_hand = "do $$ declare part regclass; begin
+                       for part in select relid from pg_partition_tree('queue.job_history') where isleaf loop
+                           execute format('alter table %s set (autovacuum_enabled = off)', part);
+                       end loop;
+                   end $$;";
+    filled(&(days.to_owned() + by_hand), &(history + &fill("work", "retryable", 1000, ""))).await
+}
+
+#[tokio::test]
+async fn what_people_ask_is_cheap_beside_a_week_of_completed_jobs() {
+    let database = with_a_week_of_completed_jobs().await;
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    for statistics in [Statistics::None, Statistics::Fresh] {
+        let case = Case { name: "a week of completed jobs", statistics, rows: ROWS, available: 0 };
+        let all = Remaining { after: 0, last: i64::MAX };
+        let of = |states: &[JobState]| JobFilter { states: Some(states.to_vec()), ..JobFilter::default() };
+        let (cancelled, discarded) = (of(&[JobState::Cancelled]), of(&[JobState::Discarded]));
+        let completed = of(&[JobState::Completed]);
+        let nothing = JobFilter { kind: Some("nothing".to_owned()), ..JobFilter::default() };
+        let one = |id| Remaining { after: id - 1, last: id };
+        for (filter, rows) in
+            [(&cancelled, 7000), (&discarded, 7000), (&completed, 20_000), (&nothing, 40_000)]
+        {
+            let look = Look { one: None, before: i64::MAX, window: 20_000, limit: 100 };
+            assert_cheap!(case, "list", conn, rows / 20, |tx| page(&mut tx, filter, look));
+        }
+        let look = Look { one: Some(5), before: 6, window: 1, limit: 1 };
+        assert_cheap!(case, "look at one", conn, 20, |tx| page(&mut tx, &JobFilter::default(), look));
+        // All live jobs are fewer than it may look at.
+        let few_live = Case { rows: 0, ..case };
+        for (case, filter, jobs) in
+            [(case, &cancelled, 350), (case, &discarded, 350), (few_live, &nothing, COUNT_WINDOW / 500)]
+        {
+            assert_cheap!(case, "count", conn, jobs, |tx| count_in(&mut tx, filter));
+        }
+        // Each id is looked up in the partitions of all days between the first and the last one, to lock and to delete it.
+        for (name, filter) in [("cancelled", &cancelled), ("discarded", &discarded)] {
+            let case = Case { name, ..case };
+            assert_cheap!(case, "revive", conn, 2 * 5000, |tx| revive(&mut tx, filter, all, 5000));
+        }
+        assert_cheap!(case, "revive none", conn, 600, |tx| revive(&mut tx, &nothing, all, 5000));
+        assert_cheap!(case, "revive one", conn, 20, |tx| revive(&mut tx, &cancelled, one(1), 1));
+        assert_cheap!(case, "revive one that is completed", conn, 20, |tx| revive(
+            &mut tx,
+            &cancelled,
+            one(2000),
+            1
+        ));
+        let live = Remaining { after: 3_000_000, last: 3_002_000 };
+        assert_cheap!(case, "hasten", conn, 2000, |tx| hasten(&mut tx, &JobFilter::default(), live, &[]));
+        let cancel = Ending::new(JobState::Cancelled, &JobFilter::default());
+        assert_cheap!(case, "end many", conn, 2000, |tx| end_batch(&mut tx, &cancel, all, false));
+        assert_cheap!(case, "end one", conn, 1, |tx| end_batch(&mut tx, &cancel, one(3_000_001), true));
+        raw_sql("analyze queue.job_history").execute(&mut *conn).await.unwrap();
+        // What was rolled back left dead entries.
+        analyze(&database).await;
+    }
+}
+
+/// The keys of jobs that are gone, behind those of jobs that are live or in the history: those are older, so that each look
+/// meets them first.
+#[tokio::test]
+async fn all_keys_that_outlived_their_jobs_are_forgotten() {
+    const KEPT: i64 = 3000;
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let keys = |from: &str, days: &str| {
+        format!(
+            "insert into queue.unique_keys (queue, key, job_id, taken_at)
+             select 'work', id::text, id, now() - {days} from {from};"
+        )
+    };
+    let setup = [
+        fill("work", "scheduled", KEPT / 2, ""),
+        ended("completed", 100_000, 20_000, 1),
+        ended("discarded", 200_000, KEPT / 2, 20),
+        keys("queue.live_jobs", "interval '300 days'"),
+        keys("queue.job_history where state = 'discarded'", "interval '40 days'"),
+        // Many of one transaction, and many that are not.
+        keys("generate_series(1000001, 1040000) id", "interval '20 days'"),
+        keys("generate_series(1040001, 1080000) id", "id * interval '1 second'"),
+        keys("generate_series(1080001, 1080100) id", "interval '7 days'"),
+    ];
+    let analyze = "analyze queue.unique_keys; analyze queue.job_history; analyze queue.live_jobs".to_owned();
+    raw_sql(AssertSqlSafe(setup.concat() + &analyze)).execute(&mut *conn).await.unwrap();
+    let case =
+        Case { name: "eighty thousand old keys", statistics: Statistics::Fresh, rows: MANY, available: 0 };
+    // A key is looked up in the live jobs and in each partition.
+    assert_cheap!(case, "forget keys", conn, 1000, |tx| forget_keys(&mut tx, 8, None, 1000));
+    assert_eq!(delete_keys(conn, 10_000).await.unwrap(), 80_000);
+    let kept = raw_sql("select count(*) from queue.unique_keys").fetch_one(&mut *conn).await.unwrap();
+    assert_eq!(kept.get::<i64, _>(0), KEPT + 100);
+    assert_eq!(delete_keys(conn, 1000).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn all_groups_past_their_time_are_deleted() {
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let groups = "insert into queue.groups (kind, args, max_attempts, finished_at)
+                  select 'work', '{}', 1, now() - n * interval '1 day' from generate_series(1, 40) n, generate_series(1, 1000)";
+    raw_sql(groups).execute(&mut *conn).await.unwrap();
+    assert_eq!(delete_groups(conn, 1000).await.unwrap(), 10_000);
+}
+
+/// One of very many open groups is over, and each pass looks at a part of them.
+#[tokio::test]
+async fn very_many_open_groups_are_looked_at_by_parts() {
+    const GROUPS: i64 = 50_000;
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let groups = format!(
+        "insert into queue.groups (kind, args, max_attempts) select 'end', '{{}}', 1 from generate_series(1, {GROUPS} + 1);"
+    );
+    let rows = groups + &fill("work", "available", GROUPS, ", group_id=, n");
+    raw_sql(AssertSqlSafe(rows + "analyze queue.groups; analyze queue.live_jobs"))
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let case = Case { name: "many open groups", statistics: Statistics::Fresh, rows: MANY, available: 0 };
+    assert_cheap!(case, "a pass", conn, 1000, |tx| Groups::default().pass(&mut tx, 10_000));
+    assert_cheap!(case, "finish none", conn, 20, |tx| finish_groups(&mut tx, &[1, 2, 3, 4, 5]));
+    let mut groups = Groups::default();
+    let mut finished = Vec::new();
+    for _ in 0..7 {
+        finished.push(groups.pass(conn, 10_000).await.unwrap());
+    }
+    assert_eq!(finished, [0, 0, 0, 0, 0, 1, 0]);
+}
+
+/// Jobs complete by the batch, in any order, while somebody cancels all of them: nobody waits in a circle.
+#[tokio::test]
+async fn a_cancel_of_many_and_completions_do_not_lock_each_other_out() {
+    const ROUNDS: usize = 300;
+    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let pool = database.pool();
+    let conn = &mut *pool.acquire().await.unwrap();
+    for round in 0..ROUNDS {
+        let rows = fill("work", "running", 500, ", worker_id, lease_until=, 1, now() + interval '1 hour'");
+        raw_sql(AssertSqlSafe(rows)).execute(&mut *conn).await.unwrap();
+        let sql = "select id from queue.live_jobs order by hashint8(id)";
+        let ids = raw_sql(sql).fetch_all(&mut *conn).await.unwrap();
+        let completed = |row| Settlement { id: Row::get(row, 0), fence: 0, outcome: Outcome::Completed };
+        let batch: Vec<Settlement> = ids.iter().map(completed).collect();
+        let filter = JobFilter::default();
+        let (settled, cancelled) =
+            tokio::join!(settle(&mut *conn, &batch), crate::cancel_all(pool, &filter, None));
+        assert_eq!(settled.unwrap().len(), 500, "round {round}");
+        assert_eq!(cancelled.unwrap().next, None);
+    }
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    raw_sql("select pg_stat_clear_snapshot()").execute(&mut *conn).await.unwrap();
+    assert_eq!(raw_sql(deadlocks).fetch_one(&mut *conn).await.unwrap().get::<i64, _>(0), 0);
 }
 
 /// Counts a fifth of the rows at most, from the index alone once vacuum has been by.

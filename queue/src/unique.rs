@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{JobId, JobState, enqueue::Existing};
@@ -73,19 +74,39 @@ pub(crate) async fn holders_of(
     Ok(rows.into_iter().map(|row| Some(Existing { id: row.id?, state: row.state? })).collect())
 }
 
-/// Forgets the keys of jobs that are in neither table any more; at most 10,000, oldest first. Gives their number.
-pub(crate) async fn forget_keys(conn: &mut PgConnection, older_than_days: i32) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query!(
-        r#"
-        delete from queue.unique_keys where (queue, key) in (
-            select queue, key from queue.unique_keys
-            where taken_at < now() - make_interval(days => $1) and queue.state_of(job_id) is null
-            order by taken_at limit 10000
-        )
-        "#,
-        older_than_days
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+/// Where a look at the keys stands: they are looked at by age, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KeyCursor {
+    taken_at: DateTime<Utc>,
+    queue: String,
+    key: String,
+}
+
+/// What came of a look at old keys.
+#[derive(Debug)]
+pub(crate) struct Forgotten {
+    pub(crate) keys: u64,
+    /// Where to go on; `None`: that was all.
+    pub(crate) next: Option<KeyCursor>,
+}
+
+/// Looks at the oldest keys `after` a place, at most `limit`, and forgets those whose jobs are in neither table any more. The age
+/// alone does not tell: a job may be live for a year.
+pub(crate) async fn forget_keys(
+    conn: &mut PgConnection,
+    older_than_days: i32,
+    after: Option<KeyCursor>,
+    limit: i64,
+) -> Result<Forgotten, sqlx::Error> {
+    let (taken_at, queue, key) = after.map_or_else(Default::default, |c| (Some(c.taken_at), c.queue, c.key));
+    let done = sqlx::query_file!("src/forget_keys.sql", older_than_days, taken_at, queue, key, limit)
+        .fetch_one(conn)
+        .await?;
+    let next = match (done.taken_at, done.queue, done.key) {
+        (Some(taken_at), Some(queue), Some(key)) if done.looked == limit => {
+            Some(KeyCursor { taken_at, queue, key })
+        }
+        _ => None,
+    };
+    Ok(Forgotten { keys: done.forgotten.unsigned_abs(), next })
 }

@@ -231,7 +231,8 @@ impl Jobs {
     /// when they were told to stop. Jobs that are enqueued after the first request are not meant. Repeating a request does
     /// no harm.
     ///
-    /// With `dry_run` nothing is changed, and the reply says how many jobs there are, exactly up to 10,000.
+    /// With `dry_run` nothing is changed, and the reply says how many jobs there are: exactly up to 10,000, where no more than
+    /// 100,000 have to be looked at; else how many there are at least.
     #[oai(path = "/api/v1/jobs/cancel", method = "post", operation_id = "cancel_jobs")]
     async fn cancel_jobs(
         &self,

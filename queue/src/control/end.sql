@@ -1,18 +1,28 @@
 -- Ends live jobs by request: waiting ones at once, running ones by telling their workers.
--- $1 what they become, $2 one job (null: all), $3 states, $4 filter, $5 after this id, $6 up to this one, $7 the most to look at.
+-- $1 what they become, $2 states, $3 filter, $4 after this id, $5 up to this one, $6 the most to look at, $7 whether to wait
+-- for those that somebody holds.
 with seen as materialized (
-    select id, state = any($3) and queue.matches(queue, kind, errors, created_at, group_id, args, $4) as is_chosen
+    select id, state = any($2) and queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
     from queue.live_jobs
-    where id > $5 and ($2::bigint is null or id = $2)
-    order by id limit $7
+    where id > $4
+    order by id limit $6
 ),
 -- The upper bound is no condition of the scan: a planner that does not know it would take the rows below it for few, and sort
 -- them all. The state is that of the row once it is locked.
-chosen as materialized (
+free as materialized (
     select j.id, j.state from queue.live_jobs j
-    where j.id = any(array(select id from seen where is_chosen and id <= $6)) and j.state = any($3)
+    where not $7 and j.id = any(array(select id from seen where is_chosen and id <= $5)) and j.state = any($2)
+    order by j.id
+    for update skip locked
+),
+awaited as materialized (
+    select j.id, j.state from queue.live_jobs j
+    where $7 and j.id = any(array(select id from seen where is_chosen and id <= $5)) and j.state = any($2)
     order by j.id
     for update
+),
+chosen as materialized (
+    select * from free union all select * from awaited
 ),
 -- By the ids alone from here on: a condition on the state would be judged on the row as it was when the statement began.
 asked as (
@@ -47,6 +57,8 @@ told as (
 )
 select (select count(*) from asked) + (select count(*) from ended) as "changed!",
        -- Behind a full window there may be more.
-       least($6, (select max(id) from seen having count(*) = $7)) as "done_to!",
+       least($5, (select max(id) from seen having count(*) = $6)) as "done_to!",
        array(select distinct group_id from ended where group_id is not null) as "groups!",
+       -- Held by somebody, or not to be changed any more since this statement began.
+       array(select id from seen where is_chosen and id <= $5 except select id from chosen order by id) as "held!",
        (select n from told) as "told!"

@@ -1,9 +1,10 @@
 //! What people do to jobs and queues, from any process.
 
-mod end;
-mod filter;
+mod again;
+pub(crate) mod end;
+pub(crate) mod filter;
 mod limits;
-mod retry;
+pub(crate) mod retry;
 mod standing;
 pub(crate) mod stop;
 

@@ -1,10 +1,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::{GroupId, JobFilter, JobId, JobState};
 
-/// How many rows a page of a list looks at.
+/// How many live jobs a page of a list looks at, and how many ended ones.
 const WINDOW: i64 = 20_000;
 
 /// A job, live or ended.
@@ -55,8 +55,8 @@ pub struct JobRow {
 pub struct JobPage {
     /// Newest first.
     pub jobs: Vec<JobRow>,
-    /// Jobs below this id come next. A page looks at some 20,000 jobs at most, so it may be short, or empty, and there may
-    /// be more all the same.
+    /// Jobs below this id come next. A page looks at 20,000 live and 20,000 ended jobs at most, so it may be short, or empty,
+    /// and there may be more all the same.
     pub next: Option<JobId>,
 }
 
@@ -65,7 +65,9 @@ pub struct JobPage {
 /// # Errors
 /// The database's.
 pub async fn job(pool: &PgPool, id: JobId) -> Result<Option<JobRow>, sqlx::Error> {
-    let page = page(pool, &JobFilter::default(), Some(id), None, 1).await?;
+    // The first job from this id down is this one, or there is none.
+    let look = Look { one: Some(id), before: id.saturating_add(1), window: 1, limit: 1 };
+    let page = page(&mut *pool.acquire().await?, &JobFilter::default(), look).await?;
     Ok(page.jobs.into_iter().next())
 }
 
@@ -79,29 +81,37 @@ pub async fn jobs(
     before: Option<JobId>,
     limit: u32,
 ) -> Result<JobPage, sqlx::Error> {
-    page(pool, filter, None, before, limit).await
+    let look = Look { one: None, before: before.unwrap_or(JobId::MAX), window: WINDOW, limit };
+    page(&mut *pool.acquire().await?, filter, look).await
 }
 
-async fn page(
-    pool: &PgPool,
+/// What a page looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) one: Option<JobId>,
+    pub(crate) before: JobId,
+    pub(crate) window: i64,
+    pub(crate) limit: u32,
+}
+
+pub(crate) async fn page(
+    conn: &mut PgConnection,
     filter: &JobFilter,
-    one: Option<JobId>,
-    before: Option<JobId>,
-    limit: u32,
+    look: Look,
 ) -> Result<JobPage, sqlx::Error> {
     let states = filter.states_of(&JobState::ALL);
     let rows = sqlx::query_file!(
         "src/inspect/jobs.sql",
-        one,
+        look.one,
         &states as &[JobState],
         filter.to_json(),
-        before.unwrap_or(JobId::MAX),
-        WINDOW,
-        i64::from(limit),
+        look.before,
+        look.window,
+        i64::from(look.limit),
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
-    let is_full = rows.iter().filter(|row| row.id.is_some()).count() == limit as usize;
+    let is_full = rows.iter().filter(|row| row.id.is_some()).count() == look.limit as usize;
     let looked_down_to = rows.first().and_then(|row| row.looked_down_to);
     let jobs: Vec<JobRow> = rows
         .into_iter()

@@ -1,15 +1,35 @@
 -- A page of jobs, newest first. With no job on it, one row that holds only `looked_down_to`.
--- $1 one job (null: all), $2 states, $3 filter, $4 below this id, $5 the most to look at of each table, $6 the most to give.
+-- $1 one job (null: all), $2 states, $3 filter, $4 below this id, $5 the most to look at of live and of ended ones, $6 the most
+-- to give.
 with live as materialized (
-    select id, state = any($2) and queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
+    select id, state = any($2) and ($1::bigint is null or id = $1)
+               and queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
     from queue.live_jobs
-    where id < $4 and ($1::bigint is null or id = $1)
+    where id < $4
     order by id desc limit $5
 ),
+-- Each sort of ended jobs from its own partitions, or by its name, so that an index serves it whatever the planner knows; among
+-- completed ones the cancelled ones are read as well.
 ended as materialized (
-    select id, queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
-    from queue.job_history
-    where state = any($2) and id < $4 and ($1::bigint is null or id = $1)
+    select * from (
+        (select id, state = any($2) and ($1::bigint is null or id = $1)
+                    and queue.matches(queue, kind, errors, created_at, group_id, args, $3) as is_chosen
+         from queue.job_history_ended
+         where 'completed' = any($2) and id < $4
+         order by id desc limit $5)
+        union all
+        (select id, ($1::bigint is null or id = $1)
+                    and queue.matches(queue, kind, errors, created_at, group_id, args, $3)
+         from queue.job_history_ended
+         where state = 'cancelled' and 'cancelled' = any($2) and 'completed' <> all($2) and id < $4
+         order by id desc limit $5)
+        union all
+        (select id, ($1::bigint is null or id = $1)
+                    and queue.matches(queue, kind, errors, created_at, group_id, args, $3)
+         from queue.job_history_discarded
+         where 'discarded' = any($2) and id < $4
+         order by id desc limit $5)
+    ) ended
     order by id desc limit $5
 ),
 -- Below where one of the two looks stopped short, the list would have gaps.
@@ -25,8 +45,8 @@ chosen as materialized (
 select bounds.looked_down_to as "looked_down_to?", j.id as "id?", j.queue as "queue?", j.kind as "kind?",
        j.state as "state?: JobState", j.args as "args?", j.attempt as "attempt?", j.max_attempts as "max_attempts?",
        j.priority as "priority?", j.created_at as "created_at?", j.run_at as "run_at?", j.started_at as "started_at?",
-       j.finished_at as "finished_at?", w.name as "worker?", j.errors as "errors?", j.idempotency_key as "idempotency_key?",
-       j.concurrency_key as "concurrency_key?", j.group_id as "group_id?", j.end_as as "end_as?: JobState",
+       j.finished_at as "finished_at?", (select name from queue.workers w where w.id = j.worker_id) as "worker?",
+       j.errors as "errors?", j.idempotency_key as "idempotency_key?", j.concurrency_key as "concurrency_key?", j.group_id as "group_id?", j.end_as as "end_as?: JobState",
        j.traceparent as "traceparent?"
 from bounds
 left join (
@@ -39,5 +59,4 @@ left join (
            finished_at, worker_id, errors, idempotency_key, concurrency_key, group_id, null, traceparent
     from queue.job_history where state = any($2) and id = any(array(select id from chosen))
 ) j on true
-left join queue.workers w on w.id = j.worker_id
 order by j.id desc

@@ -1,7 +1,7 @@
 //! What people see of jobs, queues and workers, from any process. Reads only.
 
 mod demand;
-mod jobs;
+pub(crate) mod jobs;
 mod queues;
 mod why;
 mod workers;

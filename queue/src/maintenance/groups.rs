@@ -3,18 +3,28 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::{BATCHES_MAX, Pass, Service};
-use crate::{group::finish_groups, session::Shared};
+use crate::{
+    GroupId,
+    group::{OpenGroup, finish_groups, open_groups_after},
+    session::Shared,
+};
 
 /// How often to look. As a rule the worker that ended the last job of a group has finished it.
 const PASS: Duration = Duration::from_secs(2);
 
+/// How many open groups a pass looks at: some ten milliseconds. The next pass looks at the next ones.
+const WINDOW: i64 = 10_000;
+
 /// The most groups finished by one statement.
-const BATCH_MAX: i64 = 1_000;
+const BATCH_MAX: usize = 1_000;
 
 /// Finishes what a worker that died after the end of a last job left open, what a rescue ended, and groups that never had a
-/// job. Looks at open groups only.
-#[derive(Debug)]
-pub(crate) struct Groups;
+/// job. Looks at open groups only, 10,000 at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// The last group that was looked at; 0 at the begin of a round.
+    after: GroupId,
+}
 
 impl Service for Groups {
     const NAME: &'static str = "groups";
@@ -22,29 +32,22 @@ impl Service for Groups {
     const RETRY: Duration = PASS;
 
     async fn run(&mut self, _: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
-        let mut affected = 0;
-        let mut after = 0;
-        loop {
-            let ended = ended(conn, after).await?;
-            let Some(last) = ended.last() else { return Ok(Pass { affected, next: PASS }) };
-            after = *last;
-            affected += finish_groups(conn, &ended).await?.len() as u64;
-        }
+        Ok(Pass { affected: self.pass(conn, WINDOW).await?, next: PASS })
     }
 }
 
-/// Open groups without a live job, those after `after` in the order of their ids.
-pub(crate) async fn ended(conn: &mut PgConnection, after: i64) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"
-        select g.id from queue.groups g
-        where g.finished_at is null and g.id > $1
-          and not exists (select from queue.live_jobs j where j.group_id = g.id)
-        order by g.id limit $2
-        "#,
-        after,
-        BATCH_MAX,
-    )
-    .fetch_all(conn)
-    .await
+impl Groups {
+    /// Looks at the next open groups, at most so many; gives how many it finished.
+    pub(crate) async fn pass(&mut self, conn: &mut PgConnection, window: i64) -> Result<u64, sqlx::Error> {
+        let seen = open_groups_after(conn, self.after, window).await?;
+        let is_full = seen.len() as i64 == window;
+        let last = seen.last().map(|group| group.id).filter(|_| is_full);
+        let ended: Vec<GroupId> = seen.into_iter().filter_map(OpenGroup::ended).collect();
+        let mut finished = 0;
+        for batch in ended.chunks(BATCH_MAX) {
+            finished += finish_groups(conn, batch).await?.len() as u64;
+        }
+        self.after = last.unwrap_or(0);
+        Ok(finished)
+    }
 }

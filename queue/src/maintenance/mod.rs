@@ -103,7 +103,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let pool = own_pool(&shared);
         let mut services = JoinSet::new();
         services.spawn(keep(rescue::Rescue::default(), shared.clone(), pool.clone()));
-        services.spawn(keep(groups::Groups, shared.clone(), pool.clone()));
+        services.spawn(keep(groups::Groups::default(), shared.clone(), pool.clone()));
         services.spawn(keep(schedules::Schedules, shared.clone(), pool.clone()));
         services.spawn(keep(statistics::Statistics, shared.clone(), pool.clone()));
         services.spawn(keep(retention::Retention, shared.clone(), pool.clone()));

@@ -42,8 +42,8 @@ impl Service for Retention {
         }
         affected += keep_partitions(conn).await?;
         affected += delete_workers(conn).await?;
-        affected += forget_groups(conn, KEEP_WORKERS_DAYS).await?;
-        affected += forget_keys(conn, KEEP_ENDED_DAYS + 1).await?;
+        affected += delete_groups(conn, BATCH_MAX).await?;
+        affected += delete_keys(conn, BATCH_MAX).await?;
         Ok(Pass { affected, next: PASS })
     }
 }
@@ -107,6 +107,31 @@ async fn keep_partitions(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
     .await?;
     tx.commit().await?;
     Ok(u64::from(done.ended.unsigned_abs() + done.discarded.unsigned_abs()))
+}
+
+/// Deletes all groups that were finished long ago, by batches.
+pub(crate) async fn delete_groups(conn: &mut PgConnection, batch: i64) -> Result<u64, sqlx::Error> {
+    let mut deleted = 0;
+    loop {
+        let now = forget_groups(conn, KEEP_WORKERS_DAYS, batch).await?;
+        deleted += now;
+        if now == 0 {
+            return Ok(deleted);
+        }
+    }
+}
+
+/// Deletes all unique keys that have outlived their jobs, by batches.
+pub(crate) async fn delete_keys(conn: &mut PgConnection, batch: i64) -> Result<u64, sqlx::Error> {
+    let (mut deleted, mut after) = (0, None);
+    loop {
+        let forgotten = forget_keys(conn, KEEP_ENDED_DAYS + 1, after, batch).await?;
+        deleted += forgotten.keys;
+        after = forgotten.next;
+        if after.is_none() {
+            return Ok(deleted);
+        }
+    }
 }
 
 pub(crate) async fn delete_workers(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {

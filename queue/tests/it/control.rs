@@ -348,6 +348,34 @@ async fn a_change_over_many_leaves_the_jobs_alone_that_come_after_it_began() {
     assert_eq!(retry_in_batches(pool, &JobFilter::default()).await.0, 1);
 }
 
+/// A job that fails again while a retry of many goes on keeps its backoff from then on, wherever it stands among the others.
+#[tokio::test]
+async fn a_retry_of_many_makes_each_live_job_run_once() {
+    let database = database().await;
+    let pool = database.pool();
+    let first = enqueue_one(pool, work(1)).await;
+    enqueue_many(pool, 12_000, |n| Work { n }).await;
+    let last = enqueue_one(pool, work(2)).await;
+    let both = format!("id in ({first}, {last})");
+    let fail = format!(
+        "update queue.live_jobs set state = 'retryable', attempt = attempt + 1, run_at = now() + interval '1 hour'
+         where {both} and state = 'available'"
+    );
+    let cancelled = JobFilter { states: Some(vec![JobState::Available]), ..JobFilter::default() };
+    execute(pool, &*fail).await;
+    assert_eq!(cancel_in_batches(pool, &cancelled).await.0, 12_000);
+    let changed = in_batches(async |remaining| {
+        let progress = retry_all(pool, &JobFilter::default(), remaining).await.unwrap();
+        execute(pool, &*fail).await;
+        progress
+    })
+    .await;
+    assert_eq!(changed, (12_002, 3));
+    let attempts = format!("select sum(attempt)::bigint from queue.live_jobs where {both}");
+    assert_eq!(number(pool, attempts).await, Some(4), "each failed before and once again");
+    assert_eq!(state(pool, first).await, JobState::Retryable);
+}
+
 /// The windows of live and of ended jobs end at different ids.
 #[tokio::test]
 async fn a_conflict_counts_once_however_many_batches_there_are() {

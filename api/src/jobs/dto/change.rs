@@ -146,7 +146,7 @@ pub(in crate::jobs) struct JobsPreview {
 pub(crate) struct JobCount {
     /// The number, up to some bound.
     pub(crate) value: u64,
-    /// Whether that is all; if not, there are more.
+    /// Whether that is all; if not, there are at least that many.
     pub(crate) exact: bool,
 }
 

@@ -372,16 +372,13 @@ async fn what_people_ask_is_cheap_beside_a_week_of_completed_jobs() {
         }
         let look = Look { one: Some(5), before: 6, window: 1, limit: 1 };
         assert_cheap!(case, "look at one", conn, 20, |tx| page(&mut tx, &JobFilter::default(), look));
-        // All live jobs are fewer than it may look at.
-        let few_live = Case { rows: 0, ..case };
-        for (case, filter, jobs) in
-            [(case, &cancelled, 350), (case, &discarded, 350), (few_live, &nothing, COUNT_WINDOW / 500)]
-        {
-            assert_cheap!(case, "count", conn, jobs, |tx| count_in(&mut tx, filter));
+        for filter in [&cancelled, &discarded] {
+            assert_cheap!(case, "count", conn, 350, |tx| count_in(&mut tx, filter));
         }
         // Each id is looked up in the partitions of all days between the first and the last one, to lock and to delete it.
         for (name, filter) in [("cancelled", &cancelled), ("discarded", &discarded)] {
-            let case = Case { name, ..case };
+            // What comes back makes a table of a few pages a larger one, whose earlier scans would count.
+            let case = Case { name, rows: 0, ..case };
             assert_cheap!(case, "revive", conn, 2 * 5000, |tx| revive(&mut tx, filter, all, 5000));
         }
         assert_cheap!(case, "revive none", conn, 600, |tx| revive(&mut tx, &nothing, all, 5000));
@@ -397,6 +394,9 @@ async fn what_people_ask_is_cheap_beside_a_week_of_completed_jobs() {
         let cancel = Ending::new(JobState::Cancelled, &JobFilter::default());
         assert_cheap!(case, "end many", conn, 2000, |tx| end_batch(&mut tx, &cancel, all, false));
         assert_cheap!(case, "end one", conn, 1, |tx| end_batch(&mut tx, &cancel, one(3_000_001), true));
+        // All live jobs are fewer than it may look at.
+        let few_live = Case { rows: 0, ..case };
+        assert_cheap!(few_live, "count", conn, COUNT_WINDOW / 300, |tx| count_in(&mut tx, &nothing));
         raw_sql("analyze queue.job_history").execute(&mut *conn).await.unwrap();
         // What was rolled back left dead entries.
         analyze(&database).await;

@@ -22,7 +22,7 @@ pub(crate) struct Claimed {
     pub(crate) traceparent: Option<String>,
     /// Its place in the order of the queue, before its id.
     pub(crate) turn: DateTime<Utc>,
-    /// How long it waited after it was due.
+    /// How long it waited after it was due; not before it was there, as for a tick that was missed.
     pub(crate) waited_s: f64,
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn claim(
         r#"
         select id as "id!", fence as "fence!", attempt as "attempt!", max_attempts as "max_attempts!",
                priority as "priority!", kind as "kind!", args::text as "args!", group_id, traceparent,
-               turn as "turn!", extract(epoch from now() - run_at)::float8 as "waited_s!"
+               turn as "turn!", extract(epoch from now() - greatest(run_at, created_at))::float8 as "waited_s!"
         from queue.claim($1, $2, $3, $4, coalesce($5, '-infinity'::timestamptz), coalesce($6, 0::bigint))
         "#,
         queue,

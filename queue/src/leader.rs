@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_millis(1500);
 /// those who are next in line be stopped at once.
 const LOOK_BEHIND: Duration = Duration::from_secs(4);
 
+/// When to look again where the seat is vacant and a heartbeat is under way.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// How many are next in line: the oldest workers that do not lead.
 const IN_LINE: i64 = 2;
 
@@ -87,12 +90,16 @@ pub(crate) async fn stand(listener: &mut PgListener, shared: &Shared) -> Result<
         shared.term.send_replace(None);
     }
     let seat = look(&mut *listener, own_id).await?;
-    if seat.vacant
-        && let Some(term) = take(&mut *listener, own_id, &seat).await?
-    {
-        tracing::info!(worker = shared.settings.name, term, "this worker leads");
-        shared.term.send_replace(Some(term));
-        return Ok(RENEW);
+    if seat.vacant {
+        // Who signs off resigns under this lock, and must not take the seat after that.
+        let Ok(signed_off) = shared.signed_off.try_lock() else { return Ok(LOOK_AGAIN) };
+        if !*signed_off
+            && let Some(term) = take(&mut *listener, own_id, &seat).await?
+        {
+            tracing::info!(worker = shared.settings.name, term, "this worker leads");
+            shared.term.send_replace(Some(term));
+            return Ok(RENEW);
+        }
     }
     let most = if seat.ahead < IN_LINE { LOOK } else { LOOK_BEHIND };
     // So that workers that started together do not look together.

@@ -380,7 +380,7 @@ async fn a_worker_takes_more_at_once_while_jobs_wait() {
     let database = database().await;
     let pool = database.pool();
     let ids = enqueue_many(pool, 40, |n| Work { n }).await;
-    execute(pool, "update queue.live_jobs set run_at = run_at - interval '1 second'").await;
+    execute(pool, "update queue.live_jobs set run_at = run_at - interval '1 s', created_at = created_at - interval '1 s'").await;
     let worker = TestWorker::start(database.url())
         .await
         .work_with(QueueConfig::between(1, 16), |_: Work, _| std::future::pending::<HandlerResult>());

@@ -1,6 +1,6 @@
 //! Groups: jobs that belong together, and a follow-up job that is enqueued when the last of them has ended.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use crate::{EnqueueError, Job, JobId, NewJob, trace};
 
@@ -13,7 +13,8 @@ pub type GroupId = i64;
 ///
 /// When the last job has ended, however it did (completed, discarded or cancelled), the follow-up is enqueued, exactly
 /// once: at once by the worker that ended it; within seconds, by the leader, when that worker died in between or the job was
-/// ended by a rescue. (Where more than 10,000 groups are open, that takes two seconds for each 10,000.) A follow-up that tells of a discarded job ([`Job::ON_DISCARD`]) belongs to the group of the discarded job.
+/// ended by a rescue. (Where more than 10,000 groups are open, that takes two seconds for each 10,000.) A follow-up that
+/// tells of a discarded job ([`Job::ON_DISCARD`]) belongs to the group of the discarded job.
 ///
 /// # Errors
 /// See [`EnqueueError`].
@@ -38,8 +39,8 @@ pub async fn create_group<J: Job>(conn: &mut PgConnection, follow_up: &J) -> Res
 /// Enqueues the follow-ups of those of the groups that have no live job left and were not finished before; gives their
 /// ids. Each group is finished by one caller only, since the loser waits for the row and then sees it finished.
 ///
-/// Locks the groups that have ended, in the order of their ids. Call it after the commit that ended a job: of two jobs that end at
-/// the same time each still sees the other one before.
+/// Locks the groups that have ended, in the order of their ids. Call it after the commit that ended a job: of two jobs that
+/// end at the same time each still sees the other one before.
 pub(crate) async fn finish_groups(
     conn: &mut PgConnection,
     groups: &[GroupId],
@@ -50,31 +51,8 @@ pub(crate) async fn finish_groups(
     if ended.is_empty() {
         return Ok(Vec::new());
     }
-    // A retry that brings a job back holds the row of its group. What it brought back is seen by a statement that begins
-    // when the rows are locked.
-    let mut tx = conn.begin().await?;
-    sqlx::query!("select id from queue.groups where id = any($1) order by id for no key update", &ended)
-        .fetch_all(&mut *tx)
-        .await?;
-    let follow_ups = sqlx::query_scalar!(
-        r#"
-        with finished as (
-            update queue.groups g set finished_at = now(), follow_up_id = nextval('queue.live_jobs_id_seq')
-            where g.id = any($1) and g.finished_at is null
-              and g.id is distinct from
-                  (select j.group_id from queue.live_jobs j where j.group_id >= g.id order by j.group_id limit 1)
-            returning g.*
-        )
-        insert into queue.live_jobs (id, queue, kind, state, args, max_attempts, on_discard, traceparent)
-        select follow_up_id, kind, kind, 'available', args, max_attempts, on_discard, traceparent from finished
-        returning id
-        "#,
-        &ended,
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    Ok(follow_ups)
+    let follow_ups = sqlx::query_scalar!(r#"select queue.finish_groups($1) as "id!""#, &ended);
+    follow_ups.fetch_all(conn).await
 }
 
 /// A group that was not finished.

@@ -93,9 +93,7 @@ pub(crate) async fn stand(listener: &mut PgListener, shared: &Shared) -> Result<
     if seat.vacant {
         // Who signs off resigns under this lock, and must not take the seat after that.
         let Ok(signed_off) = shared.signed_off.try_lock() else { return Ok(LOOK_AGAIN) };
-        if !*signed_off
-            && let Some(term) = take(&mut *listener, own_id, &seat).await?
-        {
+        if !*signed_off && let Some(term) = take(&mut *listener, own_id, &seat).await? {
             tracing::info!(worker = shared.settings.name, term, "this worker leads");
             shared.term.send_replace(Some(term));
             return Ok(RENEW);

@@ -154,7 +154,7 @@ impl Session {
     /// Registers this process as a worker and starts its upkeep. `pool` serves claims, heartbeats and settlements, at
     /// most three connections at once beside one for each queue. One more connection, outside the pool, is held for the
     /// presence, and a second one while the handlers leave none of the pool for the heartbeat. The worker that leads has
-    /// up to five more for the maintenance.
+    /// up to six more for the maintenance.
     ///
     /// # Errors
     /// When the database cannot be reached now: when the pool has no connection in its time, or one accepts and gives no answer

@@ -134,8 +134,11 @@ pub(crate) async fn end_batch(
             done => break done?,
         }
     };
-    if !done.groups.is_empty() {
-        finish_groups(conn, &done.groups).await?;
+    // The jobs have ended, whatever comes of this.
+    if !done.groups.is_empty()
+        && let Err(error) = finish_groups(conn, &done.groups).await
+    {
+        tracing::warn!(%error, "finishing groups failed; the leader does it");
     }
     Ok(Batch { changed: done.changed, done_to: done.done_to, held: done.held })
 }

@@ -6,7 +6,7 @@ use crate::JobId;
 /// whatever became of it since. For follow-ups ([`Job::ON_DISCARD`](crate::Job::ON_DISCARD)) that undo or give up what the
 /// job was to do: of a job that lives again there is nothing to give up, and if it is discarded again it has another follow-up.
 ///
-/// Until the caller's transaction ends, a retry waits: it locks the job's row in the history for share, after having waited for
+/// Until the caller's transaction ends, a retry waits: it locks the job's row in the history for key share, after having waited for
 /// a retry that is under way. A job that is too old to be known was not retried.
 ///
 /// # Errors

@@ -41,13 +41,13 @@ impl Groups {
     pub(crate) async fn pass(&mut self, conn: &mut PgConnection, window: i64) -> Result<u64, sqlx::Error> {
         let seen = open_groups_after(conn, self.after, window).await?;
         let is_full = seen.len() as i64 == window;
-        let last = seen.last().map(|group| group.id).filter(|_| is_full);
+        // Also when a group cannot be finished: those behind it can.
+        self.after = seen.last().map(|group| group.id).filter(|_| is_full).unwrap_or(0);
         let ended: Vec<GroupId> = seen.into_iter().filter_map(OpenGroup::ended).collect();
         let mut finished = 0;
         for batch in ended.chunks(BATCH_MAX) {
             finished += finish_groups(conn, batch).await?.len() as u64;
         }
-        self.after = last.unwrap_or(0);
         Ok(finished)
     }
 }

@@ -29,6 +29,9 @@ const LEASES_EVERY: Duration = Duration::from_secs(5);
 /// worker is without the lock until it has reconnected, which takes some tenths of a second.
 const DEAD_AFTER: Duration = Duration::from_millis(2500);
 
+/// How long to take jobs back before the next look: what was seen of the absent must not grow old meanwhile.
+const RESCUE_MAX: Duration = Duration::from_secs(2);
+
 /// The most jobs taken back by one statement.
 const BATCH_MAX: i64 = 500;
 
@@ -72,11 +75,11 @@ impl Service for Rescue {
         if dead.is_empty() && !expired {
             return Ok(Pass { affected: 0, next });
         }
-        let affected = rescue_all(conn, &dead, expired).await?;
+        let (affected, is_done) = rescue_all(conn, &dead, expired).await?;
         if !dead.is_empty() {
             bury_workers(conn, &dead).await?;
         }
-        Ok(Pass { affected, next })
+        Ok(Pass { affected, next: if is_done { next } else { Duration::ZERO } })
     }
 }
 
@@ -94,7 +97,13 @@ fn until_next_pass(absences: &[Absence]) -> Duration {
     left.filter(|left| !left.is_zero()).min().unwrap_or(PASS).min(PASS)
 }
 
-async fn rescue_all(conn: &mut PgConnection, dead: &[i64], expired: bool) -> Result<u64, sqlx::Error> {
+/// Gives how many jobs it took back, and whether none is left to take back.
+async fn rescue_all(
+    conn: &mut PgConnection,
+    dead: &[i64],
+    expired: bool,
+) -> Result<(u64, bool), sqlx::Error> {
+    let start = Instant::now();
     let mut all = 0;
     loop {
         let rescued = rescue(conn, dead, expired).await?;
@@ -104,11 +113,16 @@ async fn rescue_all(conn: &mut PgConnection, dead: &[i64], expired: bool) -> Res
             metrics::rescued(jobs);
             tracing::warn!(jobs, "took back jobs of dead workers or expired leases");
         }
-        if !rescued.groups.is_empty() {
-            finish_groups(conn, &rescued.groups).await?;
+        if !rescued.groups.is_empty()
+            && let Err(error) = finish_groups(conn, &rescued.groups).await
+        {
+            tracing::warn!(%error, "finishing groups failed; the service for groups does it");
         }
         if jobs < BATCH_MAX as u64 {
-            return Ok(all);
+            return Ok((all, true));
+        }
+        if start.elapsed() >= RESCUE_MAX {
+            return Ok((all, false));
         }
     }
 }

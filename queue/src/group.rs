@@ -8,8 +8,8 @@ use crate::{EnqueueError, Job, JobId, NewJob, trace};
 pub type GroupId = i64;
 
 /// Creates a group with a follow-up, in the caller's transaction. Enqueue its first jobs with [`NewJob::group`] in the same
-/// transaction, and later ones only from jobs of the group, in the transaction that completes them: the group has ended
-/// when it has no live job, and a group without any ends at once.
+/// transaction, and later ones only from jobs of the group, in the transaction that completes them, or after [`hold_group`]: the
+/// group has ended when it has no live job, and a group without any ends at once.
 ///
 /// When the last job has ended, however it did (completed, discarded or cancelled), the follow-up is enqueued, exactly
 /// once: at once by the worker that ended it; within seconds, by the leader, when that worker died in between or the job was
@@ -34,6 +34,21 @@ pub async fn create_group<J: Job>(conn: &mut PgConnection, follow_up: &J) -> Res
     .fetch_one(conn)
     .await?;
     Ok(id)
+}
+
+/// Whether a group has not finished, so that jobs may be added to it by others than its own. Until the caller's transaction
+/// ends nobody finishes it: locks its row for share, after having waited for whoever is finishing it.
+///
+/// # Errors
+/// The database's.
+pub async fn hold_group(conn: &mut PgConnection, id: GroupId) -> Result<bool, sqlx::Error> {
+    let held = sqlx::query_scalar!(
+        "select id from queue.groups where id = $1 and finished_at is null for share",
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(held.is_some())
 }
 
 /// Enqueues the follow-ups of those of the groups that have no live job left and were not finished before; gives their

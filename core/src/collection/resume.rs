@@ -1,4 +1,4 @@
-use resume_queue::{EnqueueError, JobId};
+use resume_queue::{EnqueueError, GroupId, JobId, hold_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -34,47 +34,60 @@ pub enum ResumeError {
 /// # Errors
 /// See [`ResumeError`]; roll back on any.
 pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<usize, ResumeError> {
-    let state = lock(conn, id).await?.ok_or(ResumeError::Unknown(id))?;
+    let held = lock(conn, id).await?.ok_or(ResumeError::Unknown(id))?;
+    let state = held.state;
     if !matches!(state, CollectionState::CompletedWithErrors | CollectionState::Failed) {
         return Err(ResumeError::NothingFailed(state));
     }
-    match open_again(conn, (id, state), None).await? {
+    match open_again(conn, held, None).await? {
         0 => Err(ResumeError::NothingFailed(state)),
         pages => Ok(pages),
     }
 }
 
 /// Goes on with one page that failed, as [`resume`] does with all of them; its collection may also be under way. What a
-/// retried job of the page comes to: the page gets a new job, which belongs to the present run and has all its attempts.
-/// Gives false, and changes nothing, when the page is not there or not failed.
+/// retried job of the page comes to: the page gets a new job, which has all its attempts and belongs to the present run, or to
+/// another one if the jobs of that have all ended. Gives false, and changes nothing, when the page is not there or not failed.
 ///
-/// In the caller's transaction, which should also complete the retried job; locks the collection first.
+/// In the caller's transaction, which should also complete the retried job; locks the collection first, its group last.
 ///
 /// # Errors
 /// The database's; roll back.
 pub async fn resume_page(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, EnqueueError> {
     match lock(conn, job.collection_id).await? {
-        None | Some(CollectionState::Cancelled) => Ok(false),
-        Some(state) => Ok(open_again(conn, (job.collection_id, state), Some(job.page)).await? > 0),
+        Some(held) if held.state != CollectionState::Cancelled => {
+            Ok(open_again(conn, held, Some(job.page)).await? > 0)
+        }
+        _ => Ok(false),
     }
 }
 
-async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<CollectionState>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select state as "state: CollectionState" from collections where id = $1 for update"#,
+/// A locked collection.
+#[derive(Debug)]
+struct Held {
+    id: Uuid,
+    state: CollectionState,
+    group: Option<GroupId>,
+    source: String,
+}
+
+async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::Error> {
+    sqlx::query_as!(
+        Held,
+        r#"
+        select id, state as "state: CollectionState", group_id as "group", source from collections
+        where id = $1 for update
+        "#,
         id
     )
     .fetch_optional(conn)
     .await
 }
 
-/// Opens failed pages of a locked collection again, one or all, with a job each; gives their number. With them a collection
-/// that is over begins another run.
-async fn open_again(
-    conn: &mut PgConnection,
-    (id, state): (Uuid, CollectionState),
-    page: Option<i32>,
-) -> Result<usize, EnqueueError> {
+/// Opens failed pages of a locked collection again, one or all, with a job each; gives their number. With them another run
+/// begins, unless jobs can still join the present one. Locks the pages and the group.
+async fn open_again(conn: &mut PgConnection, held: Held, page: Option<i32>) -> Result<usize, EnqueueError> {
+    let id = held.id;
     let pages = sqlx::query_scalar!(
         r#"
         update pages set state = 'pending', error_code = null, error = null
@@ -88,26 +101,34 @@ async fn open_again(
     if pages.is_empty() {
         return Ok(0);
     }
-    let mut row = sqlx::query!(
+    let begins_run = !can_join(conn, &held).await?;
+    sqlx::query!(
         r#"
         update collections
         set state = case when finished_at is null then state else 'running' end, finished_at = null,
-            run = case when finished_at is null then run else run + 1 end, pages_open = pages_open + $2
+            run = case when $3 then run + 1 else run end, pages_open = pages_open + $2
         where id = $1
-        returning group_id, source
         "#,
         id,
         pages.len() as i32,
+        begins_run,
     )
-    .fetch_one(&mut *conn)
+    .execute(&mut *conn)
     .await?;
-    if state.is_over() {
-        row.group_id = Some(begin_run(conn, id).await?);
-    }
-    let run = Run { collection_id: id, group: row.group_id, source: &row.source };
-    let jobs = enqueue_fetches(conn, run, &pages).await?;
+    let group = if begins_run { Some(begin_run(conn, id).await?) } else { held.group };
+    let jobs = enqueue_fetches(conn, Run { collection_id: id, group, source: &held.source }, &pages).await?;
     hand_over(conn, id, &pages, &jobs).await?;
     Ok(pages.len())
+}
+
+/// Whether jobs can join the present run. When all jobs of a run have ended, its group has finished and the job that
+/// [closes](super::close) it is on its way: it would close the pages whose jobs came later.
+async fn can_join(conn: &mut PgConnection, held: &Held) -> Result<bool, sqlx::Error> {
+    match held.group {
+        _ if held.state.is_over() => Ok(false),
+        Some(group) => hold_group(conn, group).await,
+        None => Ok(true),
+    }
 }
 
 /// Notes which jobs the pages belong to from now on: their earlier ones may be retried as well.

@@ -2,7 +2,7 @@
 
 use resume_core::{
     collection::{self, BatchResult, CollectionState, FoundPage},
-    jobs::{FetchPage, ParseDocuments},
+    jobs::{FetchPage, FinishCollection, ParseDocuments},
 };
 use resume_queue::Discarded;
 use uuid::Uuid;
@@ -132,7 +132,7 @@ async fn batches_that_were_lost_can_be_parsed_and_given_up_later() {
     let (id, jobs) = fixture.stored().await;
     fixture.parse(&jobs[0], 0).await;
     let mut conn = fixture.pool().acquire().await.unwrap();
-    let finish = resume_core::jobs::FinishCollection { collection_id: id, run: 1 };
+    let finish = FinishCollection { collection_id: id, run: 1 };
     assert_eq!(collection::close(&mut conn, &finish).await.unwrap(), 1);
     assert_eq!(fixture.counts(id).await, (CompletedWithErrors, 4, 0, 0, 0));
     fixture.give_up_documents(&jobs[1], "cancelled_by_request").await;
@@ -203,4 +203,32 @@ async fn what_is_open_is_never_less_than_nothing() {
         let error = refused.unwrap_err();
         assert_eq!(error.as_database_error().unwrap().constraint(), Some(constraint));
     }
+}
+
+/// All jobs of the run have ended, one of them was retried, and the job that closes the run is on its way.
+#[tokio::test]
+async fn a_page_that_comes_after_the_end_of_its_run_begins_another() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(20, NUMBERED)).await;
+    fixture.give_up(id, 1, "gone").await;
+    let group = sqlx::query_scalar!(
+        "update queue.groups set finished_at = now()
+         where id = (select group_id from collections where id = $1) returning id",
+        id
+    );
+    let group = group.fetch_one(fixture.pool()).await.unwrap();
+    assert!(fixture.resume_page(id, 1).await);
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    let finish = FinishCollection { collection_id: id, run: 1 };
+    assert_eq!(collection::close(&mut conn, &finish).await.unwrap(), 0);
+    assert_eq!(fixture.counts(id).await, (Running, 0, 0, 2, 0));
+    let job = fixture.last_fetch_job(id, 1).await;
+    let of_job = sqlx::query_scalar!("select group_id from queue.live_jobs where id = $1", job);
+    let of_collection = sqlx::query_scalar!("select group_id from collections where id = $1", id);
+    let joined = of_job.fetch_one(fixture.pool()).await.unwrap();
+    assert_eq!(joined, of_collection.fetch_one(fixture.pool()).await.unwrap());
+    assert_ne!(joined, Some(group));
+    // The pages that the first run left open are those of the next one.
+    let finish = FinishCollection { collection_id: id, run: 2 };
+    assert_eq!(collection::close(&mut conn, &finish).await.unwrap(), 2);
 }

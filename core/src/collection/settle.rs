@@ -17,7 +17,8 @@ pub struct BatchResult {
 ///
 /// A batch counts once. One that was given up before, and whose job was retried, opens and closes nothing: its documents
 /// are no longer counted as failed but as they are given here. Gives whether it was one of these: the failures that were
-/// listed for it are void then. Locks the collection too, whose end may be another one now.
+/// listed for it are void then. Locks the collection too, whose end may be another one now. True also of
+/// a batch whose page is gone, which is counted nowhere.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -91,7 +92,7 @@ async fn correct(
     result: BatchResult,
     gives_up: bool,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query_scalar!(
+    let corrected = sqlx::query_scalar!(
         r#"
         update pages
         set parsed = parsed + $4,
@@ -109,8 +110,12 @@ async fn correct(
         gives_up,
         job.document_ids.len() as i32,
     )
-    .fetch_one(&mut *conn)
+    .fetch_optional(&mut *conn)
     .await?;
+    if corrected.is_none() {
+        // Its page is gone, and what counts it with it. The documents are there and keep what became of them.
+        return Ok(());
+    }
     // All that it lacked has come after all.
     sqlx::query!(
         r#"

@@ -232,3 +232,13 @@ async fn a_page_that_comes_after_the_end_of_its_run_begins_another() {
     let finish = FinishCollection { collection_id: id, run: 2 };
     assert_eq!(collection::close(&mut conn, &finish).await.unwrap(), 2);
 }
+
+#[tokio::test]
+async fn a_batch_whose_page_is_gone_has_nothing_to_count() {
+    let fixture = Fixture::new().await;
+    let (id, jobs) = fixture.stored().await;
+    let page = sqlx::query!("delete from pages where collection_id = $1", id);
+    page.execute(fixture.pool()).await.unwrap();
+    assert!(fixture.parse(&jobs[0], 1).await);
+    fixture.give_up_documents(&jobs[1], "error").await;
+}

@@ -19,6 +19,9 @@ pub(super) struct Change {
 ///
 /// Of two transactions that close the last two pages, the second one waits here for the first one and then sees zero:
 /// one of them ends the collection, never none and never both.
+///
+/// A count that is wrong all the same is put right and logged: it neither ends a collection that has open pages nor
+/// refuses the work that was done.
 pub(super) async fn count_pages(
     conn: &mut PgConnection,
     collection_id: Uuid,
@@ -41,15 +44,42 @@ pub(super) async fn count_pages(
     )
     .fetch_one(&mut *conn)
     .await?;
-    if open == 0 {
+    if open <= 0 && recount_pages(conn, collection_id, open).await? == 0 {
         finish(conn, collection_id).await?;
     }
     Ok(())
 }
 
+/// Compares a count that has come to its end with the pages, and corrects it; gives how many are open. The collection is
+/// locked: what others do to its pages now is not seen yet, and they count it later.
+async fn recount_pages(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    counted: i32,
+) -> Result<i32, sqlx::Error> {
+    let open = sqlx::query_scalar!(
+        r#"
+        select count(*)::integer as "open!" from pages
+        where collection_id = $1 and state in ('pending', 'fetched')
+        "#,
+        collection_id,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if open != counted {
+        tracing::error!(%collection_id, counted, open, "the count of a collection's open pages was wrong");
+        sqlx::query!("update collections set pages_open = $2 where id = $1", collection_id, open)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(open)
+}
+
 async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
-    if let Some(state) = conclude(conn, collection_id, false).await? {
-        tracing::info!(%collection_id, state, "collection ended");
+    match conclude(conn, collection_id, false).await? {
+        Some(state) => tracing::info!(%collection_id, state, "collection ended"),
+        // A wrong count had ended it before its last pages.
+        None => _ = conclude(conn, collection_id, true).await?,
     }
     Ok(())
 }

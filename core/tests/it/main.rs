@@ -6,6 +6,7 @@ mod connections;
 mod fail;
 mod fixture;
 mod migrate;
+mod migrate_counts;
 mod ownership;
 mod parse_failures;
 mod progress;

@@ -182,29 +182,6 @@ async fn a_page_that_failed_is_opened_again_by_a_retry_of_its_job() {
     assert!(matches!(fixture.found(id, 2, first).await, FoundPage::Settled));
 }
 
-#[tokio::test]
-async fn what_is_open_is_never_less_than_nothing() {
-    let fixture = Fixture::new().await;
-    let id = fixture.start(&collection_of(10, NUMBERED)).await;
-    for (constraint, refused) in [
-        (
-            "pages_batches_open_not_negative",
-            sqlx::query!("update pages set batches_open = -1 where collection_id = $1", id)
-                .execute(fixture.pool())
-                .await,
-        ),
-        (
-            "collections_pages_open_not_negative",
-            sqlx::query!("update collections set pages_open = -1 where id = $1", id)
-                .execute(fixture.pool())
-                .await,
-        ),
-    ] {
-        let error = refused.unwrap_err();
-        assert_eq!(error.as_database_error().unwrap().constraint(), Some(constraint));
-    }
-}
-
 /// All jobs of the run have ended, one of them was retried, and the job that closes the run is on its way.
 #[tokio::test]
 async fn a_page_that_comes_after_the_end_of_its_run_begins_another() {
@@ -241,4 +218,38 @@ async fn a_batch_whose_page_is_gone_has_nothing_to_count() {
     page.execute(fixture.pool()).await.unwrap();
     assert!(fixture.parse(&jobs[0], 1).await);
     fixture.give_up_documents(&jobs[1], "error").await;
+}
+
+#[tokio::test]
+async fn a_wrong_count_of_open_pages_is_put_right_when_it_comes_to_its_end() {
+    let fixture = Fixture::new().await;
+    for wrong in [1, 0, -1] {
+        let id = fixture.start(&collection_of(30, NUMBERED)).await;
+        sqlx::query!("update collections set pages_open = $2 where id = $1", id, wrong)
+            .execute(fixture.pool())
+            .await
+            .unwrap();
+        fixture.store_items(id, 1, Vec::new()).await;
+        assert_eq!(fixture.counts(id).await, (Running, 0, 0, 2, 0), "{wrong}");
+        fixture.store_items(id, 2, Vec::new()).await;
+        fixture.store_items(id, 3, Vec::new()).await;
+        assert_eq!(fixture.counts(id).await, (Completed, 0, 0, 0, 0), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_collection_that_ended_too_early_says_anew_how() {
+    let fixture = Fixture::new().await;
+    let (id, jobs) = fixture.stored().await;
+    sqlx::query!(
+        "update collections set pages_open = 0, state = 'completed', finished_at = now() where id = $1",
+        id
+    )
+    .execute(fixture.pool())
+    .await
+    .unwrap();
+    for job in &jobs {
+        assert!(!fixture.parse(job, 1).await);
+    }
+    assert_eq!(fixture.counts(id).await, (CompletedWithErrors, 7, 3, 0, 0));
 }

@@ -1,16 +1,18 @@
--- One order for all jobs that may run, and claims whose work is bounded, however many jobs are due and however many
--- concurrency keys wait.
+-- One order for all jobs that may run, and claims whose work is bounded however many jobs are due: with concurrency keys by the
+-- jobs and keys that a claim looks at, and by how many jobs of each of these keys run.
 
 alter table queue.queues
     add column looked_to_key text,
     add column looked_to_turn timestamptz,
     add column looked_to_id bigint,
-    add column lap_began_at timestamptz;
+    add column lap_began_at timestamptz,
+    add column lap_found_any boolean not null default false;
 comment on column queue.queues.looked_to_key is
     'where claims of a queue with max_running_per_key go on among the keys when the jobs in front are held up; null: at the first';
 comment on column queue.queues.looked_to_turn is
     'with looked_to_id: where they go on among the jobs without a key; null: at the front';
 comment on column queue.queues.lap_began_at is 'when they last began at the front';
+comment on column queue.queues.lap_found_any is 'whether they have found a job without a key since then';
 
 -- Makes jobs whose time has come available, in the order of their times, so that they take their place by turn: at most 1,000
 -- at once, so that no claim takes long. Those that somebody has locked are left for the next claim.
@@ -30,32 +32,59 @@ begin
     end if;
 end $$;
 
--- Locks a job that was available a moment ago; false when it is so no more, or somebody else has locked it. (Were the state
--- named in the condition, a planner that knows of few available jobs would read them all to find the one.)
-create function queue.lock_available(job_id bigint) returns boolean language plpgsql as $$
-declare
-    found_state queue.job_state;
+-- Locks those of these jobs that are still available and that nobody else has locked. (Were the state named in the condition, a
+-- planner that knows of few available jobs would read them all to find these.)
+create function queue.lock_available(ids bigint[], out locked bigint[], out keys text[]) language plpgsql as $$
 begin
-    select state into found_state from queue.live_jobs where id = job_id for update skip locked;
-    return coalesce(found_state = 'available', false);
+    with found as materialized (
+        select id, state, concurrency_key from queue.live_jobs where id = any(ids) for update skip locked
+    )
+    select coalesce(array_agg(id), '{}'), coalesce(array_agg(concurrency_key), '{}') into locked, keys
+    from found where state = 'available';
 end $$;
 
--- How many more jobs with a key may start, beside those that a claim has picked already: each with its key.
-create function queue.room_for_key(limits queue.queues, key text, picked_keys text[]) returns integer
+-- How many more jobs with a key may start: reads an index entry for each that runs, so a claim asks once for a key. (By ranges
+-- and in order, since a planner without statistics would take an equality for a filter of all that run.)
+create function queue.room_for_key(limits queue.queues, key text) returns bigint language plpgsql as $$
+begin
+    return limits.max_running_per_key - (
+        select count(*) from (
+            select from queue.live_jobs
+            where queue = limits.name and state = 'running' and concurrency_key >= key and concurrency_key <= key
+            order by concurrency_key limit limits.max_running_per_key
+        ) running);
+end $$;
+
+-- Those of the first `window_size` available jobs whose keys have room for them, by turn, at most `room`.
+create function queue.startable(limits queue.queues, room integer, window_size integer) returns bigint[]
 language plpgsql as $$
 begin
-    return limits.max_running_per_key - cardinality(array_positions(picked_keys, key)) - (
-        select count(*) from queue.live_jobs
-        where queue = limits.name and state = 'running' and concurrency_key = key);
+    return array(
+        select id from (
+            select id, turn, key, nth, max(key_room) over (partition by key) as key_room from (
+                select id, turn, key, nth,
+                       case when nth = 1 and key is not null then queue.room_for_key(limits, key) end as key_room
+                from (
+                    select id, turn, key, row_number() over (partition by key order by turn, id) as nth from (
+                        select id, turn, concurrency_key as key from queue.live_jobs
+                        where queue = limits.name and state = 'available'
+                        order by turn, id limit window_size
+                    ) front
+                ) of_key
+            ) counted
+        ) judged
+        where key is null or nth <= key_room
+        order by turn, id limit room);
 end $$;
 
 -- Jobs of the keys behind the one that a claim before looked at last, around to the first key: at most `room`, of at most 1,000
--- keys, one index entry for each. Jobs of one key by turn.
+-- keys, for each of which what runs is counted. Jobs of one key by turn.
 create function queue.pick_next_keys(limits queue.queues, room integer, picked bigint[], picked_keys text[])
 returns bigint[] language plpgsql as $$
 declare
     found_ids bigint[] := '{}';
     key text := limits.looked_to_key;
+    key_room bigint;
     is_second_half boolean := key is null;
 begin
     if room <= 0 then
@@ -78,62 +107,65 @@ begin
             continue;
         end if;
         exit when is_second_half and key > limits.looked_to_key;
+        key_room := queue.room_for_key(limits, key);
+        continue when key_room <= 0;
+        key_room := key_room - cardinality(array_positions(picked_keys, key));
         found_ids := found_ids || array(
             select id from queue.live_jobs
             where queue = limits.name and state = 'available' and id <> all(picked)
               and concurrency_key >= key and concurrency_key <= key  -- an equality could be taken for a filter of the others
             order by concurrency_key, turn, id
-            limit greatest(0, least(room - cardinality(found_ids), queue.room_for_key(limits, key, picked_keys)))
+            limit greatest(0, least(room - cardinality(found_ids), key_room))
             for update skip locked);
     end loop;
-    update queue.queues set looked_to_key = key where name = limits.name;
+    update queue.queues set looked_to_key = key where name = limits.name and looked_to_key is distinct from key;
     return found_ids;
 end $$;
 
--- Jobs without a key by turn, behind the place that a claim before came to: at most `room`, among the next 20,000 jobs. Begins
--- at the front again behind the end of the queue, or behind what there was when this lap began, so that a queue that gets more
--- than it can do leaves nobody out.
+-- Jobs without a key by turn, behind the place that a claim before came to: at most `room`, among the next 20,000 jobs. A lap
+-- ends behind the end of the queue, or behind what there was when it began, so that a queue that gets more than it can do
+-- leaves nobody out. The next one begins at once where it found any, and otherwise a second after it began, since mostly there
+-- are none to find.
 create function queue.pick_without_key(limits queue.queues, room integer, picked bigint[])
 returns bigint[] language plpgsql as $$
 declare
-    found_ids bigint[] := '{}';
-    job record;
+    found_ids bigint[];
     reached record;
 begin
-    if room <= 0 then
-        return found_ids;
-    end if;
     if limits.looked_to_turn is null or limits.looked_to_turn > limits.lap_began_at then
+        if not limits.lap_found_any and limits.lap_began_at > now() - interval '1 second' then
+            return '{}';
+        end if;
         limits.lap_began_at := now();
+        limits.lap_found_any := false;
         limits.looked_to_turn := '-infinity';
         limits.looked_to_id := 0;
     end if;
-    for job in
-        select id, turn from (
+    if room <= 0 then
+        return '{}';
+    end if;
+    found_ids := array(
+        select id from (
             select id, turn, concurrency_key from queue.live_jobs
             where queue = limits.name and state = 'available'
               and (turn, id) > (limits.looked_to_turn, limits.looked_to_id)
             order by turn, id limit 20000
         ) next_jobs
         where concurrency_key is null and id <> all(picked)
-        order by turn, id
-    loop
-        exit when cardinality(found_ids) >= room;
-        if queue.lock_available(job.id) then
-            found_ids := found_ids || job.id;
-        end if;
-        reached := job;
-    end loop;
-    if cardinality(found_ids) < room then
-        select id, turn into reached from queue.live_jobs
+        order by turn, id limit room);
+    if cardinality(found_ids) = room then
+        select turn, id into reached from queue.live_jobs where id = found_ids[room];
+    else
+        select turn, id into reached from queue.live_jobs
         where queue = limits.name and state = 'available'
           and (turn, id) > (limits.looked_to_turn, limits.looked_to_id)
         order by turn, id offset 19999 limit 1;
     end if;
     update queue.queues
-    set looked_to_turn = reached.turn, looked_to_id = reached.id, lap_began_at = limits.lap_began_at
+    set looked_to_turn = reached.turn, looked_to_id = reached.id, lap_began_at = limits.lap_began_at,
+        lap_found_any = limits.lap_found_any or cardinality(found_ids) > 0
     where name = limits.name;
-    return found_ids;
+    return (queue.lock_available(found_ids)).locked;
 end $$;
 
 -- At most `room` jobs of a queue that limits its keys, locked: by turn among the first 1,000 that are available. Where most of
@@ -141,30 +173,18 @@ end $$;
 -- who is asked first, so that neither holds up the other.
 create function queue.pick_by_key(limits queue.queues, room integer) returns bigint[] language plpgsql as $$
 declare
-    picked bigint[] := '{}';
-    picked_keys text[] := '{}';
-    busy_keys text[] := '{}';
-    job record;
-    looked_at integer := 0;
+    picked bigint[];
+    picked_keys text[];
 begin
-    for job in
-        select id, concurrency_key as key from queue.live_jobs
-        where queue = limits.name and state = 'available'
-        order by turn, id limit 1000
-    loop
-        exit when cardinality(picked) >= room;
-        looked_at := looked_at + 1;
-        continue when job.key = any(busy_keys);
-        if job.key is not null and queue.room_for_key(limits, job.key, picked_keys) <= 0 then
-            busy_keys := busy_keys || job.key;
-            continue;
-        end if;
-        if queue.lock_available(job.id) then
-            picked := picked || job.id;
-            picked_keys := picked_keys || job.key;
-        end if;
-    end loop;
-    if cardinality(picked) >= room or looked_at < 1000 then
+    -- Mostly the first ones may all start, and no more need be read.
+    picked := queue.startable(limits, room, least(room, 1000));
+    if cardinality(picked) < room and room < 1000 then
+        picked := queue.startable(limits, room, 1000);
+    end if;
+    select locked, keys into picked, picked_keys from queue.lock_available(picked);
+    if cardinality(picked) >= room or not exists (
+        select from queue.live_jobs where queue = limits.name and state = 'available' order by turn, id offset 1000 limit 1
+    ) then
         return picked;
     end if;
     if random() < 0.5 then

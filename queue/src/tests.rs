@@ -253,7 +253,11 @@ async fn cheap_with_a_queue_full_of_due_jobs() {
 }
 
 async fn assert_limited_cheap(name: &'static str, rows: &str, looked_at: i64) {
-    let limit = "insert into queue.queues (name, max_running_per_key) values ('work', 1);";
+    assert_limited_to_cheap(1, name, rows, looked_at).await;
+}
+
+async fn assert_limited_to_cheap(per_key: i32, name: &'static str, rows: &str, looked_at: i64) {
+    let limit = format!("insert into queue.queues (name, max_running_per_key) values ('work', {per_key});");
     let busy = "update queue.live_jobs set concurrency_key = 'busy' where id = (select max(id) from queue.live_jobs \
                 where state = 'running');";
     for statistics in [Statistics::None, Statistics::Stale, Statistics::Fresh] {
@@ -261,7 +265,7 @@ async fn assert_limited_cheap(name: &'static str, rows: &str, looked_at: i64) {
             Statistics::Stale => fill("work", "scheduled", 1000, ", run_at=, now() + interval '1 hour'"),
             _ => String::new(),
         };
-        let database = filled(&(before + "analyze queue.live_jobs;"), &(limit.to_owned() + rows)).await;
+        let database = filled(&(before + "analyze queue.live_jobs;"), &(limit.clone() + rows)).await;
         raw_sql(AssertSqlSafe(busy)).execute(database.pool()).await.unwrap();
         if statistics == Statistics::Fresh {
             analyze(&database).await;
@@ -288,6 +292,33 @@ async fn cheap_with_a_busy_key_in_front() {
     let rows = fill("work", "available", 100_000, ", concurrency_key=, 'busy'")
         + &fill("work", "available", 100_000, ", concurrency_key=, 'key ' || n");
     assert_limited_cheap("a busy key in front", &rows, 40).await;
+}
+
+/// The running jobs of a key, as that of a source.
+fn fill_running(count: i64, key: &str) -> String {
+    fill(
+        "work",
+        "running",
+        count,
+        &format!(", concurrency_key, worker_id, lease_until=, {key}, 1, now() + interval '1 hour'"),
+    )
+}
+
+/// What runs of the key is counted once a claim, however many jobs of it are looked at.
+#[tokio::test]
+async fn cheap_with_one_key_that_runs_many() {
+    let rows =
+        fill("work", "available", 100_000, ", concurrency_key=, 'source'") + &fill_running(2000, "'source'");
+    assert_limited_to_cheap(4000, "one key that runs 2,000 of 4,000", &rows, 1).await;
+}
+
+/// A claim that finds nothing reads the first 1,000 jobs, and what runs of their keys and of the next 1,000 keys.
+#[tokio::test]
+async fn cheap_with_many_busy_keys() {
+    let rows = fill("work", "available", 50_000, ", concurrency_key=, 'key ' || n % 5000")
+        + &fill_running(5000, "'key ' || n % 5000")
+        + "update queue.queues set lap_began_at = now() + interval '1 hour';";
+    assert_limited_cheap("5,000 busy keys", &rows, 250).await;
 }
 
 /// A claim makes more jobs available than it takes; another one that found them locked must not sleep through that.

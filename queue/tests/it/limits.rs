@@ -167,6 +167,8 @@ async fn no_key_starves_behind_a_busy_one() {
     assert_eq!(claim_by_hand(pool, 5).await, [1], "one of the busy key and nothing else");
     let keys: Vec<String> = (0..KEYS).map(|n| format!("'key {n}'")).collect();
     add_keyed(pool, 100, &format!("null, {}", keys.join(", "))).await;
+    // It has just looked for jobs without a key, and would let a second pass.
+    execute(pool, "update queue.queues set lap_began_at = lap_began_at - interval '1 second'").await;
     let mut seen = HashMap::<i64, usize>::new();
     for round in 0..80 {
         let claimed = claim_by_hand(pool, 4).await;
@@ -205,6 +207,31 @@ async fn a_job_without_a_key_is_found_behind_a_busy_key() {
         claimed.extend(claim_by_hand(pool, 20).await);
     }
     assert!(claimed.contains(&99), "a queue that gets more than it can do: {claimed:?}, {free:?}");
+}
+
+/// Looks for jobs without a key that find none are made once a second; one that comes in meanwhile is found by the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_without_a_key_are_looked_for_once_a_second_where_there_are_none() {
+    let database = database().await;
+    let pool = database.pool();
+    limit_queue(pool, "work", Limits { max_running: None, max_running_per_key: Some(1) }).await.unwrap();
+    add_keyed(pool, 1200, "'busy'").await;
+    assert_eq!(claim_by_hand(pool, 1).await, [1]);
+    let began = "select (extract(epoch from lap_began_at) * 1000000)::bigint from queue.queues";
+    assert_eq!(number(pool, began).await, None);
+    assert!(claim_by_hand(pool, 1).await.is_empty());
+    let first = number(pool, began).await;
+    assert!(first.is_some());
+    // As if it had begun a while from now: however slow this test is, a second has not passed.
+    execute(pool, "update queue.queues set lap_began_at = now() + interval '1 hour'").await;
+    enqueue_many(pool, 1, |_| Work { n: 100 }).await;
+    assert!(claim_by_hand(pool, 1).await.is_empty());
+    execute(pool, "update queue.queues set lap_began_at = now() - interval '1 second'").await;
+    assert_eq!(claim_by_hand(pool, 1).await, [100]);
+    enqueue_many(pool, 1, |_| Work { n: 101 }).await;
+    let mut found = claim_by_hand(pool, 1).await;
+    found.extend(claim_by_hand(pool, 1).await);
+    assert_eq!(found, [101], "where it found one it looks again at once");
 }
 
 /// What is running is counted from the jobs, so nothing has to be given back.

@@ -2,6 +2,7 @@
 
 use std::{
     marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -342,8 +343,10 @@ fn held<J: Job>(shared: &Arc<Shared>, job: Claimed, slot: OwnedSemaphorePermit) 
 
 /// Decodes a claimed job. One that cannot be decoded is discarded alone.
 fn task<J: Job>(job: Claimed, lease: Lease) -> Option<Task<J>> {
-    let error = match serde_json::from_str::<J>(&job.args) {
-        Ok(payload) if job.kind == J::KIND => {
+    // A panic here would hand back all that was claimed with it, to be claimed again at once.
+    let decoded = catch_unwind(AssertUnwindSafe(|| serde_json::from_str::<J>(&job.args)));
+    let error = match decoded {
+        Ok(Ok(payload)) if job.kind == J::KIND => {
             let task = TaskBuilder::new(payload)
                 .task_id(TaskId::from_int(job.id.unsigned_abs()))
                 // apalis counts the attempts before this one.
@@ -353,8 +356,9 @@ fn task<J: Job>(job: Claimed, lease: Lease) -> Option<Task<J>> {
                 .data(lease);
             return Some(task.build());
         }
-        Ok(_) => format!("a {} job in the queue {}", job.kind, J::KIND),
-        Err(error) => format!("the payload does not decode: {error}"),
+        Ok(Ok(_)) => format!("a {} job in the queue {}", job.kind, J::KIND),
+        Ok(Err(error)) => format!("the payload does not decode: {error}"),
+        Err(_) => "the payload does not decode: its type panicked".to_owned(),
     };
     tracing::error!(job = job.id, error, "job discarded");
     lease.hold.settle(Outcome::Discarded { error, code: code::UNDECODABLE });

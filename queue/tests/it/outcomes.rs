@@ -9,7 +9,8 @@ use std::{
 };
 
 use apalis::prelude::{AbortError, DeferredError, RetryAfterError};
-use resume_queue::{Discarded, JobError, JobState};
+use resume_queue::{Discarded, Job, JobError, JobState};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::support::*;
 
@@ -248,4 +249,42 @@ async fn a_discarded_job_is_followed_up_once() {
     }
     rescuer.stop().await;
     worker.stop_within(Duration::ZERO).await;
+}
+
+/// A job whose payload cannot be decoded without a panic when its number is odd.
+#[derive(Debug, Clone, Serialize)]
+struct Touchy {
+    n: i64,
+}
+
+impl<'de> Deserialize<'de> for Touchy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Work { n } = Work::deserialize(deserializer)?;
+        assert!(n % 2 == 0, "{n} is odd");
+        Ok(Self { n })
+    }
+}
+
+impl Job for Touchy {
+    const KIND: &'static str = "touchy";
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_that_panics_when_it_is_decoded_is_discarded_alone() {
+    let database = database().await;
+    let pool = database.pool();
+    let ids = enqueue_many(pool, 6, |n| Touchy { n }).await;
+    let worker = TestWorker::start(database.url()).await.work(6, |_: Touchy, _| async { Ok(()) });
+    for (n, id) in ids.into_iter().enumerate() {
+        let job = until_job(pool, id, |job| job.state.is_final()).await;
+        let fence =
+            number(pool, format!("select fence::bigint from queue.job_history where id = {id}")).await;
+        assert_eq!(fence, Some(1), "job {n} was claimed once");
+        let expected = if n % 2 == 0 { JobState::Completed } else { JobState::Discarded };
+        assert_eq!((job.state, job.attempt), (expected, 1), "job {n}: {:?}", job.last_error);
+        if n % 2 == 1 {
+            assert_eq!(job.errors.unwrap()[0]["code"], "undecodable_payload");
+        }
+    }
+    worker.stop().await;
 }

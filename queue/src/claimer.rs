@@ -31,6 +31,9 @@ use crate::{
 const LOCKED_OUT_MIN: Duration = Duration::from_millis(5);
 const LOCKED_OUT_MAX: Duration = Duration::from_secs(1);
 
+/// For how long at most a claimer that found a queue held up by its limits does not listen: each end of a job wakes all.
+const DEAF_MAX: Duration = Duration::from_millis(50);
+
 /// For how long a claimer goes on behind its last claim before it looks at the whole queue again: as long may a job wait
 /// that came in with a higher priority.
 const GO_ON_MAX: Duration = Duration::from_millis(200);
@@ -105,6 +108,9 @@ impl<J: Job> Claiming<J> {
         let came =
             if self.worker.is_paused() { Came::default() } else { self.claim_into(slots, place).await };
         self.slots.adapt(wanted, came.jobs, came.waited);
+        if came.jobs > 0 {
+            self.locked_out = Duration::ZERO;
+        }
         if let Some(notified) = self.lookout.wants_change(came.jobs > 0, Instant::now()) {
             self.ask_for_notifications(notified).await;
             return;
@@ -117,13 +123,14 @@ impl<J: Job> Claiming<J> {
             // Only the rest of the queue was looked at.
             return;
         }
-        let pause = match self.lookout.gap() {
-            Some(gap) => gap,
-            None => self.until_next_look(came.jobs).await.min(self.lookout.sleep_max(Instant::now())),
-        };
+        let pause = self.pause(came.jobs).await;
+        // A fruitless claim of a queue with limits is dear, and all others wait for it.
+        let deaf =
+            if self.shared.held.is_limited(J::KIND) { self.locked_out.min(DEAF_MAX) } else { Duration::ZERO };
+        tokio::time::sleep(deaf).await;
         tokio::select! {
             () = wake.notified() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause.saturating_sub(deaf)) => {}
         }
     }
 
@@ -154,6 +161,19 @@ impl<J: Job> Claiming<J> {
             }
         });
         came.await.unwrap_or_default()
+    }
+
+    /// How long to sleep after a claim that found too little. Under load that is a moment, unless the queue's limits leave no
+    /// room.
+    async fn pause(&mut self, got: usize) -> Duration {
+        match self.lookout.gap() {
+            Some(gap) if got > 0 || !self.shared.held.is_limited(J::KIND) => gap,
+            Some(gap) => {
+                self.until_next_look(got).await;
+                self.locked_out.max(gap)
+            }
+            None => self.until_next_look(got).await.min(self.lookout.sleep_max(Instant::now())),
+        }
     }
 
     /// How long to sleep after a claim that found too little: until the next scheduled job is due, at most the poll time,

@@ -199,11 +199,14 @@ impl World {
 
     async fn crash(&mut self, asked: Option<(u8, JobState)>) {
         let Some(worker) = self.worker.take() else { return };
+        let pool = worker.pool.clone();
         let (session, runs) = worker.into_parts();
         drop(session);
         for run in runs {
             in_time("the apalis worker ends", run).await.unwrap().unwrap();
         }
+        // With a process its claims end, too.
+        in_time("no claim is under way", pool.close()).await;
         let asked = asked.and_then(|(n, state)| Some((self.model.pick(n, &[JobState::Running])?, state)));
         if let Some((id, state)) = asked {
             assert_eq!(self.ask_for_end(id, state).await, resume_queue::Changed::Done);

@@ -18,6 +18,14 @@ async fn partitions(pool: &PgPool, parent: &str) -> Vec<String> {
     found.fetch_all(pool).await.unwrap()
 }
 
+/// A database with the partitions that a worker makes: the copied one may be of yesterday.
+async fn database_of_today() -> resume_postgres::testing::TestDatabase {
+    let database = database().await;
+    let days = "(now() at time zone 'UTC')::date, (now() at time zone 'UTC')::date + 7";
+    execute(database.pool(), format!("select queue.create_history_partitions({days})")).await;
+    database
+}
+
 /// The partition that holds an ended job.
 async fn partition_of(pool: &PgPool, id: i64) -> String {
     let found = sqlx::query_scalar!(
@@ -57,7 +65,7 @@ async fn maintain(database: &resume_postgres::testing::TestDatabase, done: &str)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_lands_in_the_partition_of_its_day() {
-    let database = database().await;
+    let database = database_of_today().await;
     let pool = database.pool();
     let (completed, discarded) = complete_and_discard(&database).await;
     for (id, parent) in [(completed, "job_history_ended"), (discarded, "job_history_discarded")] {
@@ -140,7 +148,7 @@ async fn only_what_is_past_its_time_is_dropped() {
 /// Somebody reads the history for long, and the upkeep wants its lock: jobs must not wait behind the two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_look_at_the_history_holds_up_no_job() {
-    let database = database().await;
+    let database = database_of_today().await;
     let pool = database.pool();
     execute(pool, format!("drop table queue.{}", day(pool, "job_history_ended", 7).await)).await;
     let mut reader = pool.begin().await.unwrap();

@@ -17,8 +17,8 @@ pub struct BatchResult {
 ///
 /// A batch counts once. One that was given up before, and whose job was retried, opens and closes nothing: its documents
 /// are no longer counted as failed but as they are given here. Gives whether it was one of these: the failures that were
-/// listed for it are void then. Locks the collection too, whose end may be another one now. True also of
-/// a batch whose page is gone, which is counted nowhere.
+/// listed for it are void then. Locks the collection too, whose end may be another one now. True also of a batch whose page
+/// is gone, which is counted nowhere.
 ///
 /// # Errors
 /// The database's; roll back.

@@ -19,8 +19,8 @@ const HISTORY: u64 = 10_000_000;
 const SEED_HISTORY: &str = "
     select queue.create_history_partitions((now() - interval '6 days')::date, now()::date);
     insert into queue.job_history
-        (id, attempt, max_attempts, priority, state, run_at, created_at, started_at, finished_at, queue, kind, args)
-    select -n, 1, 10, 0, 'completed', t, t, t, t, 'no_op', 'no_op', '{\"n\": 1, \"made_at_us\": 1}'
+        (id, fence, attempt, max_attempts, priority, state, run_at, created_at, started_at, finished_at, queue, kind, args)
+    select -n, 1, 1, 10, 0, 'completed', t, t, t, t, 'no_op', 'no_op', '{\"n\": 1, \"made_at_us\": 1}'
     from (select n, now() - n * interval '6 days' / $count as t from generate_series(1, $count) n) g";
 /// Jobs that are due tomorrow or later.
 const SCHEDULED: u64 = 1_000_000;

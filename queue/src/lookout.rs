@@ -7,11 +7,11 @@
 use std::time::{Duration, Instant};
 
 /// The pause between two looks under load: what a job waits longer on average is half of it.
-const GAP: Duration = Duration::from_millis(2);
+const GAP: Duration = Duration::from_millis(1);
 
 /// So many looks that found jobs, within [`WINDOW`], are load.
-const BUSY_LOOKS: u32 = 20;
-const WINDOW: Duration = Duration::from_millis(100);
+const BUSY_LOOKS: u32 = 10;
+const WINDOW: Duration = Duration::from_millis(50);
 
 /// For how long no look must find a job before the claimer sleeps again.
 const QUIET: Duration = Duration::from_millis(200);

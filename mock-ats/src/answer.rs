@@ -2,7 +2,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use poem::{
     Body, Response,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
 };
 
 use crate::{
@@ -37,6 +37,8 @@ pub struct Reply {
     pub content_type: &'static str,
     /// The header `Retry-After` in whole seconds; with 429 only.
     pub retry_after_seconds: Option<u64>,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body, UTF-8.
     pub body: Bytes,
 }
@@ -66,8 +68,14 @@ impl Reply {
             status: StatusCode::OK,
             content_type: "application/json",
             retry_after_seconds: None,
+            headers: Vec::new(),
             body: body.into(),
         }
+    }
+
+    /// A value as JSON.
+    pub(crate) fn value(status: StatusCode, body: &serde_json::Value) -> Self {
+        Self { status, ..Self::json(body.to_string().into_bytes()) }
     }
 
     pub(crate) fn problem(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -75,6 +83,7 @@ impl Reply {
             status,
             content_type: PROBLEM_JSON,
             retry_after_seconds: None,
+            headers: Vec::new(),
             body: Problem::new(status, detail).to_json().into(),
         }
     }
@@ -84,10 +93,21 @@ impl Reply {
         Self { retry_after_seconds: Some(retry_after_seconds), ..problem }
     }
 
+    /// Adds a header. A value that no header can hold is left out.
+    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
+            self.headers.push((HeaderName::from_static(name), value));
+        }
+        self
+    }
+
     fn head(&self) -> poem::ResponseBuilder {
         let mut head = Response::builder().status(self.status).content_type(self.content_type);
         if let Some(seconds) = self.retry_after_seconds {
             head = head.header(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        for (name, value) in &self.headers {
+            head = head.header(name, value);
         }
         head
     }
@@ -97,7 +117,13 @@ impl From<&QueryError> for Reply {
     /// The 400 that names the parameter.
     fn from(error: &QueryError) -> Self {
         let body = Problem::from(error).to_json().into();
-        Self { status: StatusCode::BAD_REQUEST, content_type: PROBLEM_JSON, retry_after_seconds: None, body }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            content_type: PROBLEM_JSON,
+            retry_after_seconds: None,
+            headers: Vec::new(),
+            body,
+        }
     }
 }
 

@@ -7,10 +7,13 @@ use poem::{
     http::{StatusCode, header},
 };
 
-use crate::{Answer, Ats, Face, PageQuery, Reply};
+use crate::{Answer, Api, Ats, Call, Face, PageQuery, Reply};
+
+/// The longest body that a call may have.
+const BODY_MAX_BYTES: usize = 64 * 1024;
 
 /// The HTTP endpoint of a system: `GET` on the path of each [`Face`], and `GET /stats` with [`Ats::stats`] as
-/// JSON, each with and without a trailing slash. Everything else is a problem reply.
+/// JSON, each with and without a trailing slash; and each [`Api`] under `/apis/<name>/`. Everything else is a problem reply.
 ///
 /// Parameters are those of [`PageQuery`]; bad ones get a 400 that names the field and do not count as calls.
 /// Next links are absolute, built from the request's `Host`.
@@ -21,6 +24,7 @@ pub fn app(ats: Ats) -> impl Endpoint<Output = Response> {
         let endpoint = Arc::new(get(face_endpoint(ats.clone(), face)));
         routes = routes.at(face.path(), endpoint.clone()).at(format!("{}/", face.path()), endpoint);
     }
+    routes = routes.at("/apis/:name/*path", make_api(ats.clone()));
     let stats = Arc::new(get(stats_endpoint(ats)));
     routes.at("/stats", stats.clone()).at("/stats/", stats).catch_all_error(to_problem)
 }
@@ -35,6 +39,30 @@ fn face_endpoint(ats: Ats, face: Face) -> impl Endpoint<Output = Response> {
                 Err(error) => Answer::Whole(Reply::from(&error)),
             };
             Ok::<_, poem::Error>(answer.into_response().await)
+        }
+    })
+}
+
+fn make_api(ats: Ats) -> impl Endpoint<Output = Response> {
+    make(move |mut request: Request| {
+        let ats = ats.clone();
+        async move {
+            let name = request.raw_path_param("name").unwrap_or_default();
+            let Some(api) = Api::ALL.into_iter().find(|api| api.name() == name) else {
+                return Err(StatusCode::NOT_FOUND.into());
+            };
+            let body = request.take_body().into_bytes_limit(BODY_MAX_BYTES).await?;
+            let path = format!("/{}", request.raw_path_param("path").unwrap_or_default());
+            let call = Call {
+                method: request.method().clone(),
+                url: request.original_uri().to_string(),
+                base_url: format!("{}/apis/{}", base_url(&request), api.name()),
+                path,
+                query: request.params()?,
+                headers: request.headers().clone(),
+                body,
+            };
+            Ok::<_, poem::Error>(ats.answer_call(api, &call).await.into_response().await)
         }
     })
 }

@@ -1,15 +1,20 @@
 use std::{
     ops::RangeInclusive,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use poem::http::StatusCode;
 use tokio::time::Instant;
 
 use crate::{
     Answer, Face, Fault, FaultKind, PageQuery, Reply, Stats,
+    apis::{Api, ApiState, ApiStats, Call},
     gate::{Gate, Verdict},
+    limiter::Quota,
+    misbehave::misbehave,
     page::{page, page_looping, page_repeating_items},
     random::{Random, Use},
 };
@@ -48,13 +53,17 @@ pub struct Ats {
 struct Shared {
     latency: RangeInclusive<Duration>,
     gate: Mutex<Gate>,
+    limit_headers: AtomicBool,
+    apis: [Mutex<ApiState>; Api::ALL.len()],
 }
 
 impl Ats {
     /// A system with no calls behind it and no faults.
     pub fn new(settings: Settings) -> Self {
         let Settings { latency, calls_per_second } = settings;
-        Self { shared: Arc::new(Shared { latency, gate: Mutex::new(Gate::new(calls_per_second)) }) }
+        let apis = Api::ALL.map(|api| Mutex::new(ApiState::new(api)));
+        let gate = Mutex::new(Gate::new(calls_per_second));
+        Self { shared: Arc::new(Shared { latency, gate, limit_headers: AtomicBool::new(false), apis }) }
     }
 
     /// Takes one call: stamps and counts it on arrival, refuses it at once when it is over the limit, else
@@ -64,24 +73,50 @@ impl Ats {
     /// `http://127.0.0.1:8000`; next links are built from it. The call counts even when the future is dropped
     /// half-way.
     pub async fn answer(&self, face: Face, query: PageQuery, base_url: &str) -> Answer {
-        let (call, verdict) = {
+        let (call, verdict, quota) = {
             let mut gate = self.gate();
             // Read under the lock, so that the stamps are in the order of the calls.
-            gate.pass(Instant::now(), face, query.page())
+            let now = Instant::now();
+            let (call, verdict) = gate.pass(now, face, query.page());
+            (call, verdict, gate.quota(now))
         };
         tracing::debug!(call, ?face, page = query.page(), ?verdict, "call");
         if let Verdict::Refuse { calls_per_second, retry_after } = verdict {
             let detail = format!("more than {calls_per_second} calls in one second");
-            return Answer::Whole(Reply::too_many_requests(detail, whole_seconds(retry_after)));
+            let refusal = Reply::too_many_requests(detail, whole_seconds(retry_after));
+            return self.telling(quota, Answer::Whole(refusal));
         }
         let latency = self.latency_of(call);
         // The timer would make a whole millisecond of nothing.
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
-        match verdict {
-            Verdict::Fail(kind) => misbehave(kind, face, query, base_url),
+        let answer = match verdict {
+            Verdict::Fail(kind) => broken(kind, face, query, base_url),
             _ => Answer::Whole(Reply::json(page(face, query, base_url))),
+        };
+        self.telling(quota, answer)
+    }
+
+    /// Whether every answer of both faces tells the limit, in the headers `RateLimit-Policy` and `RateLimit` of
+    /// draft-ietf-httpapi-ratelimit-headers. Off at first.
+    pub fn set_limit_headers(&self, tell: bool) {
+        self.shared.limit_headers.store(tell, Ordering::Relaxed);
+    }
+
+    fn telling(&self, quota: Quota, answer: Answer) -> Answer {
+        if !self.shared.limit_headers.load(Ordering::Relaxed) {
+            return answer;
+        }
+        let Quota { limit, remaining, reset_after } = quota;
+        let told = |reply: Reply| {
+            let now = format!(r#""default";r={remaining};t={}"#, whole_seconds(reset_after));
+            reply.with("ratelimit-policy", format!(r#""default";q={limit};w=1"#)).with("ratelimit", now)
+        };
+        match answer {
+            Answer::Whole(reply) => Answer::Whole(told(reply)),
+            Answer::CutOff { reply, sent_bytes } => Answer::CutOff { reply: told(reply), sent_bytes },
+            Answer::Hang => Answer::Hang,
         }
     }
 
@@ -100,6 +135,50 @@ impl Ats {
         self.gate().stats()
     }
 
+    /// Takes one call of an API: as [`Ats::answer`], with that API's own limit, faults and counters.
+    pub async fn answer_call(&self, api: Api, call: &Call) -> Answer {
+        let (number, answer) = self.api(api).take(Instant::now(), call);
+        let latency = self.latency_of(number);
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        answer
+    }
+
+    /// Replaces the faults of one API; otherwise as [`Ats::set_faults`].
+    pub fn set_api_faults(&self, api: Api, faults: impl Into<Vec<Fault>>) {
+        self.api(api).set_faults(faults.into());
+    }
+
+    /// Changes how many calls one API accepts in its window, from the next call on.
+    pub fn set_api_calls(&self, api: Api, calls: u32) {
+        self.api(api).set_calls(calls);
+    }
+
+    /// Changes how many people the lists of one API have; 250 by default.
+    pub fn set_people(&self, api: Api, people: u32) {
+        self.api(api).set_people(people);
+    }
+
+    /// Changes how many calls an access token of this API is good for, from the next token on; 100 by default.
+    pub fn set_token_calls(&self, api: Api, calls: u32) {
+        self.api(api).set_token_calls(calls);
+    }
+
+    /// From the next call on, every API accepts this credential only; `mock-key` at first.
+    pub fn rotate_credentials(&self, new: &str) {
+        Api::ALL.into_iter().for_each(|api| self.api(api).rotate(new));
+    }
+
+    /// The numbers of one API so far, consistent with each other.
+    pub fn api_stats(&self, api: Api) -> ApiStats {
+        self.api(api).stats()
+    }
+
+    fn api(&self, api: Api) -> MutexGuard<'_, ApiState> {
+        self.shared.apis[api as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn gate(&self) -> MutexGuard<'_, Gate> {
         // Nothing panics while it holds the gate, and if it did, counting on would do no harm.
         self.shared.gate.lock().unwrap_or_else(PoisonError::into_inner)
@@ -114,30 +193,15 @@ impl Ats {
     }
 }
 
-fn misbehave(kind: FaultKind, face: Face, query: PageQuery, base_url: &str) -> Answer {
-    Answer::Whole(match kind {
-        FaultKind::Status(status) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            Reply::problem(status, "this fault was asked for")
-        }
-        FaultKind::RateLimited { retry_after_seconds } => {
-            Reply::too_many_requests("this fault was asked for", retry_after_seconds.into())
-        }
-        FaultKind::Hang => return Answer::Hang,
-        FaultKind::CutBody => {
-            let reply = Reply::json(page(face, query, base_url));
-            let sent_bytes = reply.body.len() / 2;
-            return Answer::CutOff { reply, sent_bytes };
-        }
-        FaultKind::InvalidJson => {
-            let mut body = page(face, query, base_url);
-            body.pop();
-            body.push(b']');
-            Reply::json(body)
-        }
-        FaultKind::RepeatItems => Reply::json(page_repeating_items(face, query, base_url)),
-        FaultKind::NextLoops => Reply::json(page_looping(face, query, base_url)),
-    })
+/// The page as a fault leaves it.
+fn broken(kind: FaultKind, face: Face, query: PageQuery, base_url: &str) -> Answer {
+    let body = match kind {
+        FaultKind::RepeatItems => page_repeating_items(face, query, base_url),
+        FaultKind::NextLoops => page_looping(face, query, base_url),
+        _ => page(face, query, base_url),
+    };
+    let url = format!("{}?{}", face.path(), query.to_query_string(query.page()));
+    misbehave(kind, Reply::json(body), |status, detail| Reply::problem(status, detail), &url)
 }
 
 /// Rounded up: who waits that long is not refused again.

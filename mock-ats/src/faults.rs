@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::Face;
+use crate::random::{Random, Use};
 
 /// One way the system misbehaves, for which pages, and how often.
 ///
@@ -40,6 +40,44 @@ pub enum FaultKind {
     RepeatItems,
     /// The next link leads back to page 1, also on the last page.
     NextLoops,
+    /// A next link on every page, for ever, and never the same twice: past the end the items come again. APIs
+    /// only.
+    NextEndless,
+    /// The page says that there are more and does not say where. APIs only.
+    NextMissing,
+    /// The position that was asked for has expired, told in the API's own words. APIs only.
+    CursorExpired,
+    /// The page has half of its items, and the next one begins behind them. APIs only.
+    PageSizeHalves,
+    /// Before this page a person came in at the head of the list, so this page begins with the last item of
+    /// the page before. APIs only.
+    ItemsShift,
+    /// The last item of the page before comes again in front, and has changed since. APIs only.
+    ItemChanges,
+    /// From this call on the credential is `mock-key-2`. APIs only.
+    CredentialsRotate,
+    /// 429 with a `Retry-After` that is a date, from a clock that is wrong by so much; the header `Date` is
+    /// from the same clock.
+    RateLimitedUntil {
+        /// How far ahead of that clock the date is.
+        retry_after_seconds: u32,
+        /// How far the clock goes ahead of the true time; negative when it is late.
+        clock_skew_seconds: i32,
+    },
+    /// The page, made 10 MB long by white space.
+    HugePage,
+    /// 130 kB of gzip that become 134 MB of spaces.
+    GzipBomb,
+    /// 302 to the same path on this address.
+    Redirect(std::net::SocketAddr),
+    /// 429, 500, hang, cut body or invalid JSON, each for so many calls in a hundred, drawn by seed, page and
+    /// call; otherwise the page. [`Times::First`] bounds how many come in a row.
+    Random {
+        /// Another seed, other calls.
+        seed: u64,
+        /// From 0 to 20; 20 leaves no call whole.
+        percent_each: u8,
+    },
 }
 
 /// On which pages a fault happens.
@@ -75,8 +113,8 @@ impl Fault {
 #[derive(Default)]
 pub(crate) struct FaultPlan {
     faults: Vec<Fault>,
-    /// Calls seen by fault (position in the list), face and page.
-    calls: HashMap<(usize, Face, u32), u32>,
+    /// Calls seen by fault (position in the list), path or API, and page.
+    calls: HashMap<(usize, &'static str, u32), u32>,
 }
 
 impl FaultPlan {
@@ -85,19 +123,37 @@ impl FaultPlan {
     }
 
     /// What goes wrong with the next call of this page.
-    pub(crate) fn next(&mut self, face: Face, page: u32) -> Option<FaultKind> {
+    pub(crate) fn next(&mut self, list: &'static str, page: u32) -> Option<FaultKind> {
         for (i, fault) in self.faults.iter().enumerate() {
             if matches!(fault.pages, Pages::One(only) if only != page) {
                 continue;
             }
-            let calls_before = self.calls.entry((i, face, page)).or_default();
+            let calls_before = self.calls.entry((i, list, page)).or_default();
             let applies = fault.times.applies(page, *calls_before);
+            let call = *calls_before;
             *calls_before = calls_before.saturating_add(1);
             if applies {
-                return Some(fault.kind);
+                return fault.kind.drawn(page, call);
             }
         }
         None
+    }
+}
+
+impl FaultKind {
+    /// Itself, or what the draw makes of [`FaultKind::Random`].
+    fn drawn(self, page: u32, call: u32) -> Option<Self> {
+        let Self::Random { seed, percent_each } = self else { return Some(self) };
+        let mut random = Random::new(Use::Fault, seed, u64::from(page) << 32 | u64::from(call));
+        let kinds = [
+            Self::RateLimited { retry_after_seconds: 1 },
+            Self::Status(500),
+            Self::Hang,
+            Self::CutBody,
+            Self::InvalidJson,
+        ];
+        let drawn = random.below(100).checked_div(percent_each.into())?;
+        kinds.get(drawn as usize).copied()
     }
 }
 
@@ -118,7 +174,7 @@ mod tests {
     const ERROR: FaultKind = FaultKind::Status(500);
 
     fn draw(plan: &mut FaultPlan, page: u32, times: usize) -> Vec<Option<FaultKind>> {
-        (0..times).map(|_| plan.next(Face::TestData, page)).collect()
+        (0..times).map(|_| plan.next("a", page)).collect()
     }
 
     #[test]
@@ -129,7 +185,7 @@ mod tests {
         ]);
         assert_eq!(draw(&mut plan, 2, 2), [None, None]);
         assert_eq!(draw(&mut plan, 3, 5), [Some(ERROR), Some(ERROR), Some(FaultKind::Hang), None, None]);
-        assert_eq!(plan.next(Face::JsonResumes, 3), Some(ERROR), "each face counts for itself");
+        assert_eq!(plan.next("b", 3), Some(ERROR), "each list counts for itself");
     }
 
     #[test]
@@ -143,13 +199,29 @@ mod tests {
     #[test]
     fn one_in_k_is_spread_over_pages_and_moves_on_when_asked_again() {
         let mut plan = FaultPlan::new(vec![Fault::new(ERROR, Pages::All, Times::OneIn(3))]);
-        let failing = |plan: &mut FaultPlan| {
-            (1..=9).filter(|&page| plan.next(Face::TestData, page).is_some()).collect::<Vec<_>>()
-        };
+        let failing =
+            |plan: &mut FaultPlan| (1..=9).filter(|&page| plan.next("a", page).is_some()).collect::<Vec<_>>();
         assert_eq!(failing(&mut plan), [3, 6, 9]);
         assert_eq!(failing(&mut plan), [2, 5, 8]);
         let mut never = FaultPlan::new(vec![Fault::new(ERROR, Pages::All, Times::OneIn(0))]);
         assert_eq!(failing(&mut never), [0; 0]);
+    }
+
+    #[test]
+    fn random_faults_are_one_in_five_of_each_and_end() {
+        let kind = FaultKind::Random { seed: 7, percent_each: 20 };
+        let mut plan = FaultPlan::new(vec![Fault::new(kind, Pages::All, Times::First(3))]);
+        let mut seen = HashMap::new();
+        for page in 1..=1_000 {
+            let drawn = draw(&mut plan, page, 4);
+            assert!(drawn[..3].iter().all(Option::is_some) && drawn[3].is_none());
+            drawn.into_iter().flatten().for_each(|kind| *seen.entry(format!("{kind:?}")).or_insert(0) += 1);
+        }
+        assert_eq!(seen.len(), 5);
+        assert!(seen.values().all(|times| (500..700).contains(times)), "{seen:?}");
+        let never = FaultKind::Random { seed: 7, percent_each: 0 };
+        let mut plan = FaultPlan::new(vec![Fault::new(never, Pages::All, Times::Always)]);
+        assert_eq!(draw(&mut plan, 1, 3), [None; 3]);
     }
 
     #[test]

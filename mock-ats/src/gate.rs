@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::{
     Face, Fault, FaultKind, Stats,
     faults::FaultPlan,
-    limiter::{Limiter, SlidingWindow},
+    limiter::{Limiter, Quota, SlidingWindow},
 };
 
 /// Where every call passes on arrival: it is counted, measured against the limit and given its fault in one
@@ -45,7 +45,7 @@ impl Gate {
             Err(retry_after) => {
                 Verdict::Refuse { calls_per_second: self.limiter.calls_per_second(), retry_after }
             }
-            Ok(()) => self.faults.next(face, page).map_or(Verdict::Serve, Verdict::Fail),
+            Ok(()) => self.faults.next(face.path(), page).map_or(Verdict::Serve, Verdict::Fail),
         };
         let in_this_second = self.arrivals.add(now);
         let stats = &mut self.stats;
@@ -53,10 +53,18 @@ impl Gate {
         stats.max_calls_in_one_second = stats.max_calls_in_one_second.max(in_this_second);
         match verdict {
             Verdict::Serve => stats.served += 1,
-            Verdict::Refuse { .. } | Verdict::Fail(FaultKind::RateLimited { .. }) => stats.rate_limited += 1,
+            Verdict::Refuse { .. }
+            | Verdict::Fail(FaultKind::RateLimited { .. } | FaultKind::RateLimitedUntil { .. }) => {
+                stats.rate_limited += 1;
+            }
             Verdict::Fail(_) => stats.faulted += 1,
         }
         (stats.calls, verdict)
+    }
+
+    /// How the limit stands. `now` must not go backwards.
+    pub(crate) fn quota(&mut self, now: Instant) -> Quota {
+        self.limiter.quota(now)
     }
 
     pub(crate) fn set_calls_per_second(&mut self, calls_per_second: u32) {

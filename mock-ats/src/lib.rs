@@ -16,6 +16,8 @@
 //! | `random.rs` `json.rs` | the generator everything is drawn from, and the smallest pieces of JSON |
 //! | `gate.rs` `limiter.rs` `faults.rs` `stats.rs` | what becomes of a call: limit, [`Fault`], [`Stats`] |
 //! | `answer.rs` `problem.rs` | [`Answer`]: a reply, a cut-off reply, or silence |
+//! | `misbehave.rs` | what a [`Fault`] makes of a reply |
+//! | `apis/` | [`Api`]: lists that behave like those of real systems |
 //! | `app.rs` `serve.rs` | the HTTP endpoint, and [`MockServer`] on a port of its own |
 //!
 //! To add a kind of fault: a variant of [`FaultKind`], its effect in `ats.rs`, a test in
@@ -25,6 +27,7 @@
 //! To add a resume: a file in `samples/`, a line in `samples/README.md` and in `json_resumes/mod.rs`.
 
 mod answer;
+mod apis;
 mod app;
 mod ats;
 mod broken;
@@ -35,6 +38,7 @@ mod item;
 mod json;
 mod json_resumes;
 mod limiter;
+mod misbehave;
 mod page;
 mod people;
 mod problem;
@@ -45,6 +49,7 @@ mod skills;
 mod stats;
 
 pub use answer::{Answer, Reply};
+pub use apis::{Api, ApiStats, Call};
 pub use app::app;
 pub use ats::{Ats, Settings};
 pub use broken::{Breakage, breakage, is_broken};

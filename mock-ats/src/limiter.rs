@@ -5,26 +5,51 @@ use tokio::time::Instant;
 /// The window of the limit and of the measurement.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
-/// A sliding-window limit: of the calls that arrive, it accepts at most so many in any one second, wherever
-/// that second begins. (A counter that starts anew each second would let twice as many through around its
-/// reset.) It remembers the accepted calls of the last second.
+/// A sliding-window limit: of the calls that arrive, it accepts at most so many in any one window, wherever
+/// that window begins. (A counter that starts anew each window would let twice as many through around its
+/// reset.) It remembers the accepted calls of the last window.
 pub(crate) struct Limiter {
-    calls_per_second: u32,
+    calls: u32,
     accepted: SlidingWindow,
+}
+
+/// How a limit stands after a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quota {
+    /// The most calls in a window.
+    pub(crate) limit: u32,
+    /// How many more would be accepted now.
+    pub(crate) remaining: u32,
+    /// When the oldest accepted call leaves the window; a whole window when there is none.
+    pub(crate) reset_after: Duration,
 }
 
 impl Limiter {
     pub(crate) fn new(calls_per_second: u32) -> Self {
-        Self { calls_per_second, accepted: SlidingWindow::default() }
+        Self::within(calls_per_second, WINDOW)
+    }
+
+    /// A limit of `calls` in any `window`.
+    pub(crate) fn within(calls: u32, window: Duration) -> Self {
+        Self { calls, accepted: SlidingWindow { window, calls: VecDeque::new() } }
+    }
+
+    /// How the limit stands. `now` must not go backwards.
+    pub(crate) fn quota(&mut self, now: Instant) -> Quota {
+        self.accepted.forget_before(now);
+        let accepted = u32::try_from(self.accepted.calls.len()).unwrap_or(u32::MAX);
+        let window = self.accepted.window;
+        let reset_after = self.accepted.calls.front().map_or(window, |&stamp| window - (now - stamp));
+        Quota { limit: self.calls, remaining: self.calls.saturating_sub(accepted), reset_after }
     }
 
     pub(crate) fn calls_per_second(&self) -> u32 {
-        self.calls_per_second
+        self.calls
     }
 
-    /// Changes the limit. Calls accepted within the last second count towards the new one.
+    /// Changes the limit. Calls accepted within the last window count towards the new one.
     pub(crate) fn set_calls_per_second(&mut self, calls_per_second: u32) {
-        self.calls_per_second = calls_per_second;
+        self.calls = calls_per_second;
     }
 
     /// Accepts the call, or says how long to wait until one would be. Refused calls do not count towards the
@@ -32,25 +57,32 @@ impl Limiter {
     pub(crate) fn accept(&mut self, now: Instant) -> Result<(), Duration> {
         self.accepted.forget_before(now);
         let accepted = self.accepted.calls.len();
-        let limit = self.calls_per_second as usize;
+        let limit = self.calls as usize;
         if accepted < limit {
             self.accepted.calls.push_back(now);
             return Ok(());
         }
         // When this one leaves the window, there is room. With a limit of 0 there never is: say one window.
         let leaves_last = self.accepted.calls.get(accepted - limit);
-        Err(leaves_last.map_or(WINDOW, |&stamp| WINDOW - (now - stamp)))
+        Err(leaves_last.map_or(self.accepted.window, |&stamp| self.accepted.window - (now - stamp)))
     }
 }
 
-/// The calls of the last second, oldest first. A call leaves exactly one second after it came.
-#[derive(Default)]
+/// The calls of the last window, oldest first. A call leaves exactly one window after it came.
 pub(crate) struct SlidingWindow {
+    window: Duration,
     calls: VecDeque<Instant>,
 }
 
+impl Default for SlidingWindow {
+    /// A window of one second.
+    fn default() -> Self {
+        Self { window: WINDOW, calls: VecDeque::new() }
+    }
+}
+
 impl SlidingWindow {
-    /// Adds a call and returns how many the second that ends with it holds.
+    /// Adds a call and returns how many the window that ends with it holds.
     pub(crate) fn add(&mut self, now: Instant) -> u32 {
         self.forget_before(now);
         self.calls.push_back(now);
@@ -58,7 +90,7 @@ impl SlidingWindow {
     }
 
     fn forget_before(&mut self, now: Instant) {
-        while self.calls.front().is_some_and(|&stamp| now - stamp >= WINDOW) {
+        while self.calls.front().is_some_and(|&stamp| now - stamp >= self.window) {
             self.calls.pop_front();
         }
     }

@@ -16,6 +16,8 @@ pub(crate) enum Use {
     JsonResume = 2,
     Breakage = 3,
     Latency = 4,
+    Fault = 5,
+    Candidate = 6,
 }
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -102,6 +102,11 @@ static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
     SAMPLES.into_iter().map(parse).collect()
 });
 
+/// A first and a last name.
+pub(crate) fn draw_name(random: &mut Random) -> (&'static str, &'static str) {
+    (random.pick(&FIRST_NAMES), random.pick(&LAST_NAMES))
+}
+
 /// Writes what follows the id of one JSON Resume document.
 ///
 /// The documents of `samples/` take turns. Name and e-mail address, where the sample has them, and one more

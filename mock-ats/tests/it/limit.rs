@@ -49,6 +49,22 @@ async fn the_limit_can_be_changed_while_running() {
     client.page(PATH).await;
 }
 
+#[tokio::test]
+async fn the_limit_is_told_when_asked_for_and_a_change_at_once() {
+    let (server, client) = start_with(Settings::without_latency()).await;
+    assert!(client.get(PATH).await.headers().get("ratelimit").is_none());
+    server.ats().set_limit_headers(true);
+    let response = client.get(PATH).await;
+    assert_eq!(response.headers()["ratelimit-policy"], r#""default";q=30;w=1"#);
+    let told = response.headers()["ratelimit"].to_str().unwrap();
+    assert!([r#""default";r=28;t=1"#, r#""default";r=29;t=1"#].contains(&told), "{told}");
+    server.ats().set_calls_per_second(0);
+    let refusal = client.get(PATH).await;
+    assert_eq!(refusal.status(), 429);
+    assert_eq!(refusal.headers()["ratelimit-policy"], r#""default";q=0;w=1"#);
+    assert_eq!(refusal.headers()["ratelimit"], r#""default";r=0;t=1"#);
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_as_told_gets_in_when_there_is_room() {
     let ats = Ats::new(Settings::default());

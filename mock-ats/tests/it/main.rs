@@ -1,6 +1,8 @@
 //! The system as an HTTP client sees it, over real connections.
 #![expect(clippy::unwrap_used, reason = "clippy takes the helpers of an integration test for ordinary code")]
 
+mod api_faults;
+mod apis;
 mod faults;
 mod limit;
 mod paging;

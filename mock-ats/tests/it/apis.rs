@@ -1,0 +1,347 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mock_ats::{Api, MockServer};
+use reqwest::{RequestBuilder, Response};
+use serde_json::{Value, json};
+
+use crate::{Client, start};
+
+const KEY: &str = "mock-key";
+
+/// The APIs that want one credential and have one list.
+const LISTS: [Api; 9] = [
+    Api::GreenhouseV1,
+    Api::Lever,
+    Api::Ashby,
+    Api::Workable,
+    Api::Recruitee,
+    Api::SmartRecruiters,
+    Api::Teamtailor,
+    Api::Merge,
+    Api::Github,
+];
+
+/// A caller of one API that knows how to page through it.
+pub(crate) struct Reader {
+    pub(crate) server: MockServer,
+    client: Client,
+    api: Api,
+    pub(crate) key: &'static str,
+}
+
+/// What a page held, and where it leads.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) ids: Vec<String>,
+    pub(crate) next: Option<String>,
+    pub(crate) body: Value,
+}
+
+impl Reader {
+    pub(crate) async fn new(api: Api) -> Self {
+        let (server, client) = start().await;
+        Self { server, client, api, key: KEY }
+    }
+
+    /// The address of the first page of `size`.
+    pub(crate) fn first(&self, size: usize) -> String {
+        let path = match self.api {
+            Api::GreenhouseV1 => format!("v1/candidates?per_page={size}"),
+            Api::Lever => format!("v1/opportunities?limit={size}"),
+            Api::Ashby => json!({"limit": size}).to_string(),
+            Api::Workable => format!("spi/v3/candidates?limit={size}"),
+            Api::Recruitee => format!("c/mock-company/candidates?limit={size}&offset=0"),
+            Api::SmartRecruiters => format!("candidates?limit={size}"),
+            Api::Teamtailor => format!("v1/candidates?page%5Bsize%5D={size}"),
+            Api::Merge => format!("api/ats/v1/candidates?page_size={size}"),
+            Api::Github => format!("users?per_page={size}"),
+            Api::GreenhouseV3 => format!("v3/candidates?per_page={size}"),
+            Api::Breezy => format!("v3/company/mock-company/position/position-2/candidates?page_size={size}"),
+        };
+        if self.api == Api::Ashby { path } else { self.url(&path) }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        self.client.url(&format!("/apis/{}/{path}", self.api.name()))
+    }
+
+    fn request(&self, at: &str) -> RequestBuilder {
+        let http = &self.client.http;
+        match self.api {
+            Api::Ashby => {
+                let call = http.post(self.url("candidate.list")).body(at.to_owned());
+                call.basic_auth(self.key, Some(""))
+            }
+            Api::GreenhouseV1 | Api::Lever => http.get(at).basic_auth(self.key, Some("")),
+            Api::Workable | Api::Recruitee | Api::Github | Api::GreenhouseV3 => {
+                http.get(at).bearer_auth(self.key)
+            }
+            Api::Breezy => http.get(at).header("Authorization", self.key),
+            Api::SmartRecruiters => http.get(at).header("X-SmartToken", self.key),
+            Api::Teamtailor => {
+                let call = http.get(at).header("Authorization", format!("Token token={}", self.key));
+                call.header("X-Api-Version", "20240404")
+            }
+            Api::Merge => http.get(at).bearer_auth(self.key).header("X-Account-Token", "mock-account"),
+        }
+    }
+
+    pub(crate) async fn get(&self, at: &str) -> Response {
+        self.request(at).send().await.unwrap()
+    }
+
+    pub(crate) async fn page(&self, at: &str) -> Page {
+        let response = self.get(at).await;
+        let status = response.status().as_u16();
+        let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+        let body: Value = response.json().await.unwrap();
+        let items = match self.api {
+            Api::GreenhouseV1 | Api::Github | Api::GreenhouseV3 | Api::Breezy => &body,
+            Api::Lever | Api::Teamtailor => &body["data"],
+            Api::Ashby | Api::Merge => &body["results"],
+            Api::SmartRecruiters => &body["content"],
+            Api::Workable | Api::Recruitee => &body["candidates"],
+        };
+        let text = |id: &Value| id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+        let ids: Vec<_> = items
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|item| text(item.get("id").unwrap_or(&item["_id"])))
+            .collect();
+        let next = self.next(at, &body, link, ids.len());
+        Page { status, ids, next, body }
+    }
+
+    fn next(&self, at: &str, body: &Value, link: Option<String>, received: usize) -> Option<String> {
+        match self.api {
+            Api::GreenhouseV1 | Api::Github | Api::GreenhouseV3 => {
+                let link = link?;
+                let next = link.split(',').find(|link| link.ends_with(r#"rel="next""#))?;
+                Some(next[1..next.find('>')?].to_owned())
+            }
+            Api::Lever => {
+                let first = at.split("&offset").next()?;
+                Some(format!("{first}&offset={}", body["next"].as_str()?))
+            }
+            Api::Ashby => {
+                let mut ask: Value = serde_json::from_str(at).unwrap();
+                ask["cursor"] = body["nextCursor"].as_str()?.into();
+                Some(ask.to_string())
+            }
+            Api::Breezy => None,
+            Api::Workable => body["paging"]["next"].as_str().map(str::to_owned),
+            Api::Teamtailor => body["links"]["next"].as_str().map(str::to_owned),
+            Api::SmartRecruiters => {
+                let first = at.split("&pageId").next()?;
+                Some(format!("{first}&pageId={}", body["nextPageId"].as_str()?))
+            }
+            Api::Merge => {
+                let first = at.split("&cursor").next()?;
+                Some(format!("{first}&cursor={}", body["next"].as_str()?))
+            }
+            Api::Recruitee => {
+                let (first, offset) = at.split_once("&offset=")?;
+                let size: usize = first.split_once("limit=")?.1.parse().unwrap();
+                let offset: usize = offset.parse().unwrap();
+                (received == size).then(|| format!("{first}&offset={}", offset + received))
+            }
+        }
+    }
+
+    /// Every page from the first to the last.
+    pub(crate) async fn pages(&self, size: usize) -> Vec<Page> {
+        let (mut pages, mut next) = (Vec::new(), Some(self.first(size)));
+        while let Some(at) = next {
+            let page = self.page(&at).await;
+            assert_eq!(page.status, 200, "{:?} {}", self.api, page.body);
+            next = page.next.clone();
+            pages.push(page);
+        }
+        pages
+    }
+}
+
+fn everybody(api: Api) -> Vec<String> {
+    (0..250).map(|index| api.external_id(index)).collect()
+}
+
+#[tokio::test]
+async fn every_person_comes_once_and_the_last_page_is_short() {
+    for api in LISTS {
+        let reader = Reader::new(api).await;
+        reader.server.ats().set_people(api, 70);
+        let pages = reader.pages(30).await;
+        assert_eq!(pages.iter().map(|page| page.ids.len()).collect::<Vec<_>>(), [30, 30, 10], "{api:?}");
+        let ids: Vec<_> = pages.into_iter().flat_map(|page| page.ids).collect();
+        assert_eq!(ids, everybody(api)[..70], "{api:?}");
+        let stats = reader.server.ats().api_stats(api);
+        assert_eq!((stats.calls, stats.served), (3, 3), "{stats:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_credential_is_refused_and_counted() {
+    for api in LISTS {
+        let mut reader = Reader::new(api).await;
+        reader.key = "guess";
+        assert_eq!(reader.page(&reader.first(10)).await.status, 401, "{api:?}");
+        let bare = reader.client.http.get(reader.url("v1/candidates")).send().await.unwrap();
+        assert_eq!(bare.status(), 401, "{api:?}");
+        assert_eq!(reader.server.ats().api_stats(api).unauthorized, 2);
+        reader.server.ats().rotate_credentials("guess");
+        assert_eq!(reader.page(&reader.first(10)).await.status, 200, "{api:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_over_the_limit_is_refused() {
+    for api in LISTS {
+        let reader = Reader::new(api).await;
+        reader.server.ats().set_api_calls(api, 1);
+        reader.page(&reader.first(1)).await;
+        let status = if api == Api::Github { 403 } else { 429 };
+        assert_eq!(reader.page(&reader.first(1)).await.status, status, "{api:?}");
+        let stats = reader.server.ats().api_stats(api);
+        assert_eq!((stats.served, stats.rate_limited, stats.max_calls_in_one_second), (1, 1, 2));
+    }
+}
+
+#[tokio::test]
+async fn greenhouse_tells_its_limit_and_when_to_come_back() {
+    let reader = Reader::new(Api::GreenhouseV1).await;
+    let response = reader.get(&reader.first(1)).await;
+    assert_eq!(response.headers()["x-ratelimit-limit"], "50");
+    assert_eq!(response.headers()["x-ratelimit-remaining"], "49");
+    assert!(response.headers()["link"].to_str().unwrap().contains(r#"page=250&per_page=1>; rel="last""#));
+    reader.server.ats().set_api_calls(Api::GreenhouseV1, 1);
+    let refusal = reader.get(&reader.first(1)).await;
+    let number = |name: &str| refusal.headers()[name].to_str().unwrap().parse::<u64>().unwrap();
+    assert!((1..=10).contains(&number("retry-after")));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!((now..=now + 12).contains(&number("x-ratelimit-reset")));
+}
+
+#[tokio::test]
+async fn workable_tells_its_limit_in_seconds_since_1970() {
+    let reader = Reader::new(Api::Workable).await;
+    let response = reader.get(&reader.first(1)).await;
+    assert_eq!(response.headers()["x-rate-limit-limit"], "10");
+    assert_eq!(response.headers()["x-rate-limit-remaining"], "9");
+    assert!(
+        response.headers()["x-rate-limit-reset"].to_str().unwrap().parse::<u64>().unwrap() > 1_700_000_000
+    );
+}
+
+#[tokio::test]
+async fn the_others_tell_their_limits_in_their_own_units() {
+    let github = Reader::new(Api::Github).await;
+    github.server.ats().set_api_calls(Api::Github, 0);
+    let refusal = github.get(&github.first(1)).await;
+    assert_eq!(
+        (refusal.status().as_u16(), &refusal.headers()["x-ratelimit-remaining"]),
+        (403, &"0".parse().unwrap())
+    );
+    assert!(refusal.headers().get("retry-after").is_none());
+    let teamtailor = Reader::new(Api::Teamtailor).await;
+    let page = teamtailor.get(&teamtailor.first(1)).await;
+    assert!(page.headers()["x-rate-limit-reset"].to_str().unwrap().parse::<u64>().unwrap() <= 11);
+    let smart = Reader::new(Api::SmartRecruiters).await;
+    let page = smart.get(&smart.first(1)).await;
+    assert_eq!(page.headers()["x-ratelimit-concurrent-limit"], "1");
+}
+
+#[tokio::test]
+async fn ashby_tells_errors_with_200_and_a_sync_token_at_the_end() {
+    let reader = Reader::new(Api::Ashby).await;
+    let page = reader.page(r#"{"cursor": "nonsense"}"#).await;
+    assert_eq!((page.status, page.body), (200, json!({"success": false, "errors": ["next_cursor_expired"]})));
+    let pages = reader.pages(100).await;
+    assert!(pages[0].body.get("syncToken").is_none());
+    let token = &pages[2].body["syncToken"];
+    reader.server.ats().set_people(Api::Ashby, 252);
+    let later = reader.page(&json!({"syncToken": token}).to_string()).await;
+    assert_eq!(later.ids, [Api::Ashby.external_id(250), Api::Ashby.external_id(251)]);
+}
+
+#[tokio::test]
+async fn only_people_changed_since_a_time_are_listed() {
+    for (api, parameter) in [
+        (Api::GreenhouseV1, "updated_after=2026-01-01T04:00:00Z"),
+        (Api::Lever, "updated_at_start=1767240000000"),
+        (Api::Workable, "updated_after=2026-01-01T04:00:00.000Z"),
+        (Api::SmartRecruiters, "updatedAfter=2026-01-01T04:00:00.000Z"),
+        (Api::Teamtailor, "filter%5Bupdated-at%5D%5Bfrom%5D=2026-01-01T04:00:00Z"),
+        (Api::Merge, "modified_after=2026-01-01T04:00:00Z"),
+        (Api::Recruitee, "created_after=2026-01-01T05:00:00%2B01:00"),
+    ] {
+        let reader = Reader::new(api).await;
+        let page = reader.page(&format!("{}&{parameter}", reader.first(6).replace("&offset=0", ""))).await;
+        assert_eq!(page.ids, everybody(api)[240..246], "{api:?}");
+        if api != Api::Recruitee {
+            let next = reader.page(&page.next.unwrap()).await;
+            assert_eq!(next.ids, everybody(api)[246..], "{api:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_parameter_is_named() {
+    for (api, status) in
+        [(Api::GreenhouseV1, 422), (Api::Lever, 400), (Api::Workable, 422), (Api::Recruitee, 400)]
+    {
+        let reader = Reader::new(api).await;
+        let page = reader.page(&reader.first(0)).await;
+        assert_eq!(page.status, status, "{api:?}");
+        assert!(page.body.to_string().contains("must be a whole number from 1 to"), "{}", page.body);
+        assert_eq!(reader.server.ats().api_stats(api).rejected, 1);
+    }
+}
+
+#[tokio::test]
+async fn greenhouse_v3_wants_a_token_and_lists_the_newest_first() {
+    let mut reader = Reader::new(Api::GreenhouseV3).await;
+    assert_eq!(reader.page(&reader.first(100)).await.status, 401);
+    let ask = |secret: &'static str| {
+        reader.client.http.post(reader.url("token")).basic_auth("mock-client", Some(secret)).send()
+    };
+    assert_eq!(ask("guess").await.unwrap().status(), 401);
+    reader.server.ats().set_token_calls(Api::GreenhouseV3, 4);
+    let body: Value = ask(KEY).await.unwrap().json().await.unwrap();
+    let token = body["access_token"].as_str().unwrap().to_owned();
+    reader.key = token.leak();
+    let ids: Vec<_> = reader.pages(100).await.into_iter().flat_map(|page| page.ids).collect();
+    let mut expected = everybody(Api::GreenhouseV3);
+    expected.reverse();
+    assert_eq!(ids, expected);
+    let refused = reader.page(&reader.url("v3/candidates?cursor=100.100.0&per_page=100")).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert_eq!(reader.page(&reader.first(100)).await.status, 401, "the token's calls are used up");
+}
+
+#[tokio::test]
+async fn breezy_has_one_list_for_each_position() {
+    let reader = Reader::new(Api::Breezy).await;
+    let positions = reader.page(&reader.url("v3/company/mock-company/positions")).await;
+    assert_eq!(positions.ids, ["position-1", "position-2", "position-3"]);
+    let mut ids = Vec::new();
+    for position in positions.ids {
+        for page in 1..=3 {
+            let path = format!("v3/company/mock-company/position/{position}/candidates?page={page}");
+            ids.extend(reader.page(&reader.url(&path)).await.ids);
+        }
+    }
+    ids.sort();
+    assert_eq!(ids, everybody(Api::Breezy));
+    assert!(reader.get(&reader.first(1)).await.headers().contains_key("x-ratelimit-reset"));
+    assert_eq!(
+        reader.page(&reader.url("v3/company/mock-company/position/none/candidates")).await.status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn an_api_that_does_not_exist_is_not_found() {
+    let (_server, client) = start().await;
+    client.problem("/apis/nobody/v1/candidates", 404).await;
+}

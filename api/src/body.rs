@@ -60,9 +60,7 @@ impl<'a, T: ReadFields> ApiExtractor<'a> for JsonBody<T> {
 }
 
 fn json(request: &Request, bytes: &[u8]) -> Result<Value, Problem> {
-    let media_type = request.content_type().unwrap_or("").split(';').next().unwrap_or("").trim();
-    let encoding = request.header(header::CONTENT_ENCODING).unwrap_or("identity");
-    if !media_type.eq_ignore_ascii_case("application/json") || encoding != "identity" {
+    if media_type(request).as_deref() != Some("application/json") {
         let detail = "send the body as application/json, without a content encoding";
         return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
     }
@@ -70,8 +68,16 @@ fn json(request: &Request, bytes: &[u8]) -> Result<Value, Problem> {
         .map_err(|e| Problem::new(ProblemType::MalformedBody, format!("the body is not JSON: {e}")))
 }
 
+/// The media type of a request, in lower case and without parameters; `None` when there is none, or the body has a content
+/// encoding, which we do not undo.
+pub(crate) fn media_type(request: &Request) -> Option<String> {
+    let is_plain = request.header(header::CONTENT_ENCODING).unwrap_or("identity") == "identity";
+    let name = request.content_type().filter(|_| is_plain)?.split(';').next()?;
+    Some(name.trim().to_ascii_lowercase())
+}
+
 /// Reads a whole body, counting: not every request announces its length.
-async fn read(body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
     let mut stream = Box::pin(body.into_bytes_stream());
     let mut bytes = BytesMut::new();
     let mut size_bytes = 0;

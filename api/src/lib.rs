@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `app.rs` `state.rs` `serve.rs` | [`app`], what it needs, and serving it on a port |
 //! | `collections/` | `/api/v1/data-collection`: trigger, status, list, resume |
+//! | `sources/` | `/api/v1/sources`: list, put, delete; the schema of definitions |
 //! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
 //! | `schedules/` | `/api/v1/schedules`: list, put, delete, enable, disable, run now |
 //! | `jobs/` | `/api/v1/jobs`: list, one job, why it waits; cancel, retry, discard, one or many |
@@ -46,6 +47,7 @@ mod refused;
 mod resumes;
 mod schedules;
 mod serve;
+mod sources;
 mod span;
 mod spec;
 mod state;

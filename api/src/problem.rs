@@ -22,7 +22,8 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:malformed-body` | 400 | the body is not a JSON object, or broke off |
 /// | `urn:resume-service:problem:not-found` | 404 | nothing is there under this path or id |
 /// | `urn:resume-service:problem:method-not-allowed` | 405 | the path is there, for the methods in `Allow` |
-/// | `urn:resume-service:problem:nothing-failed` | 409 | a collection without failed pages cannot be resumed |
+/// | `urn:resume-service:problem:nothing-failed` | 409 | a collection that is neither stopped nor has failed pages cannot be resumed |
+/// | `urn:resume-service:problem:collection-over` | 409 | a collection that is over can be neither paused nor cancelled |
 /// | `urn:resume-service:problem:wrong-job-state` | 409 | a job in its state cannot be cancelled, retried or discarded |
 /// | `urn:resume-service:problem:unique-key-taken` | 409 | a job cannot come back while another one has its unique key |
 /// | `urn:resume-service:problem:body-too-large` | 413 | the body is over 1 MiB |
@@ -44,6 +45,8 @@ pub(crate) enum ProblemType {
     MethodNotAllowed,
     /// There is no failed page to fetch again.
     NothingFailed,
+    /// The collection is over.
+    CollectionOver,
     /// The job's state does not allow the change.
     WrongJobState,
     /// Another job has the unique key of this one.
@@ -64,12 +67,13 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NothingFailed,
+        Self::CollectionOver,
         Self::WrongJobState,
         Self::UniqueKeyTaken,
         Self::BodyTooLarge,
@@ -101,6 +105,9 @@ impl ProblemType {
             ),
             Self::NothingFailed => {
                 ("urn:resume-service:problem:nothing-failed", StatusCode::CONFLICT, "Nothing failed")
+            }
+            Self::CollectionOver => {
+                ("urn:resume-service:problem:collection-over", StatusCode::CONFLICT, "Collection over")
             }
             Self::WrongJobState => {
                 ("urn:resume-service:problem:wrong-job-state", StatusCode::CONFLICT, "Wrong job state")

@@ -70,6 +70,30 @@ fn processor_ticks(pid: u32, fields: usize) -> Result<f64> {
     Ok(fields.map(|field| field.parse::<f64>()).sum::<Result<f64, _>>()?)
 }
 
+/// Which memory of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// What it holds now: `VmRSS`.
+    Now,
+    /// The most that it ever held: `VmHWM`.
+    Peak,
+}
+
+/// The resident memory of a process in MB, out of /proc/PID/status (proc(5)).
+///
+/// # Errors
+/// When there is no such process.
+pub fn memory_megabytes(pid: u32, which: Memory) -> Result<f64> {
+    let name = match which {
+        Memory::Now => "VmRSS:",
+        Memory::Peak => "VmHWM:",
+    };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("odd /proc/PID/status")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1024.0 / 1e6)
+}
+
 /// The parent of a process, if there is such a process.
 pub fn parent_of(pid: u32) -> Option<u32> {
     fields_of_stat(pid).ok()?.get(1)?.parse().ok()

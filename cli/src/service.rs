@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, pin::Pin};
+use std::{net::SocketAddr, pin::Pin, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use mock_ats::Ats;
@@ -6,7 +6,7 @@ use resume_api::AppState;
 use resume_core::{
     db::{self, PgPool, Role},
     parsing::Format,
-    source::{self, DEFAULT_SOURCE, Paging, Source},
+    source::{self, DEFAULT_SOURCE, definition::Definition},
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -44,11 +44,12 @@ impl Service {
         if test_data.is_some() {
             add_mock_sources(&pool, address).await.context("adding the mock system to the sources")?;
         }
-        let app = resume_api::app(AppState { pool, test_data });
-        self.api =
-            Some(Part::start(
-                |stopped| async move { bound.serve(app, stopped).await.context("serving the API") },
-            ));
+        let app = resume_api::app(AppState { pool: pool.clone(), test_data });
+        self.api = Some(Part::start(|stopped| async move {
+            let served = bound.serve(app, stopped).await.context("serving the API");
+            close(&pool).await;
+            served
+        }));
         Ok(address)
     }
 
@@ -73,8 +74,16 @@ impl Service {
     /// Runs background jobs.
     pub(crate) fn start_worker(&mut self, database: &Database, work: &WorkOptions) -> Result<()> {
         let pool = db::pool(&database.url, Role::Worker)?;
-        let settings = resume_worker::Settings { parse_delay: work.parse_delay, grace: work.grace };
-        self.worker = Some(Part::start(|stopped| resume_worker::run(pool, settings, stopped)));
+        let settings = resume_worker::Settings {
+            parse_delay: work.parse_delay,
+            secrets_dir: work.secrets.secrets_dir.clone(),
+            grace: work.grace,
+        };
+        self.worker = Some(Part::start(|stopped| async move {
+            let worked = resume_worker::run(pool.clone(), settings, stopped).await;
+            close(&pool).await;
+            worked
+        }));
         Ok(())
     }
 
@@ -121,26 +130,26 @@ impl Part {
     }
 }
 
+/// Ends the connections before their server may be stopped: one that is given back after that would complain.
+async fn close(pool: &PgPool) {
+    // What is not given back by then hangs in a handler.
+    let _ = tokio::time::timeout(Duration::from_secs(1), pool.close()).await;
+}
+
 /// The faces of the mock system that this process serves.
 async fn add_mock_sources(pool: &PgPool, address: SocketAddr) -> Result<()> {
     // Bound to every interface it is reached on this machine.
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let base = format!("http://{host}:{}/api/v1", address.port());
+    let base = format!("http://{host}:{}", address.port());
+    let original = |name, path| Definition::original(name, &base, path, MOCK_CALLS_PER_SECOND);
     let mut conn = pool.acquire().await?;
-    for (name, path, paging, format) in [
-        (DEFAULT_SOURCE, "test-data", Paging::Numbered, Format::Profile),
-        ("test-data-links", "test-data", Paging::NextLink, Format::Profile),
-        ("json-resume", "json-resumes", Paging::Numbered, Format::JsonResume),
+    for definition in [
+        original(DEFAULT_SOURCE, "/api/v1/test-data"),
+        original("test-data-links", "/api/v1/test-data").along_links(),
+        original("json-resume", "/api/v1/json-resumes").of_format(Format::JsonResume),
     ] {
-        let source = Source {
-            name: name.to_owned(),
-            url: format!("{base}/{path}"),
-            paging,
-            format,
-            calls_per_second: MOCK_CALLS_PER_SECOND,
-        };
-        source::put(&mut conn, &source).await?;
+        source::put(&mut conn, &definition).await?;
     }
     Ok(())
 }

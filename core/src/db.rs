@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::{
     Connection,
     migrate::{MigrateError, Migrator},
@@ -93,6 +94,14 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction, sqlx::Error> {
 /// When the database cannot be reached, or its schema is newer than this program.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     MIGRATOR.run(pool).await
+}
+
+/// The database's time.
+///
+/// # Errors
+/// The database's.
+pub async fn now(pool: &PgPool) -> Result<DateTime<Utc>, Error> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(pool).await
 }
 
 /// Asks the database for a sign of life.

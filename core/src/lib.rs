@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `db.rs` | connecting and migrating | |
 //! | [`source`] | the systems we collect from | `sources` |
+//! | [`call_limit`] | how many calls a source gets from the whole fleet, and the ledger of them | `call_limits`, `call_ledger` |
 //! | [`collection`] | one run over a source: trigger, pages and checkpoint, progress, resume | `collections`, `pages` |
 //! | [`raw`] | every item as it came | `raw_documents` |
 //! | [`parsing`] | pure functions from bytes to a parsed resume | |
@@ -16,6 +17,7 @@
 //! How to add a table: a migration, SQL in one module here, a row above. How to add a job: a payload in `jobs/`, what it
 //! does in `worker/src/jobs/`, one line in `worker/src/registry.rs`.
 
+pub mod call_limit;
 pub mod collection;
 pub mod db;
 pub mod jobs;

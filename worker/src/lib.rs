@@ -4,20 +4,18 @@
 //! | --- | --- |
 //! | [`run`] | one process as a worker, from start to shutdown |
 //! | `registry.rs` | which handler runs which job, and how many at once |
-//! | `context.rs` | what the handlers share: pool, HTTP client, pacers |
-//! | `pacer.rs` | keeps this process below a source's rate limit |
-//! | `page_call.rs` | one call to a source, from the request to its items |
+//! | `context.rs` | what the handlers share: pool, HTTP client, permits |
+//! | `permit/` | leave to call a source, for the callers of this process |
 //! | `jobs/` | one file a job |
 //!
 //! How to add a job: its payload in `core/src/jobs/`, its handler in `jobs/`, one line in `registry.rs`.
 
 mod context;
 mod jobs;
-mod pacer;
-mod page_call;
+mod permit;
 mod registry;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use resume_core::db::PgPool;
@@ -30,6 +28,8 @@ use crate::context::Context;
 pub struct Settings {
     /// Added to the parsing of every document, to stand in for a slow parser.
     pub parse_delay: Duration,
+    /// Where the files are whose first lines are secrets of sources.
+    pub secrets_dir: PathBuf,
     /// How long running jobs may go on after a shutdown was asked for.
     pub grace: Duration,
 }
@@ -42,7 +42,7 @@ pub async fn run(pool: PgPool, settings: Settings, shutdown: impl Future<Output 
     let session = Session::start(pool.clone(), SessionSettings::default())
         .await
         .context("registering this process as a worker")?;
-    let context = Context::new(pool, settings.parse_delay)?;
+    let context = Context::new(pool, session.worker_id(), &settings)?;
     let mut workers = registry::start(&session, &context);
     let ended = tokio::select! {
         () = shutdown => None,

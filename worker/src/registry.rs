@@ -1,11 +1,15 @@
 use apalis::prelude::{WorkerBuilder, WorkerError};
-use resume_core::jobs::{FetchPage, FinishCollection, ParseDocuments, SettleDiscarded, StartCollection};
+use resume_core::jobs::{
+    FetchPage, FinishCollection, ParseDocuments, SettleDiscarded, StartCollection, StopCollection,
+};
 use resume_queue::{Job, QueueConfig, Session};
 use tokio::task::JoinSet;
 
 use crate::{
     context::Context,
-    jobs::{fetch_page, finish_collection, parse_documents, settle_discarded, start_collection},
+    jobs::{
+        fetch_page, finish_collection, parse_documents, settle_discarded, start_collection, stop_collection,
+    },
 };
 
 /// Pages on their way at once. At the mock's 0.2 s and 30 calls a second six are under way; a slow source has more.
@@ -37,5 +41,6 @@ pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), 
     start!(SettleDiscarded, SETTLEMENTS, settle_discarded::run);
     start!(FinishCollection, SETTLEMENTS, finish_collection::run);
     start!(StartCollection, STARTS, start_collection::run);
+    start!(StopCollection, STARTS, stop_collection::run);
     workers
 }

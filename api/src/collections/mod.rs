@@ -9,7 +9,7 @@ use poem_openapi::{
     types::ToJSON,
 };
 use resume_core::{
-    collection::{self, NewCollection, ResumeError, StartError, Started},
+    collection::{self, NewCollection, ResumeError, StartError, Started, StopError},
     db::{self, PgPool},
     source,
 };
@@ -47,7 +47,7 @@ enum Accepted {
 /// The reply to a collection that goes on.
 #[derive(ApiResponse)]
 enum Resumed {
-    /// The failed pages are fetched again.
+    /// Its pages are fetched.
     #[oai(status = 202)]
     Accepted(
         Json<ResumedCollection>,
@@ -99,6 +99,19 @@ impl Collections {
             StartError::UnknownSource(_) => Err(unknown_source("source", &source::list(&self.0.pool).await?)),
             other => Err(other.into()),
         }
+    }
+
+    /// Cancels or pauses a collection, and gives how far it is then.
+    async fn stop(&self, id: Uuid, cancel: bool) -> Result<CollectionStatus, Problem> {
+        let mut tx = db::begin(&self.0.pool).await?;
+        if cancel {
+            collection::cancel(&mut tx, id).await?;
+        } else {
+            collection::pause(&mut tx, id).await?;
+        }
+        tx.commit().await?;
+        let progress = collection::progress(&self.0.pool, id).await?;
+        Ok(progress.ok_or_else(|| unknown(id))?.into())
     }
 
     /// Goes on with a collection, all or nothing.
@@ -173,9 +186,44 @@ impl Collections {
         Ok(Json(CollectionList::new(found, limit.0 as usize)))
     }
 
+    /// Pause a collection
+    ///
+    /// No further page is fetched until `resume_collection`; what is stored is parsed. A call that is under way is not lost. One
+    /// that is paused is left as it is.
+    #[oai(
+        path = "/api/v1/data-collection/pause/:data_request_id",
+        method = "post",
+        operation_id = "pause_collection"
+    )]
+    async fn pause_collection(
+        &self,
+        /// The id that `trigger_collection` gave.
+        data_request_id: Path<Uuid>,
+    ) -> Result<Json<CollectionStatus>, Refused<ResumeRefusals>> {
+        Ok(Json(bounded(self.stop(data_request_id.0, false)).await?))
+    }
+
+    /// Cancel a collection
+    ///
+    /// It is over at once: nothing more is fetched or parsed. What is stored stays, and `resume_collection` goes on from there.
+    /// One that is cancelled is left as it is.
+    #[oai(
+        path = "/api/v1/data-collection/cancel/:data_request_id",
+        method = "post",
+        operation_id = "cancel_collection"
+    )]
+    async fn cancel_collection(
+        &self,
+        /// The id that `trigger_collection` gave.
+        data_request_id: Path<Uuid>,
+    ) -> Result<Json<CollectionStatus>, Refused<ResumeRefusals>> {
+        Ok(Json(bounded(self.stop(data_request_id.0, true)).await?))
+    }
+
     /// Go on with a collection
     ///
-    /// Fetches the pages again that failed, and those behind them. What is stored is not fetched again.
+    /// One that is paused or cancelled goes on from its checkpoint; one that ended with failed pages fetches those again, and
+    /// those behind them. What is stored is not fetched again.
     #[oai(
         path = "/api/v1/data-collection/resume/:data_request_id",
         method = "post",
@@ -217,6 +265,22 @@ impl From<StartError> for Problem {
                 ProblemType::IdempotencyKeyReused,
                 format!("this Idempotency-Key was used before with other parameters, for data request {id}"),
             ),
+            other => Self::failure(other),
+        }
+    }
+}
+
+impl From<StopError> for Problem {
+    fn from(error: StopError) -> Self {
+        match error {
+            StopError::Unknown(id) => unknown(id),
+            StopError::Over(state) => {
+                let state = dto::State::from(state).to_json_string();
+                Self::new(
+                    ProblemType::CollectionOver,
+                    format!("the collection is {state}, and nothing of it is left to stop"),
+                )
+            }
             other => Self::failure(other),
         }
     }

@@ -13,12 +13,13 @@ use serde_json::Value;
 
 use crate::{
     collections::Collections, health::Health, jobs::Jobs, maintenance::Maintenance, metrics::Metrics,
-    problem::ProblemType, queues::Queues, resumes::Resumes, schedules::Schedules, state::AppState,
-    test_data::TestData, workers::Workers,
+    problem::ProblemType, queues::Queues, resumes::Resumes, schedules::Schedules, sources::Sources,
+    state::AppState, test_data::TestData, workers::Workers,
 };
 
 /// Every resource, in the order of the description.
-type Apis = (Collections, Resumes, Schedules, Jobs, Queues, Workers, Maintenance, TestData, Health, Metrics);
+type Apis =
+    (Collections, Sources, Resumes, Schedules, Jobs, Queues, Workers, Maintenance, TestData, Health, Metrics);
 
 const DESCRIPTION: &str = "Collects resumes from slow, paginated, rate-limited sources, keeps what it got, parses it and \
 makes it searchable by skill.\n\nEvery path works with and without a trailing slash. Errors are problems after RFC 9457, \
@@ -32,6 +33,8 @@ pub(crate) enum Tag {
     /// Collecting resumes from a source, and how far that is.
     #[oai(rename = "Data collection")]
     Collections,
+    /// The systems that resumes are collected from, described by their definitions.
+    Sources,
     /// The parsed resumes.
     Resumes,
     /// What makes jobs by the clock: by a cron expression in a time zone, or once.
@@ -66,6 +69,7 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
     let apis = state.map(|state| {
         (
             Collections::new(state.clone()),
+            Sources::new(state.clone()),
             Resumes::new(state.clone()),
             Schedules::new(state.clone()),
             Jobs::new(state.clone()),

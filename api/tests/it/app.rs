@@ -7,7 +7,7 @@ use resume_core::{
     parsing::{Format, parse},
     raw::{self, NewRawDocument},
     resume::{self, NewResume},
-    source::{self, DEFAULT_SOURCE, Paging, Source},
+    source::{self, DEFAULT_SOURCE, definition::Definition},
 };
 use resume_postgres::{Cluster, testing::TestDatabase};
 use serde_json::Value;
@@ -59,14 +59,9 @@ impl TestApp {
 
     async fn on(database: TestDatabase, test_data: Option<mock_ats::Ats>) -> Self {
         for name in ["json-resumes", DEFAULT_SOURCE] {
-            let source = Source {
-                name: name.to_owned(),
-                url: format!("http://127.0.0.1:9/api/v1/{name}"),
-                paging: Paging::Numbered,
-                format: Format::Profile,
-                calls_per_second: 30,
-            };
-            source::put(&mut database.pool().acquire().await.unwrap(), &source).await.unwrap();
+            let path = format!("/api/v1/{name}");
+            let definition = Definition::original(name, "http://127.0.0.1:9", &path, 30);
+            source::put(&mut database.pool().acquire().await.unwrap(), &definition).await.unwrap();
         }
         let state = AppState { pool: database.pool().clone(), test_data };
         Self { database: Some(database), ..Self::serve(state).await }

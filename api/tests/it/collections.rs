@@ -110,3 +110,36 @@ async fn a_collection_with_failures_is_resumed() {
     let status: Value = app.get(&url).await.json();
     assert_eq!((&status["state"], &status["finished_at"]), (&json!("running"), &Value::Null));
 }
+
+#[tokio::test]
+async fn a_collection_is_paused_cancelled_and_goes_on() {
+    let app = TestApp::start().await;
+    let id = app.collection("{}").await;
+    let change = async |how: &str| app.post(&format!("/api/v1/data-collection/{how}/{id}"), "").await;
+    for (how, state) in
+        [("pause", "paused"), ("pause", "paused"), ("cancel", "cancelled"), ("cancel", "cancelled")]
+    {
+        let reply = change(how).await;
+        assert_eq!((reply.status.as_u16(), &reply.json()["state"]), (200, &json!(state)), "{}", reply.text);
+    }
+    assert!(
+        change("pause").await.problem(409, "collection-over")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("cancelled")
+    );
+    let reply = change("resume").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["pages"]), (202, &json!(10)), "{}", reply.text);
+    let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
+    assert_eq!((&status["state"], &status["finished_at"]), (&json!("running"), &Value::Null));
+}
+
+#[tokio::test]
+async fn an_unknown_collection_is_neither_paused_nor_cancelled() {
+    let app = TestApp::start().await;
+    for how in ["pause", "cancel"] {
+        let path = format!("/api/v1/data-collection/{how}");
+        app.post(&format!("{path}/{}", Uuid::now_v7()), "").await.problem(404, "not-found");
+        app.post(&format!("{path}/none"), "").await.names(&["data_request_id"]);
+    }
+}

@@ -15,6 +15,7 @@ mod resumes;
 mod schedules;
 mod schedules_nonsense;
 mod search;
+mod sources;
 mod test_data;
 mod trigger;
 mod work;

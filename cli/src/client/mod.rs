@@ -1,6 +1,7 @@
 mod jobs;
 mod queues;
 mod schedules;
+mod sources;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::options::CollectOptions;
 pub(crate) use jobs::Job;
 pub(crate) use queues::{Depths, Queue, Worker};
 pub(crate) use schedules::Schedule;
+pub(crate) use sources::{Source, SourceCalls};
 
 /// The calls that the command line makes to a running service.
 pub(crate) struct Client {
@@ -139,6 +141,11 @@ impl Client {
         let _: Value =
             self.send(self.http.post(self.address(&format!("data-collection/resume/{id}")))).await?;
         Ok(())
+    }
+
+    /// Pauses or cancels a collection; gives how far it is then.
+    pub(crate) async fn stop(&self, id: &str, how: &str) -> Result<Status> {
+        self.send(self.http.post(self.address(&format!("data-collection/{how}/{id}")))).await
     }
 
     pub(crate) async fn status(&self, id: &str) -> Result<Status> {

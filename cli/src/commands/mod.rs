@@ -9,6 +9,7 @@ mod psql;
 mod queues;
 mod schedules;
 mod search;
+mod sources;
 mod status;
 mod up;
 mod worker;
@@ -42,7 +43,10 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Collect(options) => collect::run(options).await,
         Command::Status(options) => status::run(options).await,
         Command::Resume(options) => collect::resume(options).await,
+        Command::Pause(options) => status::pause(options).await,
+        Command::Cancel(options) => status::cancel(options).await,
         Command::Search(options) => search::run(options).await,
+        Command::Sources(command) => sources::run(command).await,
         Command::Schedules(command) => schedules::run(command).await,
         Command::Jobs(command) => jobs::run(command).await,
         Command::Queues(command) => queues::run(command).await,

@@ -1,15 +1,17 @@
 use anyhow::Result;
 
-use crate::{client::Client, options::StatusOptions, output::say, progress};
+use crate::{
+    client::{Client, Status},
+    options::{StatusOptions, StopOptions},
+    output::say,
+    progress,
+};
 
 pub(crate) async fn run(options: StatusOptions) -> Result<()> {
     let client = Client::new(&options.service.url)?;
     match options.id {
         Some(id) => {
-            let status = client.status(&id).await?;
-            say!("collection {} from {}", status.data_request_id, status.source);
-            say!("{}", progress::line(&status));
-            progress::print_errors(&status);
+            show(&client.status(&id).await?);
         }
         None => {
             for listed in client.latest().await? {
@@ -25,4 +27,20 @@ pub(crate) async fn run(options: StatusOptions) -> Result<()> {
         }
     }
     Ok(())
+}
+
+pub(crate) async fn pause(options: StopOptions) -> Result<()> {
+    show(&Client::new(&options.service.url)?.stop(&options.id, "pause").await?);
+    Ok(())
+}
+
+pub(crate) async fn cancel(options: StopOptions) -> Result<()> {
+    show(&Client::new(&options.service.url)?.stop(&options.id, "cancel").await?);
+    Ok(())
+}
+
+fn show(status: &Status) {
+    say!("collection {} from {}", status.data_request_id, status.source);
+    say!("{}", progress::line(status));
+    progress::print_errors(status);
 }

@@ -1,6 +1,7 @@
 mod jobs;
 mod queues;
 mod schedules;
+mod sources;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -11,6 +12,7 @@ use crate::database::NAME;
 pub(crate) use jobs::{ChangeJobsOptions, JobFilterOptions, JobOptions, JobsCommand, ListJobsOptions};
 pub(crate) use queues::{DemandOptions, LimitQueueOptions, QueuesCommand};
 pub(crate) use schedules::{PutScheduleOptions, ScheduleOptions, SchedulesCommand};
+pub(crate) use sources::{CheckSourceOptions, SourcesCommand};
 
 /// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
 /// Postgres.
@@ -52,10 +54,17 @@ pub(crate) enum Command {
     Collect(CollectOptions),
     /// Shows how far a collection is, or lists the latest ones.
     Status(StatusOptions),
-    /// Goes on with a collection that ended with failed pages, from its checkpoint, and waits for the end.
+    /// Goes on with a collection that was paused, was cancelled or has failed pages, from its checkpoint, and waits for the end.
     Resume(ResumeOptions),
+    /// Pauses a collection: no further page is fetched until `resume`.
+    Pause(StopOptions),
+    /// Cancels a collection: it is over at once. What is stored stays, and `resume` goes on from there.
+    Cancel(StopOptions),
     /// Searches resumes by skill through a running service.
     Search(SearchOptions),
+    /// Looks at sources, checks, adds and removes them: the systems to collect from.
+    #[command(subcommand)]
+    Sources(SourcesCommand),
     /// Looks at schedules and changes them, through a running service: collections by the clock.
     #[command(subcommand)]
     Schedules(SchedulesCommand),
@@ -79,10 +88,19 @@ pub(crate) struct BindOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SecretsOptions {
+    /// Where the files are that definitions of sources may name for secrets, as `file:/run/secrets/lever`.
+    #[arg(long, env = "RESUME_SECRETS_DIR", default_value = "/run/secrets", value_name = "DIR")]
+    pub(crate) secrets_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct WorkOptions {
     /// Makes the parsing of every document slower by this much, as the slow parser of old was: `2s`, `500ms`.
     #[arg(long, env = "RESUME_PARSE_DELAY", default_value = "0s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) parse_delay: Duration,
+    #[command(flatten)]
+    pub(crate) secrets: SecretsOptions,
     /// How long running jobs may go on after a stop was asked for; then they go back to the queue.
     #[arg(long, env = "RESUME_GRACE", default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) grace: Duration,
@@ -166,6 +184,14 @@ pub(crate) struct StatusOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct ResumeOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// The id of the collection.
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopOptions {
     #[command(flatten)]
     pub(crate) service: ServiceOptions,
     /// The id of the collection.

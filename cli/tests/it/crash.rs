@@ -1,10 +1,10 @@
 //! The promises about crashes, with real processes: nothing is lost, nothing is there twice, and a kill costs at most the
 //! pages that were under way.
 
-use resume_core::{collection::CollectionState, source::Paging};
+use resume_core::collection::CollectionState;
 use resume_postgres::RestartMode;
 
-use crate::scene::Scene;
+use crate::scene::{Pages, Scene};
 
 const COUNT: u32 = 2000;
 const PER_PAGE: u32 = 20;
@@ -42,7 +42,7 @@ async fn assert_exactly_once(scene: &Scene, id: uuid::Uuid) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_re_reads_at_most_one_page_for_each_kill() {
-    let scene = Scene::on_shared_server(Paging::NextLink).await;
+    let scene = Scene::on_shared_server(Pages::Linked).await;
     let id = scene.collect(COUNT, PER_PAGE).await;
     kill_five_times(&scene, id).await;
     assert_exactly_once(&scene, id).await;
@@ -52,7 +52,7 @@ async fn a_chain_re_reads_at_most_one_page_for_each_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_side_by_side_re_read_at_most_those_under_way() {
-    let scene = Scene::on_shared_server(Paging::Numbered).await;
+    let scene = Scene::on_shared_server(Pages::Numbered).await;
     let id = scene.collect(COUNT, PER_PAGE).await;
     kill_five_times(&scene, id).await;
     assert_exactly_once(&scene, id).await;
@@ -67,7 +67,7 @@ async fn restart(scene: &Scene, mode: RestartMode) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn restarts_of_postgres_in_the_middle_lose_nothing() {
-    let scene = Scene::on_own_server(Paging::Numbered).await;
+    let scene = Scene::on_own_server(Pages::Numbered).await;
     let id = scene.collect(COUNT, PER_PAGE).await;
     let _workers = [scene.worker(), scene.worker()];
     scene.until(id, |progress| progress.pages_fetched >= PAGES / 4).await;
@@ -79,7 +79,7 @@ async fn restarts_of_postgres_in_the_middle_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_hands_its_jobs_over() {
-    let scene = Scene::on_shared_server(Paging::Numbered).await;
+    let scene = Scene::on_shared_server(Pages::Numbered).await;
     let id = scene.collect(COUNT, PER_PAGE).await;
     let mut first = scene.worker();
     scene.until(id, |progress| progress.pages_fetched >= PAGES / 4).await;

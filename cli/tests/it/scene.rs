@@ -8,8 +8,7 @@ use mock_ats::{Ats, Face, MockServer, Settings};
 use resume_core::{
     collection::{self, NewCollection, Progress},
     db::MIGRATOR,
-    parsing::Format,
-    source::{self, Paging, Source},
+    source::{self, definition::Definition},
 };
 use resume_postgres::testing::TestDatabase;
 use tokio::process::{Child, Command};
@@ -24,7 +23,8 @@ pub(crate) fn service() -> Command {
     command
         .env_remove("DATABASE_URL")
         .env_remove("RESUME_DATA_DIR")
-        .env("RUST_LOG", "warn")
+        // As by default: sqlx warns of connections that are given back while the server stops.
+        .env("RUST_LOG", "warn,sqlx=error")
         .kill_on_drop(true);
     command
 }
@@ -40,6 +40,13 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
+/// How the source is read.
+#[derive(Clone, Copy)]
+pub(crate) enum Pages {
+    Numbered,
+    Linked,
+}
+
 /// A database and a source that allows many calls, both outside the processes under test.
 pub(crate) struct Scene {
     pub(crate) database: TestDatabase,
@@ -47,29 +54,27 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) async fn new(database: TestDatabase, paging: Paging) -> Self {
+    pub(crate) async fn new(database: TestDatabase, pages: Pages) -> Self {
         let settings = Settings {
             latency: Duration::from_millis(5)..=Duration::from_millis(30),
             calls_per_second: 1000,
         };
         let mock = MockServer::start(Ats::new(settings)).await.unwrap();
-        let source = Source {
-            name: "mock".to_owned(),
-            url: format!("{}{}", mock.url(), Face::TestData.path()),
-            paging,
-            format: Format::Profile,
-            calls_per_second: 100,
+        let definition = Definition::original("mock", &mock.url(), Face::TestData.path(), 100);
+        let definition = match pages {
+            Pages::Numbered => definition,
+            Pages::Linked => definition.along_links(),
         };
-        source::put(&mut database.pool().acquire().await.unwrap(), &source).await.unwrap();
+        source::put(&mut database.pool().acquire().await.unwrap(), &definition).await.unwrap();
         Self { database, mock }
     }
 
-    pub(crate) async fn on_shared_server(paging: Paging) -> Self {
-        Self::new(TestDatabase::new(&MIGRATOR).await.unwrap(), paging).await
+    pub(crate) async fn on_shared_server(pages: Pages) -> Self {
+        Self::new(TestDatabase::new(&MIGRATOR).await.unwrap(), pages).await
     }
 
-    pub(crate) async fn on_own_server(paging: Paging) -> Self {
-        Self::new(TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap(), paging).await
+    pub(crate) async fn on_own_server(pages: Pages) -> Self {
+        Self::new(TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap(), pages).await
     }
 
     /// Starts a worker process.
@@ -86,6 +91,7 @@ impl Scene {
             per_page,
             batch_size: 10,
             error_mode: false,
+            full: false,
             seed: None,
             idempotency_key: None,
         };

@@ -1,16 +1,16 @@
 use resume_queue::{Discarded, EnqueueError};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{
-    WINDOW_PAGES,
+    ahead,
     finish::{Change, count_pages},
     page::{Run, insert_pages},
     settle::settle_given_up,
 };
 use crate::{
     jobs::{FetchPage, ParseDocuments},
-    resume,
-    source::{self, Paging},
+    resume, source,
 };
 
 /// A call to a source that did not bring its page.
@@ -20,6 +20,8 @@ pub struct CallFailure {
     pub code: Option<String>,
     /// What happened, for people.
     pub detail: String,
+    /// Whether the source was called. Some things go wrong before, such as a secret that is missing.
+    pub is_call: bool,
 }
 
 /// The longest text that is kept of an error: some of it comes from the source, which may send megabytes.
@@ -47,7 +49,7 @@ pub async fn note_failed_call(
     sqlx::query!(
         r#"
         update pages
-        set calls = calls + 1, rate_limited = rate_limited + case when $3::text is null then 1 else 0 end,
+        set calls = calls + case when $5 then 1 else 0 end, rate_limited = rate_limited + case when $3::text is null then 1 else 0 end,
             error_code = coalesce($3, error_code),
             error = case when $3::text is null then error else $4 end
         where collection_id = $1 and number = $2 and state = 'pending'
@@ -56,6 +58,22 @@ pub async fn note_failed_call(
         job.page,
         failure.code,
         shown(&failure.detail),
+        failure.is_call,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a collection waits for its source, which is silent, or not called because its calls fail. Until the next page is
+/// stored. Changes nothing for one that is noted already, or stopped, or over; else locks the collection for a moment.
+///
+/// # Errors
+/// The database's.
+pub async fn note_waiting(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update collections set state = 'waiting_for_source' where id = $1 and state in ('pending', 'running')",
+        id,
     )
     .execute(conn)
     .await?;
@@ -65,7 +83,8 @@ pub async fn note_failed_call(
 /// Gives a page up, because its job was discarded: it is listed as failed, and the page after the window takes its
 /// place. Behind a failed page of a chain nothing can be fetched; [`resume`](super::resume) goes on from there.
 ///
-/// Does nothing when the page is no longer pending, or when another job fetches it by now. Locks the page and the collection.
+/// Does nothing when the page is no longer pending, or when another job fetches it by now, or will once its
+/// collection goes on that is paused or cancelled. Locks the page and the collection.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -80,8 +99,9 @@ pub async fn give_up_page(
         set state = 'failed', error_code = coalesce(p.error_code, $4), error = coalesce(p.error, $3)
         from collections c
         where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.id = p.collection_id
-          and coalesce(p.fetch_job_id, $5) = $5
-        returning c.source, c.pages_expected, c.group_id
+          and coalesce(p.fetch_job_id, $5) <= $5
+          and c.state not in ('paused', 'cancelled') and $5 > coalesce(c.stop_job_id, -1)
+        returning c.source, c.count, c.per_page, c.pages_expected, c.group_id
         "#,
         job.collection_id,
         job.page,
@@ -92,12 +112,16 @@ pub async fn give_up_page(
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(()) };
-    let paging = source::of_collection(conn, &row.source).await?.paging;
-    let next = job.page + WINDOW_PAGES;
-    let wanted = paging == Paging::Numbered && row.pages_expected.is_none_or(|expected| next <= expected);
+    let list = source::of_collection(conn, &row.source).await?.definition.list;
+    let follow = if list.paging.is_numbered() {
+        let pages_max = row.count.unsigned_abs().div_ceil(row.per_page.unsigned_abs().max(1)).cast_signed();
+        ahead::after_failed(job.page, list.is_told_count(), row.pages_expected, pages_max)
+    } else {
+        Vec::new()
+    };
     let run = Run { collection_id: job.collection_id, group: row.group_id, source: &row.source };
-    let opened = insert_pages(conn, run, wanted.then_some((next, None))).await?;
-    count_pages(conn, job.collection_id, Change { opened, closed: 1, last_page: None }).await?;
+    let opened = insert_pages(conn, run, follow.into_iter().map(|page| (page, None))).await?;
+    count_pages(conn, job.collection_id, Change { opened, closed: 1, ..Change::default() }).await?;
     Ok(())
 }
 

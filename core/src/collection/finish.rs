@@ -2,17 +2,23 @@ use resume_queue::{EnqueueError, GroupId, create_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::jobs::FinishCollection;
+use crate::{jobs::FinishCollection, source};
 
 /// How a step changes which pages of a collection are open.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Change {
     /// Pages added.
     pub(super) opened: i32,
+    /// Whether a call has just brought a page, so that nobody waits for the source.
+    pub(super) is_fetched: bool,
     /// Pages that became done or failed.
     pub(super) closed: i32,
-    /// The number of the last page, when the source has just told it.
+    /// The number of the last page, when a chain has just ended.
     pub(super) last_page: Option<i32>,
+    /// The number of the last page or a higher one, as a numbered page has just told it. Of several the least counts.
+    pub(super) pages_at_most: Option<i32>,
+    /// Whether this page ends it because there are as many items as were asked for.
+    pub(super) is_cut: bool,
 }
 
 /// Counts a step; ends the collection when its last open page has closed. Locks the collection, so call it last.
@@ -31,8 +37,9 @@ pub(super) async fn count_pages(
         r#"
         update collections
         set pages_open = pages_open + $2 - $3,
-            pages_expected = coalesce($4, pages_expected),
-            state = case when state = 'pending' then 'running' else state end,
+            pages_expected = least(coalesce($4, pages_expected), $5),
+            is_cut = is_cut or $6,
+            state = case when state = 'pending' or (state = 'waiting_for_source' and $7) then 'running' else state end,
             started_at = coalesce(started_at, now())
         where id = $1
         returning pages_open
@@ -41,6 +48,9 @@ pub(super) async fn count_pages(
         change.opened,
         change.closed,
         change.last_page,
+        change.pages_at_most,
+        change.is_cut,
+        change.is_fetched,
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -77,11 +87,28 @@ async fn recount_pages(
 
 async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
     match conclude(conn, collection_id, false).await? {
-        Some(state) => tracing::info!(%collection_id, state, "collection ended"),
+        Some(state) => {
+            tracing::info!(%collection_id, state, "collection ended");
+            note_synced(conn, collection_id).await?;
+        }
         // A wrong count had ended it before its last pages.
         None => _ = conclude(conn, collection_id, true).await?,
     }
     Ok(())
+}
+
+/// Lets the next run of the source ask for changes only, if this one brought everything. Locks the source.
+async fn note_synced(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
+    let complete = sqlx::query!(
+        "select source, created_at from collections where id = $1 and state = 'completed' and not is_cut",
+        collection_id,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    match complete {
+        Some(run) => source::note_synced(conn, &run.source, run.created_at).await,
+        None => Ok(()),
+    }
 }
 
 /// Says anew how a collection has ended, if it has: documents that had failed have been parsed by now. When it ended stays.
@@ -139,6 +166,8 @@ pub(super) async fn begin_run(conn: &mut PgConnection, collection_id: Uuid) -> R
 /// to do. What a job left open that ended without saying so (its payload did not decode, or somebody cancelled it) is listed
 /// as failed, and the collection ends all the same.
 ///
+/// A paused collection is left alone: its pages wait for the run in which it goes on.
+///
 /// Gives the number of pages that were left open. In the caller's transaction; locks the open pages, then the collection.
 ///
 /// # Errors
@@ -151,7 +180,7 @@ pub async fn close(conn: &mut PgConnection, job: &FinishCollection) -> Result<u6
             error_code = coalesce(p.error_code, 'job_lost'),
             error = coalesce(p.error, 'its job was ended before it had a result')
         from collections c
-        where c.id = $1 and c.run = $2 and c.finished_at is null
+        where c.id = $1 and c.run = $2 and c.finished_at is null and c.state <> 'paused'
           and p.collection_id = c.id and p.state in ('pending', 'fetched')
         "#,
         job.collection_id,
@@ -161,7 +190,7 @@ pub async fn close(conn: &mut PgConnection, job: &FinishCollection) -> Result<u6
     .await?
     .rows_affected();
     let is_open = sqlx::query!(
-        "update collections set pages_open = 0 where id = $1 and run = $2 and finished_at is null",
+        "update collections set pages_open = 0 where id = $1 and run = $2 and finished_at is null and state <> 'paused'",
         job.collection_id,
         job.run,
     )

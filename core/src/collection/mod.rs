@@ -12,30 +12,38 @@
 //! of them, resumes and raw documents are locked in the order of their keys. Only [`resume()`] and [`resume_page`] begin with
 //! the collection: they lock failed pages alone, which nobody else does.
 //!
+//! A collection that is paused or cancelled keeps its pages as they are: those that are pending get new jobs when it goes on, and
+//! the fetching jobs from before that are void (`stop_job_id`). So nothing has to wait for the jobs to be ended.
+//!
 //! Jobs may be ended and retried by people, at any time. A page has one job at a time that may give it up (`fetch_job_id`), and
 //! a batch counts once: what was given up is noted (`batches_given_up`), and a retry that parses it corrects the count.
 
+mod ahead;
 mod fail;
 mod finish;
 mod list;
 mod page;
 mod progress;
+mod restart;
 mod resume;
 mod settle;
 mod start;
+mod stop;
 mod store_page;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call};
+pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call, note_waiting};
 pub use finish::close;
 pub use list::{Listed, list};
 pub use page::{FoundPage, PageToFetch, find_page};
 pub use progress::{ErrorCount, Progress, progress};
+pub use restart::restart;
 pub use resume::{ResumeError, resume, resume_page};
 pub use settle::{BatchResult, settle_batch};
 pub use start::{NewCollection, StartError, Started, start};
+pub use stop::{StopError, cancel, end_jobs, pause};
 pub use store_page::{FetchedPage, StoredPage, store_page};
 
 /// The most items of one collection.

@@ -4,7 +4,10 @@ use uuid::Uuid;
 
 use crate::{
     jobs::FetchPage,
-    source::{self, Source},
+    source::{
+        self, Source,
+        definition::{Paging, TimeFormat, Values},
+    },
 };
 
 /// A page that is waiting to be fetched, with all that fetching and storing it takes.
@@ -15,14 +18,14 @@ pub struct PageToFetch {
     pub(super) group: Option<GroupId>,
     /// The page's number in it, from 1.
     pub number: i32,
-    /// The address to fetch.
-    pub url: String,
+    /// Where it is, as the page before it told: an address or a token. `None` for numbered pages, and for the first one.
+    pub link: Option<String>,
+    /// What the parameters of the call are made of.
+    pub values: Values,
     /// Where it comes from.
     pub source: Source,
     pub(super) batch_size: usize,
     pub(super) pages_expected: Option<i32>,
-    /// Where a chain of next links began: its first page has no link of its own.
-    pub(super) first_url: String,
 }
 
 /// What new jobs of a collection belong to.
@@ -45,8 +48,13 @@ impl Run<'_> {
 }
 
 impl PageToFetch {
+    /// How many pages hold what was asked for, if all are full.
+    pub(super) fn pages_max(&self) -> i32 {
+        self.values.count.div_ceil(self.values.per_page.max(1)).cast_signed()
+    }
+
     pub(super) fn run(&self) -> Run<'_> {
-        Run { collection_id: self.collection_id, group: self.group, source: &self.source.name }
+        Run { collection_id: self.collection_id, group: self.group, source: &self.source.definition.name }
     }
 }
 
@@ -59,7 +67,7 @@ pub enum FoundPage {
     Failed,
     /// Waiting to be fetched by another job, since it was opened again.
     TakenOver,
-    /// Stored already, or its collection is gone or over: there is nothing to do.
+    /// Stored already, or its collection is gone, over or paused, or was since the job was enqueued: there is nothing to do.
     Settled,
 }
 
@@ -74,14 +82,16 @@ pub async fn find_page(
 ) -> Result<FoundPage, sqlx::Error> {
     let row = sqlx::query!(
         r#"
-        select p.state = 'failed' and c.state <> 'cancelled' as "is_failed!", p.state = 'pending' and c.finished_at is null as "is_pending!",
+        select p.state = 'failed' and c.state <> 'cancelled' as "is_failed!", p.state = 'pending' and c.finished_at is null
+               and c.state <> 'paused' and $3 > coalesce(c.stop_job_id, -1) as "is_pending!",
                p.fetch_job_id, p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed,
-               c.pages_expected
+               c.pages_expected, c.since, c.created_at
         from pages p join collections c on c.id = p.collection_id
         where p.collection_id = $1 and p.number = $2
         "#,
         job.collection_id,
         job.page,
+        job_id,
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -90,22 +100,32 @@ pub async fn find_page(
         Some(row) if row.is_pending => row,
         _ => return Ok(FoundPage::Settled),
     };
-    if row.fetch_job_id.is_some_and(|id| id != job_id) {
+    if row.fetch_job_id.is_some_and(|id| id > job_id) {
         return Ok(FoundPage::TakenOver);
     }
     let source = source::of_collection(conn, &row.source).await?;
-    let url_of = |page: i32| {
-        format!(
-            "{}?count={}&per_page={}&page={page}&errors={}&seed={}",
-            source.url, row.count, row.per_page, row.error_mode, row.seed
-        )
+    let first = match source.definition.list.paging {
+        Paging::Numbered { first, .. } => first,
+        _ => 1,
+    };
+    let (before, per_page) = (job.page.unsigned_abs().saturating_sub(1), row.per_page.unsigned_abs());
+    let format = source.definition.list.since.as_ref().map_or(TimeFormat::Rfc3339, |since| since.format);
+    let values = Values {
+        count: row.count.unsigned_abs(),
+        per_page,
+        page: first.saturating_add(before),
+        offset: u64::from(before) * u64::from(per_page),
+        since: row.since.map(|time| format.write(time)),
+        until: row.since.map(|_| format.write(row.created_at)),
+        seed: row.seed,
+        error_mode: row.error_mode,
     };
     Ok(FoundPage::Pending(Box::new(PageToFetch {
         collection_id: job.collection_id,
         group: row.group_id,
         number: job.page,
-        url: row.link.unwrap_or_else(|| url_of(job.page)),
-        first_url: url_of(1),
+        link: row.link,
+        values,
         batch_size: row.batch_size.unsigned_abs() as usize,
         pages_expected: row.pages_expected,
         source,

@@ -34,7 +34,7 @@ pub struct Progress {
     /// Calls that the source refused with 429.
     pub rate_limited: i64,
     /// The most calls in any second that the source allows.
-    pub calls_per_second: u32,
+    pub calls_per_second: f64,
     /// The errors, the most frequent first, at most 20 kinds.
     pub errors: Vec<ErrorCount>,
     /// The database's time of this look.
@@ -81,7 +81,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     .fetch_optional(&mut *conn)
     .await?;
     let Some(r) = row else { return Ok(None) };
-    let calls_per_second = source::of_collection(&mut conn, &r.source).await?.calls_per_second;
+    let calls_per_second = source::of_collection(&mut conn, &r.source).await?.definition.calls_per_second();
     let errors = errors(&mut conn, id).await?;
     Ok(Some(Progress {
         collection: Collection {
@@ -163,7 +163,7 @@ impl Progress {
         let fetching = if pages_left > 0 {
             let seen = self.pages_fetched as f64 / elapsed.max(0.001);
             // Early on the speed seen says little: a first burst is faster than the limit, a slow start much slower.
-            let limit = f64::from(self.calls_per_second);
+            let limit = self.calls_per_second;
             let speed = if elapsed < 2.0 { limit } else { seen.min(limit) };
             pages_left as f64 / speed.max(0.001)
         } else {

@@ -15,7 +15,7 @@ pub enum ResumeError {
     /// No collection has this id.
     #[error("there is no collection {0}")]
     Unknown(Uuid),
-    /// It is under way, or no page of it failed.
+    /// It is under way, or it ended and no page of it failed.
     #[error("the collection is {0:?} and has no failed page")]
     NothingFailed(CollectionState),
     /// Its pages were not enqueued.
@@ -26,8 +26,9 @@ pub enum ResumeError {
     Database(#[from] sqlx::Error),
 }
 
-/// Goes on with a collection from its checkpoint: the pages that failed are fetched again, those behind them follow as
-/// in the first run, and nothing that is stored is fetched again. Gives the number of pages that are tried again.
+/// Goes on with a collection from its checkpoint: one that is paused or cancelled with the pages that it had still to
+/// fetch, and all with those that failed. Those behind them follow as in the first run, and nothing that is stored is
+/// fetched again. Gives the number of pages that are fetched now.
 ///
 /// In the caller's transaction; locks the collection first.
 ///
@@ -35,13 +36,15 @@ pub enum ResumeError {
 /// See [`ResumeError`]; roll back on any.
 pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<usize, ResumeError> {
     let held = lock(conn, id).await?.ok_or(ResumeError::Unknown(id))?;
-    let state = held.state;
-    if !matches!(state, CollectionState::CompletedWithErrors | CollectionState::Failed) {
-        return Err(ResumeError::NothingFailed(state));
-    }
-    match open_again(conn, held, None).await? {
-        0 => Err(ResumeError::NothingFailed(state)),
-        pages => Ok(pages),
+    match held.state {
+        CollectionState::Paused | CollectionState::Cancelled => Ok(go_on(conn, held).await?),
+        state @ (CollectionState::CompletedWithErrors | CollectionState::Failed) => {
+            match open_again(conn, held, None).await? {
+                0 => Err(ResumeError::NothingFailed(state)),
+                pages => Ok(pages),
+            }
+        }
+        state => Err(ResumeError::NothingFailed(state)),
     }
 }
 
@@ -84,20 +87,41 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::E
     .await
 }
 
+/// Goes on with a locked collection that was stopped; gives how many pages are fetched. Their pending pages are not locked,
+/// for others lock them before the collection: one that is being stored just now is stored once all the same.
+async fn go_on(conn: &mut PgConnection, held: Held) -> Result<usize, EnqueueError> {
+    let id = held.id;
+    let failed = reopen_failed(conn, id, None).await?;
+    let begins_run = !can_join(conn, &held).await?;
+    sqlx::query!(
+        r#"
+        update collections
+        set state = 'running', finished_at = null, run = case when $3 then run + 1 else run end,
+            pages_open = pages_open + $2
+        where id = $1
+        "#,
+        id,
+        failed.len() as i32,
+        begins_run,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let group = if begins_run { Some(begin_run(conn, id).await?) } else { held.group };
+    let pages = sqlx::query_scalar!(
+        "select number from pages where collection_id = $1 and state = 'pending' order by number",
+        id
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    enqueue_fetches(conn, Run { collection_id: id, group, source: &held.source }, &pages).await?;
+    Ok(pages.len())
+}
+
 /// Opens failed pages of a locked collection again, one or all, with a job each; gives their number. With them another run
 /// begins, unless jobs can still join the present one. Locks the pages and the group.
 async fn open_again(conn: &mut PgConnection, held: Held, page: Option<i32>) -> Result<usize, EnqueueError> {
     let id = held.id;
-    let pages = sqlx::query_scalar!(
-        r#"
-        update pages set state = 'pending', error_code = null, error = null
-        where collection_id = $1 and state = 'failed' and number = coalesce($2, number) returning number
-        "#,
-        id,
-        page,
-    )
-    .fetch_all(&mut *conn)
-    .await?;
+    let pages = reopen_failed(conn, id, page).await?;
     if pages.is_empty() {
         return Ok(0);
     }
@@ -121,11 +145,30 @@ async fn open_again(conn: &mut PgConnection, held: Held, page: Option<i32>) -> R
     Ok(pages.len())
 }
 
+/// Makes failed pages pending, one or all; gives their numbers. Locks them.
+async fn reopen_failed(
+    conn: &mut PgConnection,
+    id: Uuid,
+    page: Option<i32>,
+) -> Result<Vec<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        update pages set state = 'pending', error_code = null, error = null
+        where collection_id = $1 and state = 'failed' and number = coalesce($2, number) returning number
+        "#,
+        id,
+        page,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Whether jobs can join the present run. When all jobs of a run have ended, its group has finished and the job that
 /// [closes](super::close) it is on its way: it would close the pages whose jobs came later.
 async fn can_join(conn: &mut PgConnection, held: &Held) -> Result<bool, sqlx::Error> {
     match held.group {
-        _ if held.state.is_over() => Ok(false),
+        // Of a cancelled one, jobs may still be on their way to their end: their batches are counted in the same run.
+        _ if held.state.is_over() && held.state != CollectionState::Cancelled => Ok(false),
         Some(group) => hold_group(conn, group).await,
         None => Ok(true),
     }

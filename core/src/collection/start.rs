@@ -1,14 +1,15 @@
+use chrono::{DateTime, TimeDelta, Utc};
 use resume_queue::EnqueueError;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    WINDOW_PAGES,
+    ahead,
     finish::begin_run,
     page::{Run, open_pages},
 };
-use crate::source::{self, Paging};
+use crate::source::{self, Source};
 
 /// A collection that is about to start. The caller has checked that the numbers are in range.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct NewCollection {
     pub batch_size: u32,
     /// Whether the mock source shall break some items.
     pub error_mode: bool,
+    /// Whether to ask for everything, where the source could tell what has changed since the last complete run.
+    pub full: bool,
     /// Which people the mock source makes up; by default nobody seen before.
     pub seed: Option<u32>,
     /// A repeated key with the same parameters starts nothing and gives the collection that the first one started.
@@ -68,43 +71,54 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
     let id = Uuid::now_v7();
     // The random half of the id makes the people fresh; 31 bits are plenty and fit every JSON reader's integers.
     let seed = new.seed.unwrap_or((id.as_u128() & 0x7fff_ffff) as u32);
-    let pages = new.count.div_ceil(new.per_page).cast_signed();
-    let request = json!({
+    let list = &source.definition.list;
+    let per_page = new.per_page.min(list.per_page_max);
+    let pages_max = new.count.div_ceil(per_page.max(1)).cast_signed();
+    let is_told_count = list.is_told_count();
+    let mut request = json!({
         "source": new.source, "count": new.count, "per_page": new.per_page, "batch_size": new.batch_size,
         "error_mode": new.error_mode, "seed": new.seed,
     });
+    if new.full {
+        // Only then, so that a request from before there was a choice is still known as the same.
+        request["full"] = true.into();
+    }
     let inserted = sqlx::query_scalar!(
         r#"
         insert into collections
-            (id, source, count, per_page, batch_size, error_mode, seed, idempotency_key, request, pages_expected)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            (id, source, count, per_page, batch_size, error_mode, seed, idempotency_key, request, pages_expected, since)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         on conflict on constraint collections_idempotency_key_unique do nothing
         returning id
         "#,
         id,
         new.source,
         new.count.cast_signed(),
-        new.per_page.cast_signed(),
+        per_page.cast_signed(),
         new.batch_size.cast_signed(),
         new.error_mode,
         i64::from(seed),
         new.idempotency_key,
         request,
-        pages,
+        is_told_count.then_some(pages_max),
+        since(&source, new.full),
     )
     .fetch_optional(&mut *conn)
     .await?;
     if inserted.is_none() {
         return repeated(conn, new, &request).await;
     }
-    let first = match source.paging {
-        Paging::Numbered => pages.min(WINDOW_PAGES),
-        Paging::NextLink => 1,
-    };
+    let first = ahead::first(list.paging.is_numbered(), is_told_count, pages_max);
     let group = begin_run(conn, id).await?;
-    let run = Run { collection_id: id, group: Some(group), source: &source.name };
+    let run = Run { collection_id: id, group: Some(group), source: &source.definition.name };
     open_pages(conn, run, (1..=first).map(|number| (number, None))).await?;
     Ok(Started { id, repeated: false })
+}
+
+/// From when on changes are asked for: some time before the last complete run began, since clocks differ. `None` for everything.
+fn since(source: &Source, full: bool) -> Option<DateTime<Utc>> {
+    let overlap = TimeDelta::from_std(source.definition.list.since.as_ref()?.overlap.0).ok()?;
+    source.synced_until.filter(|_| !full)?.checked_sub_signed(overlap)
 }
 
 async fn repeated(

@@ -2,23 +2,25 @@ use resume_queue::{EnqueueError, NewJob, enqueue_all};
 use sqlx::PgConnection;
 
 use super::{
-    PageToFetch, WINDOW_PAGES,
+    PageToFetch,
+    ahead::{self, Ahead, End},
     finish::{Change, count_pages},
     page::insert_pages,
 };
 use crate::{
     jobs::ParseDocuments,
     raw::{self, NewRawDocument},
-    source::Paging,
 };
 
 /// What a source answered for a page.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct FetchedPage {
     /// Its items, in order.
     pub items: Vec<NewRawDocument>,
-    /// The address of the next page, where the source gave one.
+    /// The address of the next page, or the token that asks for it, where the source gave one.
     pub next: Option<String>,
+    /// How many items there are in all, where the source told.
+    pub total: Option<u64>,
 }
 
 /// What storing a page did.
@@ -33,7 +35,7 @@ pub struct StoredPage {
 /// Stores a page: its new items as raw documents, the page as fetched, the jobs that parse its items, and the next page
 /// with its job. All in the caller's transaction, which should also complete the fetching job.
 ///
-/// Gives `None`, and changes nothing, when the page has been stored before. Locks the page, and the collection at the end.
+/// Gives `None`, and changes nothing, when the page has been stored before, or its collection is cancelled. Locks the page, and the collection at the end.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -46,7 +48,14 @@ pub async fn store_page(
         return Ok(None);
     }
     let place = (page.collection_id, page.number);
-    let new_ids = raw::insert_new(conn, &page.source.name, page.source.format, place, &fetched.items).await?;
+    let new_ids = raw::insert_new(
+        conn,
+        &page.source.definition.name,
+        page.source.definition.format,
+        place,
+        &fetched.items,
+    )
+    .await?;
     let unchanged = fetched.items.len() - new_ids.len();
     let batches: Vec<NewJob> = new_ids
         .chunks(page.batch_size)
@@ -62,18 +71,30 @@ pub async fn store_page(
         .collect::<Result<_, EnqueueError>>()?;
     enqueue_all(conn, &batches).await?;
 
-    let (opened, end) = open_next(conn, page, fetched).await?;
+    let (opened, ahead) = open_next(conn, page, fetched).await?;
     let is_done = batches.is_empty();
-    mark_fetched(conn, page, (new_ids.len(), unchanged, batches.len()), end).await?;
-    let change =
-        Change { opened, closed: i32::from(is_done), last_page: (end != End::No).then_some(page.number) };
+    mark_fetched(conn, page, (new_ids.len(), unchanged, batches.len()), ahead.end).await?;
+    let is_numbered = page.source.definition.list.paging.is_numbered();
+    let change = Change {
+        opened,
+        is_fetched: true,
+        closed: i32::from(is_done),
+        last_page: ahead.last_page.filter(|_| !is_numbered),
+        pages_at_most: ahead.last_page.filter(|_| is_numbered),
+        is_cut: ahead.is_cut,
+    };
     count_pages(conn, page.collection_id, change).await?;
     Ok(Some(StoredPage { stored: new_ids.len(), unchanged }))
 }
 
 async fn lock_pending(conn: &mut PgConnection, page: &PageToFetch) -> Result<bool, sqlx::Error> {
     let row = sqlx::query!(
-        "select number from pages where collection_id = $1 and number = $2 and state = 'pending' for update",
+        r#"
+        select number from pages
+        where collection_id = $1 and number = $2 and state = 'pending'
+          and not exists (select from collections where id = $1 and state = 'cancelled')
+        for update
+        "#,
         page.collection_id,
         page.number,
     )
@@ -82,62 +103,32 @@ async fn lock_pending(conn: &mut PgConnection, page: &PageToFetch) -> Result<boo
     Ok(row.is_some())
 }
 
-/// Whether a page ends its chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// More pages are to come, or were opened before.
-    No,
-    /// The source says that this is the last one.
-    Last,
-    /// The next link leads to where the collection has been.
-    Loop,
-    /// There is no end to the next links.
-    Endless,
-}
-
-/// Opens the page that this one makes room for (numbered) or leads to (next link); gives how many were opened.
+/// Opens the pages that this one makes room for (numbered) or leads to (the others); gives how many were opened, and
+/// what is known of the pages ahead.
 async fn open_next(
     conn: &mut PgConnection,
     page: &PageToFetch,
     fetched: &FetchedPage,
-) -> Result<(i32, End), EnqueueError> {
-    match (page.source.paging, &fetched.next) {
-        (Paging::Numbered, _) => {
-            let next = page.number + WINDOW_PAGES;
-            let wanted = page.pages_expected.is_none_or(|expected| next <= expected);
-            let next = wanted.then_some((next, None));
-            Ok((insert_pages(conn, page.run(), next).await?, End::No))
-        }
-        (Paging::NextLink, None) => Ok((0, End::Last)),
-        (Paging::NextLink, Some(link)) if *link == page.first_url => Ok((0, End::Loop)),
-        (Paging::NextLink, Some(_)) if page.number >= chain_max(page) => Ok((0, End::Endless)),
-        (Paging::NextLink, Some(link)) => {
-            let next = (page.number + 1, Some(link.clone()));
-            let opened = insert_pages(conn, page.run(), [next]).await?;
-            Ok((opened, if opened == 0 { End::Loop } else { End::No }))
-        }
+) -> Result<(i32, Ahead), EnqueueError> {
+    let items_before = if ahead::may_be_enough(page) { items_stored(conn, page).await? } else { 0 };
+    let mut ahead = ahead::after(page, fetched, items_before);
+    let open = std::mem::take(&mut ahead.open);
+    let is_link = open.iter().any(|(_, link)| link.is_some());
+    let opened = insert_pages(conn, page.run(), open).await?;
+    if is_link && opened == 0 {
+        ahead = Ahead::ending(page.number, End::Loop);
     }
+    Ok((opened, ahead))
 }
 
-/// Where a chain of pages is cut off: at twice the pages that it should have, for a source may give fewer items on a
-/// page than it was asked for or repeat some, and a few more for short ones.
-fn chain_max(page: &PageToFetch) -> i32 {
-    page.pages_expected.unwrap_or(0).saturating_mul(2).saturating_add(10)
-}
-
-impl End {
-    /// The code and the text of the error that this end is, if it is one.
-    fn error(self) -> (Option<&'static str>, Option<&'static str>) {
-        match self {
-            Self::No | Self::Last => (None, None),
-            Self::Loop => {
-                (Some("next_link_loop"), Some("the next link leads to a page that was read before"))
-            }
-            Self::Endless => {
-                (Some("next_link_endless"), Some("the next links go on for twice the pages there should be"))
-            }
-        }
-    }
+/// How many items the pages of the collection had so far.
+async fn items_stored(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select coalesce(sum(stored + unchanged), 0) as "items!" from pages where collection_id = $1"#,
+        page.collection_id,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 async fn mark_fetched(

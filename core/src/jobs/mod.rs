@@ -5,6 +5,7 @@ mod finish_collection;
 mod parse_documents;
 mod settle_discarded;
 mod start_collection;
+mod stop_collection;
 
 use resume_queue::Job;
 
@@ -13,12 +14,14 @@ pub use finish_collection::FinishCollection;
 pub use parse_documents::ParseDocuments;
 pub use settle_discarded::SettleDiscarded;
 pub use start_collection::StartCollection;
+pub use stop_collection::StopCollection;
 
 /// The kinds of all jobs of the service, which are also the names of their queues.
-pub const KINDS: [&str; 5] = [
+pub const KINDS: [&str; 6] = [
     FetchPage::KIND,
     FinishCollection::KIND,
     ParseDocuments::KIND,
     SettleDiscarded::KIND,
     StartCollection::KIND,
+    StopCollection::KIND,
 ];

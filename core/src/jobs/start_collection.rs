@@ -17,6 +17,9 @@ pub struct StartCollection {
     /// Whether the mock source shall break some items.
     #[serde(default)]
     pub error_mode: bool,
+    /// Whether to ask for everything, where the source could tell what has changed.
+    #[serde(default)]
+    pub full: bool,
     /// Which people the mock source makes up; by default nobody seen before, at every tick.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u32>,
@@ -29,9 +32,9 @@ impl Job for StartCollection {
 impl StartCollection {
     /// What the job of this id starts. The same job starts the same collection, however often it runs.
     pub fn collection_of(self, job_id: JobId) -> NewCollection {
-        let Self { source, count, per_page, batch_size, error_mode, seed } = self;
+        let Self { source, count, per_page, batch_size, error_mode, full, seed } = self;
         // A caller's key has no space in it, so it is none of these.
         let idempotency_key = Some(format!("job {job_id}"));
-        NewCollection { source, count, per_page, batch_size, error_mode, seed, idempotency_key }
+        NewCollection { source, count, per_page, batch_size, error_mode, full, seed, idempotency_key }
     }
 }

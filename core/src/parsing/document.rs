@@ -14,6 +14,21 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// # Errors
 /// `too_large`, `too_deep`, `invalid_json` or `not_an_object`.
 pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Result<Map<String, Value>, ParseError> {
+    let (mut fields, has_nul) = read_with_nul(body, warnings)?;
+    if has_nul {
+        remove_nul_in_object(&mut fields, &Pointer::Root, warnings);
+    }
+    Ok(fields)
+}
+
+/// Reads the members of a document as they are, and says whether one holds a NUL.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_with_nul(
+    body: &[u8],
+    warnings: &mut Warnings,
+) -> Result<(Map<String, Value>, bool), ParseError> {
     let at = Pointer::Root;
     if body.len() > MAX_DOCUMENT_BYTES {
         let detail = format_args!("{} bytes, the most is {MAX_DOCUMENT_BYTES}", body.len());
@@ -34,13 +49,10 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Result<Map<String, V
     }
     let value =
         serde_json::from_slice(json).map_err(|error| ParseError::new(ErrorCode::InvalidJson, &at, error))?;
-    let Value::Object(mut fields) = value else {
+    let Value::Object(fields) = value else {
         return Err(ParseError::wrong_type(ErrorCode::NotAnObject, &at, "an object", &value));
     };
-    if shape.has_nul {
-        remove_nul_in_object(&mut fields, &at, warnings);
-    }
-    Ok(fields)
+    Ok((fields, shape.has_nul))
 }
 
 /// The document behind its byte order mark. RFC 8259 lets a parser skip one, and Windows tools write it.
@@ -101,8 +113,12 @@ fn remove_nul(value: &mut Value, at: &Pointer<'_>, warnings: &mut Warnings) {
     }
 }
 
-/// Cleans keys and values. Where a cleaned key meets one that is there already, the one that was there stays.
-fn remove_nul_in_object(fields: &mut Map<String, Value>, at: &Pointer<'_>, warnings: &mut Warnings) {
+/// Takes NUL out of keys and values. Where a cleaned key meets one that is there already, the one that was there stays.
+pub(super) fn remove_nul_in_object(
+    fields: &mut Map<String, Value>,
+    at: &Pointer<'_>,
+    warnings: &mut Warnings,
+) {
     let keys: Vec<String> = fields.keys().filter(|key| key.contains('\0')).cloned().collect();
     for key in keys {
         let clean = key.replace('\0', "");

@@ -200,6 +200,19 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Leaves a section of the wrong type where it was.
+pub(super) fn keep_wrong_section(
+    fields: &mut Map<String, Value>,
+    section: &str,
+    value: Value,
+    expected: &str,
+    warnings: &mut Warnings,
+) {
+    let message = format_args!("expected {expected}, found {}: kept in `extra`", type_name(&value));
+    warnings.push(WarningCode::WrongType, &Pointer::Root.key(section), message);
+    fields.insert(section.to_owned(), value);
+}
+
 /// A text cut to [`MAX_LINE_CHARS`].
 pub(super) fn cut_line(mut text: String, at: &Pointer<'_>, warnings: &mut Warnings) -> String {
     if let Some((end, _)) = text.char_indices().nth(MAX_LINE_CHARS) {

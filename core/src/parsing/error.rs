@@ -57,11 +57,13 @@ pub enum ErrorCode {
     InvalidSkills,
     /// The work experiences, or one of them, are of the wrong type.
     InvalidWorkExperiences,
+    /// The document is one of [`Format::Mapped`](super::Format::Mapped), and its source has no mapping any more.
+    MissingMapping,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TooLarge,
         Self::TooDeep,
         Self::InvalidJson,
@@ -71,6 +73,7 @@ impl ErrorCode {
         Self::MissingSkills,
         Self::InvalidSkills,
         Self::InvalidWorkExperiences,
+        Self::MissingMapping,
     ];
 
     /// The stable text of the code.
@@ -85,6 +88,7 @@ impl ErrorCode {
             Self::MissingSkills => "missing_skills",
             Self::InvalidSkills => "invalid_skills",
             Self::InvalidWorkExperiences => "invalid_work_experiences",
+            Self::MissingMapping => "missing_mapping",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The id that a source gave a document.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
@@ -20,6 +20,8 @@ pub const MAX_ID_BYTES: usize = 512;
 /// `None` when [`parse`](super::parse) would answer `missing_id` or `invalid_id`, or when the bytes are no JSON object.
 /// Whenever `parse` succeeds, this is the id it gives. A document that is too large or too deep to be parsed still has
 /// an id, so that its failure can be listed under it. Reads the bytes once and allocates only the id.
+///
+/// `None` for a [`Format::Mapped`] document: where its id is, only its source says.
 pub fn external_id(format: Format, body: &[u8]) -> Option<String> {
     read(format, body).ok()
 }
@@ -29,7 +31,7 @@ pub fn external_id(format: Format, body: &[u8]) -> Option<String> {
 /// # Errors
 /// `missing_id`, `invalid_id`, and `invalid_json` when the bytes are no JSON object.
 pub(super) fn read(format: Format, body: &[u8]) -> Result<String, ParseError> {
-    let key = format.id_key();
+    let Some(key) = format.id_key() else { return Err(missing_beside()) };
     let at = Pointer::Root.key(key);
     let id = last_member(without_byte_order_mark(body), key)
         .map_err(|error| ParseError::new(ErrorCode::InvalidJson, &Pointer::Root, error))?;
@@ -52,15 +54,34 @@ pub(super) fn read(format: Format, body: &[u8]) -> Result<String, ParseError> {
             Err(_) => return Err(invalid("expected a string or an integer")),
         }
     };
+    match fault(&id) {
+        Some(detail) => Err(invalid(&detail)),
+        None => Ok(id),
+    }
+}
+
+/// The fault of a document whose format has no place for an id, and that was stored without one.
+pub(super) fn missing_beside() -> ParseError {
+    let detail = "the item had no id where its source says, or none that can be kept";
+    ParseError::new(ErrorCode::MissingId, &Pointer::Root.key("id"), detail)
+}
+
+/// Whether a text can be the id of a document: not blank, at most [`MAX_ID_BYTES`] long and without NUL.
+pub(crate) fn is_external_id(id: &str) -> bool {
+    fault(id).is_none()
+}
+
+/// Why a text cannot be an id.
+fn fault(id: &str) -> Option<Cow<'static, str>> {
     if id.trim().is_empty() {
-        Err(invalid("the id is blank"))
+        Some("the id is blank".into())
     } else if id.len() > MAX_ID_BYTES {
-        Err(invalid(&format!("the id has {} bytes, the most is {MAX_ID_BYTES}", id.len())))
+        Some(format!("the id has {} bytes, the most is {MAX_ID_BYTES}", id.len()).into())
     } else if id.contains('\0') {
         // Taking it out, as elsewhere, could make two ids one.
-        Err(invalid("the id holds a NUL"))
+        Some("the id holds a NUL".into())
     } else {
-        Ok(id)
+        None
     }
 }
 

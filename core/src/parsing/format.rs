@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which shape a raw document has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "document_format", rename_all = "snake_case")]
 pub enum Format {
@@ -15,24 +16,28 @@ pub enum Format {
     /// JSON Resume, schema v1.0.0 and what is found in the wild under its name, with an `id` added:
     /// <https://jsonresume.org/schema>.
     JsonResume,
+    /// An item of any shape. The `map` of its source's definition says where in it the fields of a resume are.
+    Mapped,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 2] = [Self::Profile, Self::JsonResume];
+    pub const ALL: [Self; 3] = [Self::Profile, Self::JsonResume, Self::Mapped];
 
     /// The stable name of the format, the same as in the Postgres enum.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Profile => "profile",
             Self::JsonResume => "json_resume",
+            Self::Mapped => "mapped",
         }
     }
 
-    /// The key of the top-level member that holds the document's id.
-    pub(super) fn id_key(self) -> &'static str {
+    /// The key of the top-level member that holds the document's id, where the format has one.
+    pub(super) fn id_key(self) -> Option<&'static str> {
         match self {
-            Self::Profile | Self::JsonResume => "id",
+            Self::Profile | Self::JsonResume => Some("id"),
+            Self::Mapped => None,
         }
     }
 }
@@ -53,5 +58,5 @@ impl FromStr for Format {
 
 /// No [`Format`] has the given name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format, expected `profile` or `json_resume`")]
+#[error("unknown format, expected `profile`, `json_resume` or `mapped`")]
 pub struct UnknownFormat;

@@ -6,13 +6,14 @@
 
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, first_entries, is_blank_text};
+use super::education::{self, EducationNames};
+use super::entry::{self, Entry, first_entries, is_blank_text};
 use super::error::{ErrorCode, ParseError, type_name};
 use super::pointer::Pointer;
 use super::skill_list::SkillList;
 use super::warning::{WarningCode, Warnings};
 use super::work::{self, WorkNames};
-use super::{Education, ParsedResume, WorkExperience};
+use super::{ParsedResume, WorkExperience};
 use crate::skill::Skill;
 
 const WORK: WorkNames = WorkNames {
@@ -23,6 +24,15 @@ const WORK: WorkNames = WorkNames {
     end_date: &["endDate", "end_date"],
     // `description` describes the company, so it stays in `extra`.
     description: &["summary"],
+};
+
+const EDUCATION: EducationNames = EducationNames {
+    institution: &["institution"],
+    area: &["area"],
+    degree: &["studyType"],
+    score: &["score", "gpa"],
+    start_date: &["startDate", "start_date"],
+    end_date: &["endDate", "end_date"],
 };
 
 /// The sections that are lists and are not read, each with what their fields were called before 1.0.
@@ -53,7 +63,7 @@ pub(super) fn parse(
         skills(&mut fields, &at.key("skills"), warnings)?,
         work_experiences(fields.remove("work"), &at.key("work"), warnings)?,
     );
-    resume.educations = educations(&mut fields, &at.key("education"), warnings);
+    resume.educations = education::read(&mut fields, "education", &EDUCATION, warnings);
     for (section, old_names) in UNREAD {
         tidy_list(&mut fields, section, old_names, warnings);
     }
@@ -67,7 +77,7 @@ fn basics(fields: &mut Map<String, Value>, resume: &mut ParsedResume, warnings: 
     let mut basics = match fields.remove("basics") {
         None | Some(Value::Null) => return,
         Some(Value::Object(basics)) => basics,
-        Some(other) => return keep_wrong_section(fields, "basics", other, "an object", warnings),
+        Some(other) => return entry::keep_wrong_section(fields, "basics", other, "an object", warnings),
     };
     rename(&mut basics, "picture", "image", &at, warnings);
     let mut person = Entry::new(basics, &at, warnings);
@@ -187,47 +197,6 @@ fn work_experiences(
     }
 }
 
-/// Reads the educations; entries that are none stay in `extra`, for no search depends on them.
-fn educations(fields: &mut Map<String, Value>, at: &Pointer<'_>, warnings: &mut Warnings) -> Vec<Education> {
-    let list = match fields.remove("education") {
-        None | Some(Value::Null) => return Vec::new(),
-        Some(Value::Array(list)) => list,
-        Some(other) => {
-            keep_wrong_section(fields, "education", other, "an array", warnings);
-            return Vec::new();
-        }
-    };
-    let (mut educations, mut rest) = (Vec::new(), Vec::new());
-    for (index, value) in first_entries(list, at, warnings) {
-        let at = at.index(index);
-        match value {
-            Value::Object(entry) => educations.push(education(Entry::new(entry, &at, warnings))),
-            other => {
-                let message =
-                    format_args!("expected an object, found {}: kept in `extra`", type_name(&other));
-                warnings.push(WarningCode::WrongType, &at, message);
-                rest.push(other);
-            }
-        }
-    }
-    if !rest.is_empty() {
-        fields.insert("education".to_owned(), Value::Array(rest));
-    }
-    educations
-}
-
-fn education(mut entry: Entry<'_>) -> Education {
-    Education {
-        institution: entry.line(&["institution"]),
-        area: entry.line(&["area"]),
-        degree: entry.line(&["studyType"]),
-        score: entry.line(&["score", "gpa"]),
-        start_date: entry.start_date(&["startDate", "start_date"]),
-        end_date: entry.end_date(&["endDate", "end_date"]),
-        extra: entry.into_extra(),
-    }
-}
-
 /// Gives the fields of a section that is not read their present names.
 fn tidy_list(
     fields: &mut Map<String, Value>,
@@ -261,16 +230,4 @@ fn rename(fields: &mut Map<String, Value>, old: &str, new: &str, at: &Pointer<'_
         warnings.push(WarningCode::RenamedField, &at.key(old), format_args!("read as `{new}`"));
         fields.insert(new.to_owned(), value);
     }
-}
-
-fn keep_wrong_section(
-    fields: &mut Map<String, Value>,
-    section: &str,
-    value: Value,
-    expected: &str,
-    warnings: &mut Warnings,
-) {
-    let message = format_args!("expected {expected}, found {}: kept in `extra`", type_name(&value));
-    warnings.push(WarningCode::WrongType, &Pointer::Root.key(section), message);
-    fields.insert(section.to_owned(), value);
 }

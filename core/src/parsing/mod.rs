@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | `document` | what holds for every format: size, depth, UTF-8, byte order mark, NUL |
 //! | `external_id` | the id that the source gave the document |
-//! | `profile`, `json_resume` | one format each: which fields are read, under which names |
-//! | `entry`, `work`, `skill_list` | reading the fields of one object, a list of jobs, a list of skills |
+//! | `profile`, `json_resume`, `mapped` | one format each: which fields are read, under which names |
+//! | `entry`, `work`, `education`, `skill_list` | reading the fields of one object, a list of jobs, of educations, of skills |
 //! | `dates` | partial dates, as people write them |
 //! | `error`, `warning`, `pointer` | what was wrong, what was odd, and where |
 //!
@@ -14,24 +14,25 @@
 //! what the service is for cannot be trusted: `skills` and the work experiences. Everything else is lenient: the value
 //! is read as well as can be, a [`Warning`] names the place, and what is not read stays in `extra`.
 //!
-//! | in the document | original shape ([`Format::Profile`]) | JSON Resume ([`Format::JsonResume`]) |
-//! | --- | --- | --- |
-//! | `id` missing or null | `missing_id` | `missing_id` |
-//! | `id` blank, over [`MAX_ID_BYTES`], with a NUL, no string or integer | `invalid_id` | `invalid_id` |
-//! | `skills` missing | `missing_skills` | no skills |
-//! | `skills` null | `invalid_skills` | no skills |
-//! | `skills` no array | `invalid_skills` | `invalid_skills` |
-//! | a skill of the wrong type | `invalid_skills` | null: left out, warned; string: read, warned; else `invalid_skills` |
-//! | a keyword of the wrong type | | left out, warned |
-//! | a blank skill, or one over 128 characters | left out, warned | left out, warned |
-//! | `work_experiences` (`work`) missing | none, warned | none |
-//! | `work_experiences` (`work`) null | `invalid_work_experiences` | none |
-//! | `work_experiences` (`work`) no array | `invalid_work_experiences` | `invalid_work_experiences` |
-//! | an entry that is a text | read as the title, warned | read as the title, warned |
-//! | an entry that is null or blank | left out, warned | left out, warned |
-//! | an entry of another type | `invalid_work_experiences` | `invalid_work_experiences` |
-//! | another section or field of the wrong type | kept in `extra`, warned | kept in `extra`, warned |
-//! | an unknown key | kept in `extra` | kept in `extra` |
+//! | in the document | original shape ([`Format::Profile`]) | JSON Resume ([`Format::JsonResume`]) | [`Format::Mapped`], as mapped |
+//! | --- | --- | --- | --- |
+//! | `id` missing or null | `missing_id` | `missing_id` | `missing_id` |
+//! | `id` blank, over [`MAX_ID_BYTES`], with a NUL, no string or integer | `invalid_id` | `invalid_id` | `missing_id` |
+//! | `skills` missing | `missing_skills` | no skills | no skills |
+//! | `skills` null | `invalid_skills` | no skills | no skills |
+//! | `skills` no array | `invalid_skills` | `invalid_skills` | blank: no skills; else `invalid_skills` |
+//! | a skill of the wrong type | `invalid_skills` | null: left out, warned; string: read, warned; else `invalid_skills` | null: left out, warned; else `invalid_skills` |
+//! | a keyword of the wrong type | | left out, warned | |
+//! | a blank skill, or one over 128 characters | left out, warned | left out, warned | left out, warned |
+//! | `work_experiences` (`work`) missing | none, warned | none | none |
+//! | `work_experiences` (`work`) null | `invalid_work_experiences` | none | none |
+//! | `work_experiences` (`work`) no array | `invalid_work_experiences` | `invalid_work_experiences` | blank: none; else `invalid_work_experiences` |
+//! | an entry that is a text | read as the title, warned | read as the title, warned | read as the title, warned |
+//! | an entry that is null or blank | left out, warned | left out, warned | left out, warned |
+//! | an entry of another type | `invalid_work_experiences` | `invalid_work_experiences` | `invalid_work_experiences` |
+//! | another section or field of the wrong type | kept in `extra`, warned | kept in `extra`, warned | kept in `extra`, warned |
+//! | an unknown key | kept in `extra` | kept in `extra` | only that of an entry |
+//! | an expression that fails | | | as a value of the wrong type; a field other than these is left empty |
 //!
 //! Of two equal keys in one object the last one counts. A leading byte order mark is skipped, NUL characters are taken
 //! out of texts and keys (Postgres stores none), both with a warning. A skill that stands twice is kept once, under its
@@ -43,11 +44,13 @@
 
 mod dates;
 mod document;
+mod education;
 mod entry;
 mod error;
 mod external_id;
 mod format;
 mod json_resume;
+mod mapped;
 mod pointer;
 mod profile;
 mod skill_list;
@@ -60,8 +63,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::error::{ErrorCode, MAX_DETAIL_CHARS, ParseError};
+pub(crate) use self::external_id::is_external_id;
 pub use self::external_id::{MAX_ID_BYTES, external_id};
 pub use self::format::{Format, UnknownFormat};
+pub use self::mapped::{BadExpression, CompiledMapping, MAX_EXPRESSION_BYTES, MAX_GROWTH, MAX_OPERATORS};
+use self::pointer::Pointer;
 use self::warning::Warnings;
 pub use self::warning::{MAX_WARNINGS, Warning, WarningCode};
 use crate::skill::Skill;
@@ -203,15 +209,43 @@ pub struct Education {
 /// bytes give the same result as long as [`PARSER_VERSION`] is the same.
 ///
 /// # Errors
-/// The first fault that makes the document unusable; the module's table says which faults do.
+/// The first fault that makes the document unusable; the module's table says which faults do. `missing_mapping` for a
+/// [`Format::Mapped`] document, which [`parse_mapped`] parses.
 pub fn parse(format: Format, body: &[u8]) -> Result<ParsedResume, ParseError> {
     let mut warnings = Warnings::default();
+    let parse_fields = match format {
+        Format::Profile => profile::parse,
+        Format::JsonResume => json_resume::parse,
+        Format::Mapped => {
+            let detail = "the definition of the source has no `map` to read the document with";
+            return Err(ParseError::new(ErrorCode::MissingMapping, &Pointer::Root, detail));
+        }
+    };
     let fields = document::read(body, &mut warnings)?;
     let external_id = external_id::read(format, body)?;
-    let mut resume = match format {
-        Format::Profile => profile::parse(fields, &mut warnings)?,
-        Format::JsonResume => json_resume::parse(fields, &mut warnings)?,
-    };
+    let mut resume = parse_fields(fields, &mut warnings)?;
+    resume.external_id = external_id;
+    resume.warnings = warnings.finish();
+    Ok(resume)
+}
+
+/// Parses one [`Format::Mapped`] document.
+///
+/// The external id is the one that was stored with the raw document: only who fetched the item knew where it stands.
+/// Otherwise as [`parse`], for the same mapping.
+///
+/// # Errors
+/// As [`parse`]; `too_large` and `too_deep` also when the mapping makes more of the item than a document may be. What
+/// is wrong behind the mapping is named by its place in the mapped object, under our own names.
+pub fn parse_mapped(
+    mapping: &CompiledMapping,
+    external_id: Option<&str>,
+    body: &[u8],
+) -> Result<ParsedResume, ParseError> {
+    let mut warnings = Warnings::default();
+    let (item, _) = document::read_with_nul(body, &mut warnings)?;
+    let external_id = external_id.ok_or_else(external_id::missing_beside)?.to_owned();
+    let mut resume = mapped::parse(mapping, item, &mut warnings)?;
     resume.external_id = external_id;
     resume.warnings = warnings.finish();
     Ok(resume)

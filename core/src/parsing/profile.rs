@@ -14,7 +14,7 @@ use super::work::{self, WorkNames};
 use super::{ParsedResume, WorkExperience};
 use crate::skill::Skill;
 
-const WORK: WorkNames = WorkNames {
+pub(super) const WORK: WorkNames = WorkNames {
     company: &["company", "company_name", "employer", "organization", "name"],
     title: &["title", "job_title", "position", "role"],
     url: &["url", "website"],

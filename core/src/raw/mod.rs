@@ -4,7 +4,7 @@ mod store;
 
 use sha2::{Digest, Sha256};
 
-use crate::parsing::{Format, external_id};
+use crate::parsing::{Format, external_id, is_external_id};
 
 pub use store::{RawDocument, find, insert_new, load};
 
@@ -20,10 +20,19 @@ pub struct NewRawDocument {
 }
 
 impl NewRawDocument {
-    /// Reads the id out of an item and hashes it. Pure work, about a microsecond for each KiB.
+    /// Reads the id out of an item and hashes it. Pure work, about a microsecond for each KiB. An item of
+    /// [`Format::Mapped`] has its id where its source says: use [`with_id`](Self::with_id).
     pub fn new(format: Format, body: &[u8]) -> Self {
+        Self::with_id(external_id(format, body), body)
+    }
+
+    /// Hashes an item whose id was read before; an integer id is given as its decimal text.
+    ///
+    /// An id that cannot be one, because it is blank, longer than [`MAX_ID_BYTES`](crate::parsing::MAX_ID_BYTES) or holds
+    /// a NUL, is left out: the item is kept all the same, and fails when it is parsed.
+    pub fn with_id(external_id: Option<String>, body: &[u8]) -> Self {
         Self {
-            external_id: external_id(format, body),
+            external_id: external_id.filter(|id| is_external_id(id)),
             content_hash: Sha256::digest(body).into(),
             body: body.to_vec(),
         }

@@ -1,29 +1,47 @@
-use sqlx::{PgConnection, PgPool};
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool, types::Json};
 
-use super::{Paging, Source};
-use crate::parsing::Format;
+use super::{
+    Source,
+    definition::{Definition, Mapping},
+};
 
-/// Adds a source, or replaces the one of the same name.
+/// A row of `sources`.
+struct Row {
+    definition: Json<Definition>,
+    synced_until: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Row> for Source {
+    fn from(row: Row) -> Self {
+        let Row { definition, synced_until, created_at, updated_at } = row;
+        Self { definition: definition.0, synced_until, created_at, updated_at }
+    }
+}
+
+/// Adds a source, or replaces the one of the same name, also one that was removed. Collections that are under way go on
+/// with the new definition. Gives whether there was none of this name.
+///
+/// The caller has [checked](Definition::check) the definition.
 ///
 /// # Errors
 /// The database's.
-pub async fn put(conn: &mut PgConnection, source: &Source) -> Result<(), sqlx::Error> {
-    sqlx::query!(
+pub async fn put(conn: &mut PgConnection, definition: &Definition) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        insert into sources (name, url, paging, format, calls_per_second) values ($1, $2, $3, $4, $5)
+        insert into sources (name, definition) values ($1, $2)
         on conflict (name) do update
-        set url = excluded.url, paging = excluded.paging, format = excluded.format,
-            calls_per_second = excluded.calls_per_second, updated_at = now()
+        set definition = excluded.definition, removed_at = null,
+            updated_at = case when sources.definition = excluded.definition then sources.updated_at else now() end
+        returning (xmax = 0) as "is_new!"
         "#,
-        source.name,
-        source.url,
-        source.paging as Paging,
-        source.format as Format,
-        source.calls_per_second.cast_signed(),
+        definition.name,
+        Json(definition) as Json<&Definition>,
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_one(conn)
+    .await
 }
 
 /// The source of this name, if there is one.
@@ -31,28 +49,52 @@ pub async fn put(conn: &mut PgConnection, source: &Source) -> Result<(), sqlx::E
 /// # Errors
 /// The database's.
 pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<Source>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"select name, url, paging as "paging: Paging", format as "format: Format", calls_per_second
-           from sources where name = $1"#,
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select definition as "definition: Json<Definition>", synced_until, created_at, updated_at
+        from sources where name = $1 and removed_at is null
+        "#,
         name
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|r| Source {
-        name: r.name,
-        url: r.url,
-        paging: r.paging,
-        format: r.format,
-        calls_per_second: r.calls_per_second.unsigned_abs(),
-    }))
+    Ok(row.map(Source::from))
 }
 
-/// The source that a row of `collections` names; a foreign key sees to it that there is one.
+/// The source that a row of `collections` names; a foreign key sees to it that there is one. It may have been removed since:
+/// its collections end all the same.
 ///
 /// # Errors
 /// The database's.
 pub(crate) async fn of_collection(conn: &mut PgConnection, name: &str) -> Result<Source, sqlx::Error> {
-    find(conn, name).await?.ok_or(sqlx::Error::RowNotFound)
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select definition as "definition: Json<Definition>", synced_until, created_at, updated_at from sources where name = $1
+        "#,
+        name
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.into())
+}
+
+/// All sources, by name.
+///
+/// # Errors
+/// The database's.
+pub async fn all(pool: &PgPool) -> Result<Vec<Source>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select definition as "definition: Json<Definition>", synced_until, created_at, updated_at
+        from sources where removed_at is null order by name
+        "#,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(Source::from).collect())
 }
 
 /// The names of all sources, in alphabetical order.
@@ -60,5 +102,58 @@ pub(crate) async fn of_collection(conn: &mut PgConnection, name: &str) -> Result
 /// # Errors
 /// The database's.
 pub async fn list(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!("select name from sources order by name").fetch_all(pool).await
+    sqlx::query_scalar!("select name from sources where removed_at is null order by name")
+        .fetch_all(pool)
+        .await
+}
+
+/// Where in the items of a source the fields of a resume are, if it says so; also of one that was removed.
+///
+/// # Errors
+/// The database's.
+pub async fn mapping(pool: &PgPool, name: &str) -> Result<Option<Mapping>, sqlx::Error> {
+    let mapping = sqlx::query_scalar!(
+        r#"select definition -> 'map' as "mapping: Json<Mapping>" from sources where name = $1"#,
+        name
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(mapping.flatten().map(|mapping| mapping.0))
+}
+
+/// Removes a source: no collection of it starts any more. Those that are under way end, and what it brought stays. Gives
+/// false when there is none of this name.
+///
+/// # Errors
+/// The database's.
+pub async fn remove(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
+    let removed =
+        sqlx::query!("update sources set removed_at = now() where name = $1 and removed_at is null", name)
+            .execute(conn)
+            .await?
+            .rows_affected();
+    Ok(removed > 0)
+}
+
+/// Notes that a run which began at `until` has brought everything up to then; changes nothing for a source that cannot be asked
+/// for changes, or when a later run did so before. Locks the source.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn note_synced(
+    conn: &mut PgConnection,
+    name: &str,
+    until: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        update sources set synced_until = $2
+        where name = $1 and definition -> 'list' ? 'since' and (synced_until is null or synced_until < $2)
+        "#,
+        name,
+        until,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -89,7 +89,7 @@ async fn futures(
                     collection::give_up_page(&mut tx, &job, &discarded(0, "gone")).await.unwrap();
                 }
                 (Step::StoreEmpty(_), page) => {
-                    let fetched = FetchedPage { items: Vec::new(), next: None };
+                    let fetched = FetchedPage { items: Vec::new(), ..FetchedPage::default() };
                     collection::store_page(&mut tx, &page.unwrap(), &fetched).await.unwrap().unwrap();
                 }
             }

@@ -12,7 +12,7 @@ use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, discarded, ite
 impl Fixture {
     async fn note(&self, collection_id: Uuid, page: i32, code: Option<&str>, detail: &str) {
         let mut conn = self.pool().acquire().await.unwrap();
-        let failure = CallFailure { code: code.map(str::to_owned), detail: detail.to_owned() };
+        let failure = CallFailure { code: code.map(str::to_owned), detail: detail.to_owned(), is_call: true };
         collection::note_failed_call(&mut conn, &FetchPage { collection_id, page }, &failure).await.unwrap();
     }
 
@@ -137,8 +137,11 @@ async fn documents_that_are_given_up_are_listed() {
 async fn the_text_of_an_error_is_bounded() {
     let fixture = Fixture::new().await;
     let id = fixture.start(&collection_of(10, NUMBERED)).await;
-    let failure =
-        CallFailure { code: Some("source_unreachable".to_owned()), detail: "ä\0".repeat(1_000_000) };
+    let failure = CallFailure {
+        code: Some("source_unreachable".to_owned()),
+        detail: "ä\0".repeat(1_000_000),
+        is_call: true,
+    };
     let mut conn = fixture.pool().acquire().await.unwrap();
     collection::note_failed_call(&mut conn, &FetchPage { collection_id: id, page: 1 }, &failure)
         .await

@@ -12,7 +12,7 @@ use resume_core::{
     parsing::{self, Format},
     raw::NewRawDocument,
     resume::NewResume,
-    source::{self, Paging, Source},
+    source::{self, definition::Definition},
 };
 use resume_postgres::testing::TestDatabase;
 use resume_queue::{Discarded, JobId};
@@ -31,17 +31,15 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+        Self::on(TestDatabase::new(&MIGRATOR).await.unwrap()).await
+    }
+
+    /// The same on this database.
+    pub(crate) async fn on(database: TestDatabase) -> Self {
         let mut conn = database.pool().acquire().await.unwrap();
-        for (name, paging) in [(NUMBERED, Paging::Numbered), (NEXT_LINK, Paging::NextLink)] {
-            let source = Source {
-                name: name.to_owned(),
-                url: format!("http://ats.example/{name}"),
-                paging,
-                format: Format::Profile,
-                calls_per_second: 30,
-            };
-            source::put(&mut conn, &source).await.unwrap();
+        let original = |name| Definition::original(name, "http://ats.example", "/people", 30);
+        for definition in [original(NUMBERED), original(NEXT_LINK).along_links()] {
+            source::put(&mut conn, &definition).await.unwrap();
         }
         drop(conn);
         Self { database }
@@ -97,7 +95,7 @@ impl Fixture {
     /// Fetches and stores a page with these items and no next link.
     pub(crate) async fn store_items(&self, id: Uuid, page: i32, items: Vec<NewRawDocument>) -> StoredPage {
         let page = self.page(id, page).await;
-        self.store(&page, &FetchedPage { items, next: None }).await.unwrap()
+        self.store(&page, &FetchedPage { items, ..FetchedPage::default() }).await.unwrap()
     }
 
     /// Settles a batch and commits.
@@ -199,6 +197,7 @@ pub(crate) fn collection_of(count: u32, source: &str) -> NewCollection {
         per_page: 10,
         batch_size: 4,
         error_mode: false,
+        full: false,
         seed: Some(7),
         idempotency_key: None,
     }

@@ -1,12 +1,15 @@
 //! Collections, raw documents, resumes and search, on a database for each test.
 #![expect(clippy::unwrap_used, reason = "clippy takes the helpers of an integration test for ordinary code")]
 
+mod call_limit;
 mod collection_end;
 mod connections;
 mod fail;
 mod fixture;
+mod incremental;
 mod migrate;
 mod migrate_counts;
+mod migrate_sources;
 mod ownership;
 mod parse_failures;
 mod progress;
@@ -20,4 +23,6 @@ mod search;
 mod search_plans;
 mod sql_text;
 mod start;
+mod stop_collection;
 mod store_page;
+mod unknown_end;

@@ -32,7 +32,7 @@ async fn counts_are_sums_over_the_pages_of_one_collection() {
     assert_eq!((progress.pages_expected, progress.pages_fetched, progress.pages_failed), (Some(5), 2, 1));
     let documents = [progress.stored, progress.unchanged, progress.parsed, progress.failed];
     assert_eq!(documents, [9, 4, 3, 1]);
-    assert_eq!((progress.calls, progress.rate_limited, progress.calls_per_second), (2, 0, 30));
+    assert_eq!((progress.calls, progress.rate_limited, progress.calls_per_second), (2, 0, 30.0));
     let collection = progress.collection;
     assert_eq!(collection.source, new.source);
     assert_eq!((collection.count, collection.per_page, collection.batch_size), (50, 10, 4));

@@ -36,7 +36,7 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
         failed,
         calls: pages_fetched,
         rate_limited: 0,
-        calls_per_second: 30,
+        calls_per_second: 30.0,
         errors: Vec::new(),
         seen_at: started_at + TimeDelta::microseconds((seconds * 1e6) as i64),
     }

@@ -1,7 +1,7 @@
 //! Raw documents: kept verbatim, and told apart by their content.
 
 use resume_core::{
-    parsing::Format,
+    parsing::{CompiledMapping, Format, parse_mapped},
     raw::{self, NewRawDocument},
 };
 use uuid::Uuid;
@@ -145,4 +145,27 @@ async fn large_documents_fit() {
     let expected: Vec<_> = items.iter().map(|item| item.body.clone()).collect();
     assert!(fixture.bodies(&ids).await == expected);
     assert_eq!(fixture.insert(&items).await, NONE);
+}
+
+#[tokio::test]
+async fn a_mapped_item_is_kept_with_the_id_it_came_with() {
+    let fixture = Fixture::new().await;
+    let items = [
+        NewRawDocument::with_id(Some("u-1".to_owned()), br#"{"uuid": "u-1", "first": "Ada"}"#),
+        NewRawDocument::with_id(None, br#"{"first": "Bob"}"#),
+    ];
+    let mut tx = fixture.pool().begin().await.unwrap();
+    let ids = raw::insert_new(&mut tx, SOURCE, Format::Mapped, (Uuid::nil(), 1), &items).await.unwrap();
+    tx.commit().await.unwrap();
+    let mapping = serde_json::from_value(serde_json::json!({"name": "first"})).unwrap();
+    let mapping = CompiledMapping::new(&mapping).unwrap();
+    let stored = raw::load(fixture.pool(), &ids).await.unwrap();
+    let parsed = stored.iter().map(|document| {
+        assert_eq!(document.format, Format::Mapped);
+        parse_mapped(&mapping, document.external_id.as_deref(), &document.body)
+    });
+    let parsed: Vec<_> =
+        parsed.map(|result| result.map(|resume| (resume.external_id, resume.name))).collect();
+    assert_eq!(parsed[0], Ok(("u-1".to_owned(), Some("Ada".to_owned()))));
+    assert_eq!(parsed[1].as_ref().unwrap_err().code.as_str(), "missing_id");
 }

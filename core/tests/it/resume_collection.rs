@@ -66,15 +66,23 @@ async fn a_chain_goes_on_behind_the_page_that_failed() {
     let fixture = Fixture::new().await;
     let id = fixture.start(&collection_of(100, NEXT_LINK)).await;
     let page = fixture.page(id, 1).await;
-    let next = FetchedPage { items: Vec::new(), next: Some("http://ats.example/2".to_owned()) };
+    let next = FetchedPage {
+        items: Vec::new(),
+        next: Some("http://ats.example/2".to_owned()),
+        ..FetchedPage::default()
+    };
     fixture.store(&page, &next).await;
     fixture.give_up(id, 2, "gone").await;
     assert_eq!(fixture.state(id).await, CollectionState::CompletedWithErrors);
 
     assert_eq!(fixture.resume(id).await.unwrap(), 1);
     let page = fixture.page(id, 2).await;
-    assert_eq!(page.url, "http://ats.example/2");
-    let next = FetchedPage { items: Vec::new(), next: Some("http://ats.example/3".to_owned()) };
+    assert_eq!(page.link.as_deref(), Some("http://ats.example/2"));
+    let next = FetchedPage {
+        items: Vec::new(),
+        next: Some("http://ats.example/3".to_owned()),
+        ..FetchedPage::default()
+    };
     fixture.store(&page, &next).await;
     assert_eq!(fixture.state(id).await, CollectionState::Running);
     fixture.store_items(id, 3, Vec::new()).await;

@@ -2,7 +2,7 @@
 
 use resume_core::{
     collection::{self, CollectionState, NewCollection, StartError, Started},
-    source::{self, Paging},
+    source::{self, definition::Values},
 };
 use uuid::Uuid;
 
@@ -50,14 +50,23 @@ async fn numbered_pages_start_with_a_window_and_chains_with_one() {
 }
 
 #[tokio::test]
-async fn the_address_of_a_page_carries_the_parameters() {
+async fn a_page_carries_the_parameters_of_its_call() {
     let fixture = Fixture::new().await;
     let new = NewCollection { error_mode: true, seed: Some(u32::MAX), ..collection_of(40, NUMBERED) };
     let id = fixture.start(&new).await;
     let page = fixture.page(id, 3).await;
-    let query = "count=40&per_page=10&page=3&errors=true&seed=4294967295";
-    assert_eq!(page.url, format!("http://ats.example/numbered?{query}"));
-    assert_eq!((page.collection_id, page.number, page.source.paging), (id, 3, Paging::Numbered));
+    let values = Values {
+        count: 40,
+        per_page: 10,
+        page: 3,
+        offset: 20,
+        since: None,
+        until: None,
+        seed: u32::MAX.into(),
+        error_mode: true,
+    };
+    assert_eq!(page.values, values);
+    assert_eq!((page.collection_id, page.number, &*page.source.definition.name), (id, 3, NUMBERED));
     assert!(fixture.pending(id, 5).await.is_none(), "there is no fifth page");
     assert!(fixture.pending(Uuid::nil(), 1).await.is_none(), "there is no such collection");
 }
@@ -66,14 +75,11 @@ async fn the_address_of_a_page_carries_the_parameters() {
 async fn a_changed_source_counts_for_the_pages_to_come() {
     let fixture = Fixture::new().await;
     let id = fixture.start(&collection_of(10, NUMBERED)).await;
-    let mut source = fixture.page(id, 1).await.source;
-    source.url = "http://new.example".to_owned();
-    source.calls_per_second = 3;
+    let mut definition = fixture.page(id, 1).await.source.definition;
+    definition.base_url = "http://new.example".to_owned();
     let mut conn = fixture.pool().acquire().await.unwrap();
-    source::put(&mut conn, &source).await.unwrap();
-    let page = fixture.page(id, 1).await;
-    assert!(page.url.starts_with("http://new.example?"), "{}", page.url);
-    assert_eq!(page.source, source);
+    assert!(!source::put(&mut conn, &definition).await.unwrap(), "it is not a new one");
+    assert_eq!(fixture.page(id, 1).await.source.definition, definition);
     assert_eq!(source::list(fixture.pool()).await.unwrap(), [NEXT_LINK, NUMBERED]);
 }
 

@@ -6,7 +6,7 @@ use resume_core::{
     collection::{self, NewCollection},
     db::{self, Role},
     parsing::Format,
-    source::{self, Paging, Source},
+    source::{self, definition::Definition},
 };
 use sqlx::PgPool;
 
@@ -60,21 +60,24 @@ impl Scenario for Collection {
             Fault::new(FaultKind::Status(404), Pages::One(2), Times::Always),
         ]);
         let mut tx = db::begin(pool).await?;
-        for (name, system, paging, face, format) in [
-            ("numbered", &systems.sound, Paging::Numbered, Face::TestData, Format::Profile),
-            ("next links", &systems.sound, Paging::NextLink, Face::JsonResumes, Format::JsonResume),
-            ("faulty", &systems.faulty, Paging::Numbered, Face::TestData, Format::Profile),
+        let original = |name, system: &MockServer, face: Face| {
+            Definition::original(name, &system.url(), face.path(), CALLS_PER_SECOND)
+        };
+        for definition in [
+            original("numbered", &systems.sound, Face::TestData),
+            original("next links", &systems.sound, Face::JsonResumes)
+                .along_links()
+                .of_format(Format::JsonResume),
+            original("faulty", &systems.faulty, Face::TestData),
         ] {
-            let (name, url) = (name.to_owned(), format!("{}{}", system.url(), face.path()));
-            let source =
-                Source { name: name.clone(), url, paging, format, calls_per_second: CALLS_PER_SECOND };
-            source::put(&mut tx, &source).await?;
+            source::put(&mut tx, &definition).await?;
             let new = NewCollection {
-                source: name,
+                source: definition.name,
                 count: COUNT,
                 per_page: PER_PAGE,
                 batch_size: BATCH_SIZE,
                 error_mode: true,
+                full: false,
                 seed: Some(SEED),
                 idempotency_key: None,
             };
@@ -142,6 +145,10 @@ async fn start_system() -> Result<MockServer> {
 /// The worker process: that of the service.
 pub(super) async fn work(stop: impl Future<Output = ()>) -> Result<()> {
     let url = env::var(DATABASE_URL).context("the address of the database")?;
-    let settings = resume_worker::Settings { parse_delay: Duration::ZERO, grace: Duration::from_secs(5) };
+    let settings = resume_worker::Settings {
+        parse_delay: Duration::ZERO,
+        secrets_dir: std::env::temp_dir(),
+        grace: Duration::from_secs(5),
+    };
     resume_worker::run(db::pool(&url, Role::Worker)?, settings, stop).await
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use apalis::prelude::Data;
+use resume_connector::{CallError, Page};
 use resume_core::{
     collection::{self, CallFailure, FetchedPage, FoundPage, PageToFetch},
     db,
@@ -8,10 +9,7 @@ use resume_core::{
 };
 use resume_queue::{Coded, JobError, Lease};
 
-use crate::{
-    context::Context,
-    page_call::{CallError, call},
-};
+use crate::{context::Context, permit::Finished};
 
 /// Fetches a page and stores it, with the jobs that follow and its own completion in the same transaction.
 ///
@@ -32,18 +30,66 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
         }
         FoundPage::Settled => return Ok(()),
     };
-    let pacer = context.pacer(&page.source);
-    // The slot is for those who may call: other sources are not silent.
-    pacer.permit().await.map_err(JobError::Snooze)?;
-    match call(&context.http, &page).await {
-        Ok(fetched) => store(&context, &lease, &page, &fetched).await,
+    fetch(&context, &lease, &job, &page).await
+}
+
+async fn fetch(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    page: &PageToFetch,
+) -> Result<(), JobError> {
+    let definition = &page.source.definition;
+    let base = definition.base_url_of(lease.attempt());
+    let call = match context.connector.prepare(definition, base, page.link.as_deref(), &page.values).await {
+        Ok(call) => call,
         Err(error) => {
-            if let CallError::RateLimited(silence) = error {
-                pacer.hold(silence);
-            }
-            note(&context, &job, &error).await;
+            note(context, job, &error, false).await;
+            return Err(verdict(error));
+        }
+    };
+    let pacer = context.permits.pacer(&page.source);
+    // The slot is for those who may call: other sources can be called.
+    let leave = match pacer.leave(job.collection_id, job.page).await {
+        Ok(leave) => leave,
+        Err(wait) => {
+            note_waiting(context, job).await;
+            return Err(JobError::Snooze(wait.left));
+        }
+    };
+    let answer = call.send().await;
+    let code = answer.result.as_ref().err().and_then(CallError::code);
+    let finished = Finished {
+        status: answer.status,
+        headers: &answer.headers,
+        is_broken: answer.is_broken(),
+        code: code.as_deref(),
+        bytes: answer.bytes,
+    };
+    let refused_for = leave.end(finished).await;
+    match answer.result {
+        Ok(Page { items, next, total }) => {
+            let fetched = FetchedPage { items, next, total };
+            store(context, lease, page, &fetched).await
+        }
+        Err(CallError::CursorExpired { code }) => restart(context, lease, job, page, code).await,
+        Err(error) => {
+            // What is a refusal, and for how long, the headers tell.
+            let error = refused_for.map_or(error, CallError::RateLimited);
+            note(context, job, &error, true).await;
             Err(verdict(error))
         }
+    }
+}
+
+/// Lets people see that the collection waits. Where even that fails the database is away, which the snooze will find out.
+async fn note_waiting(context: &Context, job: &FetchPage) {
+    let noted = async {
+        let mut conn = context.pool.acquire().await?;
+        collection::note_waiting(&mut conn, job.collection_id).await
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(%error, "it was not noted that a collection waits for its source");
     }
 }
 
@@ -64,6 +110,27 @@ async fn store(
     Ok(())
 }
 
+/// Begins the list again, with the own completion in the same transaction; gives the page up when that was done before.
+async fn restart(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    page: &PageToFetch,
+    code: String,
+) -> Result<(), JobError> {
+    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    if !collection::restart(&mut tx, page).await.map_err(JobError::retry)? {
+        tx.rollback().await.map_err(JobError::retry)?;
+        let error = CallError::CursorExpired { code };
+        note(context, job, &error, true).await;
+        return Err(verdict(error));
+    }
+    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
+    tx.commit().await.map_err(JobError::retry)?;
+    tracing::info!(collection_id = %job.collection_id, page = job.page, code, "the list is read again from its beginning");
+    Ok(())
+}
+
 /// Hands a page that failed to a new job, with the own completion in the same transaction.
 async fn open_again(context: &Context, lease: &Lease, job: &FetchPage) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
@@ -78,11 +145,11 @@ async fn open_again(context: &Context, lease: &Lease, job: &FetchPage) -> Result
     Ok(())
 }
 
-/// Counts the call in the collection. Where even that fails the database is away, which the attempt's end will find out.
-async fn note(context: &Context, job: &FetchPage, error: &CallError) {
+/// Counts the call in the collection, if it was made, and notes what went wrong. Where even that fails the database is away, which the attempt's end will find out.
+async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bool) {
     let detail = std::error::Error::source(error)
         .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    let failure = CallFailure { code: error.code(), detail };
+    let failure = CallFailure { code: error.code(), detail, is_call };
     let noted = async {
         let mut conn = context.pool.acquire().await?;
         collection::note_failed_call(&mut conn, job, &failure).await
@@ -94,8 +161,8 @@ async fn note(context: &Context, job: &FetchPage, error: &CallError) {
 
 fn verdict(error: CallError) -> JobError {
     match error {
-        // The limit is no failure of the page. Those that were refused together come back one after the other: the pacer
-        // spaces them.
+        // The limit is no failure of the page. Those that were refused together come back one after the other: the permits
+        // are spaced.
         CallError::RateLimited(silence) => JobError::Snooze(silence.max(Duration::from_millis(1))),
         CallError::Status { retry_after: Some(wait), .. } if error.is_passing() => {
             JobError::RetryAfter(error.into(), wait)

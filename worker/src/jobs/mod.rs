@@ -5,3 +5,4 @@ pub(crate) mod finish_collection;
 pub(crate) mod parse_documents;
 pub(crate) mod settle_discarded;
 pub(crate) mod start_collection;
+pub(crate) mod stop_collection;

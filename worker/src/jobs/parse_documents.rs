@@ -1,13 +1,14 @@
-use std::{panic::catch_unwind, thread::available_parallelism};
+use std::{panic::catch_unwind, sync::Arc, thread::available_parallelism};
 
 use apalis::prelude::Data;
 use resume_core::{
     collection::{self, BatchResult},
     db,
     jobs::ParseDocuments,
-    parsing::parse,
+    parsing::{CompiledMapping, Format, ParseError, ParsedResume, parse, parse_mapped},
     raw::{self, RawDocument},
     resume::{self, NewParseFailure, NewResume, PARSER_CRASHED},
+    source,
 };
 use resume_queue::{JobError, Lease};
 use tokio::task::JoinSet;
@@ -31,7 +32,8 @@ pub(crate) async fn run(
         // The documents of a batch are parsed side by side, so a slow parser delays the batch once.
         tokio::time::sleep(context.parse_delay).await;
     }
-    let (parsed, failed) = parse_all(documents).await;
+    let mapping = mapping(&context, &documents).await.map_err(JobError::retry)?;
+    let (parsed, failed) = parse_all(documents, mapping).await;
     let result = BatchResult { parsed: parsed.len(), failed: failed.len() };
     let parsed_ids: Vec<i64> = parsed.iter().map(|resume| resume.raw_document_id).collect();
 
@@ -46,15 +48,34 @@ pub(crate) async fn run(
     tx.commit().await.map_err(JobError::retry)
 }
 
-/// Parses on the threads for blocking work, on as many as there are cores.
-async fn parse_all(mut documents: Vec<RawDocument>) -> (Vec<NewResume>, Vec<NewParseFailure>) {
+/// The mapping of the source, as it is now, if the documents need one. Without it they fail, each with `missing_mapping`.
+async fn mapping(
+    context: &Context,
+    documents: &[RawDocument],
+) -> Result<Option<Arc<CompiledMapping>>, db::Error> {
+    let Some(document) = documents.iter().find(|document| document.format == Format::Mapped) else {
+        return Ok(None);
+    };
+    let mapping = source::mapping(&context.pool, &document.source).await?;
+    // It was checked when the source was added.
+    Ok(mapping.and_then(|mapping| CompiledMapping::new(&mapping).ok()).map(Arc::new))
+}
+
+/// Parses on the threads for blocking work, on as many as there are cores. The mapping is that of the source, if it has one.
+async fn parse_all(
+    mut documents: Vec<RawDocument>,
+    mapping: Option<Arc<CompiledMapping>>,
+) -> (Vec<NewResume>, Vec<NewParseFailure>) {
     let cores = available_parallelism().map_or(1, usize::from);
     let share = documents.len().div_ceil(cores).max(1);
     let mut shares = JoinSet::new();
     while !documents.is_empty() {
         let rest = documents.split_off(share.min(documents.len()));
         let share = std::mem::replace(&mut documents, rest);
-        shares.spawn_blocking(move || share.iter().map(parse_one).collect::<Vec<_>>());
+        let mapping = mapping.clone();
+        shares.spawn_blocking(move || {
+            share.iter().map(|document| parse_one(document, mapping.as_deref())).collect::<Vec<_>>()
+        });
     }
     let mut parsed = Vec::new();
     let mut failed = Vec::new();
@@ -67,10 +88,13 @@ async fn parse_all(mut documents: Vec<RawDocument>) -> (Vec<NewResume>, Vec<NewP
     (parsed, failed)
 }
 
-fn parse_one(document: &RawDocument) -> Result<NewResume, NewParseFailure> {
+fn parse_one(
+    document: &RawDocument,
+    mapping: Option<&CompiledMapping>,
+) -> Result<NewResume, NewParseFailure> {
     let raw_document_id = document.id;
     // The parser is a pure function of the bytes: a panic leaves nothing half-changed behind.
-    match catch_unwind(|| parse(document.format, &document.body)) {
+    match catch_unwind(|| parse_as_stored(document, mapping)) {
         Ok(Ok(parsed)) => Ok(NewResume { raw_document_id, parsed }),
         Ok(Err(error)) => Err(NewParseFailure {
             raw_document_id,
@@ -87,5 +111,17 @@ fn parse_one(document: &RawDocument) -> Result<NewResume, NewParseFailure> {
                 detail: "the parser panicked".to_owned(),
             })
         }
+    }
+}
+
+fn parse_as_stored(
+    document: &RawDocument,
+    mapping: Option<&CompiledMapping>,
+) -> Result<ParsedResume, ParseError> {
+    match (document.format, mapping) {
+        (Format::Mapped, Some(mapping)) => {
+            parse_mapped(mapping, document.external_id.as_deref(), &document.body)
+        }
+        (format, _) => parse(format, &document.body),
     }
 }

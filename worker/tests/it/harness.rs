@@ -7,7 +7,7 @@ use resume_core::{
     collection::{self, NewCollection, Progress},
     db::{self, MIGRATOR, PgPool, Role},
     parsing::Format,
-    source::{self, Paging, Source},
+    source::{self, definition::Definition},
 };
 use resume_postgres::testing::TestDatabase;
 use resume_worker::Settings;
@@ -74,14 +74,13 @@ impl Pipeline {
         let mock = MockServer::start(Ats::new(settings)).await.unwrap();
         let pool = db::pool(database.url(), Role::Worker).unwrap();
         let mut conn = pool.acquire().await.unwrap();
-        for (name, paging, format, face) in [
-            (NUMBERED, Paging::Numbered, Format::Profile, Face::TestData),
-            (NEXT_LINK, Paging::NextLink, Format::Profile, Face::TestData),
-            (JSON_RESUMES, Paging::Numbered, Format::JsonResume, Face::JsonResumes),
+        let original = |name, face: Face| Definition::original(name, &mock.url(), face.path(), believed);
+        for definition in [
+            original(NUMBERED, Face::TestData),
+            original(NEXT_LINK, Face::TestData).along_links(),
+            original(JSON_RESUMES, Face::JsonResumes).of_format(Format::JsonResume),
         ] {
-            let url = format!("{}{}", mock.url(), face.path());
-            let source = Source { name: name.to_owned(), url, paging, format, calls_per_second: believed };
-            source::put(&mut conn, &source).await.unwrap();
+            source::put(&mut conn, &definition).await.unwrap();
         }
         drop(conn);
         Self { pool, mock, database, _turn: turn }
@@ -97,12 +96,20 @@ impl Pipeline {
 
     /// Starts a worker with a pool of its own, as a process has.
     pub(crate) fn worker(&self) -> Worker {
-        self.worker_with(Settings { parse_delay: Duration::ZERO, grace: Duration::from_secs(10) })
+        self.worker_with(Settings {
+            parse_delay: Duration::ZERO,
+            secrets_dir: std::env::temp_dir(),
+            grace: Duration::from_secs(10),
+        })
     }
 
     /// Starts a worker whose parser takes this long, and that does not wait for it when it stops.
     pub(crate) fn slow_worker(&self, parse_delay: Duration) -> Worker {
-        self.worker_with(Settings { parse_delay, grace: Duration::from_millis(100) })
+        self.worker_with(Settings {
+            parse_delay,
+            secrets_dir: std::env::temp_dir(),
+            grace: Duration::from_millis(100),
+        })
     }
 
     fn worker_with(&self, settings: Settings) -> Worker {
@@ -222,6 +229,7 @@ pub(crate) fn collection_of(count: u32, source: &str) -> NewCollection {
         per_page: 10,
         batch_size: 5,
         error_mode: false,
+        full: false,
         seed: Some(SEED),
         idempotency_key: None,
     }

@@ -7,9 +7,8 @@ use std::{
 
 use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages as OnPages, Settings, Times};
 use resume_core::{
-    collection::NewCollection,
-    parsing::Format,
-    source::{self, Paging, Source},
+    collection::{CollectionState, NewCollection},
+    source::{self, definition::Definition},
 };
 
 use resume_queue::{Limits, limit_queue};
@@ -138,18 +137,13 @@ async fn a_silent_source_holds_nobody_else_up() {
     let silent = MockServer::start(Ats::new(Settings::without_latency())).await.unwrap();
     let refusal = FaultKind::RateLimited { retry_after_seconds: 3600 };
     silent.ats().set_faults(vec![Fault::new(refusal, OnPages::All, Times::Always)]);
-    let url = format!("{}{}", silent.url(), Face::TestData.path());
-    let source = Source {
-        name: "silent".to_owned(),
-        url,
-        paging: Paging::Numbered,
-        format: Format::Profile,
-        calls_per_second: 30,
-    };
-    source::put(&mut pipeline.pool.acquire().await.unwrap(), &source).await.unwrap();
+    let definition = Definition::original("silent", &silent.url(), Face::TestData.path(), 30);
+    source::put(&mut pipeline.pool.acquire().await.unwrap(), &definition).await.unwrap();
     let worker = pipeline.worker();
     let waiting = pipeline.collect(&collection_of(400, "silent")).await;
     pipeline.until(waiting, "the source has asked for silence", |p| p.rate_limited > 0).await;
+    let state = CollectionState::WaitingForSource;
+    pipeline.until(waiting, "people can see it", |p| p.collection.state == state).await;
     let id = pipeline.collect(&collection_of(200, NUMBERED)).await;
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(20, 200));
     let begun = Instant::now();

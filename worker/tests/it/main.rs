@@ -3,6 +3,7 @@
 
 mod crashes;
 mod documents;
+mod fleet;
 mod harness;
 mod limits;
 mod next_links;
@@ -10,4 +11,9 @@ mod outcome;
 mod pages;
 mod plain;
 mod retries;
+mod shipped_sources;
+mod source_faults;
+mod source_faults_answers;
+mod source_faults_random;
 mod starts;
+mod stops;

@@ -16,12 +16,16 @@ async fn a_link_back_to_the_first_page_ends_the_collection() {
         pipeline.set_fault(FaultKind::NextLoops, OnPages::One(last), Times::Always);
         let worker = pipeline.worker();
         let id = pipeline.collect(&collection_of(200, NEXT_LINK)).await;
+        // The first page is read again before it is known: its address was ours, and the link is the source's.
+        let read = i64::from(last) + 1;
         assert_eq!(
             pipeline.outcome(id).await,
             Outcome {
                 state: CollectionState::CompletedWithErrors,
+                pages: Pages { expected: read, fetched: read, failed: 0 },
+                documents: Documents { stored: collected, unchanged: 10, parsed: collected, failed: 0 },
+                calls: Calls { made: read, rate_limited: 0 },
                 errors: vec![("next_link_loop".to_owned(), 1)],
-                ..Outcome::smooth(last.into(), collected)
             }
         );
         let expected = people(Face::TestData, SEED.into(), collected.unsigned_abs(), false);

@@ -12,7 +12,7 @@ use crate::{
 
 fn start_of(source: &str) -> StartCollection {
     let (source, seed) = (source.to_owned(), Some(SEED));
-    StartCollection { source, count: 20, per_page: 10, batch_size: 5, error_mode: false, seed }
+    StartCollection { source, count: 20, per_page: 10, batch_size: 5, error_mode: false, full: false, seed }
 }
 
 async fn enqueued(pipeline: &Pipeline, job: &StartCollection) -> JobId {

@@ -34,6 +34,9 @@ pub(crate) struct TriggerRequest {
     /// Which source to collect from.
     #[oai(default = "default_source", validator(min_length = 1, max_length = 128))]
     source: String,
+    /// Whether to ask the source for everything, where it could tell what has changed since the last complete collection.
+    #[oai(default)]
+    full: bool,
     /// Which people the test data makes up: the same seed, the same people. By default nobody seen before.
     #[oai(validator(minimum(value = "0"), maximum(value = "2147483647")))]
     seed: Option<u32>,
@@ -63,6 +66,7 @@ impl Default for TriggerRequest {
             batch_size: default_batch_size(),
             error_mode: false,
             source: default_source(),
+            full: false,
             seed: None,
         }
     }
@@ -84,6 +88,7 @@ impl ReadFields for TriggerRequest {
                 .unwrap_or_else(default_batch_size),
             error_mode: fields.flag("error_mode").unwrap_or(false),
             source: fields.name("source", MAX_SOURCE_CHARS).unwrap_or_else(default_source),
+            full: fields.flag("full").unwrap_or(false),
             seed: fields.whole_number("seed", 0..=MAX_SEED),
         }
     }
@@ -94,14 +99,14 @@ impl TriggerRequest {
         self,
         idempotency_key: Option<String>,
     ) -> NewCollection {
-        let Self { count, per_page, batch_size, error_mode, source, seed } = self;
-        NewCollection { source, count, per_page, batch_size, error_mode, seed, idempotency_key }
+        let Self { count, per_page, batch_size, error_mode, source, full, seed } = self;
+        NewCollection { source, count, per_page, batch_size, error_mode, full, seed, idempotency_key }
     }
 
     /// The payload of a job that starts it.
     pub(crate) fn into_start_collection(self) -> StartCollection {
-        let Self { count, per_page, batch_size, error_mode, source, seed } = self;
-        StartCollection { source, count, per_page, batch_size, error_mode, seed }
+        let Self { count, per_page, batch_size, error_mode, source, full, seed } = self;
+        StartCollection { source, count, per_page, batch_size, error_mode, full, seed }
     }
 
     pub(crate) fn source(&self) -> &str {

@@ -15,6 +15,7 @@ fn error_codes_are_stable() {
         "missing_skills",
         "invalid_skills",
         "invalid_work_experiences",
+        "missing_mapping",
     ];
     assert_eq!(codes, promised);
     assert_eq!(json!(ErrorCode::ALL), json!(codes));
@@ -49,27 +50,29 @@ fn warning_codes_are_stable() {
 /// Every error code, by the smallest document that gives it.
 #[test]
 fn every_error_code_has_a_document() {
-    let cases: [(ErrorCode, Vec<u8>); 9] = [
-        (ErrorCode::TooLarge, vec![b' '; MAX_DOCUMENT_BYTES + 1]),
-        (ErrorCode::TooDeep, vec![b'['; MAX_DEPTH + 1]),
-        (ErrorCode::InvalidJson, Vec::new()),
-        (ErrorCode::NotAnObject, b"[]".to_vec()),
-        (ErrorCode::MissingId, b"{}".to_vec()),
-        (ErrorCode::InvalidId, br#"{"id": ""}"#.to_vec()),
-        (ErrorCode::MissingSkills, br#"{"id": 1}"#.to_vec()),
-        (ErrorCode::InvalidSkills, br#"{"id": 1, "skills": 1}"#.to_vec()),
-        (ErrorCode::InvalidWorkExperiences, br#"{"id": 1, "skills": [], "work_experiences": 1}"#.to_vec()),
+    let profile = |code, body: &[u8]| (code, Format::Profile, body.to_vec());
+    let cases = [
+        profile(ErrorCode::TooLarge, &vec![b' '; MAX_DOCUMENT_BYTES + 1]),
+        profile(ErrorCode::TooDeep, &[b'['; MAX_DEPTH + 1]),
+        profile(ErrorCode::InvalidJson, b""),
+        profile(ErrorCode::NotAnObject, b"[]"),
+        profile(ErrorCode::MissingId, b"{}"),
+        profile(ErrorCode::InvalidId, br#"{"id": ""}"#),
+        profile(ErrorCode::MissingSkills, br#"{"id": 1}"#),
+        profile(ErrorCode::InvalidSkills, br#"{"id": 1, "skills": 1}"#),
+        profile(ErrorCode::InvalidWorkExperiences, br#"{"id": 1, "skills": [], "work_experiences": 1}"#),
+        (ErrorCode::MissingMapping, Format::Mapped, b"{}".to_vec()),
     ];
-    assert_eq!(cases.each_ref().map(|(code, _)| *code), ErrorCode::ALL);
-    for (code, body) in cases {
-        assert_eq!(parse(Format::Profile, &body).map_err(|error| error.code), Err(code));
+    assert_eq!(cases.each_ref().map(|(code, ..)| *code), ErrorCode::ALL);
+    for (code, format, body) in cases {
+        assert_eq!(parse(format, &body).map_err(|error| error.code), Err(code));
     }
 }
 
 #[test]
 fn formats_have_stable_names() {
-    assert_eq!(Format::ALL.map(Format::as_str), ["profile", "json_resume"]);
-    assert_eq!(json!(Format::ALL), json!(["profile", "json_resume"]));
+    assert_eq!(Format::ALL.map(Format::as_str), ["profile", "json_resume", "mapped"]);
+    assert_eq!(json!(Format::ALL), json!(["profile", "json_resume", "mapped"]));
     for format in Format::ALL {
         assert_eq!(format.to_string().parse(), Ok(format));
     }

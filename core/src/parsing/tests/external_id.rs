@@ -3,7 +3,7 @@ use super::*;
 /// What both `external_id` and `parse` make of the id in `{"id": <id>, ..}`.
 #[track_caller]
 fn check(id: &str, expected: Result<&str, &str>) {
-    for format in Format::ALL {
+    for format in FIXED {
         let body = format!(r#"{{"a": {{"id": 7}}, "id": {id}, "skills": [], "work_experiences": []}}"#);
         let parsed = parse(format, body.as_bytes());
         assert_eq!(external_id(format, body.as_bytes()).as_deref(), expected.ok(), "{id}");
@@ -66,4 +66,24 @@ fn documents_beyond_the_limits_have_an_id() {
     assert_eq!(external_id(Format::Profile, large.as_bytes()).as_deref(), Some("2"));
     let deep_id = format!(r#"{{"id": {}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(external_id(Format::Profile, deep_id.as_bytes()), None);
+}
+
+#[test]
+fn a_mapped_document_has_no_id_in_it() {
+    assert_eq!(external_id(Format::Mapped, br#"{"id": 1}"#), None);
+}
+
+#[test]
+fn an_id_that_was_read_before_has_the_same_limits() {
+    use crate::raw::NewRawDocument;
+    let kept = |id: &str| NewRawDocument::with_id(Some(id.to_owned()), b"{}").external_id;
+    let longest = "x".repeat(MAX_ID_BYTES);
+    for id in ["a", " a ", "17", longest.as_str()] {
+        assert_eq!(kept(id).as_deref(), Some(id));
+    }
+    for id in ["", " \t", "a\0b", format!("{longest}x").as_str()] {
+        assert_eq!(kept(id), None);
+    }
+    let without = NewRawDocument::with_id(None, b"{}");
+    assert_eq!((without.external_id, without.body), (None, b"{}".to_vec()));
 }

@@ -3,11 +3,15 @@ mod dates;
 mod external_id;
 mod hostile;
 mod json_resume;
+mod mapped;
 mod profile;
 
 use serde_json::{Value, json};
 
 use super::*;
+
+/// The formats whose documents say where everything is.
+const FIXED: [Format; 2] = [Format::Profile, Format::JsonResume];
 
 /// Parses a document that must be good.
 #[track_caller]

@@ -1,0 +1,75 @@
+use chrono::{DateTime, TimeZone, Utc};
+use poem_openapi::{
+    Object,
+    types::{Any, Example},
+};
+use resume_core::source::{self, DEFAULT_SOURCE, definition::Definition};
+use serde_json::Value;
+
+/// All sources.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(in crate::sources) struct SourceList {
+    /// The sources, by name.
+    results: Vec<Source>,
+}
+
+/// A system that resumes are collected from.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(in crate::sources) struct Source {
+    /// Its name.
+    name: String,
+    /// How to collect from it: what `put_source` takes.
+    definition: Any<Value>,
+    /// The next collection asks for what has changed since about then; null before the first complete one, and where the source
+    /// cannot be asked for changes.
+    #[oai(nullable)]
+    synced_until: Option<DateTime<Utc>>,
+    /// When it was added.
+    created_at: DateTime<Utc>,
+    /// When its definition last changed.
+    updated_at: DateTime<Utc>,
+}
+
+impl Source {
+    /// Where it is.
+    pub(in crate::sources) fn location(&self) -> String {
+        format!("/api/v1/sources/{}", self.name)
+    }
+}
+
+impl From<source::Source> for Source {
+    fn from(source: source::Source) -> Self {
+        let source::Source { definition, synced_until, created_at, updated_at } = source;
+        Self {
+            // Texts, numbers, lists and maps with texts for keys: there is nothing in it that JSON has not.
+            definition: Any(serde_json::to_value(&definition).unwrap_or_default()),
+            name: definition.name,
+            synced_until,
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+impl From<Vec<source::Source>> for SourceList {
+    fn from(sources: Vec<source::Source>) -> Self {
+        Self { results: sources.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl Example for Source {
+    fn example() -> Self {
+        let at = Utc.timestamp_nanos(1_795_446_000_000_000_000);
+        let definition =
+            Definition::original(DEFAULT_SOURCE, "http://127.0.0.1:8000", "/api/v1/test-data", 30);
+        source::Source { definition, synced_until: None, created_at: at, updated_at: at }.into()
+    }
+}
+
+impl Example for SourceList {
+    fn example() -> Self {
+        Self { results: vec![Source::example()] }
+    }
+}

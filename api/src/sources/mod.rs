@@ -1,0 +1,288 @@
+//! Sources: the systems we collect from, described by their definitions.
+
+mod body;
+mod csv;
+mod dto;
+mod period;
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+    types::Any,
+};
+use resume_core::{
+    call_limit,
+    db::{self, PgConnection},
+    source::{
+        self,
+        definition::{Definition, DefinitionError, Fault, Faults},
+    },
+};
+use serde_json::Value;
+
+use self::{
+    body::DefinitionBody,
+    csv::LedgerFile,
+    dto::{Source, SourceCalls, SourceList},
+    period::period,
+};
+use crate::{
+    database::bounded,
+    name::Name,
+    problem::{FieldError, Problem, ProblemType},
+    refused::{Refusals, Refused},
+    spec::Tag,
+    state::AppState,
+};
+
+/// The resource.
+pub(crate) struct Sources(AppState);
+
+/// The reply to a definition that was stored.
+#[derive(ApiResponse)]
+enum Stored {
+    /// The source was there and has this definition now.
+    #[oai(status = 200)]
+    Changed(Json<Source>),
+    /// The source is new.
+    #[oai(status = 201)]
+    Added(
+        Json<Source>,
+        /// Where it is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+struct ListRefusals;
+struct SourceRefusals;
+struct PutRefusals;
+struct SchemaRefusals;
+
+impl Refusals for ListRefusals {
+    const STATUSES: &'static [u16] = &[500, 503];
+}
+
+impl Refusals for SourceRefusals {
+    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
+}
+
+impl Refusals for PutRefusals {
+    const STATUSES: &'static [u16] = &[400, 413, 415, 500, 503];
+}
+
+impl Refusals for SchemaRefusals {
+    const STATUSES: &'static [u16] = &[500];
+}
+
+impl Sources {
+    pub(crate) fn new(state: AppState) -> Self {
+        Self(state)
+    }
+
+    async fn find(&self, name: &str) -> Result<source::Source, Problem> {
+        find(&mut *self.0.pool.acquire().await?, name).await
+    }
+
+    /// Gives the source as it is stored, and whether it is new.
+    async fn put(&self, name: &str, definition: &Definition) -> Result<(source::Source, bool), Problem> {
+        if definition.name != name {
+            let detail = format!("must be {name:?}, as in the path");
+            return Err(Faults(vec![Fault { at: "/name".to_owned(), detail }]).into());
+        }
+        let mut tx = db::begin(&self.0.pool).await?;
+        let is_new = source::put(&mut tx, definition).await?;
+        let stored = find(&mut tx, name).await?;
+        tx.commit().await?;
+        Ok((stored, is_new))
+    }
+
+    /// What the ledger says of a period, and what holds now.
+    async fn calls(
+        &self,
+        name: &str,
+        period: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<SourceCalls, Problem> {
+        let source = self.find(name).await?;
+        let evidence = call_limit::evidence(&self.0.pool, name, period, &source.definition.limits).await?;
+        let state = call_limit::state(&self.0.pool, name).await?;
+        Ok(SourceCalls::new(period, evidence, state))
+    }
+
+    async fn ledger(
+        &self,
+        name: String,
+        period: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<LedgerFile, Problem> {
+        self.find(&name).await?;
+        Ok(csv::ledger(self.0.pool.clone(), name, period).await?)
+    }
+
+    /// Holds the calls to a source back, or lets them go on.
+    async fn switch(&self, name: &str, held: bool) -> Result<source::Source, Problem> {
+        let mut tx = db::begin(&self.0.pool).await?;
+        let source = find(&mut tx, name).await?;
+        if held {
+            call_limit::hold(&mut tx, name).await?;
+        } else {
+            call_limit::release(&mut tx, name).await?;
+        }
+        tx.commit().await?;
+        Ok(source)
+    }
+
+    async fn remove(&self, name: &str) -> Result<source::Source, Problem> {
+        let mut tx = db::begin(&self.0.pool).await?;
+        let source = find(&mut tx, name).await?;
+        source::remove(&mut tx, name).await?;
+        tx.commit().await?;
+        Ok(source)
+    }
+}
+
+async fn find(conn: &mut PgConnection, name: &str) -> Result<source::Source, Problem> {
+    source::find(conn, name).await?.ok_or_else(|| Problem::not_found("no source has this name"))
+}
+
+#[OpenApi(tag = "Tag::Sources")]
+impl Sources {
+    /// List sources
+    ///
+    /// All of them, by name.
+    #[oai(path = "/api/v1/sources", method = "get", operation_id = "list_sources")]
+    async fn list_sources(&self) -> Result<Json<SourceList>, Refused<ListRefusals>> {
+        Ok(Json(bounded(source::all(&self.0.pool)).await?.into()))
+    }
+
+    /// Get a source
+    ///
+    /// With its definition, as `put_source` takes it.
+    #[oai(path = "/api/v1/sources/:source", method = "get", operation_id = "get_source")]
+    async fn get_source(
+        &self,
+        /// The name of the source.
+        source: Path<Name>,
+    ) -> Result<Json<Source>, Refused<SourceRefusals>> {
+        Ok(Json(bounded(self.find(&source.0.0)).await?.into()))
+    }
+
+    /// Add a source, or change it
+    ///
+    /// The body is its definition, as JSON or YAML; `get_source_schema` describes it. Everything that is wrong with it is
+    /// named at once, by JSON Pointers. Secrets are references to the environment or a file of the workers: the
+    /// service never has a secret. Collections that are under way go on with the new definition.
+    #[oai(path = "/api/v1/sources/:source", method = "put", operation_id = "put_source")]
+    async fn put_source(
+        &self,
+        /// The name of the source, which its definition repeats.
+        source: Path<Name>,
+        body: DefinitionBody,
+    ) -> Result<Stored, Refused<PutRefusals>> {
+        let (stored, is_new) = bounded(self.put(&source.0.0, &body.0)).await?;
+        let stored = Json(Source::from(stored));
+        if is_new {
+            let location = stored.0.location();
+            return Ok(Stored::Added(stored, location));
+        }
+        Ok(Stored::Changed(stored))
+    }
+
+    /// Remove a source
+    ///
+    /// Replies with what it was. No collection of it starts any more; those under way end, and what it brought stays.
+    #[oai(path = "/api/v1/sources/:source", method = "delete", operation_id = "delete_source")]
+    async fn delete_source(
+        &self,
+        /// The name of the source.
+        source: Path<Name>,
+    ) -> Result<Json<Source>, Refused<SourceRefusals>> {
+        Ok(Json(bounded(self.remove(&source.0.0)).await?.into()))
+    }
+
+    /// Look at the calls to a source
+    ///
+    /// What its ledger proves of a period, the last hour by default: how many calls left, the most in any stretch of each
+    /// limit's length, how many were refused. And what holds now: silence, circuit, rate. Calls are kept for 30 days.
+    #[oai(path = "/api/v1/sources/:source/calls", method = "get", operation_id = "get_source_calls")]
+    async fn get_source_calls(
+        &self,
+        /// The name of the source.
+        source: Path<Name>,
+        /// The beginning of the period; by default an hour before its end.
+        from: Query<Option<DateTime<Utc>>>,
+        /// Its end; by default now.
+        to: Query<Option<DateTime<Utc>>>,
+    ) -> Result<Json<SourceCalls>, Refused<SourceRefusals>> {
+        let period = period(from.0, to.0, bounded(db::now(&self.0.pool)).await?)?;
+        Ok(Json(bounded(self.calls(&source.0.0, period)).await?))
+    }
+
+    /// Get the ledger of the calls to a source
+    ///
+    /// Every call of a period, the last hour by default, as comma-separated values.
+    #[oai(path = "/api/v1/sources/:source/calls.csv", method = "get", operation_id = "get_source_ledger")]
+    async fn get_source_ledger(
+        &self,
+        /// The name of the source.
+        source: Path<Name>,
+        /// The beginning of the period; by default an hour before its end.
+        from: Query<Option<DateTime<Utc>>>,
+        /// Its end; by default now.
+        to: Query<Option<DateTime<Utc>>>,
+    ) -> Result<LedgerFile, Refused<SourceRefusals>> {
+        let period = period(from.0, to.0, bounded(db::now(&self.0.pool)).await?)?;
+        Ok(bounded(self.ledger(source.0.0, period)).await?)
+    }
+
+    /// Hold the calls to a source back
+    ///
+    /// Until `release_source`; collections wait meanwhile. One that is held is left as it is.
+    #[oai(path = "/api/v1/sources/:source/hold", method = "post", operation_id = "hold_source")]
+    async fn hold_source(
+        &self,
+        /// The name of the source.
+        source: Path<Name>,
+    ) -> Result<Json<Source>, Refused<SourceRefusals>> {
+        Ok(Json(bounded(self.switch(&source.0.0, true)).await?.into()))
+    }
+
+    /// Let a source be called again
+    ///
+    /// Ends what `hold_source` did, and closes a circuit that failures have opened. A silence that the source has asked for
+    /// stays.
+    #[oai(path = "/api/v1/sources/:source/release", method = "post", operation_id = "release_source")]
+    async fn release_source(
+        &self,
+        /// The name of the source.
+        source: Path<Name>,
+    ) -> Result<Json<Source>, Refused<SourceRefusals>> {
+        Ok(Json(bounded(self.switch(&source.0.0, false)).await?.into()))
+    }
+
+    /// Get the schema of definitions
+    ///
+    /// A JSON Schema of what `put_source` takes, for editors.
+    #[oai(path = "/api/v1/schemas/source", method = "get", operation_id = "get_source_schema")]
+    async fn get_source_schema(&self) -> Result<Json<Any<Value>>, Refused<SchemaRefusals>> {
+        Ok(Json(Any(Definition::json_schema())))
+    }
+}
+
+impl From<Faults> for Problem {
+    fn from(Faults(faults): Faults) -> Self {
+        Self::invalid(
+            faults.into_iter().map(|Fault { at, detail }| FieldError { field: at, detail }).collect(),
+        )
+    }
+}
+
+impl From<DefinitionError> for Problem {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::Faults(faults) => faults.into(),
+            DefinitionError::Text(text) => Self::new(ProblemType::MalformedBody, text),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::problem::Problem;
+
+/// The longest period: as long as calls are kept.
+const DAYS_MAX: i64 = 31;
+
+/// The period that two optional parameters stand for: by default the last hour, up to `now`, the database's time.
+///
+/// # Errors
+/// A problem that names the parameter when the period is empty or too long.
+pub(super) fn period(
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
+    let to = to.unwrap_or(now);
+    let from = from.or_else(|| to.checked_sub_signed(TimeDelta::hours(1))).unwrap_or(to);
+    if from >= to {
+        return Err(Problem::invalid_field("from", "must be before `to`, which is now by default"));
+    }
+    if to - from > TimeDelta::days(DAYS_MAX) {
+        return Err(Problem::invalid_field("from", format!("must be at most {DAYS_MAX} days before `to`")));
+    }
+    Ok((from, to))
+}

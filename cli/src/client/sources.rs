@@ -1,0 +1,76 @@
+use anyhow::Result;
+use resume_core::source::definition::Definition;
+use serde::Deserialize;
+
+use super::{Client, List};
+
+/// A system that resumes are collected from.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Source {
+    pub(crate) definition: Definition,
+    pub(crate) updated_at: String,
+}
+
+/// The calls to a source in a period.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SourceCalls {
+    pub(crate) calls: i64,
+    pub(crate) most_in_any_second: i64,
+    pub(crate) windows: Vec<WindowOfCalls>,
+    pub(crate) refused: i64,
+    pub(crate) failed: i64,
+    pub(crate) wasted: i64,
+    pub(crate) waited_ms_median: i64,
+    pub(crate) waited_ms_max: i64,
+    pub(crate) bytes: i64,
+    pub(crate) now: Option<CallState>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WindowOfCalls {
+    pub(crate) calls: u32,
+    pub(crate) per_seconds: f64,
+    pub(crate) most: i64,
+}
+
+/// What holds now.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct CallState {
+    pub(crate) calls_per_second: Option<f64>,
+    pub(crate) silent_until: Option<String>,
+    pub(crate) circuit: String,
+    pub(crate) open_until: Option<String>,
+    pub(crate) under_way: i64,
+}
+
+impl Client {
+    pub(crate) async fn source_calls(&self, name: &str) -> Result<SourceCalls> {
+        self.send(self.http.get(self.named("sources", name, &["calls"])?)).await
+    }
+
+    pub(crate) async fn hold_source(&self, name: &str) -> Result<Source> {
+        self.send(self.http.post(self.named("sources", name, &["hold"])?)).await
+    }
+
+    pub(crate) async fn release_source(&self, name: &str) -> Result<Source> {
+        self.send(self.http.post(self.named("sources", name, &["release"])?)).await
+    }
+
+    pub(crate) async fn sources(&self) -> Result<Vec<Source>> {
+        let list: List<Source> = self.send(self.http.get(self.address("sources"))).await?;
+        Ok(list.results)
+    }
+
+    pub(crate) async fn source(&self, name: &str) -> Result<Source> {
+        self.send(self.http.get(self.named("sources", name, &[])?)).await
+    }
+
+    pub(crate) async fn put_source(&self, definition: &Definition) -> Result<Source> {
+        let url = self.named("sources", &definition.name, &[])?;
+        self.send(self.http.put(url).json(definition)).await
+    }
+
+    pub(crate) async fn remove_source(&self, name: &str) -> Result<Source> {
+        self.send(self.http.delete(self.named("sources", name, &[])?)).await
+    }
+}

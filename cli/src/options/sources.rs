@@ -1,0 +1,62 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{SecretsOptions, ServiceOptions};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourcesCommand {
+    /// Lists the sources.
+    List(ListSourcesOptions),
+    /// Shows the definition of a source.
+    Show(SourceOptions),
+    /// Adds the source that a file defines, or changes the one of its name.
+    Add(AddSourceOptions),
+    /// Removes a source: no collection of it starts any more. What it brought stays.
+    Remove(SourceOptions),
+    /// Checks a file: whether it defines a source, and, with one call, whether the source answers as it says.
+    Check(CheckSourceOptions),
+    /// Shows how many calls a source got in the last hour, and what holds now.
+    Calls(SourceOptions),
+    /// Holds the calls to a source back, until `sources release`.
+    Hold(SourceOptions),
+    /// Lets a source be called again that is held, or whose calls failed.
+    Release(SourceOptions),
+    /// Prints the JSON Schema of definitions, for editors.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListSourcesOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SourceOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// The name of the source.
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddSourceOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// The definition, as YAML or JSON.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckSourceOptions {
+    /// The definition, as YAML or JSON.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) secrets: SecretsOptions,
+    /// Makes no call.
+    #[arg(long)]
+    pub(crate) offline: bool,
+}

@@ -1,0 +1,163 @@
+use std::time::{Duration, Instant};
+
+use reqwest::{
+    Client, Request, Response, StatusCode, Url,
+    header::{HeaderMap, LINK, LOCATION},
+};
+use resume_core::source::definition::Paging;
+
+use crate::{
+    CallError, Page,
+    body::{PAGE_BYTES_MAX, Packing, receive},
+    home::{Home, shown_host},
+    link_header::{Malformed, next_target},
+    page::Shape,
+    retry_after::retry_after,
+    token::Loan,
+};
+
+/// What a 429 without `Retry-After` asks for.
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
+/// The most bytes of a refusal that are read for its code.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+
+/// One call to a source, ready to be made.
+pub struct Call {
+    pub(crate) http: Client,
+    pub(crate) request: Request,
+    pub(crate) home: Home,
+    pub(crate) shape: Shape,
+    pub(crate) loan: Option<Loan>,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Answer {
+    /// The page, or why there is none.
+    pub result: Result<Page, CallError>,
+    /// The status, where there was an answer.
+    pub status: Option<u16>,
+    /// The headers of the answer; empty without one.
+    pub headers: HeaderMap,
+    /// Bytes of the body, as they came over the wire.
+    pub bytes: u64,
+    /// From the call to the end of the answer and the reading of the page.
+    pub took: Duration,
+}
+
+impl Call {
+    /// Makes the call: one request, and no other whatever it answers. Reads at most [`PAGE_BYTES_MAX`].
+    pub async fn send(self) -> Answer {
+        let begun = Instant::now();
+        let (mut status, mut headers, mut bytes) = (None, HeaderMap::new(), 0);
+        let result = match self.http.execute(self.request).await {
+            Ok(response) => {
+                status = Some(response.status().as_u16());
+                headers = response.headers().clone();
+                let reading =
+                    Reading { home: self.home, shape: self.shape, loan: self.loan, bytes: &mut bytes };
+                reading.page(response).await
+            }
+            Err(error) => Err(CallError::of_transport(error, &shown_host(self.home.in_use()))),
+        };
+        Answer { result, status, headers, bytes, took: begun.elapsed() }
+    }
+}
+
+impl Answer {
+    /// Whether no answer came, or not to its end.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.result, Err(CallError::Timeout(_) | CallError::Transport(_)))
+    }
+
+    /// What goes wrong before the source is asked.
+    pub(crate) fn without_call(error: CallError) -> Self {
+        Self { result: Err(error), status: None, headers: HeaderMap::new(), bytes: 0, took: Duration::ZERO }
+    }
+}
+
+/// The reading of an answer.
+struct Reading<'b> {
+    home: Home,
+    shape: Shape,
+    loan: Option<Loan>,
+    bytes: &'b mut u64,
+}
+
+impl Reading<'_> {
+    async fn page(self, mut response: Response) -> Result<Page, CallError> {
+        if response.status() != StatusCode::OK {
+            return Err(self.refusal(response).await);
+        }
+        let packing = Packing::of(response.headers())?;
+        let body = receive(&mut response, PAGE_BYTES_MAX, self.bytes).await?;
+        let shape = self.shape;
+        // Unpacking, splitting and hashing a megabyte takes milliseconds: not on a thread that others wait for.
+        let decoding = tokio::task::spawn_blocking(move || {
+            let page = packing.unpack(body).and_then(|body| shape.decode(&body));
+            (shape, page)
+        });
+        let (shape, decoded) = match decoding.await {
+            Ok(decoded) => decoded,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        let mut page = decoded?;
+        let follow = |link: String| self.home.follow(response.url(), &link).map(String::from);
+        page.next = match shape.paging() {
+            Paging::NextUrl { .. } => page.next.map(follow).transpose()?,
+            Paging::LinkHeader {} => linked(response.headers())?.map(follow).transpose()?,
+            Paging::Numbered { .. } | Paging::Cursor { .. } | Paging::Single {} => page.next,
+        };
+        Ok(page)
+    }
+
+    /// Why there is no page in an answer other than 200.
+    async fn refusal(self, mut response: Response) -> CallError {
+        let status = response.status();
+        if let Some(loan) = &self.loan
+            && status == StatusCode::UNAUTHORIZED
+        {
+            loan.forget().await;
+            if !loan.is_fresh {
+                return CallError::TokenExpired;
+            }
+        }
+        if status.is_client_error()
+            && self.shape.has_expiry_codes()
+            // One that is too long or cut off says no more than its status.
+            && let Ok(body) = receive(&mut response, REFUSAL_BYTES_MAX, self.bytes).await
+            && let Some(code) = self.shape.expiry_code(&body)
+        {
+            return CallError::CursorExpired { code };
+        }
+        let retry_after = retry_after(response.headers());
+        match status.as_u16() {
+            429 => CallError::RateLimited(retry_after.unwrap_or(RETRY_AFTER_DEFAULT)),
+            301 | 302 | 303 | 307 | 308 => {
+                CallError::Redirected { status, host: redirected_to(response.url(), response.headers()) }
+            }
+            _ => CallError::Status { status, retry_after },
+        }
+    }
+}
+
+/// The target of the link to the next page in the headers.
+fn linked(headers: &HeaderMap) -> Result<Option<String>, CallError> {
+    for field in headers.get_all(LINK) {
+        let target = std::str::from_utf8(field.as_bytes()).map_err(|_| Malformed).and_then(next_target);
+        let malformed = |_| CallError::InvalidShape {
+            at: "Link".to_owned(),
+            expected: "a header as in RFC 8288",
+            found: "something else",
+        };
+        if let Some(target) = target.map_err(malformed)? {
+            return Ok(Some(target.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn redirected_to(url: &Url, headers: &HeaderMap) -> String {
+    let location = headers.get(LOCATION).and_then(|value| url.join(value.to_str().ok()?).ok());
+    location.map_or_else(|| "no address".to_owned(), |location| shown_host(&location))
+}

@@ -1,0 +1,200 @@
+use std::{error::Error, time::Duration};
+
+use reqwest::StatusCode;
+
+use crate::client::NotPublic;
+
+/// Why a call brought no page. No text of it holds a secret, or the query of an address.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The source's rate limit.
+    #[error("the source refuses calls for {0:?} (429)")]
+    RateLimited(Duration),
+    /// An answer other than 200.
+    #[error("the source answered {status}")]
+    Status {
+        /// What it answered.
+        status: StatusCode,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The source is said to be elsewhere. Nobody was asked there: it could be anywhere, and would be another call.
+    #[error("the source redirects ({status}) to {host}: write its address of today into base_url")]
+    Redirected {
+        /// Which redirect.
+        status: StatusCode,
+        /// The host that it leads to.
+        host: String,
+    },
+    /// No answer within the time-outs.
+    #[error("the source did not answer in time")]
+    Timeout(#[source] reqwest::Error),
+    /// No connection, or one that broke.
+    #[error("the call failed")]
+    Transport(#[source] reqwest::Error),
+    /// The host is this machine, or in a network that is not public.
+    #[error(
+        "{host} is on this machine or in a private network: if that is meant, set allow_private_network in the \
+         definition of the source"
+    )]
+    AddressNotAllowed {
+        /// The host, as the definition names it.
+        host: String,
+    },
+    /// Over one of the limits of a page.
+    #[error("the page has more than {max} {what}: ask for fewer items a page")]
+    TooLarge {
+        /// The most.
+        max: usize,
+        /// Of what.
+        what: &'static str,
+    },
+    /// The body is packed in a way that cannot be unpacked.
+    #[error("the page cannot be unpacked: {0}")]
+    InvalidEncoding(String),
+    /// The body is no JSON.
+    #[error("the page is not valid JSON")]
+    InvalidJson(#[source] serde_json::Error),
+    /// The body is JSON of another shape than the definition says.
+    #[error("the page has {found} at {at:?}, where {expected} should be")]
+    InvalidShape {
+        /// Where, as a JSON Pointer, or the header's name.
+        at: String,
+        /// What the definition promises.
+        expected: &'static str,
+        /// What is there.
+        found: &'static str,
+    },
+    /// The answer is no success by what the definition expects.
+    #[error("the source refused the call{}", .code.as_ref().map(|code| format!(": {code}")).unwrap_or_default())]
+    Refused {
+        /// The source's own code, where it gave one: at most 64 characters, all of them ASCII letters, digits, `_`,
+        /// `-` or `.`.
+        code: Option<String>,
+    },
+    /// The token of the page is too old: the list has to be read anew from its beginning.
+    #[error("the source knows the token of the page no more: {code}")]
+    CursorExpired {
+        /// The source's own code, as in [`CallError::Refused`].
+        code: String,
+    },
+    /// The source says that there are more pages, and not how to ask for them.
+    #[error("the source says that more pages follow, but there is no token at {at:?}")]
+    NextTokenMissing {
+        /// Where the token should be, as a JSON Pointer.
+        at: String,
+    },
+    /// The next page is said to be on another host.
+    #[error("the next link leads to another host, or carries credentials: {0}")]
+    ForeignLink(String),
+    /// The address is none.
+    #[error("the address of the page is invalid: {0}")]
+    InvalidUrl(String),
+    /// The definition asks for what cannot be sent.
+    #[error("the call cannot be made: {0}")]
+    InvalidRequest(String),
+    /// A secret is not where the definition says.
+    #[error("a secret is missing: {0}")]
+    SecretMissing(String),
+    /// A secret cannot be sent as it is.
+    #[error("a secret cannot be used: {0}")]
+    SecretInvalid(String),
+    /// The token that was kept is refused; the next call fetches another one.
+    #[error("the source refuses a token that it took before (401)")]
+    TokenExpired,
+    /// The token endpoint gave no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// Why a token endpoint gave no token.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("no token: {detail}")]
+pub struct TokenError {
+    pub(crate) code: String,
+    pub(crate) detail: String,
+    pub(crate) is_passing: bool,
+}
+
+impl CallError {
+    /// A stable code; `None` for the rate limit, which is no failure.
+    pub fn code(&self) -> Option<String> {
+        let code = match self {
+            Self::RateLimited(_) => return None,
+            Self::Status { status, .. } => return Some(format!("source_http_{}", status.as_u16())),
+            Self::Refused { code: Some(code) } => return Some(format!("source_refused:{code}")),
+            Self::Refused { code: None } => "source_refused",
+            Self::Redirected { .. } => "source_redirected",
+            Self::Timeout(_) => "source_timeout",
+            Self::Transport(_) => "source_unreachable",
+            Self::AddressNotAllowed { .. } => "address_not_allowed",
+            Self::TooLarge { .. } => "page_too_large",
+            Self::InvalidEncoding(_) => "page_invalid_encoding",
+            Self::InvalidJson(_) => "page_invalid_json",
+            Self::InvalidShape { .. } => "page_invalid_shape",
+            Self::CursorExpired { .. } => "cursor_expired",
+            Self::NextTokenMissing { .. } => "next_token_missing",
+            Self::ForeignLink(_) => "next_link_foreign",
+            Self::InvalidUrl(_) => "page_invalid_url",
+            Self::InvalidRequest(_) => "request_invalid",
+            Self::SecretMissing(_) => "secret_missing",
+            Self::SecretInvalid(_) => "secret_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::Token(error) => &error.code,
+        };
+        Some(code.to_owned())
+    }
+
+    /// Whether the same call may succeed later. Of the 4xx only those that speak of time. A secret may yet be put where
+    /// it belongs, or be there in another process.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => !status.is_client_error() || matches!(status.as_u16(), 408 | 425),
+            Self::Redirected { status, .. } => !matches!(status.as_u16(), 301 | 308),
+            Self::Token(error) => error.is_passing,
+            Self::TooLarge { .. }
+            | Self::AddressNotAllowed { .. }
+            | Self::CursorExpired { .. }
+            | Self::ForeignLink(_)
+            | Self::InvalidUrl(_)
+            | Self::InvalidRequest(_)
+            | Self::SecretInvalid(_) => false,
+            _ => true,
+        }
+    }
+
+    /// What kept a request from getting an answer from this host.
+    pub(crate) fn of_transport(error: reqwest::Error, host: &str) -> Self {
+        // The address may hold what is nobody's business, and the texts of errors are shown.
+        let error = error.without_url();
+        if error.is_timeout() {
+            return Self::Timeout(error);
+        }
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            if inner.is::<NotPublic>() {
+                return Self::AddressNotAllowed { host: host.to_owned() };
+            }
+            cause = inner.source();
+        }
+        Self::Transport(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_refusals_those_that_speak_of_time_pass() {
+        let status =
+            |code| CallError::Status { status: StatusCode::from_u16(code).unwrap(), retry_after: None };
+        for (code, is_passing) in
+            [(400, false), (401, false), (404, false), (408, true), (425, true), (500, true), (503, true)]
+        {
+            assert_eq!(status(code).is_passing(), is_passing, "{code}");
+            assert_eq!(status(code).code(), Some(format!("source_http_{code}")));
+        }
+        assert_eq!(CallError::RateLimited(Duration::ZERO).code(), None);
+    }
+}

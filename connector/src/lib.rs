@@ -1,0 +1,52 @@
+//! Makes one call to a source as its definition says: what is asked, what proves who we are, where the items are in the
+//! answer and what leads to the next page. Knows HTTP, and no database; what limits the calls is the caller's.
+//!
+//! ```text
+//! let call = connector.prepare(&definition, base, link, &values).await?;   // secrets read, addresses checked
+//! // .. leave to call ..
+//! let answer = call.send().await;                                          // one call
+//! ```
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `connector.rs` | [`Connector`]: what is kept between calls, and the making of a [`Call`] |
+//! | `call.rs` | [`Call`] and [`Answer`]: from the request to the page |
+//! | `probe.rs` | [`Probe`]: a dry call, for somebody who writes a definition |
+//! | `request.rs` | method, address and body of a call, by page style |
+//! | `home.rs` | the addresses of a source, and which links lead out of them |
+//! | `client.rs` `address.rs` | the HTTP clients, and the addresses that they may connect to |
+//! | `auth.rs` `secret.rs` `token.rs` | headers that prove who we are, and where their secrets come from |
+//! | `body.rs` | receiving and unpacking a body, within its limit |
+//! | `page.rs` `pointer.rs` `link_header.rs` | reading a page without changing a byte of its items |
+//! | `error.rs` `retry_after.rs` | why a call brought no page, and when to call again |
+//!
+//! To add a page style: a variant of [`Paging`](resume_core::source::definition::Paging), its request in `request.rs`, its
+//! next link in `page.rs`, a test in `tests/it/paging.rs`.
+//! To add a proof: a variant of [`Auth`](resume_core::source::definition::Auth), its header in `auth.rs`, a test in
+//! `tests/it/auth.rs`.
+
+mod address;
+mod auth;
+mod body;
+mod call;
+mod client;
+mod connector;
+mod error;
+mod home;
+mod link_header;
+mod page;
+mod pointer;
+mod probe;
+mod request;
+mod retry_after;
+mod secret;
+mod token;
+
+pub use body::PAGE_BYTES_MAX;
+pub use call::{Answer, Call};
+pub use client::Timeouts;
+pub use connector::Connector;
+pub use error::{CallError, TokenError};
+pub use home::LINK_BYTES_MAX;
+pub use page::{ITEMS_MAX, Page};
+pub use probe::Probe;

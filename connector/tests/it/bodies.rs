@@ -1,0 +1,78 @@
+use std::{io::Write, time::Duration};
+
+use resume_connector::{CallError, Connector, PAGE_BYTES_MAX, Timeouts};
+use serde_json::json;
+
+use crate::{
+    call, code, definition, list,
+    server::{Server, answer, ok},
+    values,
+};
+
+async fn code_of(bytes: Vec<u8>) -> (String, u64) {
+    let server = Server::start(move |_| bytes.clone()).await;
+    let answer = call(&definition(&server, list(json!({"single": {}})), json!({})), None).await;
+    (code(&answer), answer.bytes)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn gzip_is_unpacked_and_counted_as_received() {
+    let packed = gzip(&[br#"{"data": [1"#.as_slice(), &[b' '; 10_000], b"]}"].concat());
+    let length = packed.len() as u64;
+    let server = Server::start(move |_| answer("200 OK", &["Content-Encoding: gzip"], &packed)).await;
+    let answer = call(&definition(&server, list(json!({"single": {}})), json!({})), None).await;
+    assert_eq!((answer.result.unwrap().items.len(), answer.bytes), (1, length));
+    assert_eq!(server.seen()[0].header("accept-encoding"), Some("gzip"));
+}
+
+#[tokio::test]
+async fn large_bodies_end_at_the_limit() {
+    let bomb = answer("200 OK", &["Content-Encoding: gzip"], gzip(&vec![b' '; 4 * PAGE_BYTES_MAX]));
+    assert_eq!(code_of(bomb).await.0, "page_too_large");
+    let (code, bytes) = code_of(ok(vec![b' '; 2 * PAGE_BYTES_MAX])).await;
+    assert_eq!(code, "page_too_large");
+    assert!(bytes < PAGE_BYTES_MAX as u64 + 1_000_000, "{bytes}");
+}
+
+#[tokio::test]
+async fn broken_answers_have_their_codes() {
+    for (bytes, expected) in [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{\"data\": [".to_vec(), "source_unreachable"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{\"data\": [".to_vec(), "page_invalid_json"),
+        (b"rubbish\r\n\r\n".to_vec(), "source_unreachable"),
+        (answer("200 OK", &["Content-Encoding: gzip"], "[]"), "page_invalid_encoding"),
+        (answer("200 OK", &["Content-Encoding: br"], "[]"), "page_invalid_encoding"),
+        (answer("204 No Content", &[], ""), "source_http_204"),
+        (answer("304 Not Modified", &[], ""), "source_http_304"),
+        (answer("503 Busy", &[], ""), "source_http_503"),
+    ] {
+        assert_eq!(code_of(bytes.clone()).await.0, expected, "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_in_time() {
+    let server = Server::start(|_| Vec::new()).await;
+    let definition = definition(&server, list(json!({"single": {}})), json!({}));
+    let timeouts = Timeouts { read: Duration::from_millis(50), ..Timeouts::default() };
+    let connector = Connector::new(timeouts, std::env::temp_dir()).unwrap();
+    assert_eq!(
+        code(&connector.call(&definition, &definition.base_url, None, &values()).await),
+        "source_timeout"
+    );
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_no_failure() {
+    let server =
+        Server::start(|_| answer("429 Slow Down", &["Retry-After: 7", "X-RateLimit-Limit: 5"], "")).await;
+    let answer = call(&definition(&server, list(json!({"single": {}})), json!({})), None).await;
+    assert!(matches!(answer.result, Err(CallError::RateLimited(wait)) if wait == Duration::from_secs(7)));
+    assert_eq!(answer.headers["x-ratelimit-limit"], "5");
+}

@@ -1,0 +1,39 @@
+use sqlx::PgConnection;
+
+/// Holds back every call to a source until [`release`]. Calls that are under way go on, and those who wait look again at least
+/// every half minute. Holding twice is holding once.
+///
+/// # Errors
+/// The database's; also when there is no such source.
+pub async fn hold(conn: &mut PgConnection, source: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        insert into call_limits (source, held_at) values ($1, now())
+        on conflict (source) do update set held_at = coalesce(call_limits.held_at, now())
+        "#,
+        source,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Lets a source be called again, now: ends what [`hold`] did, and closes its circuit. A silence that the source has asked for
+/// stays. Gives whether there was anything to end.
+///
+/// # Errors
+/// The database's.
+pub async fn release(conn: &mut PgConnection, source: &str) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        r#"
+        update call_limits
+        set held_at = null, failures_in_row = 0, denials_in_row = 0, openings_in_row = 0,
+            open_until = null, probe_id = null, probe_until = null
+        where source = $1 and (held_at is not null or open_until is not null)
+        "#,
+        source,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}

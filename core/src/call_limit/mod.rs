@@ -1,0 +1,44 @@
+//! How many calls a source gets from the whole fleet, and the ledger of those calls.
+//!
+//! A permit is a time: "this call may leave then". A process whose callers wait asks for some with one statement
+//! ([`grant`]), which spaces them under the lock of the source's row and gives none that is further away than the horizon: what
+//! a killed process has not used is lost, and that is little. The end of each call is told ([`end`]), and what its answer
+//! says of the limit holds for the fleet from the next grant on. docs/adr/0006-fleet-wide-call-limit.md says why.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `spacing.rs` | from a limit to the even distance of its calls |
+//! | `grant.rs` | [`grant`]: permits for the callers of one process |
+//! | `end.rs` | [`end`], [`void`]: what became of a permit; silences, the pace, the circuit |
+//! | `told.rs` | [`Told`]: what an answer says of the limit, and what of it counts |
+//! | `circuit.rs` | [`hold`], [`release`]: the circuit by hand |
+//! | `state.rs` | [`state`]: what holds now |
+//! | `evidence.rs` | [`evidence`]: what the ledger proves of a period |
+//! | `ledger.rs` | [`ledger`]: its rows; [`keep_ledger`]: its partitions |
+
+mod circuit;
+mod end;
+mod evidence;
+mod grant;
+mod ledger;
+mod spacing;
+mod state;
+mod told;
+
+pub use circuit::{hold, release};
+pub use end::{CallEnd, Ending, Void, end, silence_of, void};
+pub use evidence::{Evidence, WindowUse, evidence};
+pub use grant::{Answer, Caller, Demand, Obstacle, Permit, grant};
+pub use ledger::{CallRecord, LedgerPlace, keep_ledger, ledger};
+pub use state::{Circuit, State, state};
+pub use told::{Told, ToldLimit};
+
+use std::time::Duration;
+
+/// How much longer than a limit's time the stretch is in which we stay below it. Calls do not arrive as evenly as they leave:
+/// this much later than others one may arrive without the source seeing one call too many. It costs 2 % of a limit by
+/// the second, and next to nothing of one by the minute.
+pub const MARGIN: Duration = Duration::from_millis(20);
+
+/// The longest silence, and the longest wait for a quota: who asks for more is asked again then.
+pub const SILENCE_MAX: Duration = Duration::from_secs(3600);

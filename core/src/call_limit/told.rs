@@ -1,0 +1,125 @@
+use std::time::Duration;
+
+use super::{MARGIN, SILENCE_MAX, spacing::Spacing};
+use crate::source::definition::{Interval, Limit};
+
+/// What an answer says of its source's limit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Told {
+    /// How long to make no call, where it says so.
+    pub retry_after: Option<Duration>,
+    /// The limits that it names.
+    pub limits: Vec<ToldLimit>,
+    /// How long until there are calls again, where it says that none is left.
+    pub exhausted_for: Option<Duration>,
+}
+
+/// A limit as a source names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldLimit {
+    /// The most calls.
+    pub calls: u32,
+    /// In this time, if that is told.
+    pub per: Option<Duration>,
+}
+
+/// Limits that are told by longer times are not paced by: an even share of a day's calls would leave most of them unused. When
+/// they are used up, the source says so.
+const PER_MAX: Duration = Duration::from_secs(60);
+
+/// Headers count time in whole seconds: that much of a wait may be rounding.
+const GRAIN: Duration = Duration::from_secs(1);
+
+impl Told {
+    /// The limit to keep beside the configured ones: the lowest that is told and not kept by them anyway.
+    pub(super) fn limit(&self, configured: &[Limit]) -> Option<Limit> {
+        let named = self.limits.iter().filter_map(|told| told.complete(configured));
+        let lower = named.filter(|told| !configured.iter().any(|limit| implies(limit, told)));
+        lower.max_by(|a, b| Spacing::of(a).interval_s.total_cmp(&Spacing::of(b).interval_s))
+    }
+
+    /// How long to make no call because none is left. Who keeps a limit evenly uses the last call just when the next one is
+    /// about to be free; only a longer wait says that somebody else has used the source's calls.
+    pub(super) fn drought(&self, configured: &[Limit]) -> Option<Duration> {
+        let even_s = configured.iter().map(|limit| Spacing::of(limit).interval_s).fold(0.0, f64::max);
+        let even = Duration::try_from_secs_f64(even_s).unwrap_or(SILENCE_MAX);
+        self.exhausted_for.filter(|wait| *wait > even + GRAIN + MARGIN)
+    }
+}
+
+impl ToldLimit {
+    /// With a time: the told one, or that of the configured limit which comes next above it.
+    fn complete(self, configured: &[Limit]) -> Option<Limit> {
+        let per = match self.per {
+            Some(per) if per > PER_MAX || per.is_zero() => return None,
+            Some(per) => per,
+            None => {
+                let not_lower = configured.iter().filter(|limit| limit.calls >= self.calls);
+                not_lower.min_by_key(|limit| limit.calls)?.per.0
+            }
+        };
+        // A limit of nothing would never be asked about again. Its refusals say how long to wait.
+        (self.calls > 0).then_some(Limit { calls: self.calls, per: Interval(per), burst: 1 })
+    }
+}
+
+/// Whether who keeps `limit` keeps `other`, too.
+fn implies(limit: &Limit, other: &Limit) -> bool {
+    limit.calls <= other.calls && limit.per.0 >= other.per.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limit(calls: u32, seconds: u64) -> Limit {
+        Limit { calls, per: Interval(SECOND * u32::try_from(seconds).unwrap()), burst: 1 }
+    }
+
+    fn told(calls: u32, seconds: Option<u64>) -> ToldLimit {
+        ToldLimit { calls, per: seconds.map(Duration::from_secs) }
+    }
+
+    fn learned(configured: &[Limit], told: &[ToldLimit]) -> Option<Limit> {
+        Told { limits: told.to_vec(), ..Told::default() }.limit(configured)
+    }
+
+    #[test]
+    fn only_a_lower_limit_is_learned() {
+        assert_eq!(learned(&[limit(30, 1)], &[told(10, Some(1))]), Some(limit(10, 1)));
+        for not_lower in [told(30, Some(1)), told(31, Some(1)), told(300, Some(1)), told(0, Some(1))] {
+            assert_eq!(learned(&[limit(30, 1)], &[not_lower]), None, "{not_lower:?}");
+        }
+        assert_eq!(learned(&[limit(10, 1)], &[told(50, Some(10))]), Some(limit(50, 10)), "5 a second");
+        assert_eq!(learned(&[], &[told(5, None)]), None);
+    }
+
+    #[test]
+    fn a_number_alone_is_by_the_time_of_the_configured_limit_above_it() {
+        let github = [limit(10, 1), limit(5000, 3600)];
+        assert_eq!(learned(&github, &[told(60, None)]), Some(limit(60, 3600)));
+        assert_eq!(learned(&github, &[told(5000, None)]), None);
+        assert_eq!(learned(&github, &[told(15_000, None)]), None);
+        assert_eq!(learned(&[limit(50, 10)], &[told(20, None)]), Some(limit(20, 10)));
+    }
+
+    #[test]
+    fn of_several_the_lowest_counts_and_days_do_not() {
+        let several = [told(20, Some(1)), told(100, Some(60)), told(5000, Some(86_400))];
+        assert_eq!(learned(&[limit(30, 1)], &several), Some(limit(100, 60)));
+    }
+
+    #[test]
+    fn the_last_call_of_an_even_pace_is_no_drought() {
+        let drought = |seconds, limits: &[Limit]| {
+            Told { exhausted_for: Some(SECOND * seconds), ..Told::default() }.drought(limits)
+        };
+        assert_eq!(drought(1, &[limit(30, 1)]), None);
+        assert_eq!(drought(2, &[limit(30, 1)]), Some(2 * SECOND));
+        assert_eq!(drought(60, &[limit(60, 3600)]), None);
+        assert_eq!(drought(1800, &[limit(60, 3600)]), Some(1800 * SECOND));
+        assert_eq!(Told::default().drought(&[limit(30, 1)]), None);
+    }
+}

@@ -1,0 +1,53 @@
+use resume_queue::EnqueueError;
+use sqlx::PgConnection;
+
+use super::{
+    PageToFetch,
+    finish::{Change, count_pages},
+    page::insert_pages,
+};
+
+/// Reads the list again from its beginning, in place of a page whose token the source knows no more. What is stored is
+/// known when it comes again, so this costs calls and nothing else. Once a run: a source whose tokens expire before its list
+/// is read would be read for ever.
+///
+/// Gives false, and changes nothing, when this run has begun again before, or when the page is no longer pending. In the
+/// caller's transaction, which should also complete the fetching job; locks the pages, then the collection.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn restart(conn: &mut PgConnection, page: &PageToFetch) -> Result<bool, EnqueueError> {
+    let closed = sqlx::query!(
+        r#"
+        update pages p
+        set state = 'done', calls = calls + 1, fetched_at = now(), error_code = null, error = null
+        from collections c
+        where p.collection_id = $1 and p.number = $2 and p.state = 'pending'
+          and c.id = p.collection_id and c.restarted_in_run is distinct from c.run
+        "#,
+        page.collection_id,
+        page.number,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if closed == 0 {
+        return Ok(false);
+    }
+    // The same tokens may lead through the list again.
+    sqlx::query!(
+        r#"
+        update pages set link = null
+        where collection_id = $1 and link is not null and state in ('fetched', 'done')
+        "#,
+        page.collection_id,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let opened = insert_pages(conn, page.run(), [(page.number + 1, None)]).await?;
+    sqlx::query!("update collections set restarted_in_run = run where id = $1", page.collection_id)
+        .execute(&mut *conn)
+        .await?;
+    count_pages(conn, page.collection_id, Change { opened, closed: 1, ..Change::default() }).await?;
+    Ok(true)
+}

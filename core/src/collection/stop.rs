@@ -1,0 +1,133 @@
+use resume_queue::{
+    EnqueueError, Enqueued, Job, JobFilter, JobId, JobState, NewJob, Remaining, cancel_all, enqueue_all,
+};
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::CollectionState;
+use crate::jobs::{FetchPage, ParseDocuments, StopCollection};
+
+/// Why a collection was neither cancelled nor paused.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// No collection has this id.
+    #[error("there is no collection {0}")]
+    Unknown(Uuid),
+    /// It is over.
+    #[error("the collection is over: {0:?}")]
+    Over(CollectionState),
+    /// The job that ends its jobs was not enqueued.
+    #[error("enqueueing the end of its jobs failed")]
+    Enqueue(#[from] EnqueueError),
+    /// The database refused.
+    #[error("stopping the collection failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Cancels a collection: it is over at once. What is stored stays; no further page is fetched, and a
+/// [`StopCollection`] job ends the jobs that it has. Documents whose parsing was ended so are listed as failed, with the
+/// code `cancelled_by_request`. [`resume`](super::resume()) goes on from here.
+///
+/// One that is cancelled already stays as it is. In the caller's transaction; locks the collection.
+///
+/// # Errors
+/// See [`StopError`]; roll back on any.
+pub async fn cancel(conn: &mut PgConnection, id: Uuid) -> Result<(), StopError> {
+    stop(conn, id, CollectionState::Cancelled).await
+}
+
+/// Pauses a collection: no further page is fetched until [`resume`](super::resume()); what is stored is parsed. Pages that
+/// are being fetched at this moment are stored. Its waiting fetching jobs are ended by a [`StopCollection`] job, so that it
+/// costs nothing while it waits. A collection that has no page left to fetch ends by itself all the same.
+///
+/// One that is paused already stays as it is. In the caller's transaction; locks the collection.
+///
+/// # Errors
+/// See [`StopError`]; roll back on any.
+pub async fn pause(conn: &mut PgConnection, id: Uuid) -> Result<(), StopError> {
+    stop(conn, id, CollectionState::Paused).await
+}
+
+async fn stop(conn: &mut PgConnection, id: Uuid, to: CollectionState) -> Result<(), StopError> {
+    let state = sqlx::query_scalar!(
+        r#"select state as "state: CollectionState" from collections where id = $1 for update"#,
+        id
+    )
+    .fetch_optional(&mut *conn)
+    .await?
+    .ok_or(StopError::Unknown(id))?;
+    if state == to {
+        return Ok(());
+    }
+    if state.is_over() {
+        return Err(StopError::Over(state));
+    }
+    let job = NewJob::new(&StopCollection { collection_id: id })?;
+    // It has no unique key, so it is no duplicate.
+    let stop_job_id = match enqueue_all(&mut *conn, &[job]).await?.first() {
+        Some(&Enqueued::Inserted(id)) => id,
+        _ => return Err(StopError::Database(sqlx::Error::RowNotFound)),
+    };
+    sqlx::query!(
+        r#"
+        update collections
+        set state = $2::collection_state, finished_at = case when $2::collection_state = 'cancelled' then now() end, stop_job_id = $3
+        where id = $1
+        "#,
+        id,
+        to as CollectionState,
+        stop_job_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends the jobs of a collection that were enqueued before the job `job_id`, which stopped it: the waiting ones that fetch;
+/// of a cancelled collection also those that parse and those that run. Stops when the collection goes on meanwhile.
+///
+/// In many short transactions of its own; doing it again does no harm.
+///
+/// # Errors
+/// The database's.
+pub async fn end_jobs(pool: &PgPool, job: &StopCollection, job_id: JobId) -> Result<(), sqlx::Error> {
+    let waiting = [JobState::Available, JobState::Scheduled, JobState::Retryable];
+    for kind in [FetchPage::KIND, ParseDocuments::KIND] {
+        // Jobs that are enqueued later belong to those who have resumed it.
+        let mut next = Some(Remaining { after: 0, last: job_id.saturating_sub(1) });
+        while let Some(remaining) = next {
+            let states = match stopped_state(pool, job.collection_id, job_id).await? {
+                Some(CollectionState::Cancelled) => None,
+                Some(_) if kind == FetchPage::KIND => Some(waiting.to_vec()),
+                _ => break,
+            };
+            let filter = JobFilter {
+                states,
+                kind: Some(kind.to_owned()),
+                args: Some(json!({ "collection_id": job.collection_id })),
+                ..JobFilter::default()
+            };
+            next = cancel_all(pool, &filter, Some(remaining)).await?.next;
+        }
+    }
+    Ok(())
+}
+
+/// The state of a collection that is stopped, and by no later job.
+async fn stopped_state(
+    pool: &PgPool,
+    id: Uuid,
+    job_id: JobId,
+) -> Result<Option<CollectionState>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select state as "state: CollectionState" from collections
+        where id = $1 and stop_job_id = $2 and state in ('paused', 'cancelled')
+        "#,
+        id,
+        job_id,
+    )
+    .fetch_optional(pool)
+    .await
+}

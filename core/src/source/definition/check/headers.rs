@@ -1,0 +1,141 @@
+//! Headers and secrets: what goes with every call.
+
+use std::collections::BTreeMap;
+
+use super::{FaultList, step};
+use crate::source::definition::{Auth, Definition, Secret, SecretPlace};
+
+/// The most headers, and the most proofs of who we are.
+const MAX_HEADERS: usize = 32;
+const MAX_AUTHS: usize = 4;
+
+/// The longest name and the longest value of a header, and the longest path of a secret, in bytes.
+const MAX_HEADER_NAME_BYTES: usize = 100;
+const MAX_HEADER_VALUE_BYTES: usize = 1_000;
+const MAX_SECRET_PATH_BYTES: usize = 500;
+
+/// Headers that prove who we are.
+const OF_AUTH: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+
+/// Headers that say how a call is sent, which only its sender knows.
+const OF_THE_CALL: [&str; 12] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
+    let mut set = BTreeMap::new();
+    if faults.check_length("/auth", definition.auth.len(), MAX_AUTHS, "proofs") {
+        for (index, auth) in definition.auth.iter().enumerate() {
+            let at = format!("/auth/{index}");
+            check_auth(&at, auth, faults);
+            if let Some(earlier) = set.insert(header_of(auth), at.clone()) {
+                faults.add(at, format!("sets the same header as {earlier}: only one can be sent"));
+            }
+        }
+    }
+    if faults.check_length("/headers", definition.headers.len(), MAX_HEADERS, "headers") {
+        for (name, value) in &definition.headers {
+            if faults.check_length("/headers", name.len(), MAX_HEADER_NAME_BYTES, "bytes in a name") {
+                let at = format!("/headers/{}", step(name));
+                faults.add_some(&at, name_fault(name).or_else(|| value_fault(value)));
+                if let Some(earlier) = set.insert(name.to_ascii_lowercase(), at.clone()) {
+                    faults.add(at, format!("is set by {earlier} too: only one can be sent"));
+                }
+            }
+        }
+    }
+}
+
+/// The header that a proof is sent in, in lower case.
+fn header_of(auth: &Auth) -> String {
+    match auth {
+        Auth::Basic { .. } | Auth::Bearer(_) | Auth::ClientCredentials { .. } => "authorization".to_owned(),
+        Auth::Header { name, .. } => name.to_ascii_lowercase(),
+    }
+}
+
+fn check_auth(at: &str, auth: &Auth, faults: &mut FaultList) {
+    let mut secret = |field: &str, secret: &Secret| {
+        faults.add_some(format!("{at}/{field}"), secret_fault(secret));
+    };
+    match auth {
+        Auth::Basic { user, password } => {
+            secret("basic/user", user);
+            password.iter().for_each(|password| secret("basic/password", password));
+        }
+        Auth::Bearer(token) => secret("bearer", token),
+        Auth::Header { name, prefix, value } => {
+            secret("header/value", value);
+            let name = if is_token(name) && OF_AUTH.contains(&name.to_ascii_lowercase().as_str()) {
+                None
+            } else {
+                name_fault(name)
+            };
+            faults.add_some(format!("{at}/header/name"), name);
+            faults.add_some(format!("{at}/header/prefix"), value_fault(prefix));
+        }
+        Auth::ClientCredentials { client_id, client_secret, scope, .. } => {
+            secret("client_credentials/client_id", client_id);
+            secret("client_credentials/client_secret", client_secret);
+            let scope = scope.as_deref().unwrap_or_default();
+            faults.add_some(format!("{at}/client_credentials/scope"), value_fault(scope));
+        }
+    }
+}
+
+/// What is wrong with a reference to a secret. Never shows it: it may be the secret.
+fn secret_fault(secret: &Secret) -> Option<String> {
+    match secret.place() {
+        None => Some(
+            "write env:NAME or file:/path, where the secret is, and not the secret itself; what stands here is not shown"
+                .to_owned(),
+        ),
+        Some(SecretPlace::Env(path) | SecretPlace::File(path)) if path.len() > MAX_SECRET_PATH_BYTES => {
+            Some(format!("{} bytes, the most is {MAX_SECRET_PATH_BYTES}", path.len()))
+        }
+        Some(place) => {
+            let (SecretPlace::Env(text) | SecretPlace::File(text)) = place;
+            text.contains(char::is_control).then(|| "holds a control character".to_owned())
+        }
+    }
+}
+
+fn name_fault(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    if !is_token(name) || name.len() > MAX_HEADER_NAME_BYTES {
+        Some("no name of a header: write letters, digits and `-`".to_owned())
+    } else if OF_AUTH.contains(&lower.as_str()) {
+        Some("proves who we are: write it into `auth`, with a reference to the secret".to_owned())
+    } else if OF_THE_CALL.contains(&lower.as_str()) {
+        Some("is set for each call as the call needs it: leave it out".to_owned())
+    } else {
+        None
+    }
+}
+
+/// What is wrong with the value of a header; does not show it.
+fn value_fault(value: &str) -> Option<String> {
+    if value.len() > MAX_HEADER_VALUE_BYTES {
+        Some(format!("{} bytes, the most is {MAX_HEADER_VALUE_BYTES}", value.len()))
+    } else if value.chars().any(|c| c != ' ' && !c.is_ascii_graphic()) {
+        Some("holds what no header can: write visible ASCII characters and spaces".to_owned())
+    } else {
+        None
+    }
+}
+
+/// Whether a text is a `token` of RFC 9110, section 5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}

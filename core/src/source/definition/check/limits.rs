@@ -1,0 +1,58 @@
+//! How many calls a system allows.
+
+use std::time::Duration;
+
+use super::FaultList;
+use crate::source::definition::{Definition, Limit};
+
+/// The most limits that hold at once.
+const MAX_LIMITS: usize = 8;
+
+/// The most calls of a limit, and the most in any second.
+const MAX_CALLS: u32 = 1_000_000;
+const MAX_CALLS_PER_SECOND: u128 = 10_000;
+
+/// The shortest and the longest time of a limit.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The most calls under way at once.
+const MAX_CONCURRENCY: u32 = 1_000;
+
+pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
+    let limits = &definition.limits;
+    if limits.is_empty() {
+        faults.add("/limits", "empty: write one at least, such as {calls: 10, per: 1s}");
+    }
+    if faults.check_length("/limits", limits.len(), MAX_LIMITS, "limits") {
+        for (index, limit) in limits.iter().enumerate() {
+            check_limit(&format!("/limits/{index}"), *limit, faults);
+        }
+    }
+    if let Some(concurrency) = definition.concurrency
+        && !(1..=MAX_CONCURRENCY).contains(&concurrency)
+    {
+        faults.add("/concurrency", format!("{concurrency}: write 1 to {MAX_CONCURRENCY}, or leave it out"));
+    }
+}
+
+fn check_limit(at: &str, limit: Limit, faults: &mut FaultList) {
+    let Limit { calls, per, burst } = limit;
+    let (calls_are_right, per_is_right) =
+        ((1..=MAX_CALLS).contains(&calls), (SHORTEST..=LONGEST).contains(&per.0));
+    if !calls_are_right {
+        faults.add(format!("{at}/calls"), format!("{calls}: write 1 to {MAX_CALLS}"));
+    }
+    if !per_is_right {
+        faults.add(format!("{at}/per"), "write 1ms to 24h");
+    }
+    let is_too_fast = u128::from(calls) * 1_000_000 > MAX_CALLS_PER_SECOND * per.0.as_micros();
+    if calls_are_right && per_is_right && is_too_fast {
+        let detail =
+            format!("more than {MAX_CALLS_PER_SECOND} calls a second: write fewer calls or more time");
+        faults.add(at, detail);
+    }
+    if calls_are_right && !(1..=calls).contains(&burst) {
+        faults.add(format!("{at}/burst"), format!("{burst}: write 1 to {calls}, the calls of the limit"));
+    }
+}

@@ -1,0 +1,148 @@
+//! What a definition must hold beyond its shape.
+
+mod address;
+mod headers;
+mod limits;
+mod list;
+
+use std::fmt;
+
+use resume_queue::is_name;
+
+use super::Definition;
+use crate::parsing::{CompiledMapping, Format};
+
+/// The longest name of a source, as long as a label of DNS: it stands in paths, keys and names of files.
+const MAX_NAME_BYTES: usize = 63;
+
+/// The longest description, in bytes.
+const MAX_DESCRIPTION_BYTES: usize = 1_000;
+
+/// The most characters of a [`Fault::detail`]: a text that is quoted in it can be long.
+const MAX_DETAIL_CHARS: usize = 400;
+
+/// One thing that is wrong with a definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, as a JSON Pointer into the definition.
+    pub at: String,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+/// All that is wrong with a definition; at least one fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.detail)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, fault)| write!(f, "{}{fault}", if index == 0 { "" } else { "; " }))
+    }
+}
+
+impl Definition {
+    /// Finds all faults at once, in the order of the fields. Touches neither files nor the network: whether a secret is
+    /// where it should be, and whether the system answers, only a call shows.
+    ///
+    /// # Errors
+    /// The faults, each with its place and what would be right there. None repeats what stands where a secret's place
+    /// should stand, or in an address.
+    pub fn check(&self) -> Result<(), Faults> {
+        let mut faults = FaultList::default();
+        self.check_texts(&mut faults);
+        address::check(self, &mut faults);
+        headers::check(self, &mut faults);
+        limits::check(self, &mut faults);
+        list::check(&self.list, &mut faults);
+        self.check_mapping(&mut faults);
+        if faults.0.is_empty() { Ok(()) } else { Err(Faults(faults.0)) }
+    }
+
+    fn check_texts(&self, faults: &mut FaultList) {
+        let is_allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ['-', '_', '.'].contains(&c);
+        let name = &self.name;
+        if !is_name(name) || name.len() > MAX_NAME_BYTES || !name.chars().all(is_allowed) {
+            faults.add(
+                "/name",
+                format!(
+                    "write 1 to {MAX_NAME_BYTES} lower-case letters, digits, `-`, `_` and `.`, not dots alone"
+                ),
+            );
+        }
+        if let Some(description) = &self.description {
+            faults.check_length("/description", description.len(), MAX_DESCRIPTION_BYTES, "bytes");
+        }
+    }
+
+    fn check_mapping(&self, faults: &mut FaultList) {
+        match (self.format, &self.map) {
+            (Format::Mapped, None) => {
+                faults.add(
+                    "/map",
+                    "missing: format `mapped` needs it, to say where the fields of a resume are",
+                );
+            }
+            (Format::Mapped, Some(map)) => {
+                if map.expressions().next().is_none() {
+                    faults.add("/map", "holds no expression: write one for a field of the resume at least");
+                }
+                for bad in CompiledMapping::new(map).err().into_iter().flatten() {
+                    faults.add(format!("/map/{}", bad.field), bad.detail);
+                }
+            }
+            (format, Some(_)) => {
+                faults.add("/map", format!("goes with format `mapped`, not with `{format}`: leave it out"));
+            }
+            (_, None) => {}
+        }
+        if self.format != Format::Mapped && self.list.id != "/id" {
+            let detail =
+                format!("goes with format `mapped`: items of `{}` have their id in /id", self.format);
+            faults.add("/list/id", detail);
+        }
+    }
+}
+
+/// Gathers faults.
+#[derive(Default)]
+struct FaultList(Vec<Fault>);
+
+impl FaultList {
+    fn add(&mut self, at: impl Into<String>, detail: impl Into<String>) {
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL_CHARS) {
+            detail.truncate(end);
+        }
+        self.0.push(Fault { at: at.into(), detail });
+    }
+
+    /// Adds a fault when there is one.
+    fn add_some(&mut self, at: impl Into<String>, detail: Option<impl Into<String>>) {
+        if let Some(detail) = detail {
+            self.add(at, detail);
+        }
+    }
+
+    /// Says whether there are not too many, so that what comes in thousands need not be looked at.
+    fn check_length(&mut self, at: &str, found: usize, most: usize, what: &str) -> bool {
+        if found > most {
+            self.add(at, format!("{found} {what}, the most is {most}"));
+        }
+        found <= most
+    }
+}
+
+/// A key as a step of a JSON Pointer.
+fn step(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,60 @@
+use std::{borrow::Cow, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// How many calls a system allows in any stretch of time of this length, wherever it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// The most calls.
+    pub calls: u32,
+    /// In this time.
+    pub per: Interval,
+    /// How many of them may follow each other at once after a pause; the others are spaced evenly. However many, no stretch of
+    /// the time sees more than `calls`: what may come at once is taken from the even rate. 1 by default.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub burst: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_one(value: &u32) -> bool {
+    *value == 1
+}
+
+/// A length of time, written as people do: `1s`, `10s`, `5m`, `1h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval(pub Duration);
+
+impl Serialize for Interval {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Interval {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map(Self).map_err(|error| {
+            D::Error::custom(format_args!("{text:?} is no length of time such as 1s, 5m or 1h: {error}"))
+        })
+    }
+}
+
+impl JsonSchema for Interval {
+    fn schema_name() -> Cow<'static, str> {
+        "Interval".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A length of time: 1s, 10s, 5m, 1h",
+            "pattern": r"^\s*([0-9]+\s*[a-z]+\s*)+$",
+        })
+    }
+}

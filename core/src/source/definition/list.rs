@@ -1,0 +1,169 @@
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Interval, Placeholder, Template};
+
+/// The call that lists the items of a source, page by page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListCall {
+    /// The method; `get` by default.
+    #[serde(default, skip_serializing_if = "Method::is_get")]
+    pub method: Method,
+    /// The path behind the base URL.
+    pub path: String,
+    /// The parameters of the query. One whose placeholder has no value is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, Template>,
+    /// The JSON body of a `post`, with placeholders in its texts. A text that is one placeholder alone becomes a number or
+    /// a boolean where the value is one; a member whose placeholder has no value is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// Where the list of items is in the answer, as a JSON Pointer (RFC 6901); `""` when the answer is the list.
+    pub items: String,
+    /// Where the id is in an item, as a JSON Pointer; `/id` by default.
+    #[serde(default = "id_pointer")]
+    pub id: String,
+    /// The most items that the system gives on a page; 100 by default. A collection that asks for more gets these.
+    #[serde(default = "per_page_max")]
+    pub per_page_max: u32,
+    /// How one page leads to the next.
+    pub paging: Paging,
+    /// What an answer must hold to be a success, for systems that answer 200 to everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// How to ask for what has changed since the last run only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
+}
+
+impl ListCall {
+    /// Whether the system is told how many items the collection wants: it gives that many then, so that the number of pages is
+    /// known from the beginning.
+    pub fn is_told_count(&self) -> bool {
+        self.params.values().any(|template| template.has(Placeholder::Count))
+    }
+}
+
+fn id_pointer() -> String {
+    "/id".to_owned()
+}
+
+fn per_page_max() -> u32 {
+    100
+}
+
+/// The method of a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// `GET`.
+    #[default]
+    Get,
+    /// `POST`, with a JSON body.
+    Post,
+}
+
+impl Method {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_get(&self) -> bool {
+        *self == Self::Get
+    }
+}
+
+/// How one page leads to the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Paging {
+    /// Pages have numbers or offsets: `{page}` or `{offset}` stands in a parameter. Several are fetched side by side.
+    Numbered {
+        /// The number of the first page; 1 by default. Offsets begin with 0 whatever it is.
+        #[serde(default = "first_page")]
+        first: u32,
+        /// Where the number of all items is in the answer, as a JSON Pointer. Without it the collection asks for as many as it
+        /// was asked for, or up to the first page that is not full.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<String>,
+    },
+    /// The answer holds the address of the next page.
+    NextUrl {
+        /// Where, as a JSON Pointer. Missing, null or empty on the last page.
+        at: String,
+    },
+    /// The `Link` header has the address of the next page, with `rel="next"`: RFC 8288.
+    LinkHeader {},
+    /// The answer holds a token that asks for the next page.
+    Cursor {
+        /// Where the token is, as a JSON Pointer.
+        token: String,
+        /// The parameter of the query that takes it, or, in a `post`, the member of the body.
+        param: String,
+        /// Where the answer says whether there are more pages, as a JSON Pointer. Without it the missing token says so. More
+        /// pages without a token are an error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        has_more: Option<String>,
+        /// Whether a call with a token must carry no other parameter.
+        #[serde(default, skip_serializing_if = "super::is_false")]
+        alone: bool,
+        /// The codes of errors that mean the token is too old: the list is read anew from its beginning, once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        expired: Vec<String>,
+    },
+    /// There is one page.
+    Single {},
+}
+
+fn first_page() -> u32 {
+    1
+}
+
+impl Paging {
+    /// Whether pages can be asked for in any order, several side by side. The others lead from one to the next.
+    pub fn is_numbered(&self) -> bool {
+        matches!(self, Self::Numbered { .. })
+    }
+}
+
+/// What makes an answer a success.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// A place in the answer, as a JSON Pointer.
+    pub at: String,
+    /// The value that must be there.
+    pub equals: Value,
+    /// Where the code of the error is otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// How to ask for what has changed. `{since}` and `{until}` in the parameters stand for the time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    /// How a time is written.
+    pub format: TimeFormat,
+    /// How far a run reaches back before the beginning of the last complete one: clocks differ, and what was changing then is
+    /// seen again. Five minutes by default.
+    #[serde(default = "overlap")]
+    pub overlap: Interval,
+}
+
+fn overlap() -> Interval {
+    Interval(std::time::Duration::from_secs(300))
+}
+
+/// How a system writes times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeFormat {
+    /// `2026-11-24T02:00:00.000Z`.
+    Rfc3339,
+    /// Seconds since 1970.
+    EpochS,
+    /// Milliseconds since 1970.
+    EpochMs,
+}

@@ -1,0 +1,72 @@
+//! What a source is: the file that a person writes to collect from one more system.
+
+mod auth;
+mod check;
+mod limits;
+mod list;
+mod mapping;
+mod original;
+mod read;
+mod render;
+mod schema;
+mod template;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use auth::{Auth, Secret, SecretPlace};
+pub use check::{Fault, Faults};
+pub use limits::{Interval, Limit};
+pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
+pub use mapping::Mapping;
+pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
+pub use template::{Placeholder, Template, Values};
+
+use crate::parsing::Format;
+
+/// How to collect from one system. Written as YAML or JSON; an unknown field is refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// The name of the source: lower-case letters, digits, `-`, `_` and `.`; at most 63 of them.
+    pub name: String,
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Scheme, host, port and the first part of the path of every call.
+    pub base_url: String,
+    /// Other addresses of the same system, used in this order when the one before does not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_urls: Vec<String>,
+    /// Whether an address may resolve to this machine or a private network. By default it may not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allow_private_network: bool,
+    /// What proves to the system who we are. Sent to the host of the base URL alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auth: Vec<Auth>,
+    /// Headers sent with every call. No secrets: those belong into `auth`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// How many calls the system allows. All of them hold at once, for the whole fleet. At least one.
+    pub limits: Vec<Limit>,
+    /// How many calls may be under way at once, in the whole fleet. By default as many as there are slots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// The call that lists the items.
+    pub list: ListCall,
+    /// What shape the items have; `mapped` goes with `map`.
+    pub format: Format,
+    /// Where in an item the fields of a resume are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<Mapping>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

@@ -1,0 +1,74 @@
+use std::collections::BTreeMap;
+
+use super::{Definition, Interval, Limit, ListCall, Method, Paging, Template, template::Placeholder};
+use crate::{collection::MAX_PER_PAGE, parsing::Format};
+
+impl Definition {
+    /// A source that speaks as the external API of the original service does, which the mock speaks too: everything is a
+    /// parameter, the number of items included. It may be on this machine.
+    ///
+    /// `base_url` is scheme and host, `path` what follows; `calls` are those that it allows in any second.
+    pub fn original(name: &str, base_url: &str, path: &str, calls: u32) -> Self {
+        let params = [
+            ("count", Placeholder::Count),
+            ("per_page", Placeholder::PerPage),
+            ("page", Placeholder::Page),
+            ("errors", Placeholder::ErrorMode),
+            ("seed", Placeholder::Seed),
+        ];
+        Self {
+            name: name.to_owned(),
+            description: None,
+            base_url: base_url.to_owned(),
+            fallback_urls: Vec::new(),
+            allow_private_network: true,
+            auth: Vec::new(),
+            headers: BTreeMap::new(),
+            limits: vec![Limit { calls, per: Interval(std::time::Duration::from_secs(1)), burst: 1 }],
+            concurrency: None,
+            list: ListCall {
+                method: Method::Get,
+                path: path.to_owned(),
+                params: params.map(|(param, value)| (param.to_owned(), Template::of(value))).into(),
+                body: None,
+                items: "/results".to_owned(),
+                id: "/id".to_owned(),
+                per_page_max: MAX_PER_PAGE,
+                paging: Paging::Numbered { first: 1, total: None },
+                expect: None,
+                since: None,
+            },
+            format: Format::Profile,
+            map: None,
+        }
+    }
+
+    /// The same with other items.
+    #[must_use]
+    pub fn of_format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// The same, read along its next links instead of by numbers.
+    #[must_use]
+    pub fn along_links(mut self) -> Self {
+        self.list.paging = Paging::NextUrl { at: "/next".to_owned() };
+        self
+    }
+
+    /// The address to call at an attempt, counted from 1: the base URL first, then its fallbacks, and again from the beginning.
+    pub fn base_url_of(&self, attempt: u32) -> &str {
+        let addresses = 1 + self.fallback_urls.len();
+        match (attempt.max(1) as usize - 1) % addresses {
+            0 => &self.base_url,
+            place => &self.fallback_urls[place - 1],
+        }
+    }
+
+    /// The most calls a second that its limits allow for long.
+    pub fn calls_per_second(&self) -> f64 {
+        let rates = self.limits.iter().map(|limit| f64::from(limit.calls) / limit.per.0.as_secs_f64());
+        rates.fold(f64::INFINITY, f64::min)
+    }
+}

@@ -1,0 +1,115 @@
+use serde_json::Value;
+use serde_saphyr::{MergeKeyPolicy, Options, alias_limits, budget, options};
+
+use super::{Definition, Fault, Faults};
+
+/// The longest text of a definition, in bytes. One with every field and long expressions has some 5 KiB.
+pub const MAX_DEFINITION_BYTES: usize = 64 * 1024;
+
+/// The most characters of what a reader of texts says.
+const MAX_MESSAGE_CHARS: usize = 500;
+
+/// What is said of a proof of another shape.
+const OF_AUTH: &str = "write one of basic, bearer, header and client_credentials, with its fields; what stands here is \
+                       not shown, because it may be a secret";
+
+/// Why a text is no definition that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    /// It is too long, no YAML, or not of the shape of a definition: a sentence, with line and column where there are some.
+    #[error("{0}")]
+    Text(String),
+    /// It is of the shape, and not all in it is right.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+}
+
+impl Definition {
+    /// Reads a definition from YAML, of which JSON is a part, and [checks](Self::check) it.
+    ///
+    /// Takes time and memory in proportion to the text, whatever stands in it.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Text`] for a text longer than [`MAX_DEFINITION_BYTES`], and for the first place where it is no
+    /// definition: an unknown, missing or repeated field, or a value of the wrong type. [`DefinitionError::Faults`] for all
+    /// else that is wrong.
+    pub fn from_yaml(text: &str) -> Result<Self, DefinitionError> {
+        check_size(text.len())?;
+        let definition: Self = serde_saphyr::from_str_with_options(text, yaml_options())
+            .map_err(|error| DefinitionError::Text(explain(text, &error)))?;
+        definition.check()?;
+        Ok(definition)
+    }
+
+    /// Reads a definition from JSON, and [checks](Self::check) it.
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml); a value of the wrong shape is a fault too, with its place.
+    pub fn from_json(value: &Value) -> Result<Self, DefinitionError> {
+        check_size(value.to_string().len())?;
+        let definition = of_shape(value).map_err(|fault| Faults(vec![fault]))?;
+        definition.check()?;
+        Ok(definition)
+    }
+}
+
+fn check_size(bytes: usize) -> Result<(), DefinitionError> {
+    if bytes <= MAX_DEFINITION_BYTES {
+        return Ok(());
+    }
+    let detail = format!("the definition has {bytes} bytes, the most is {MAX_DEFINITION_BYTES}");
+    Err(DefinitionError::Text(detail))
+}
+
+/// Plain YAML 1.2, as a definition needs it: `no` is a text, `<<` is no merge, and nothing grows by aliases.
+fn yaml_options() -> Options {
+    options! {
+        budget: budget! { max_depth: 32, max_nodes: 10_000, max_events: 20_000, max_aliases: 100, max_documents: 1 },
+        alias_limits: alias_limits! { max_total_replayed_events: 10_000 },
+        merge_keys: MergeKeyPolicy::Error,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        with_snippet: false,
+    }
+}
+
+/// Reads without checking; the error is the first place of another shape.
+fn of_shape(value: &Value) -> Result<Definition, Fault> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let (at, detail) = (pointer(error.path()), error.inner().to_string());
+        if !at.starts_with("/auth") || detail.starts_with("missing field") {
+            return Fault { at, detail: in_short(&detail) };
+        }
+        // Messages quote what they found, and places the names of fields; here that may be a secret in the wrong place.
+        Fault { at: at.split('/').take(3).collect::<Vec<_>>().join("/"), detail: OF_AUTH.to_owned() }
+    })
+}
+
+/// Says what is wrong with YAML that is no definition: the line, the column and, if it is YAML, the place in it.
+fn explain(text: &str, error: &serde_saphyr::Error) -> String {
+    let value = serde_saphyr::from_str_with_options::<Value>(text, yaml_options());
+    let fault = value.ok().and_then(|value| of_shape(&value).err());
+    match (fault, error.location()) {
+        (Some(fault), Some(location)) => {
+            in_short(&format!("{fault} (line {}, column {})", location.line(), location.column()))
+        }
+        (Some(fault), None) => in_short(&fault.to_string()),
+        (None, _) => in_short(&error.to_string()),
+    }
+}
+
+fn in_short(message: &str) -> String {
+    message.chars().take(MAX_MESSAGE_CHARS).collect()
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let steps = path.iter().map(|segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => String::new(),
+    });
+    steps.collect()
+}

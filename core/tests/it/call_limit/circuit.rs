@@ -1,0 +1,142 @@
+//! The circuit: it opens when a source does not work, lets one call probe it, and can be switched by hand.
+
+use std::time::Duration;
+
+use resume_core::call_limit::{self, Circuit, Ending, Obstacle, Void};
+
+use super::{Process, SECOND, ended, plenty, state};
+use crate::fixture::{Fixture, NUMBERED};
+
+/// Lets the time for which the circuit is open be over.
+async fn wait_until_half_open(fixture: &Fixture) {
+    let update = sqlx::query!("update call_limits set open_until = now() where open_until is not null");
+    assert_eq!(update.execute(fixture.pool()).await.unwrap().rows_affected(), 1);
+    assert_eq!(state(fixture).await.circuit, Circuit::HalfOpen);
+}
+
+/// How long the circuit will be open, by asking.
+async fn open_for(process: &Process<'_>) -> Duration {
+    let (obstacle, left) = process.obstacle(&plenty()).await.expect("the circuit is open");
+    assert_eq!(obstacle, Obstacle::Open);
+    left
+}
+
+#[tokio::test]
+async fn failures_in_a_row_open_it_and_a_success_closes_it() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    for ending in [Ending::Failed, Ending::Failed, Ending::Failed, Ending::Failed, Ending::Answered] {
+        process.call(ending).await;
+    }
+    assert_eq!(state(&fixture).await.circuit, Circuit::Closed, "four are not five in a row");
+    for _ in 0..5 {
+        process.call(Ending::Failed).await;
+    }
+    let left = open_for(&process).await;
+    assert!(left > 4 * SECOND && left <= 5 * SECOND, "{left:?}");
+    assert!(matches!(state(&fixture).await.circuit, Circuit::Open(_)));
+
+    wait_until_half_open(&fixture).await;
+    let both = process.ask(2, &plenty(), None).await;
+    assert_eq!(both.permits.len(), 1, "one call probes it");
+    assert_eq!(both.obstacle.unwrap().0, Obstacle::Open);
+    assert!(open_for(&process).await <= SECOND, "it is soon known");
+    process.end(&both.permits[0], &plenty(), &ended(Ending::Answered)).await;
+    assert_eq!(process.obstacle(&plenty()).await, None);
+    let state = state(&fixture).await;
+    assert_eq!((state.circuit, state.failures_in_row, state.openings), (Circuit::Closed, 0, 1));
+    assert_eq!(state.failed, 9);
+}
+
+#[tokio::test]
+async fn each_probe_that_fails_opens_it_for_twice_as_long() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    for _ in 0..5 {
+        process.call(Ending::Failed).await;
+    }
+    for seconds in [10, 20, 40, 80, 160, 300, 300] {
+        wait_until_half_open(&fixture).await;
+        process.call(Ending::Failed).await;
+        let left = open_for(&process).await;
+        assert!(left > SECOND * (seconds - 1) && left <= SECOND * seconds, "{left:?}, not {seconds} s");
+    }
+}
+
+/// The fleet has many calls under way when the circuit opens. Their failures say nothing new.
+#[tokio::test]
+async fn calls_that_were_under_way_open_it_once() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let permits = process.ask(12, &plenty(), None).await.permits;
+    for permit in &permits {
+        process.end(permit, &plenty(), &ended(Ending::Failed)).await;
+    }
+    assert_eq!(state(&fixture).await.openings, 1);
+    assert!(open_for(&process).await <= 5 * SECOND);
+}
+
+#[tokio::test]
+async fn a_door_that_is_shut_is_not_called_on() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    process.call(Ending::Denied).await;
+    process.call(Ending::Denied).await;
+    assert_eq!(state(&fixture).await.circuit, Circuit::Closed);
+    process.call(Ending::Denied).await;
+    assert!(matches!(state(&fixture).await.circuit, Circuit::Open(_)), "the credentials are no good");
+}
+
+/// The worker that probes dies, or its permit comes to nothing.
+#[tokio::test]
+async fn a_lost_probe_is_followed_by_another() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    for _ in 0..5 {
+        process.call(Ending::Failed).await;
+    }
+    wait_until_half_open(&fixture).await;
+    let lost = process.permit().await;
+    assert_eq!(open_for(&process).await, SECOND);
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    call_limit::void(&mut conn, NUMBERED, &lost, Void::Missed).await.unwrap();
+    drop(conn);
+    process.permit().await;
+    assert_eq!(open_for(&process).await, SECOND);
+    let age = sqlx::query!("update call_limits set probe_until = now() where probe_id is not null");
+    assert_eq!(age.execute(fixture.pool()).await.unwrap().rows_affected(), 1);
+    process.permit().await;
+}
+
+#[tokio::test]
+async fn it_can_be_switched_by_hand() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    assert!(!call_limit::release(&mut conn, NUMBERED).await.unwrap());
+    for _ in 0..2 {
+        call_limit::hold(&mut conn, NUMBERED).await.unwrap();
+    }
+    let (obstacle, left) = process.obstacle(&plenty()).await.unwrap();
+    assert_eq!((obstacle, left), (Obstacle::Held, 30 * SECOND));
+    assert!(matches!(state(&fixture).await.circuit, Circuit::Held(_)));
+    assert!(call_limit::release(&mut conn, NUMBERED).await.unwrap());
+    for _ in 0..5 {
+        process.call(Ending::Failed).await;
+    }
+    assert!(call_limit::release(&mut conn, NUMBERED).await.unwrap(), "an open circuit is closed by hand");
+    assert_eq!(process.obstacle(&plenty()).await, None);
+    call_limit::hold(&mut conn, "nobody").await.unwrap_err();
+}
+
+/// Nobody's answer ends what a person has decided.
+#[tokio::test]
+async fn a_success_does_not_release() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let permit = process.permit().await;
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    call_limit::hold(&mut conn, NUMBERED).await.unwrap();
+    process.end(&permit, &plenty(), &ended(Ending::Answered)).await;
+    assert_eq!(process.obstacle(&plenty()).await.unwrap().0, Obstacle::Held);
+}

@@ -1,0 +1,177 @@
+//! What answers say of the limit, and what refusals do to the pace.
+
+use std::time::Duration;
+
+use resume_core::call_limit::{self, CallEnd, Ending, Obstacle, Permit, Told, ToldLimit};
+
+use super::{Process, SECOND, ended, limit, plenty, state};
+use crate::fixture::Fixture;
+
+fn refused(told: Told) -> CallEnd {
+    CallEnd { told, ..ended(Ending::Refused) }
+}
+
+fn answered(told: Told) -> CallEnd {
+    CallEnd { told, ..ended(Ending::Answered) }
+}
+
+fn names(calls: u32) -> Told {
+    Told { limits: vec![ToldLimit { calls, per: Some(SECOND) }], ..Told::default() }
+}
+
+/// So many permits at once, however slowly the limits give them.
+async fn permits(process: &Process<'_>, count: usize) -> Vec<Permit> {
+    process.ask(count, &plenty(), None).await.permits
+}
+
+#[tokio::test]
+async fn a_refusal_silences_the_whole_fleet() {
+    let fixture = Fixture::new().await;
+    let [first, second] = [Process::start(&fixture).await, Process::start(&fixture).await];
+    let permit = first.permit().await;
+    let told = Told { retry_after: Some(10 * SECOND), ..Told::default() };
+    first.end(&permit, &plenty(), &refused(told)).await;
+    let (obstacle, left) = second.obstacle(&plenty()).await.unwrap();
+    assert_eq!(obstacle, Obstacle::Silence);
+    assert!(left > 9 * SECOND && left <= 11 * SECOND, "with some jitter: {left:?}");
+    let state = state(&fixture).await;
+    assert!(state.silent_until.is_some());
+    assert_eq!((state.refused, state.silences, state.failed), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn silences_have_bounds() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let permits = permits(&process, 3).await;
+    for (permit, wait, expected) in [
+        (&permits[0], None, SECOND),
+        (&permits[1], Some(Duration::ZERO), SECOND),
+        (&permits[2], Some(86_400 * SECOND), 3600 * SECOND),
+    ] {
+        let end = refused(Told { retry_after: wait, ..Told::default() });
+        assert_eq!(call_limit::silence_of(&plenty(), &end), Some(expected));
+        process.end(permit, &plenty(), &end).await;
+    }
+    let left = process.obstacle(&plenty()).await.unwrap().1;
+    assert!(left > 3590 * SECOND && left < 3970 * SECOND, "{left:?}");
+    let shorter = refused(Told { retry_after: Some(SECOND), ..Told::default() });
+    process.end(&permits[0], &plenty(), &shorter).await;
+    assert!(process.obstacle(&plenty()).await.unwrap().1 > 3500 * SECOND, "a shorter one ends no longer one");
+}
+
+/// After a silence calls are spaced as ever: no burst is saved up in it.
+#[tokio::test]
+async fn a_silence_saves_nothing_up() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let burst = [resume_core::source::definition::Limit { burst: 20, ..limit(30, SECOND) }];
+    let permit = process.ask(1, &burst, None).await.permits[0];
+    let end = refused(Told { retry_after: Some(SECOND), ..Told::default() });
+    process.end(&permit, &burst, &end).await;
+    let answer = process.ask_within(16, &burst, None, Duration::ZERO, 2 * SECOND).await;
+    let spread = answer.permits.last().unwrap().departs_at - answer.permits[0].departs_at;
+    assert!(spread.as_seconds_f64() > 0.09 * (answer.permits.len() - 1) as f64, "{answer:?}");
+}
+
+/// The fleet has several calls under way when the limit is hit: they are one lot.
+#[tokio::test]
+async fn refusals_of_one_lot_slow_down_once() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    for permit in permits(&process, 8).await {
+        process.end(&permit, &plenty(), &refused(Told::default())).await;
+    }
+    let state = state(&fixture).await;
+    assert!((0.69..0.75).contains(&state.pace), "{}", state.pace);
+    assert_eq!((state.refused, state.failures_in_row, state.openings), (8, 1, 0));
+}
+
+#[tokio::test]
+async fn the_pace_recovers_in_a_minute_and_has_a_floor() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let limits = [limit(30, SECOND)];
+    let pass = async |seconds: f64| {
+        let update = sqlx::query!(
+            "update call_limits set paced_at = paced_at - make_interval(secs => $1), silent_until = null,
+                    open_until = null, refused_at = refused_at - interval '1 s', next_at = array[now()]",
+            seconds
+        );
+        update.execute(fixture.pool()).await.unwrap();
+    };
+    for _ in 0..20 {
+        let permit = process.ask(1, &limits, None).await.permits[0];
+        process.end(&permit, &limits, &refused(Told::default())).await;
+        pass(0.0).await;
+    }
+    assert!((1.0 / 16.0..0.09).contains(&state(&fixture).await.pace));
+    pass(30.0).await;
+    let half = state(&fixture).await;
+    assert!((0.55..0.65).contains(&half.pace), "{}", half.pace);
+    assert!((half.calls_per_second.unwrap() - half.pace * 30.0 / 1.02).abs() < 1.0);
+    pass(60.0).await;
+    assert_eq!(state(&fixture).await.pace, 1.0);
+}
+
+#[tokio::test]
+async fn a_lower_limit_that_is_told_is_kept_until_a_higher_one_is() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let limits = [limit(30, SECOND)];
+    let next = async |end: &CallEnd| {
+        let ready = sqlx::query!(
+            "update call_limits set silent_until = null, next_at = array_fill(now(), array[cardinality(next_at)])"
+        );
+        ready.execute(fixture.pool()).await.unwrap();
+        let mut permits = process.ask(1, &limits, None).await.permits;
+        while permits.is_empty() {
+            // After a change of limits the next call is one interval away.
+            permits = process.ask_within(1, &limits, None, Duration::ZERO, SECOND).await.permits;
+        }
+        process.end(&permits[0], &limits, end).await;
+        state(&fixture).await
+    };
+    let ten = Some(ToldLimit { calls: 10, per: Some(SECOND) });
+    assert_eq!(next(&answered(names(30))).await.told, None);
+    assert_eq!(next(&answered(names(10))).await.told, ten);
+    let slow = next(&answered(names(10))).await;
+    assert_eq!((slow.told, slow.calls_per_second), (ten, Some(1.0 / 0.102)));
+    assert_eq!(next(&ended(Ending::Failed)).await.told, ten, "an error that says nothing changes nothing");
+    assert_eq!(next(&refused(names(10))).await.pace, 1.0, "who names the limit is not slowed down blindly");
+    assert_eq!(next(&answered(names(100))).await.told, None, "never above the configured");
+    assert_eq!(next(&answered(names(10))).await.told, ten);
+    let gone = next(&answered(Told::default())).await;
+    assert_eq!(gone.told, None);
+    assert_eq!(next(&answered(Told::default())).await.calls_per_second, Some(1.0 / 0.034));
+}
+
+#[tokio::test]
+async fn a_quota_that_others_have_used_up_is_waited_for() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let limits = [limit(30, SECOND)];
+    let left_s = async |told: Told| {
+        let permit = process.ask_within(1, &limits, None, Duration::ZERO, SECOND).await.permits[0];
+        process.end(&permit, &limits, &answered(told)).await;
+        process.obstacle(&limits).await.map(|(obstacle, left)| (obstacle, left.as_secs()))
+    };
+    let our_own = Told { exhausted_for: Some(SECOND), ..Told::default() };
+    assert_ne!(left_s(our_own).await.map(|(obstacle, _)| obstacle), Some(Obstacle::Silence));
+    let theirs = Told { exhausted_for: Some(100 * SECOND), ..Told::default() };
+    let (obstacle, left) = left_s(theirs).await.unwrap();
+    assert!(obstacle == Obstacle::Silence && (98..=110).contains(&left), "{obstacle:?} {left}");
+}
+
+/// 503 with `Retry-After`: the source works on something.
+#[tokio::test]
+async fn a_source_that_is_overloaded_is_left_in_peace() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let permit = process.permit().await;
+    let told = Told { retry_after: Some(7 * SECOND), ..Told::default() };
+    process.end(&permit, &plenty(), &CallEnd { told, ..ended(Ending::Failed) }).await;
+    assert_eq!(process.obstacle(&plenty()).await.unwrap().0, Obstacle::Silence);
+    let state = state(&fixture).await;
+    assert_eq!((state.failed, state.refused, state.pace), (1, 0, 1.0));
+}

@@ -1,0 +1,101 @@
+//! Numbered pages of a source that is not told how many items are wanted: nobody knows how many pages there are.
+
+use resume_core::{
+    collection::{CollectionState, FetchedPage},
+    source::{
+        self,
+        definition::{Definition, Paging},
+    },
+};
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, collection_of, items};
+
+const OFFSETS: &str = "offsets";
+
+/// A fixture with a source that is asked by offsets, and tells how many items it has at this place, if at all.
+async fn fixture(total: Option<&str>) -> Fixture {
+    let fixture = Fixture::new().await;
+    let mut definition = Definition::original(OFFSETS, "http://ats.example", "/people", 30);
+    definition.list.params = [("limit", "{per_page}"), ("offset", "{offset}")]
+        .map(|(param, template)| (param.to_owned(), template.parse().unwrap()))
+        .into();
+    definition.list.paging = Paging::Numbered { first: 1, total: total.map(str::to_owned) };
+    definition.list.per_page_max = 5;
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    assert!(source::put(&mut conn, &definition).await.unwrap(), "it is a new one");
+    drop(conn);
+    fixture
+}
+
+/// Stores every page that is opened, as a source with so many items gives them; gives the pages in the order of their jobs.
+async fn read_all(fixture: &Fixture, id: Uuid, count: usize, total: Option<u64>) -> Vec<i32> {
+    let mut at = 0;
+    while let Some(&number) = fixture.fetch_jobs(id).await.get(at) {
+        at += 1;
+        let page = fixture.page(id, number).await;
+        let (offset, per_page) = (page.values.offset as usize, page.values.per_page as usize);
+        let here = count.saturating_sub(offset).min(per_page);
+        let items = items(&format!("at-{offset}"), here);
+        fixture.store(&page, &FetchedPage { items, total, ..FetchedPage::default() }).await;
+    }
+    let mut pages = fixture.fetch_jobs(id).await;
+    pages.sort_unstable();
+    pages
+}
+
+#[tokio::test]
+async fn the_first_page_that_is_not_full_is_the_last() {
+    let fixture = fixture(None).await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    assert_eq!(fixture.fetch_jobs(id).await, [1], "nobody knows of a second one");
+    assert_eq!(fixture.progress(id).await.pages_expected, None);
+    let pages = read_all(&fixture, id, 33, None).await;
+    // Seven pages hold them; those that were opened beside the last one were empty.
+    assert_eq!(pages[..7], (1..=7).collect::<Vec<_>>());
+    assert!(pages.len() <= 14, "{pages:?}");
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.pages_expected, progress.stored), (Some(7), 33));
+}
+
+#[tokio::test]
+async fn the_source_may_tell_how_many_there_are() {
+    let fixture = fixture(Some("/total")).await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    let pages = read_all(&fixture, id, 33, Some(33)).await;
+    assert_eq!(pages, (1..=7).collect::<Vec<_>>(), "no page is asked for in vain");
+    assert_eq!(fixture.progress(id).await.pages_expected, Some(7));
+}
+
+#[tokio::test]
+async fn no_more_is_asked_for_than_was_wanted() {
+    for total in [None, Some(500)] {
+        let fixture = fixture(total.map(|_| "/total")).await;
+        let id = fixture.start(&collection_of(30, OFFSETS)).await;
+        assert_eq!(read_all(&fixture, id, 500, total).await, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(fixture.progress(id).await.stored, 30);
+    }
+}
+
+#[tokio::test]
+async fn a_source_without_items_has_one_empty_page() {
+    for total in [None, Some(0)] {
+        let fixture = fixture(total.map(|_| "/total")).await;
+        let id = fixture.start(&collection_of(30, OFFSETS)).await;
+        assert_eq!(read_all(&fixture, id, 0, total).await, [1]);
+        let progress = fixture.progress(id).await;
+        assert_eq!(
+            (progress.pages_expected, progress.collection.state),
+            (Some(1), CollectionState::Completed)
+        );
+    }
+}
+
+/// Behind a page that was given up the others go on: it may be this page alone that is bad.
+#[tokio::test]
+async fn a_failed_page_opens_those_behind_it() {
+    let fixture = fixture(None).await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.give_up(id, 1, "boom").await;
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 3]);
+}

@@ -1,0 +1,175 @@
+use std::{sync::Arc, time::Duration};
+
+use reqwest::header::HeaderMap;
+use resume_core::{
+    call_limit::{self, CallEnd, Ending, Permit, Told, Void},
+    source::definition::Limit,
+};
+use tokio::{runtime::Handle, time::Instant};
+
+use super::{pacer::Desk, told};
+
+/// How late a call may leave. A permit whose time is longer past is given up: the call could come too close to those after it.
+const LATE_MAX: Duration = Duration::from_millis(8);
+
+/// Leave to make one call, in the hands of its caller, who has to [`end`](Leave::end) it. Dropped before that, it is noted in
+/// the ledger as missed or abandoned.
+#[derive(Debug)]
+pub(crate) struct Leave {
+    desk: Arc<Desk>,
+    permit: Permit,
+    at: Instant,
+    limits: Vec<Limit>,
+    left: Option<Instant>,
+    is_settled: bool,
+}
+
+/// What there is to tell of a call that is over.
+#[derive(Debug)]
+pub(crate) struct Finished<'a> {
+    /// The status of the answer, if one came.
+    pub(crate) status: Option<u16>,
+    /// Its headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// Whether the answer did not come, or not to its end.
+    pub(crate) is_broken: bool,
+    /// Why it brought no page.
+    pub(crate) code: Option<&'a str>,
+    /// How many bytes of its body came.
+    pub(crate) bytes: u64,
+}
+
+impl Leave {
+    pub(super) fn new(desk: Arc<Desk>, permit: Permit, at: Instant, limits: Vec<Limit>) -> Self {
+        Self { desk, permit, at, limits, left: None, is_settled: false }
+    }
+
+    /// Waits for the permit's time. False when it is not to be used, because it is too late or the source has asked for silence
+    /// meanwhile.
+    pub(super) async fn depart(&mut self) -> bool {
+        tokio::time::sleep_until(self.at).await;
+        let now = Instant::now();
+        let late = now.saturating_duration_since(self.at);
+        if late > LATE_MAX || self.desk.is_silent() {
+            tracing::debug!(source = self.desk.source, ?late, "a permit was missed");
+            return false;
+        }
+        self.left = Some(now);
+        true
+    }
+
+    /// Tells the fleet what became of the call. Gives how long the source is to be left in peace if it refused the call as one
+    /// too many. While the database is away the end is not noted, which costs nothing but evidence.
+    pub(crate) async fn end(mut self, finished: Finished<'_>) -> Option<Duration> {
+        let left = self.left.unwrap_or(self.at);
+        let told = told::read(finished.headers);
+        let Some(ending) = ending(&finished, &told) else {
+            // Nothing has left.
+            self.left = None;
+            return None;
+        };
+        let end = CallEnd {
+            late: left.saturating_duration_since(self.at),
+            took: left.elapsed(),
+            status: finished.status,
+            code: finished.code.map(str::to_owned),
+            bytes: finished.bytes,
+            ending,
+            told,
+        };
+        // What was asked of this process it knows, whether or not the others can be told.
+        let silence = call_limit::silence_of(&self.limits, &end);
+        self.desk.call_ended(silence);
+        self.is_settled = true;
+        let (desk, permit, limits) = (self.desk.clone(), self.permit, std::mem::take(&mut self.limits));
+        // In a task of its own, which goes on when the handler is stopped: the call would else seem to be under way.
+        let noting = tokio::spawn(async move {
+            if let Err(error) = call_limit::end(&desk.pool, &desk.source, &permit, &limits, &end).await {
+                tracing::warn!(source = desk.source, %error, "the end of a call was not noted");
+            }
+        });
+        // A panic in it was reported by the panic hook.
+        let _ = noting.await;
+        silence.filter(|_| ending == Ending::Refused)
+    }
+}
+
+/// What a finished call says of its source; `None` when it has not even left.
+fn ending(finished: &Finished<'_>, told: &Told) -> Option<Ending> {
+    let is_limited = told.retry_after.is_some() || told.exhausted_for.is_some();
+    Some(match finished.status {
+        None if !finished.is_broken => return None,
+        Some(429) => Ending::Refused,
+        // GitHub's way: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
+        Some(403) if is_limited => Ending::Refused,
+        Some(401 | 403) => Ending::Denied,
+        Some(status) if status < 500 && !finished.is_broken => Ending::Answered,
+        _ => Ending::Failed,
+    })
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        let why = if self.left.is_some() { Void::Abandoned } else { Void::Missed };
+        let (desk, permit) = (self.desk.clone(), self.permit);
+        desk.call_ended(None);
+        // Without a runtime the process ends, and the ledger shows a call whose end is unknown.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                let noted = async {
+                    let mut conn = desk.pool.acquire().await?;
+                    call_limit::void(&mut conn, &desk.source, &permit, why).await
+                };
+                if let Err(error) = noted.await {
+                    tracing::warn!(source = desk.source, %error, "the end of a permit was not noted");
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending_of(status: u16, is_broken: bool, told: &Told) -> Option<Ending> {
+        let status = (status > 0).then_some(status);
+        let finished = Finished { status, headers: &HeaderMap::new(), is_broken, code: None, bytes: 0 };
+        ending(&finished, told)
+    }
+
+    #[test]
+    fn a_status_says_whether_the_source_works() {
+        let nothing = Told::default();
+        for (status, expected) in [
+            (200, Ending::Answered),
+            (302, Ending::Answered),
+            (404, Ending::Answered),
+            (401, Ending::Denied),
+            (403, Ending::Denied),
+            (429, Ending::Refused),
+            (500, Ending::Failed),
+            (503, Ending::Failed),
+        ] {
+            assert_eq!(ending_of(status, false, &nothing), Some(expected), "{status}");
+        }
+        assert_eq!(ending_of(200, true, &nothing), Some(Ending::Failed), "a body that broke off");
+        assert_eq!(ending_of(0, true, &nothing), Some(Ending::Failed), "no answer");
+        assert_eq!(ending_of(0, false, &nothing), None, "no call");
+    }
+
+    #[test]
+    fn a_forbidden_call_may_be_one_too_many() {
+        let second = Some(Duration::from_secs(1));
+        for told in [
+            Told { retry_after: second, ..Told::default() },
+            Told { exhausted_for: second, ..Told::default() },
+        ] {
+            assert_eq!(ending_of(403, false, &told), Some(Ending::Refused));
+            assert_eq!(ending_of(401, false, &told), Some(Ending::Denied));
+        }
+    }
+}

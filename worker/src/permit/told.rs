@@ -1,0 +1,191 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use resume_core::call_limit::{SILENCE_MAX, Told, ToldLimit};
+
+/// A number of calls that no source allows; what tells of more says nothing.
+const CALLS_MAX: f64 = 1e9;
+/// The most parts of a header that are read.
+const PARTS_MAX: usize = 16;
+
+/// Reads what the headers of an answer say of the limit. Whatever makes no sense says nothing.
+///
+/// `Retry-After` (RFC 9110, section 10.2.3); `RateLimit` and `RateLimit-Policy` of
+/// draft-ietf-httpapi-ratelimit-headers and the three headers of its older versions; `X-RateLimit-*` and `X-Rate-Limit-*`,
+/// which nobody has defined.
+pub(super) fn read(headers: &HeaderMap) -> Told {
+    let now = now(headers);
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let first = |names: [&str; 3]| names.into_iter().find_map(text);
+    let remaining = first(["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining"]);
+    let reset = first(["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset"]);
+    let standing = text("ratelimit").unwrap_or_default();
+    let remaining = parameter(standing, &["r", "remaining"]).or_else(|| number(remaining?));
+    let reset = parameter(standing, &["t", "reset"]).or_else(|| number(reset?));
+
+    let mut limits = text("ratelimit-policy").map(policies).unwrap_or_default();
+    if limits.is_empty() {
+        let plain = first(["ratelimit-limit", "x-ratelimit-limit", "x-rate-limit-limit"]);
+        limits.extend(plain.and_then(|value| limit(value.split([',', ';']).next()?, None)));
+    }
+    Told {
+        retry_after: headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now)),
+        limits,
+        exhausted_for: remaining.filter(|left| *left < 1.0).and_then(|_| Some(until(reset?, now))),
+    }
+}
+
+/// The source's clock, which its times are by; without it, ours.
+fn now(headers: &HeaderMap) -> SystemTime {
+    let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    date.unwrap_or_else(SystemTime::now)
+}
+
+/// The two forms of RFC 9110, section 10.2.3: seconds, or a date.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let wait = match value.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(SILENCE_MAX))
+}
+
+/// The time until a reset, which some tell in seconds, others as seconds or milliseconds since 1970.
+fn until(reset: f64, now: SystemTime) -> Duration {
+    let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let seconds = match reset {
+        ms if ms >= 1e12 => ms / 1e3 - since_1970,
+        s if s >= 1e9 => s - since_1970,
+        seconds => seconds,
+    };
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(SILENCE_MAX).min(SILENCE_MAX)
+}
+
+/// The policies `"name";q=100;w=60`, or as in older drafts `100;w=60`, separated by commas.
+fn policies(value: &str) -> Vec<ToldLimit> {
+    let items = value.split(',').take(PARTS_MAX);
+    items
+        .filter_map(|item| {
+            let calls = match parameter(item, &["q"]) {
+                Some(calls) => calls.to_string(),
+                None => item.split(';').next()?.to_owned(),
+            };
+            limit(&calls, parameter(item, &["w"]))
+        })
+        .collect()
+}
+
+fn limit(calls: &str, per_s: Option<f64>) -> Option<ToldLimit> {
+    let calls = number(calls).filter(|calls| (1.0..CALLS_MAX).contains(calls))?;
+    let per = match per_s {
+        Some(seconds) => Some(Duration::try_from_secs_f64(seconds).ok()?),
+        None => None,
+    };
+    Some(ToldLimit { calls: calls as u32, per })
+}
+
+/// The value of the first parameter of one of these names: `..;name=value`, also after a comma.
+fn parameter(value: &str, names: &[&str]) -> Option<f64> {
+    value.split([';', ',']).take(PARTS_MAX).find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        names.iter().any(|wanted| name.trim().eq_ignore_ascii_case(wanted)).then(|| number(value))?
+    })
+}
+
+fn number(text: &str) -> Option<f64> {
+    let number: f64 = text.trim().trim_matches('"').parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn told(headers: &[(&'static str, &str)]) -> Told {
+        let pairs = headers.iter().map(|(name, value)| {
+            (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        });
+        read(&pairs.collect())
+    }
+
+    fn limit(calls: u32, per_s: Option<u32>) -> Vec<ToldLimit> {
+        vec![ToldLimit { calls, per: per_s.map(|s| SECOND * s) }]
+    }
+
+    #[test]
+    fn the_draft_is_read() {
+        let headers =
+            [("ratelimit-policy", r#""default";q=100;w=10"#), ("ratelimit", r#""default";r=0;t=5"#)];
+        let expected =
+            Told { limits: limit(100, Some(10)), exhausted_for: Some(5 * SECOND), retry_after: None };
+        assert_eq!(told(&headers), expected);
+        assert_eq!(told(&[("ratelimit", r#""default";r=1;t=5"#)]), Told::default(), "one is left");
+        let several = told(&[("ratelimit-policy", r#""burst";q=10;w=1, "day";q=5000;w=86400"#)]);
+        assert_eq!(several.limits, [limit(10, Some(1)), limit(5000, Some(86_400))].concat());
+    }
+
+    #[test]
+    fn older_drafts_are_read() {
+        let headers =
+            [("ratelimit-limit", "100, 100;w=60"), ("ratelimit-remaining", "0"), ("ratelimit-reset", "7")];
+        let expected = Told { limits: limit(100, None), exhausted_for: Some(7 * SECOND), retry_after: None };
+        assert_eq!(told(&headers), expected);
+        assert_eq!(told(&[("ratelimit-policy", "100;w=60")]).limits, limit(100, Some(60)));
+        let combined = told(&[("ratelimit", "limit=100, remaining=0, reset=50")]);
+        assert_eq!(combined.exhausted_for, Some(50 * SECOND));
+    }
+
+    #[test]
+    fn what_nobody_has_defined_is_read_by_its_size() {
+        let date = "Sat, 23 Nov 2024 12:00:00 GMT"; // 1732363200
+        for (reset, seconds) in [("30", 30), ("1732363230", 30), ("1732363230000", 30), ("1732363100", 0)] {
+            for prefix in [
+                ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"],
+                ["x-rate-limit-limit", "x-rate-limit-remaining", "x-rate-limit-reset"],
+            ] {
+                let told = told(&[("date", date), (prefix[0], "50"), (prefix[1], "0"), (prefix[2], reset)]);
+                assert_eq!((told.limits, told.exhausted_for), (limit(50, None), Some(SECOND * seconds)));
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let date = "Wed, 21 Oct 2015 07:28:00 GMT";
+        let wait = |value| told(&[("date", date), ("retry-after", value)]).retry_after;
+        assert_eq!(wait("7"), Some(7 * SECOND));
+        assert_eq!(wait("99999999"), Some(SILENCE_MAX));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:29:00 GMT"), Some(60 * SECOND), "by the source's clock");
+        assert_eq!(wait("Wed, 21 Oct 2015 07:27:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("soon"), None);
+        assert_eq!(wait("-1"), None);
+        let ours = httpdate::fmt_http_date(SystemTime::now() + 60 * SECOND);
+        let wait = told(&[("retry-after", &ours)]).retry_after.unwrap();
+        assert!(wait > 50 * SECOND && wait <= 60 * SECOND, "without its clock by ours: {wait:?}");
+    }
+
+    #[test]
+    fn nonsense_says_nothing() {
+        let huge = "9".repeat(400);
+        let many = "1;w=1,".repeat(5000);
+        for value in ["", "-5", "NaN", "inf", "1e400", "a;b=c", ";;;===", "\"", "q=;w=", "0x10", &huge] {
+            let told = told(&[
+                ("ratelimit-policy", value),
+                ("ratelimit", value),
+                ("ratelimit-limit", value),
+                ("x-ratelimit-remaining", value),
+                ("x-ratelimit-reset", value),
+                ("retry-after", value),
+            ]);
+            assert_eq!(told, Told::default(), "{value:?}");
+        }
+        assert_eq!(told(&[("ratelimit-policy", "5;w=1e300")]).limits, []);
+        assert_eq!(told(&[("ratelimit-policy", &many)]).limits.len(), PARTS_MAX);
+        let far = told(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1e300")]);
+        assert_eq!(far.exhausted_for, Some(SILENCE_MAX));
+    }
+}

@@ -107,8 +107,8 @@ fn after_numbered(page: &PageToFetch, fetched: &FetchedPage) -> Ahead {
             let pages = total.div_ceil(u64::from(page.values.per_page)).max(1);
             Some(i32::try_from(pages).unwrap_or(i32::MAX).min(pages_max))
         }
-        // A page that is not full is the last one. The one after it may be open already, and is empty.
-        None if !told && fetched.items.len() < page.values.per_page as usize => Some(page.number),
+        // Only an empty page says that there are no more: one that is not full may be a fault of the source, which then shows.
+        None if !told && fetched.items.is_empty() => Some((page.number - 1).max(1)),
         None => None,
     };
     let expected = match (last_page, page.pages_expected) {

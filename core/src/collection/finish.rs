@@ -128,6 +128,10 @@ async fn conclude(
     collection_id: Uuid,
     has_ended: bool,
 ) -> Result<Option<String>, sqlx::Error> {
+    let name = sqlx::query_scalar!("select source from collections where id = $1", collection_id)
+        .fetch_one(&mut *conn)
+        .await?;
+    let can_lose_items = source::of_collection(conn, &name).await?.definition.list.can_lose_items();
     sqlx::query_scalar!(
         r#"
         update collections c
@@ -138,6 +142,12 @@ async fn conclude(
             when exists (select from pages p where p.collection_id = c.id
                          and (p.state = 'failed' or p.failed > 0 or p.error_code is not null))
                 then 'completed_with_errors'
+            when $3 and exists (
+                select from pages p
+                where p.collection_id = c.id and p.stored + p.unchanged < c.per_page
+                  and p.number < (select max(l.number) from pages l
+                                  where l.collection_id = c.id and l.stored + l.unchanged > 0))
+                then 'completed_with_errors'
             else 'completed'
         end
         where c.id = $1 and (c.finished_at is not null) = $2
@@ -145,6 +155,7 @@ async fn conclude(
         "#,
         collection_id,
         has_ended,
+        can_lose_items,
     )
     .fetch_optional(conn)
     .await

@@ -81,8 +81,12 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     .fetch_optional(&mut *conn)
     .await?;
     let Some(r) = row else { return Ok(None) };
-    let calls_per_second = source::of_collection(&mut conn, &r.source).await?.definition.calls_per_second();
-    let errors = errors(&mut conn, id).await?;
+    let definition = source::of_collection(&mut conn, &r.source).await?.definition;
+    let calls_per_second = definition.calls_per_second();
+    let mut errors = errors(&mut conn, id).await?;
+    if r.finished_at.is_some() && definition.list.can_lose_items() {
+        errors.extend(short_pages(&mut conn, id).await?);
+    }
     Ok(Some(Progress {
         collection: Collection {
             id: r.id,
@@ -131,6 +135,29 @@ async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sq
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.code.cmp(&b.code)));
     all.truncate(ERRORS_MAX as usize);
     Ok(all)
+}
+
+/// The numbered pages that had fewer items than were asked for, although pages behind them have some. How many items were lost
+/// with that nobody knows.
+async fn short_pages(conn: &mut PgConnection, id: Uuid) -> Result<Option<ErrorCount>, sqlx::Error> {
+    let short = sqlx::query!(
+        r#"
+        select count(*) as "count!", min(p.number) as first
+        from pages p join collections c on c.id = p.collection_id
+        where c.id = $1 and p.state = 'done' and p.error_code is null and p.stored + p.unchanged < c.per_page
+          and p.number < (select max(number) from pages where collection_id = $1 and stored + unchanged > 0)
+        "#,
+        id,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(short.first.map(|page| ErrorCount {
+        code: "page_short".to_owned(),
+        count: short.count,
+        sample: format!(
+            "page {page}: fewer items than asked for, and pages behind it have some: items may be missing"
+        ),
+    }))
 }
 
 impl Progress {

@@ -291,7 +291,6 @@ async fn a_page_that_is_smaller_than_asked_for_loses_nobody() {
 
 /// Without an announced total, a page that is not full looks like the last one; one behind it says that it was not.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a numbered page that comes short in the middle is taken for the end, and its rest is lost without a word"]
 async fn a_numbered_page_that_is_smaller_than_asked_for_loses_nobody_in_silence() {
     let faulty = Faulty::start(Api::Recruitee).await;
     faulty.set_fault(FaultKind::PageSizeHalves, OnPages::One(2), Times::Always);

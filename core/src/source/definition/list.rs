@@ -41,6 +41,12 @@ pub struct ListCall {
 }
 
 impl ListCall {
+    /// Whether items may be lost where a page comes short: pages are asked for by numbers then, and each begins where the one
+    /// before should have ended. A system that is told how many items are wanted makes up its pages for them.
+    pub fn can_lose_items(&self) -> bool {
+        self.paging.is_numbered() && !self.is_told_count()
+    }
+
     /// Whether the system is told how many items the collection wants: it gives that many then, so that the number of pages is
     /// known from the beginning.
     pub fn is_told_count(&self) -> bool {

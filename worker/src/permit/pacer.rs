@@ -21,8 +21,11 @@ use super::{Leave, Wait, clock::Clock, line::Line, lock};
 /// How far ahead permits are asked for: what is lost when this process is killed. A little more than the time from one question
 /// to the next, so that there is always one in time for the next call.
 const HORIZON: Duration = Duration::from_millis(65);
-/// The least time between two questions to which the answer is "not all of you".
+/// The least time from a question that was answered with some permits, but not enough, to the next one. Whoever got none does not
+/// wait for that: so the processes of a fleet take turns.
 const QUESTION_SPACING: Duration = Duration::from_millis(50);
+/// Who asks again at the same moment is to come in another order each time: up to so much later.
+const JITTER_MAX: Duration = Duration::from_millis(8);
 /// The most permits asked for at once: as many as there are slots for fetching.
 const PERMITS_MAX: usize = 16;
 /// The longest wait that a job sits out in its slot. Sources that refuse calls mostly ask for a second.
@@ -116,35 +119,41 @@ impl Desk {
             while lock(&self.line).is_empty() {
                 self.joined.notified().await;
             }
-            match self.ask().await {
-                Ok(None) => {}
-                Ok(Some(wait)) if wait.left > WAIT_MAX => {
+            let (given, wait) = match self.ask().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::warn!(source = self.source, %error, "no permits; asking again");
+                    sleep(RETRY).await;
+                    continue;
+                }
+            };
+            match wait {
+                None => {}
+                Some(wait) if wait.left > WAIT_MAX => {
                     tracing::debug!(source = self.source, ?wait, "no calls for now");
                     // The slots are for those who may call: other sources can be called.
                     lock(&self.line).dismiss(|| Err(wait));
                 }
-                Ok(Some(Wait { obstacle: Obstacle::Concurrency, left })) => {
+                Some(Wait { obstacle: Obstacle::Concurrency, left }) => {
                     // Room is made by a call of ours, or by one that we hear nothing of.
                     let _ = timeout(left, self.ended.notified()).await;
                 }
-                Ok(Some(wait)) => {
-                    sleep(wait.left).await;
-                    spacing.acquire_one().await;
-                }
-                Err(error) => {
-                    tracing::warn!(source = self.source, %error, "no permits; asking again");
-                    sleep(RETRY).await;
+                Some(wait) => {
+                    sleep(wait.left + JITTER_MAX.mul_f64(fastrand::f64())).await;
+                    if given > 0 {
+                        spacing.acquire_one().await;
+                    }
                 }
             }
         }
     }
 
-    /// Asks for permits for those who wait and hands them out. Gives how long to wait before asking again when there were too
-    /// few.
-    async fn ask(self: &Arc<Self>) -> Result<Option<Wait>, db::Error> {
+    /// Asks for permits for those who wait and hands them out. Gives how many there were, and how long to wait before asking
+    /// again when there were too few.
+    async fn ask(self: &Arc<Self>) -> Result<(usize, Option<Wait>), db::Error> {
         let (tickets, callers): (Vec<_>, Vec<_>) = lock(&self.line).next(PERMITS_MAX).into_iter().unzip();
         if callers.is_empty() {
-            return Ok(None);
+            return Ok((0, None));
         }
         let allowance = lock(&self.allowance).clone();
         let lead = lock(&self.clock).lead();
@@ -159,13 +168,14 @@ impl Desk {
                 horizon: HORIZON,
             })
             .await?;
+        let given = answer.permits.len();
         for (ticket, permit) in tickets.into_iter().zip(answer.permits) {
             let at = lock(&self.clock).here(permit.departs_at).unwrap_or_else(Instant::now);
             let leave = Leave::new(self.clone(), permit, at, allowance.limits.clone());
             // When nobody waits for it any more it is dropped, and with that given up.
             let _ = lock(&self.line).serve(ticket, Ok(leave));
         }
-        Ok(answer.obstacle.map(|(obstacle, left)| Wait { obstacle, left }))
+        Ok((given, answer.obstacle.map(|(obstacle, left)| Wait { obstacle, left })))
     }
 
     /// Puts a question to the database.

@@ -1,8 +1,9 @@
 //! Is the limit of a source kept by a whole fleet, and used, whatever happens to its workers?
 //!
 //! Four worker processes collect from a system in this process that counts for itself what arrives. One of them is killed every
-//! three seconds. Then the system changes its limit while they work, with headers that tell it and without. Beside it, as a peer,
-//! four processes that each keep the limit for themselves, as Celery's `rate_limit` does.
+//! three seconds. Then the system changes its limit while they work, with headers that tell it and without; and a small
+//! collection shares the limit with huge ones. Beside it, as a peer, four processes that each keep the limit for themselves, as
+//! Celery's `rate_limit` does.
 #![expect(clippy::print_stdout, reason = "a bench program reports on standard output")]
 
 mod fleet;
@@ -17,7 +18,7 @@ use anyhow::Result;
 use bench::{Target, cluster::start_cluster, print_head};
 use clap::{Parser, Subcommand};
 
-use crate::trial::{Change, Kills, Peer};
+use crate::trial::{Change, Kills, Peer, Share};
 
 /// What the system allows in any second.
 const LIMIT: u32 = 30;
@@ -67,18 +68,21 @@ async fn run(options: &Options) -> Result<()> {
     let (_directory, cluster) = start_cluster().await?;
     print_head("limiter", cluster.programs().version());
     println!("\n{} worker processes; the system allows {LIMIT} calls in any second", fleet::SIZE);
-    let (mut kills, mut told, mut untold, mut peers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut kills, mut told, mut untold) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut shares, mut peers) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
         let url = |name: &str| cluster.url(&format!("{name}_{round}"));
         kills.push(trial::kills(&url("kills"), Duration::from_secs(options.seconds)).await?);
         told.push(trial::change(&url("told"), true).await?);
         untold.push(trial::change(&url("untold"), false).await?);
+        shares.push(trial::share(&url("share")).await?);
         peers.push(trial::peer().await?);
     }
     tokio::task::spawn_blocking(move || drop(cluster)).await?;
     print_kills(&kills, options.seconds);
     print_change("the limit changes, and headers tell it", &told);
     print_change("the limit changes, and only refusals tell it", &untold);
+    print_shares(&shares);
     print_peers(&peers);
     println!();
     targets(&kills, &told).iter().for_each(Target::print);
@@ -112,6 +116,18 @@ fn print_change(title: &str, changes: &[Change]) {
     line("calls a second at the lower limit", &figures(changes, |c| c.lowered.calls_per_second));
     line("seconds until 27 calls a second after the raising", &figures(changes, |c| c.raised.adapted_s));
     line("refusals after the raising", &figures(changes, |c| c.raised.refused as f64));
+}
+
+fn print_shares(shares: &[Share]) {
+    println!("\n== a collection of {} pages beside {} huge ones", trial::SMALL_PAGES, trial::HUGE);
+    line("seconds until its last page", &figures(shares, |s| s.seconds));
+    println!("  {:46} {:.2}", "with an equal share of the limit", equal_share_s());
+    line("calls a second of all, meanwhile", &figures(shares, |s| s.calls_per_second));
+}
+
+/// How long the small collection takes with its share of the limit.
+fn equal_share_s() -> f64 {
+    f64::from(trial::SMALL_PAGES * (trial::HUGE + 1)) / f64::from(LIMIT)
 }
 
 fn print_peers(peers: &[Peer]) {

@@ -12,6 +12,7 @@ use resume_core::{
     source::{self, definition::Definition},
 };
 use tokio::time::{Instant, interval, sleep};
+use uuid::Uuid;
 
 use crate::{LIMIT, LOWER, fleet::Fleet, source::System};
 
@@ -26,6 +27,10 @@ const PEER_FOR: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 /// The first calls of new processes are not what this is about.
 const WARM_UP: Duration = Duration::from_secs(3);
+
+/// How many huge collections share the limit with a small one, and how small that is.
+pub(crate) const HUGE: u32 = 3;
+pub(crate) const SMALL_PAGES: u32 = 30;
 
 const SOURCE: &str = "bench";
 
@@ -54,6 +59,15 @@ pub(crate) struct Adapted {
     pub(crate) calls_per_second: f64,
 }
 
+/// A small collection beside huge ones of the same source.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// From its start until its last page was stored.
+    pub(crate) seconds: f64,
+    /// Of all collections, meanwhile.
+    pub(crate) calls_per_second: f64,
+}
+
 /// Processes that know nothing of each other.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -68,21 +82,30 @@ async fn prepare(url: &str, system: &System) -> Result<PgPool> {
     let pool = db::pool(url, Role::Worker)?;
     db::migrate(&pool).await?;
     let definition = Definition::original(SOURCE, system.address(), Face::TestData.path(), LIMIT);
-    let new = NewCollection {
-        source: SOURCE.to_owned(),
-        count: 100_000,
-        per_page: 10,
-        batch_size: 10,
-        error_mode: false,
-        full: false,
-        seed: Some(1),
-        idempotency_key: None,
-    };
     let mut tx = db::begin(&pool).await?;
     source::put(&mut tx, &definition).await?;
-    collection::start(&mut tx, &new).await?;
     tx.commit().await?;
+    start(&pool, 10_000, 1).await?;
     Ok(pool)
+}
+
+/// Starts a collection of so many pages.
+async fn start(pool: &PgPool, pages: u32, seed: u32) -> Result<Uuid> {
+    const PER_PAGE: u32 = 10;
+    let new = NewCollection {
+        source: SOURCE.to_owned(),
+        count: pages * PER_PAGE,
+        per_page: PER_PAGE,
+        batch_size: PER_PAGE,
+        error_mode: false,
+        full: false,
+        seed: Some(seed),
+        idempotency_key: None,
+    };
+    let mut tx = db::begin(pool).await?;
+    let started = collection::start(&mut tx, &new).await?;
+    tx.commit().await?;
+    Ok(started.id)
 }
 
 async fn under_way(system: &System) -> Result<()> {
@@ -170,6 +193,32 @@ async fn watch(system: &System, limit: u32, watched: Duration, is_reached: impl 
     }
     let calls = system.stats().calls - before.calls;
     Adapted { adapted_s, refused, calls_per_second: calls as f64 / begun.elapsed().as_secs_f64() }
+}
+
+/// Starts a small collection while huge ones of the same source are under way.
+pub(crate) async fn share(url: &str) -> Result<Share> {
+    let system = System::start(false).await?;
+    let pool = prepare(url, &system).await?;
+    for seed in 2..=HUGE {
+        start(&pool, 10_000, seed).await?;
+    }
+    let fleet = Fleet::start(&["work", "--url", url])?;
+    under_way(&system).await?;
+    let (before, begun) = (system.stats().calls, Instant::now());
+    let small = start(&pool, SMALL_PAGES, HUGE + 1).await?;
+    loop {
+        let progress = collection::progress(&pool, small).await?.context("the small collection is gone")?;
+        if progress.pages_fetched == i64::from(SMALL_PAGES) {
+            break;
+        }
+        ensure!(begun.elapsed() < Duration::from_secs(120), "the small collection is starved");
+        sleep(LOOK).await;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let calls = system.stats().calls - before;
+    fleet.kill_all().await?;
+    pool.close().await;
+    Ok(Share { seconds, calls_per_second: calls as f64 / seconds })
 }
 
 /// Processes that each keep the limit for themselves.

@@ -76,6 +76,7 @@ impl Service {
         let pool = db::pool(&database.url, Role::Worker)?;
         let settings = resume_worker::Settings {
             parse_delay: work.parse_delay,
+            backlog_max: work.max_backlog,
             secrets_dir: work.secrets.secrets_dir.clone(),
             grace: work.grace,
         };

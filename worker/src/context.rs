@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use resume_connector::{Connector, Timeouts};
 use resume_core::db::PgPool;
 
-use crate::{Settings, permit::Permits};
+use crate::{Settings, lag::Lag, permit::Permits};
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -13,6 +13,7 @@ pub(crate) struct Context {
     pub(crate) connector: Arc<Connector>,
     pub(crate) parse_delay: Duration,
     pub(crate) permits: Arc<Permits>,
+    pub(crate) lag: Arc<Lag>,
 }
 
 impl Context {
@@ -20,6 +21,7 @@ impl Context {
         let connector = Connector::new(Timeouts::default(), settings.secrets_dir.clone())
             .context("setting up the calls to sources")?;
         let permits = Arc::new(Permits::new(pool.clone(), worker_id));
-        Ok(Self { pool, connector: Arc::new(connector), parse_delay: settings.parse_delay, permits })
+        let lag = Arc::new(Lag::new(pool.clone(), settings.backlog_max));
+        Ok(Self { pool, connector: Arc::new(connector), parse_delay: settings.parse_delay, permits, lag })
     }
 }

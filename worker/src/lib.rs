@@ -5,6 +5,7 @@
 //! | [`run`] | one process as a worker, from start to shutdown |
 //! | `registry.rs` | which handler runs which job, and how many at once |
 //! | `context.rs` | what the handlers share: pool, HTTP client, permits |
+//! | `lag.rs` | whether fetching waits for the parsers |
 //! | `permit/` | leave to call a source, for the callers of this process |
 //! | `jobs/` | one file a job |
 //!
@@ -12,6 +13,7 @@
 
 mod context;
 mod jobs;
+mod lag;
 mod permit;
 mod registry;
 
@@ -28,6 +30,8 @@ use crate::context::Context;
 pub struct Settings {
     /// Added to the parsing of every document, to stand in for a slow parser.
     pub parse_delay: Duration,
+    /// How many documents of all collections may wait to be parsed before no further page is fetched.
+    pub backlog_max: u32,
     /// Where the files are whose first lines are secrets of sources.
     pub secrets_dir: PathBuf,
     /// How long running jobs may go on after a shutdown was asked for.

@@ -6,6 +6,7 @@ mod sources;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use resume_core::collection::BACKLOG_MAX;
 
 use crate::database::NAME;
 
@@ -99,6 +100,9 @@ pub(crate) struct WorkOptions {
     /// Makes the parsing of every document slower by this much, as the slow parser of old was: `2s`, `500ms`.
     #[arg(long, env = "RESUME_PARSE_DELAY", default_value = "0s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) parse_delay: Duration,
+    /// How many documents of all collections may wait to be parsed before no further page is fetched.
+    #[arg(long, env = "RESUME_MAX_BACKLOG", default_value_t = BACKLOG_MAX, value_name = "N")]
+    pub(crate) max_backlog: u32,
     #[command(flatten)]
     pub(crate) secrets: SecretsOptions,
     /// How long running jobs may go on after a stop was asked for; then they go back to the queue.

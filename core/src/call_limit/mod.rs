@@ -14,6 +14,7 @@
 //! | `circuit.rs` | [`hold`], [`release`]: the circuit by hand |
 //! | `state.rs` | [`state`]: what holds now |
 //! | `evidence.rs` | [`evidence`]: what the ledger proves of a period |
+//! | `recent.rs` | [`recent_calls`]: those of the last seconds |
 //! | `ledger.rs` | [`ledger`]: its rows; [`keep_ledger`]: its partitions |
 
 mod circuit;
@@ -21,6 +22,7 @@ mod end;
 mod evidence;
 mod grant;
 mod ledger;
+mod recent;
 mod spacing;
 mod state;
 mod told;
@@ -30,6 +32,7 @@ pub use end::{CallEnd, Ending, Void, end, silence_of, void};
 pub use evidence::{Evidence, WindowUse, evidence};
 pub use grant::{Answer, Caller, Demand, Obstacle, Permit, grant};
 pub use ledger::{CallRecord, LedgerPlace, keep_ledger, ledger};
+pub use recent::{RecentCalls, recent_calls};
 pub use state::{Circuit, State, state};
 pub use told::{Told, ToldLimit};
 

@@ -19,6 +19,8 @@ pub(super) struct Change {
     pub(super) pages_at_most: Option<i32>,
     /// Whether this page ends it because there are as many items as were asked for.
     pub(super) is_cut: bool,
+    /// Documents that wait to be parsed from now on; negative: those of a page that is parsed.
+    pub(super) documents: i32,
 }
 
 /// Counts a step; ends the collection when its last open page has closed. Locks the collection, so call it last.
@@ -37,6 +39,7 @@ pub(super) async fn count_pages(
         r#"
         update collections
         set pages_open = pages_open + $2 - $3,
+            documents_open = case when pages_open + $2 > $3 then greatest(documents_open + $8, 0) else 0 end,
             pages_expected = least(coalesce($4, pages_expected), $5),
             is_cut = is_cut or $6,
             state = case when state = 'pending' or (state = 'waiting_for_source' and $7) then 'running' else state end,
@@ -51,6 +54,7 @@ pub(super) async fn count_pages(
         change.pages_at_most,
         change.is_cut,
         change.is_fetched,
+        change.documents,
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -60,29 +64,35 @@ pub(super) async fn count_pages(
     Ok(())
 }
 
-/// Compares a count that has come to its end with the pages, and corrects it; gives how many are open. The collection is
-/// locked: what others do to its pages now is not seen yet, and they count it later.
+/// Compares a count that has come to its end with the pages, and corrects it, with that of the documents; gives how many pages
+/// are open. The collection is locked: what others do to its pages now is not seen yet, and they count it later.
 async fn recount_pages(
     conn: &mut PgConnection,
     collection_id: Uuid,
     counted: i32,
 ) -> Result<i32, sqlx::Error> {
-    let open = sqlx::query_scalar!(
+    let pages = sqlx::query!(
         r#"
-        select count(*)::integer as "open!" from pages
-        where collection_id = $1 and state in ('pending', 'fetched')
+        select count(*)::integer as "open!",
+               coalesce(sum(stored) filter (where state = 'fetched'), 0)::integer as "documents!"
+        from pages where collection_id = $1 and state in ('pending', 'fetched')
         "#,
         collection_id,
     )
     .fetch_one(&mut *conn)
     .await?;
-    if open != counted {
-        tracing::error!(%collection_id, counted, open, "the count of a collection's open pages was wrong");
-        sqlx::query!("update collections set pages_open = $2 where id = $1", collection_id, open)
-            .execute(&mut *conn)
-            .await?;
+    if pages.open != counted {
+        tracing::error!(%collection_id, counted, pages.open, "the count of a collection's open pages was wrong");
+        sqlx::query!(
+            "update collections set pages_open = $2, documents_open = $3 where id = $1",
+            collection_id,
+            pages.open,
+            pages.documents,
+        )
+        .execute(&mut *conn)
+        .await?;
     }
-    Ok(open)
+    Ok(pages.open)
 }
 
 async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
@@ -201,7 +211,10 @@ pub async fn close(conn: &mut PgConnection, job: &FinishCollection) -> Result<u6
     .await?
     .rows_affected();
     let is_open = sqlx::query!(
-        "update collections set pages_open = 0 where id = $1 and run = $2 and finished_at is null and state <> 'paused'",
+        r#"
+        update collections set pages_open = 0, documents_open = 0
+        where id = $1 and run = $2 and finished_at is null and state <> 'paused'
+        "#,
         job.collection_id,
         job.run,
     )

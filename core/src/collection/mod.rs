@@ -19,6 +19,8 @@
 //! a batch counts once: what was given up is noted (`batches_given_up`), and a retry that parses it corrects the count.
 
 mod ahead;
+mod backlog;
+mod eta;
 mod fail;
 mod finish;
 mod list;
@@ -34,6 +36,8 @@ mod store_page;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use backlog::{BACKLOG_MAX, note_lagging, recount_backlog};
+pub use eta::{Course, Mark};
 pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call, note_waiting};
 pub use finish::close;
 pub use list::{Listed, list};

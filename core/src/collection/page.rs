@@ -26,6 +26,8 @@ pub struct PageToFetch {
     pub source: Source,
     pub(super) batch_size: usize,
     pub(super) pages_expected: Option<i32>,
+    /// How many documents of all collections wait to be parsed.
+    pub backlog: i64,
 }
 
 /// What new jobs of a collection belong to.
@@ -85,7 +87,8 @@ pub async fn find_page(
         select p.state = 'failed' and c.state <> 'cancelled' as "is_failed!", p.state = 'pending' and c.finished_at is null
                and c.state <> 'paused' and $3 > coalesce(c.stop_job_id, -1) as "is_pending!",
                p.fetch_job_id, p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed,
-               c.pages_expected, c.since, c.created_at
+               c.pages_expected, c.since, c.created_at,
+               (select coalesce(sum(documents_open), 0) from collections where finished_at is null) as "backlog!"
         from pages p join collections c on c.id = p.collection_id
         where p.collection_id = $1 and p.number = $2
         "#,
@@ -128,6 +131,7 @@ pub async fn find_page(
         values,
         batch_size: row.batch_size.unsigned_abs() as usize,
         pages_expected: row.pages_expected,
+        backlog: row.backlog,
         source,
     })))
 }

@@ -4,8 +4,14 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Collection, CollectionState};
-use crate::{resume, source};
+use super::{
+    Collection, CollectionState,
+    eta::{Course, Mark},
+};
+use crate::{
+    call_limit::{self, RecentCalls},
+    resume, source,
+};
 
 /// How many kinds of error are listed.
 const ERRORS_MAX: i64 = 20;
@@ -21,6 +27,10 @@ pub struct Progress {
     pub pages_fetched: i64,
     /// Pages that were given up.
     pub pages_failed: i64,
+    /// Pages that are known, and wait to be fetched.
+    pub pages_pending: i64,
+    /// How the pages came.
+    pub pages: Course,
     /// Documents stored by this collection.
     pub stored: i64,
     /// Items that were known by their hash, and not parsed again.
@@ -29,12 +39,22 @@ pub struct Progress {
     pub parsed: i64,
     /// Documents that failed to parse.
     pub failed: i64,
+    /// Documents that are stored and wait to be parsed, or are being parsed.
+    pub backlog: i64,
+    /// The same of all collections, by pages: all documents of a page wait until its last one is parsed.
+    pub total_backlog: i64,
+    /// Whether pages wait, or did within three seconds, because the backlog of all collections is over its bound.
+    pub is_lagging: bool,
+    /// How documents became resumes, or failed.
+    pub parsing: Course,
     /// Calls to the source, those without success included.
     pub calls: i64,
     /// Calls that the source refused with 429.
     pub rate_limited: i64,
     /// The most calls in any second that the source allows.
     pub calls_per_second: f64,
+    /// The calls of late; none when the collection is over.
+    pub recent_calls: RecentCalls,
     /// The errors, the most frequent first, at most 20 kinds.
     pub errors: Vec<ErrorCount>,
     /// The database's time of this look.
@@ -65,13 +85,29 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                c.seed, c.created_at, c.started_at, c.finished_at, c.pages_expected,
                now() as "seen_at!", p.fetched as "fetched!", p.given_up as "given_up!", p.stored as "stored!",
                p.unchanged as "unchanged!", p.parsed as "parsed!", p.failed as "failed!", p.calls as "calls!",
-               p.rate_limited as "rate_limited!"
+               p.rate_limited as "rate_limited!", p.pending as "pending!", p.backlog as "backlog!",
+               p.first_fetched_at, p.last_fetched_at, p.fetched_earlier as "fetched_earlier!", p.fetched_earlier_at,
+               p.settled_at, p.done as "done!", p.done_at, p.done_earlier as "done_earlier!", p.done_earlier_at,
+               coalesce(c.lagged_at > now() - interval '3 s', false) and c.finished_at is null as "is_lagging!",
+               (select coalesce(sum(documents_open), 0) from collections where finished_at is null) as "total_backlog!"
         from collections c
         cross join lateral (
             select count(fetched_at) as fetched, count(*) filter (where state = 'failed') as given_up,
                    coalesce(sum(stored), 0) as stored, coalesce(sum(unchanged), 0) as unchanged,
                    coalesce(sum(parsed), 0) as parsed, coalesce(sum(failed), 0) as failed,
-                   coalesce(sum(calls), 0) as calls, coalesce(sum(rate_limited), 0) as rate_limited
+                   coalesce(sum(calls), 0) as calls, coalesce(sum(rate_limited), 0) as rate_limited,
+                   count(*) filter (where state = 'pending') as pending,
+                   coalesce(sum(stored - parsed - failed) filter (where state = 'fetched'), 0) as backlog,
+                   min(fetched_at) as first_fetched_at, max(fetched_at) as last_fetched_at,
+                   count(*) filter (where fetched_at <= now() - interval '10 s') as fetched_earlier,
+                   max(fetched_at) filter (where fetched_at <= now() - interval '10 s') as fetched_earlier_at,
+                   max(settled_at) as settled_at,
+                   coalesce(sum(parsed + failed) filter (where state = 'done'), 0) as done,
+                   max(settled_at) filter (where state = 'done') as done_at,
+                   coalesce(sum(parsed + failed) filter (
+                       where state = 'done' and settled_at <= now() - interval '10 s'), 0) as done_earlier,
+                   max(settled_at) filter (
+                       where state = 'done' and settled_at <= now() - interval '10 s') as done_earlier_at
             from pages where collection_id = c.id
         ) p
         where c.id = $1
@@ -83,6 +119,10 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     let Some(r) = row else { return Ok(None) };
     let definition = source::of_collection(&mut conn, &r.source).await?.definition;
     let calls_per_second = definition.calls_per_second();
+    let recent_calls = match r.finished_at {
+        Some(_) => RecentCalls::default(),
+        None => call_limit::recent_calls(&mut conn, &r.source, id).await?,
+    };
     let mut errors = errors(&mut conn, id).await?;
     if r.finished_at.is_some() && definition.list.can_lose_items() {
         errors.extend(short_pages(&mut conn, id).await?);
@@ -104,16 +144,40 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         pages_expected: r.pages_expected.map(i64::from),
         pages_fetched: r.fetched,
         pages_failed: r.given_up,
+        pages_pending: r.pending,
+        pages: Course {
+            first: mark(r.first_fetched_at, 1),
+            earlier: mark(r.fetched_earlier_at, r.fetched_earlier),
+            last: mark(r.last_fetched_at, r.fetched),
+        },
         stored: r.stored,
         unchanged: r.unchanged,
         parsed: r.parsed,
         failed: r.failed,
+        backlog: r.backlog,
+        total_backlog: r.total_backlog,
+        is_lagging: r.is_lagging,
+        parsing: Course {
+            // From when on there was something to parse.
+            first: mark(r.first_fetched_at, 0),
+            earlier: mark(r.done_earlier_at, r.done_earlier),
+            // When a batch is settled only the latest of its page is known: the earlier ones count by whole pages.
+            last: match r.done_earlier_at {
+                Some(_) => mark(r.done_at, r.done),
+                None => mark(r.settled_at, r.parsed + r.failed),
+            },
+        },
         calls: r.calls,
         rate_limited: r.rate_limited,
         calls_per_second,
+        recent_calls,
         errors,
         seen_at: r.seen_at,
     }))
+}
+
+fn mark(at: Option<DateTime<Utc>>, count: i64) -> Option<Mark> {
+    at.map(|at| Mark { at, count })
 }
 
 async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sqlx::Error> {
@@ -178,31 +242,23 @@ impl Progress {
         (end - self.collection.created_at).to_std().unwrap_or_default()
     }
 
-    /// The time that is left: the longer one of what the rate limit asks for the pages that are left, and what the
-    /// parsers need, at the speed seen so far, for the documents that are left. `None` before there is anything to
-    /// judge by; zero when the collection is over.
-    pub fn eta(&self) -> Option<Duration> {
-        if self.collection.state.is_over() {
-            return Some(Duration::ZERO);
-        }
-        let elapsed = (self.seen_at - self.collection.started_at?).to_std().ok()?.as_secs_f64();
-        let pages_left = self.pages_expected? - self.pages_fetched - self.pages_failed;
-        let fetching = if pages_left > 0 {
-            let seen = self.pages_fetched as f64 / elapsed.max(0.001);
-            // Early on the speed seen says little: a first burst is faster than the limit, a slow start much slower.
-            let limit = self.calls_per_second;
-            let speed = if elapsed < 2.0 { limit } else { seen.min(limit) };
-            pages_left as f64 / speed.max(0.001)
-        } else {
-            0.0
+    /// How many pages are still to be fetched, as far as the source has told; `None` while it has not.
+    pub fn pages_left(&self) -> Option<i64> {
+        let left = self.pages_expected? - self.pages_fetched - self.pages_failed;
+        Some(left.max(self.pages_pending))
+    }
+
+    /// Whether anything has happened from `before` to this look. What goes on by itself, as times and speeds do, is nothing.
+    pub fn differs_from(&self, before: &Self) -> bool {
+        let at_the_time = Self {
+            total_backlog: before.total_backlog,
+            pages: before.pages,
+            parsing: before.parsing,
+            recent_calls: before.recent_calls,
+            seen_at: before.seen_at,
+            ..self.clone()
         };
-        let settled = self.unchanged + self.parsed + self.failed;
-        let parsing = match (self.documents_expected() - settled, settled) {
-            (..=0, _) => 0.0,
-            (_, 0) => return None,
-            (left, settled) => left as f64 * elapsed.max(0.001) / settled as f64,
-        };
-        Duration::try_from_secs_f64(fetching.max(parsing)).ok()
+        at_the_time != *before
     }
 
     /// How many documents there will be: those seen, and full pages for the rest, but no more than were asked for.

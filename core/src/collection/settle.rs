@@ -53,15 +53,15 @@ async fn settle(
     result: BatchResult,
     gives_up: bool,
 ) -> Result<Counted, sqlx::Error> {
-    let is_done = sqlx::query_scalar!(
+    let page = sqlx::query!(
         r#"
         update pages
         set parsed = parsed + $4, failed = failed + $5, batches_open = batches_open - 1,
-            state = case when batches_open = 1 then 'done' else state end,
+            state = case when batches_open = 1 then 'done' else state end, settled_at = now(),
             batches_given_up = case when $6 then batches_given_up || $3::bigint else batches_given_up end
         where collection_id = $1 and number = $2 and batches_open > 0
           and coalesce($3 <> all(batches_given_up), true)
-        returning state = 'done' as "is_done!"
+        returning state = 'done' as "is_done!", stored
         "#,
         job.collection_id,
         job.page,
@@ -72,12 +72,13 @@ async fn settle(
     )
     .fetch_optional(&mut *conn)
     .await?;
-    match is_done {
-        Some(true) => {
-            count_pages(conn, job.collection_id, Change { closed: 1, ..Change::default() }).await?;
+    match page {
+        Some(page) if page.is_done => {
+            let change = Change { closed: 1, documents: -page.stored, ..Change::default() };
+            count_pages(conn, job.collection_id, change).await?;
             Ok(Counted::First)
         }
-        Some(false) => Ok(Counted::First),
+        Some(_) => Ok(Counted::First),
         None => {
             correct(conn, job, result, gives_up).await?;
             Ok(Counted::Again)

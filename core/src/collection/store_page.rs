@@ -82,6 +82,7 @@ pub async fn store_page(
         last_page: ahead.last_page.filter(|_| !is_numbered),
         pages_at_most: ahead.last_page.filter(|_| is_numbered),
         is_cut: ahead.is_cut,
+        documents: new_ids.len() as i32,
     };
     count_pages(conn, page.collection_id, change).await?;
     Ok(Some(StoredPage { stored: new_ids.len(), unchanged }))

@@ -3,16 +3,25 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use resume_core::collection::{Collection, CollectionState, Progress};
+use resume_core::{
+    call_limit::RecentCalls,
+    collection::{Collection, CollectionState, Course, Mark, Progress},
+};
 use uuid::Uuid;
 
 /// A collection of 1,000 items on ten pages, at 30 calls a second: triggered at 0 s, its first page stored at 10 s, looked
-/// at `seconds` later.
+/// at `seconds` later, since when all has come at an even speed, to this moment.
 fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
     let created_at = DateTime::<Utc>::UNIX_EPOCH;
     let started_at = created_at + TimeDelta::seconds(10);
     let [pages_fetched, pages_failed] = pages;
     let [stored, unchanged, parsed, failed] = documents;
+    let seen_at = started_at + TimeDelta::microseconds((seconds * 1e6) as i64);
+    let course = |begun_with, count| Course {
+        first: Some(Mark { at: started_at, count: begun_with }),
+        earlier: None,
+        last: (count > 0).then_some(Mark { at: seen_at, count }),
+    };
     Progress {
         collection: Collection {
             id: Uuid::nil(),
@@ -30,15 +39,22 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
         pages_expected: Some(10),
         pages_fetched,
         pages_failed,
+        pages_pending: 0,
+        pages: course(0, pages_fetched),
         stored,
         unchanged,
         parsed,
         failed,
+        backlog: (stored - parsed - failed).max(0),
+        total_backlog: 0,
+        is_lagging: false,
+        parsing: course(0, parsed + failed),
         calls: pages_fetched,
         rate_limited: 0,
         calls_per_second: 30.0,
+        recent_calls: RecentCalls::default(),
         errors: Vec::new(),
-        seen_at: started_at + TimeDelta::microseconds((seconds * 1e6) as i64),
+        seen_at,
     }
 }
 
@@ -84,31 +100,140 @@ fn what_is_over_is_at_a_hundred() {
     }
 }
 
+/// Seconds, of which a tenth of a thousandth may differ.
+#[track_caller]
+fn assert_eta(progress: &Progress, expected: Option<f64>) {
+    let got = progress.eta().map(|eta| eta.as_secs_f64());
+    let close = match (got, expected) {
+        (Some(got), Some(expected)) => (got - expected).abs() < 1e-4,
+        (got, expected) => got == expected,
+    };
+    assert!(close, "{got:?} instead of {expected:?}: {progress:#?}");
+}
+
+fn mark(progress: &Progress, seconds_ago: i64, count: i64) -> Option<Mark> {
+    Some(Mark { at: progress.seen_at - TimeDelta::seconds(seconds_ago), count })
+}
+
 #[test]
-fn the_time_left_is_what_the_slower_half_needs() {
+fn the_time_left_is_that_of_the_backlog_and_of_the_slower_half() {
     for (seconds, pages, documents, eta) in [
         // Fetching decides: 5 pages left at 1 page a second, 500 documents at 100 a second.
         (5.0, [5, 0], [500, 0, 500, 0], Some(5.0)),
         // Parsing decides: 900 documents left at 20 a second.
         (5.0, [5, 0], [500, 0, 100, 0], Some(45.0)),
         (5.0, [10, 0], [1000, 0, 50, 50], Some(45.0)),
+        // What comes in the end is parsed behind the last page: 5 pages at 1 a second, and 50 documents at 90 a second.
+        (5.0, [5, 0], [500, 0, 450, 0], Some(50.0 / 90.0 + 500.0 / 90.0)),
         // What is known needs no parsing.
         (5.0, [10, 0], [0, 1000, 0, 0], Some(0.0)),
-        // In the first two seconds the limit is the better guess for fetching: 9 pages at 30 a second.
-        (0.1, [1, 0], [0, 100, 0, 0], Some(0.9)),
-        (1.0, [1, 0], [100, 0, 100, 0], Some(9.0)),
+        // Half of the items are known, and will be.
+        (5.0, [5, 0], [250, 250, 250, 0], Some(5.0)),
+        // From one page no speed is known: 9 pages at 30 a second.
+        (0.1, [1, 0], [0, 100, 0, 0], Some(0.3)),
+        // No speed is above the limit: 5 pages at 30 a second.
+        (0.1, [5, 0], [0, 500, 0, 0], Some(5.0 / 30.0)),
         // Nothing is parsed: nothing to judge by.
         (5.0, [5, 0], [500, 0, 0, 0], None),
         // Pages that are given up are not waited for.
         (5.0, [5, 5], [500, 0, 500, 0], Some(0.0)),
     ] {
-        let got = progress(seconds, pages, documents).eta().map(|eta| eta.as_secs_f64());
-        let close = match (got, eta) {
-            (Some(got), Some(eta)) => (got - eta).abs() < 1e-6,
-            (got, eta) => got == eta,
-        };
-        assert!(close, "{seconds} s, {pages:?} {documents:?}: {got:?} instead of {eta:?}");
+        assert_eta(&progress(seconds, pages, documents), eta);
     }
+}
+
+#[test]
+fn the_speed_is_that_of_the_last_ten_seconds() {
+    // 500 documents in a slow first minute, and 400 in the eight seconds between the latest burst and the first of late.
+    let mut slow_start = progress(70.0, [10, 0], [1000, 0, 900, 0]);
+    slow_start.parsing.earlier = mark(&slow_start, 10, 500);
+    slow_start.parsing.last = mark(&slow_start, 2, 900);
+    // 100 documents at 50 a second, of which half at most may be done by now.
+    assert_eta(&slow_start, Some(1.0));
+    slow_start.parsing.last = mark(&slow_start, 1, 900);
+    assert_eta(&slow_start, Some(100.0 / (400.0 / 9.0) - 1.0));
+    assert!((slow_start.parsing.recent_per_second(slow_start.seen_at) - 400.0 / 9.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_gap_says_nothing_of_the_speed() {
+    // It was paused for an hour: 100 documents in the last half a minute at most.
+    let mut resumed = progress(3700.0, [10, 0], [1000, 0, 600, 0]);
+    resumed.parsing.earlier = mark(&resumed, 3600, 500);
+    assert_eta(&resumed, Some(400.0 / (100.0 / 30.0)));
+}
+
+#[test]
+fn a_standstill_has_no_estimate() {
+    let mut still = progress(100.0, [5, 0], [500, 0, 400, 0]);
+    still.parsing.last = mark(&still, 29, 400);
+    assert!(still.eta().is_some());
+    assert_eq!(still.parsing.recent_per_second(still.seen_at), 0.0);
+    still.parsing.last = mark(&still, 30, 400);
+    assert_eta(&still, None);
+}
+
+#[test]
+fn a_source_that_is_silent_or_not_called_is_waited_for() {
+    let mut silent = progress(5.0, [5, 0], [0, 500, 0, 0]);
+    silent.recent_calls.silent_for = Some(Duration::from_secs(40));
+    assert_eta(&silent, Some(45.0));
+    silent.recent_calls.is_stopped = true;
+    assert_eta(&silent, None);
+    // Nothing is to be fetched any more.
+    silent.pages_fetched = 10;
+    assert_eta(&silent, Some(0.0));
+}
+
+#[test]
+fn the_limit_is_the_one_in_force() {
+    let mut slowed = progress(0.1, [5, 0], [0, 500, 0, 0]);
+    slowed.recent_calls.limit_per_second = Some(0.5);
+    assert_eta(&slowed, Some(10.0));
+}
+
+#[test]
+fn a_page_that_is_late_is_still_to_come() {
+    // One page a second. The next one is due after a second, and no other.
+    let mut late = progress(5.0, [5, 0], [0, 500, 0, 0]);
+    late.pages.last = Some(Mark { at: late.seen_at, count: 5 });
+    for (seconds, eta) in [(0, 5.0), (1, 4.0), (3, 4.0)] {
+        late.seen_at = late.pages.last.unwrap().at + TimeDelta::seconds(seconds);
+        assert_eta(&late, Some(eta));
+    }
+}
+
+#[test]
+fn a_paused_collection_has_no_estimate_while_pages_are_left() {
+    let mut paused = progress(5.0, [5, 0], [500, 0, 500, 0]);
+    paused.collection.state = CollectionState::Paused;
+    assert_eta(&paused, None);
+    paused.pages_fetched = 10;
+    assert_eta(&paused, Some(0.0));
+}
+
+#[test]
+fn pages_that_wait_are_left_whatever_was_expected() {
+    let mut progress = progress(5.0, [10, 0], [0, 500, 0, 0]);
+    assert_eq!(progress.pages_left(), Some(0));
+    progress.pages_pending = 3;
+    assert_eq!(progress.pages_left(), Some(3));
+    progress.pages_expected = None;
+    assert_eq!(progress.pages_left(), None);
+}
+
+#[test]
+fn time_that_passes_is_no_difference() {
+    let before = progress(5.0, [5, 0], [500, 0, 100, 0]);
+    let mut after = before.clone();
+    after.seen_at += TimeDelta::seconds(11);
+    after.pages.earlier = before.pages.last;
+    after.parsing.earlier = before.parsing.last;
+    after.recent_calls.calls = 7;
+    after.total_backlog = 1000;
+    assert!(!after.differs_from(&before));
+    after.is_lagging = true;
+    assert!(after.differs_from(&before));
 }
 
 #[test]

@@ -11,21 +11,21 @@ use crate::fixture::{Fixture, NUMBERED, collection_of, discarded, items};
 use CollectionState::{Cancelled, Completed, Paused, Running};
 
 impl Fixture {
-    async fn pause(&self, id: Uuid) -> Result<(), StopError> {
+    pub(crate) async fn pause(&self, id: Uuid) -> Result<(), StopError> {
         let mut tx = self.pool().begin().await.unwrap();
         collection::pause(&mut tx, id).await?;
         tx.commit().await.unwrap();
         Ok(())
     }
 
-    async fn cancel(&self, id: Uuid) -> Result<(), StopError> {
+    pub(crate) async fn cancel(&self, id: Uuid) -> Result<(), StopError> {
         let mut tx = self.pool().begin().await.unwrap();
         collection::cancel(&mut tx, id).await?;
         tx.commit().await.unwrap();
         Ok(())
     }
 
-    async fn go_on(&self, id: Uuid) -> usize {
+    pub(crate) async fn go_on(&self, id: Uuid) -> usize {
         let mut tx = self.pool().begin().await.unwrap();
         let pages = collection::resume(&mut tx, id).await.unwrap();
         tx.commit().await.unwrap();

@@ -3,7 +3,7 @@ use std::{env, path::PathBuf, process::Command, time::Duration};
 use anyhow::{Context, Result};
 use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Times};
 use resume_core::{
-    collection::{self, NewCollection},
+    collection::{self, BACKLOG_MAX, NewCollection},
     db::{self, Role},
     parsing::Format,
     source::{self, definition::Definition},
@@ -147,6 +147,7 @@ pub(super) async fn work(stop: impl Future<Output = ()>) -> Result<()> {
     let url = env::var(DATABASE_URL).context("the address of the database")?;
     let settings = resume_worker::Settings {
         parse_delay: Duration::ZERO,
+        backlog_max: BACKLOG_MAX,
         secrets_dir: std::env::temp_dir(),
         grace: Duration::from_secs(5),
     };

@@ -30,6 +30,9 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
         }
         FoundPage::Settled => return Ok(()),
     };
+    if let Some(pause) = context.lag.pause(&job, page.backlog, lease.job_id()).await {
+        return Err(JobError::Snooze(pause));
+    }
     fetch(&context, &lease, &job, &page).await
 }
 

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Times};
 use resume_core::{
-    collection::{self, NewCollection, Progress},
+    collection::{self, BACKLOG_MAX, NewCollection, Progress},
     db::{self, MIGRATOR, PgPool, Role},
     parsing::Format,
     source::{self, definition::Definition},
@@ -98,6 +98,7 @@ impl Pipeline {
     pub(crate) fn worker(&self) -> Worker {
         self.worker_with(Settings {
             parse_delay: Duration::ZERO,
+            backlog_max: BACKLOG_MAX,
             secrets_dir: std::env::temp_dir(),
             grace: Duration::from_secs(10),
         })
@@ -107,8 +108,19 @@ impl Pipeline {
     pub(crate) fn slow_worker(&self, parse_delay: Duration) -> Worker {
         self.worker_with(Settings {
             parse_delay,
+            backlog_max: BACKLOG_MAX,
             secrets_dir: std::env::temp_dir(),
             grace: Duration::from_millis(100),
+        })
+    }
+
+    /// Starts a worker that fetches nothing while more than so many documents wait to be parsed.
+    pub(crate) fn worker_with_backlog(&self, backlog_max: u32) -> Worker {
+        self.worker_with(Settings {
+            parse_delay: Duration::ZERO,
+            backlog_max,
+            secrets_dir: std::env::temp_dir(),
+            grace: Duration::from_secs(10),
         })
     }
 

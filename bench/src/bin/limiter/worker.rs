@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use resume_core::db::{self, Role};
+use resume_core::{
+    collection::BACKLOG_MAX,
+    db::{self, Role},
+};
 use resume_worker::Settings;
 
 #[derive(Debug, Clone, Args)]
@@ -15,7 +18,11 @@ pub(crate) struct Work {
 
 /// Works until it is killed.
 pub(crate) async fn work(work: &Work) -> Result<()> {
-    let settings =
-        Settings { parse_delay: Duration::ZERO, secrets_dir: std::env::temp_dir(), grace: Duration::ZERO };
+    let settings = Settings {
+        parse_delay: Duration::ZERO,
+        backlog_max: BACKLOG_MAX,
+        secrets_dir: std::env::temp_dir(),
+        grace: Duration::ZERO,
+    };
     resume_worker::run(db::pool(&work.url, Role::Worker)?, settings, std::future::pending()).await
 }

@@ -12,7 +12,7 @@ alter table collections
 comment on column collections.documents_open is 'what the pages have stored that are fetched and not done yet';
 comment on column collections.lagged_at is 'when a page of it was last not fetched because parsing lagged behind';
 
-create index collections_under_way on collections (id) where finished_at is null;
+create index collections_under_way on collections (source) where finished_at is null;
 
 update collections c set documents_open = counted.documents
 from (

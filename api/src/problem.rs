@@ -24,6 +24,7 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:method-not-allowed` | 405 | the path is there, for the methods in `Allow` |
 /// | `urn:resume-service:problem:nothing-failed` | 409 | a collection that is neither stopped nor has failed pages cannot be resumed |
 /// | `urn:resume-service:problem:collection-over` | 409 | a collection that is over can be neither paused nor cancelled |
+/// | `urn:resume-service:problem:collection-under-way` | 409 | the source wants one collection at a time, and one is not over |
 /// | `urn:resume-service:problem:wrong-job-state` | 409 | a job in its state cannot be cancelled, retried or discarded |
 /// | `urn:resume-service:problem:unique-key-taken` | 409 | a job cannot come back while another one has its unique key |
 /// | `urn:resume-service:problem:body-too-large` | 413 | the body is over 1 MiB |
@@ -47,6 +48,8 @@ pub(crate) enum ProblemType {
     NothingFailed,
     /// The collection is over.
     CollectionOver,
+    /// Another collection of the source is not over.
+    CollectionUnderWay,
     /// The job's state does not allow the change.
     WrongJobState,
     /// Another job has the unique key of this one.
@@ -67,13 +70,14 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NothingFailed,
         Self::CollectionOver,
+        Self::CollectionUnderWay,
         Self::WrongJobState,
         Self::UniqueKeyTaken,
         Self::BodyTooLarge,
@@ -109,6 +113,11 @@ impl ProblemType {
             Self::CollectionOver => {
                 ("urn:resume-service:problem:collection-over", StatusCode::CONFLICT, "Collection over")
             }
+            Self::CollectionUnderWay => (
+                "urn:resume-service:problem:collection-under-way",
+                StatusCode::CONFLICT,
+                "Collection under way",
+            ),
             Self::WrongJobState => {
                 ("urn:resume-service:problem:wrong-job-state", StatusCode::CONFLICT, "Wrong job state")
             }

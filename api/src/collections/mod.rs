@@ -9,7 +9,9 @@ use poem_openapi::{
     types::ToJSON,
 };
 use resume_core::{
-    collection::{self, NewCollection, ResumeError, StartError, Started, StopError},
+    collection::{
+        self, CollectionState, NewCollection, ResumeError, StartError, Started, StopError, UnderWay,
+    },
     db::{self, PgPool},
     source,
 };
@@ -63,7 +65,7 @@ struct ListRefusals;
 struct ResumeRefusals;
 
 impl Refusals for TriggerRefusals {
-    const STATUSES: &'static [u16] = &[400, 413, 415, 422, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 409, 413, 415, 422, 500, 503];
 }
 
 impl Refusals for StatusRefusals {
@@ -133,6 +135,9 @@ impl Collections {
     ///
     /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the same
     /// parameters starts nothing more and gives the same reply.
+    ///
+    /// While another collection of the source is not over, this one runs beside it, is refused, or waits for it, as the
+    /// `overlapping_runs` of the source's definition say.
     #[oai(path = "/api/v1/data-collection/trigger", method = "post", operation_id = "trigger_collection")]
     async fn trigger_collection(
         &self,
@@ -265,9 +270,25 @@ impl From<StartError> for Problem {
                 ProblemType::IdempotencyKeyReused,
                 format!("this Idempotency-Key was used before with other parameters, for data request {id}"),
             ),
+            StartError::UnderWay(other) => under_way(other),
             other => Self::failure(other),
         }
     }
+}
+
+fn under_way(other: UnderWay) -> Problem {
+    let state = dto::State::from(other.state).to_json_string();
+    let what_to_do = match other.state {
+        CollectionState::Paused => "resume it or cancel it",
+        _ => "wait until it is over, or cancel it",
+    };
+    Problem::new(
+        ProblemType::CollectionUnderWay,
+        format!(
+            "the source wants one collection at a time, and data request {} is {state}: {what_to_do}",
+            other.id
+        ),
+    )
 }
 
 impl From<StopError> for Problem {
@@ -295,6 +316,7 @@ impl From<ResumeError> for Problem {
                 let detail = format!("the collection is {state} and has no failed page to fetch again");
                 Self::new(ProblemType::NothingFailed, detail)
             }
+            ResumeError::UnderWay(other) => under_way(other),
             other => Self::failure(other),
         }
     }

@@ -1,4 +1,8 @@
 use reqwest::Method;
+use resume_core::source::{
+    self,
+    definition::{Definition, OverlappingRuns},
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -142,4 +146,36 @@ async fn an_unknown_collection_is_neither_paused_nor_cancelled() {
         app.post(&format!("{path}/{}", Uuid::now_v7()), "").await.problem(404, "not-found");
         app.post(&format!("{path}/none"), "").await.names(&["data_request_id"]);
     }
+}
+
+#[tokio::test]
+async fn a_source_that_wants_one_at_a_time_says_which_is_under_way() {
+    let app = TestApp::start().await;
+    let put = async |policy: OverlappingRuns| {
+        let mut definition = Definition::original("test-data", "http://127.0.0.1:9", "/", 30);
+        definition.overlapping_runs = policy;
+        source::put(&mut app.pool().acquire().await.unwrap(), &definition).await.unwrap();
+    };
+    put(OverlappingRuns::Refuse).await;
+    let first = app.collection("{}").await;
+    let problem = app.trigger("{}").await.problem(409, "collection-under-way");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(&first.to_string()) && detail.contains(": wait until"), "{detail}");
+    app.post(&format!("/api/v1/data-collection/pause/{first}"), "").await;
+    let problem = app.trigger("{}").await.problem(409, "collection-under-way");
+    assert!(problem["detail"].as_str().unwrap().contains(": resume it or cancel it"), "{problem}");
+
+    put(OverlappingRuns::Queue).await;
+    let second = app.collection("{}").await;
+    let status = async |id: Uuid| app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
+    assert_eq!(
+        (&status(second).await["state"], &status(second).await["waits_for"]),
+        (&json!("pending"), &json!(first))
+    );
+    let cancelled = app.post(&format!("/api/v1/data-collection/cancel/{first}"), "").await.json();
+    assert_eq!(cancelled["waits_for"], Value::Null);
+    assert_eq!(status(second).await["waits_for"], Value::Null, "it has begun");
+    app.post(&format!("/api/v1/data-collection/resume/{first}"), "")
+        .await
+        .problem(409, "collection-under-way");
 }

@@ -2,6 +2,7 @@ use resume_queue::{EnqueueError, GroupId, create_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::begin::begin_next_after;
 use crate::{jobs::FinishCollection, source};
 
 /// How a step changes which pages of a collection are open.
@@ -100,6 +101,7 @@ async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx
         Some(state) => {
             tracing::info!(%collection_id, state, "collection ended");
             note_synced(conn, collection_id).await?;
+            begin_next_after(conn, collection_id).await?;
         }
         // A wrong count had ended it before its last pages.
         None => _ = conclude(conn, collection_id, true).await?,
@@ -110,13 +112,13 @@ async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx
 /// Lets the next run of the source ask for changes only, if this one brought everything. Locks the source.
 async fn note_synced(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
     let complete = sqlx::query!(
-        "select source, created_at from collections where id = $1 and state = 'completed' and not is_cut",
+        r#"select source, begun_at as "begun_at!" from collections where id = $1 and state = 'completed' and not is_cut"#,
         collection_id,
     )
     .fetch_optional(&mut *conn)
     .await?;
     match complete {
-        Some(run) => source::note_synced(conn, &run.source, run.created_at).await,
+        Some(run) => source::note_synced(conn, &run.source, run.begun_at).await,
         None => Ok(()),
     }
 }

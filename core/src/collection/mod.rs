@@ -21,6 +21,7 @@
 mod ahead;
 mod backlog;
 mod eta;
+mod begin;
 mod fail;
 mod finish;
 mod list;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 
 pub use backlog::{BACKLOG_MAX, note_lagging, recount_backlog};
 pub use eta::{Course, Mark};
+pub use begin::UnderWay;
 pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call, note_waiting};
 pub use finish::close;
 pub use list::{Listed, list};
@@ -46,7 +48,7 @@ pub use progress::{ErrorCount, Progress, progress};
 pub use restart::restart;
 pub use resume::{ResumeError, resume, resume_page};
 pub use settle::{BatchResult, settle_batch};
-pub use start::{NewCollection, StartError, Started, start};
+pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};
 pub use stop::{StopError, cancel, end_jobs, pause};
 pub use store_page::{FetchedPage, StoredPage, store_page};
 
@@ -65,7 +67,7 @@ const WINDOW_PAGES: i32 = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "collection_state", rename_all = "snake_case")]
 pub enum CollectionState {
-    /// No page has been fetched yet.
+    /// No page has been fetched yet; it may wait for another collection of its source.
     Pending,
     /// Pages are being fetched or documents parsed.
     Running,

@@ -87,7 +87,7 @@ pub async fn find_page(
         select p.state = 'failed' and c.state <> 'cancelled' as "is_failed!", p.state = 'pending' and c.finished_at is null
                and c.state <> 'paused' and $3 > coalesce(c.stop_job_id, -1) as "is_pending!",
                p.fetch_job_id, p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed,
-               c.pages_expected, c.since, c.created_at,
+               c.pages_expected, c.since, c.begun_at,
                (select coalesce(sum(documents_open), 0) from collections where finished_at is null) as "backlog!"
         from pages p join collections c on c.id = p.collection_id
         where p.collection_id = $1 and p.number = $2
@@ -119,7 +119,7 @@ pub async fn find_page(
         page: first.saturating_add(before),
         offset: u64::from(before) * u64::from(per_page),
         since: row.since.map(|time| format.write(time)),
-        until: row.since.map(|_| format.write(row.created_at)),
+        until: row.since.and(row.begun_at).map(|time| format.write(time)),
         seed: row.seed,
         error_mode: row.error_mode,
     };

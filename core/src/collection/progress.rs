@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Collection, CollectionState,
+    Collection, CollectionState, begin,
     eta::{Course, Mark},
 };
 use crate::{
@@ -57,6 +57,8 @@ pub struct Progress {
     pub recent_calls: RecentCalls,
     /// The errors, the most frequent first, at most 20 kinds.
     pub errors: Vec<ErrorCount>,
+    /// The collection of the same source that has to be over before this one begins.
+    pub waits_for: Option<Uuid>,
     /// The database's time of this look.
     pub seen_at: DateTime<Utc>,
 }
@@ -123,6 +125,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         Some(_) => RecentCalls::default(),
         None => call_limit::recent_calls(&mut conn, &r.source, id).await?,
     };
+    let waits_for = begin::waits_for(&mut conn, id).await?;
     let mut errors = errors(&mut conn, id).await?;
     if r.finished_at.is_some() && definition.list.can_lose_items() {
         errors.extend(short_pages(&mut conn, id).await?);
@@ -172,6 +175,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         calls_per_second,
         recent_calls,
         errors,
+        waits_for,
         seen_at: r.seen_at,
     }))
 }

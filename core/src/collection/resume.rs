@@ -3,7 +3,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    CollectionState,
+    CollectionState, UnderWay,
+    begin::{begin_next, kept_by},
     finish::begin_run,
     page::{Run, enqueue_fetches},
 };
@@ -18,6 +19,9 @@ pub enum ResumeError {
     /// It is under way, or it ended and no page of it failed.
     #[error("the collection is {0:?} and has no failed page")]
     NothingFailed(CollectionState),
+    /// It is over, and its source wants no other collection beside this one, which is not.
+    #[error("the source wants one collection at a time, and {} is {:?}", .0.id, .0.state)]
+    UnderWay(UnderWay),
     /// Its pages were not enqueued.
     #[error("enqueueing the pages failed")]
     Enqueue(#[from] EnqueueError),
@@ -28,15 +32,25 @@ pub enum ResumeError {
 
 /// Goes on with a collection from its checkpoint: one that is paused or cancelled with the pages that it had still to
 /// fetch, and all with those that failed. Those behind them follow as in the first run, and nothing that is stored is
-/// fetched again. Gives the number of pages that are fetched now.
+/// fetched again. Gives the number of pages that are fetched now. One that was stopped before it had begun takes its place in the
+/// line of its source again.
 ///
-/// In the caller's transaction; locks the collection first.
+/// In the caller's transaction; locks the collection first, then the source's row, if it wants one collection at a time.
 ///
 /// # Errors
 /// See [`ResumeError`]; roll back on any.
 pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<usize, ResumeError> {
     let held = lock(conn, id).await?.ok_or(ResumeError::Unknown(id))?;
+    if held.state.is_over()
+        && held.has_begun
+        && let Some(other) = kept_by(conn, &held.source, id, false).await?
+    {
+        return Err(ResumeError::UnderWay(other));
+    }
     match held.state {
+        CollectionState::Paused | CollectionState::Cancelled if !held.has_begun => {
+            Ok(wait_again(conn, &held).await?)
+        }
         CollectionState::Paused | CollectionState::Cancelled => Ok(go_on(conn, held).await?),
         state @ (CollectionState::CompletedWithErrors | CollectionState::Failed) => {
             match open_again(conn, held, None).await? {
@@ -72,19 +86,36 @@ struct Held {
     state: CollectionState,
     group: Option<GroupId>,
     source: String,
+    has_begun: bool,
 }
 
 async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::Error> {
     sqlx::query_as!(
         Held,
         r#"
-        select id, state as "state: CollectionState", group_id as "group", source from collections
-        where id = $1 for update
+        select id, state as "state: CollectionState", group_id as "group", source, begun_at is not null as "has_begun!"
+        from collections where id = $1 for update
         "#,
         id
     )
     .fetch_optional(conn)
     .await
+}
+
+/// Lets a locked collection that was stopped before it had begun wait for its turn again, which may be now; gives how many pages
+/// are fetched. Locks the source.
+async fn wait_again(conn: &mut PgConnection, held: &Held) -> Result<usize, EnqueueError> {
+    sqlx::query!("update collections set state = 'pending', finished_at = null where id = $1", held.id)
+        .execute(&mut *conn)
+        .await?;
+    begin_next(conn, &held.source).await?;
+    let pages = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from pages where collection_id = $1 and state = 'pending'"#,
+        held.id
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(usize::try_from(pages).unwrap_or_default())
 }
 
 /// Goes on with a locked collection that was stopped; gives how many pages are fetched. Their pending pages are not locked,

@@ -1,15 +1,13 @@
-use chrono::{DateTime, TimeDelta, Utc};
 use resume_queue::EnqueueError;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    ahead,
-    finish::begin_run,
-    page::{Run, open_pages},
+    UnderWay,
+    begin::{begin, begin_next, kept_by},
 };
-use crate::source::{self, Source};
+use crate::source::{self, Source, definition::OverlappingRuns};
 
 /// A collection that is about to start. The caller has checked that the numbers are in range.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +48,9 @@ pub enum StartError {
     /// The idempotency key was used before, with other parameters.
     #[error("the idempotency key was used before with other parameters, for collection {0}")]
     KeyReused(Uuid),
+    /// The source wants no other collection beside this one, which is not over.
+    #[error("the source wants one collection at a time, and {} is {:?}", .0.id, .0.state)]
+    UnderWay(UnderWay),
     /// Its first jobs were not enqueued.
     #[error("enqueueing the first pages failed")]
     Enqueue(#[from] EnqueueError),
@@ -58,9 +59,11 @@ pub enum StartError {
     Database(#[from] sqlx::Error),
 }
 
-/// Starts a collection: its row, its first pages and their jobs, all in the caller's transaction.
+/// Starts a collection: its row, its first pages and their jobs, all in the caller's transaction. Of a source that wants one
+/// collection after the other it begins when those before it are over, and has no page until then.
 ///
-/// Waits for a concurrent transaction that uses the same idempotency key.
+/// Waits for a concurrent transaction that uses the same idempotency key; for a source that does not allow several collections at
+/// once, for one that starts or ends one of it.
 ///
 /// # Errors
 /// See [`StartError`]; roll back on any.
@@ -68,13 +71,58 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
     let Some(source) = source::find(conn, &new.source).await? else {
         return Err(StartError::UnknownSource(new.source.clone()));
     };
-    let id = Uuid::now_v7();
-    // The random half of the id makes the people fresh; 31 bits are plenty and fit every JSON reader's integers.
-    let seed = new.seed.unwrap_or((id.as_u128() & 0x7fff_ffff) as u32);
-    let list = &source.definition.list;
-    let per_page = new.per_page.min(list.per_page_max);
-    let pages_max = new.count.div_ceil(per_page.max(1)).cast_signed();
-    let is_told_count = list.is_told_count();
+    let policy = match source.definition.overlapping_runs {
+        OverlappingRuns::Allow => OverlappingRuns::Allow,
+        // Under the lock it may be another one.
+        _ => source::hold(conn, &new.source).await?.definition.overlapping_runs,
+    };
+    let request = request_of(new);
+    let Some(id) = insert(conn, new, &source, &request).await? else {
+        return repeated(conn, new, &request).await;
+    };
+    match policy {
+        OverlappingRuns::Allow => begin(conn, id, &source).await?,
+        OverlappingRuns::Refuse => match kept_by(conn, &new.source, id, true).await? {
+            Some(other) => return Err(StartError::UnderWay(other)),
+            None => begin(conn, id, &source).await?,
+        },
+        OverlappingRuns::Queue => begin_next(conn, &new.source).await?,
+    }
+    Ok(Started { id, repeated: false })
+}
+
+/// As [`start`], unless a collection with the same parameters waits for its turn already: that one is given then, and nothing
+/// started. What is started by the clock does not pile up so.
+///
+/// # Errors
+/// See [`StartError`]; roll back on any.
+pub async fn start_unless_waiting(
+    conn: &mut PgConnection,
+    new: &NewCollection,
+) -> Result<Started, StartError> {
+    let source = source::find(conn, &new.source).await?;
+    if source.is_some_and(|source| source.definition.overlapping_runs == OverlappingRuns::Queue) {
+        source::hold(conn, &new.source).await?;
+        let waiting = sqlx::query_scalar!(
+            r#"
+            select id from collections
+            where source = $1 and request = $2 and begun_at is null and finished_at is null
+            order by id limit 1
+            "#,
+            new.source,
+            request_of(new),
+        )
+        .fetch_optional(&mut *conn)
+        .await?;
+        if let Some(id) = waiting {
+            return Ok(Started { id, repeated: true });
+        }
+    }
+    start(conn, new).await
+}
+
+/// The parameters, to tell a repeated request from a different one.
+fn request_of(new: &NewCollection) -> Value {
     let mut request = json!({
         "source": new.source, "count": new.count, "per_page": new.per_page, "batch_size": new.batch_size,
         "error_mode": new.error_mode, "seed": new.seed,
@@ -83,11 +131,27 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
         // Only then, so that a request from before there was a choice is still known as the same.
         request["full"] = true.into();
     }
-    let inserted = sqlx::query_scalar!(
+    request
+}
+
+/// Stores a collection that has not begun; gives its id, or `None` when its idempotency key was used before.
+async fn insert(
+    conn: &mut PgConnection,
+    new: &NewCollection,
+    source: &Source,
+    request: &Value,
+) -> Result<Option<Uuid>, sqlx::Error> {
+    let id = Uuid::now_v7();
+    // The random half of the id makes the people fresh; 31 bits are plenty and fit every JSON reader's integers.
+    let seed = new.seed.unwrap_or((id.as_u128() & 0x7fff_ffff) as u32);
+    let list = &source.definition.list;
+    let per_page = new.per_page.min(list.per_page_max);
+    let pages_max = new.count.div_ceil(per_page.max(1)).cast_signed();
+    sqlx::query_scalar!(
         r#"
         insert into collections
-            (id, source, count, per_page, batch_size, error_mode, seed, idempotency_key, request, pages_expected, since)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            (id, source, count, per_page, batch_size, error_mode, seed, idempotency_key, request, pages_expected, begun_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null)
         on conflict on constraint collections_idempotency_key_unique do nothing
         returning id
         "#,
@@ -100,31 +164,16 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
         i64::from(seed),
         new.idempotency_key,
         request,
-        is_told_count.then_some(pages_max),
-        since(&source, new.full),
+        list.is_told_count().then_some(pages_max),
     )
-    .fetch_optional(&mut *conn)
-    .await?;
-    if inserted.is_none() {
-        return repeated(conn, new, &request).await;
-    }
-    let first = ahead::first(list.paging.is_numbered(), is_told_count, pages_max);
-    let group = begin_run(conn, id).await?;
-    let run = Run { collection_id: id, group: Some(group), source: &source.definition.name };
-    open_pages(conn, run, (1..=first).map(|number| (number, None))).await?;
-    Ok(Started { id, repeated: false })
-}
-
-/// From when on changes are asked for: some time before the last complete run began, since clocks differ. `None` for everything.
-fn since(source: &Source, full: bool) -> Option<DateTime<Utc>> {
-    let overlap = TimeDelta::from_std(source.definition.list.since.as_ref()?.overlap.0).ok()?;
-    source.synced_until.filter(|_| !full)?.checked_sub_signed(overlap)
+    .fetch_optional(conn)
+    .await
 }
 
 async fn repeated(
     conn: &mut PgConnection,
     new: &NewCollection,
-    request: &serde_json::Value,
+    request: &Value,
 ) -> Result<Started, StartError> {
     let earlier =
         sqlx::query!("select id, request from collections where idempotency_key = $1", new.idempotency_key)

@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::CollectionState;
+use super::{CollectionState, begin::begin_next};
 use crate::jobs::{FetchPage, ParseDocuments, StopCollection};
 
 /// Why a collection was neither cancelled nor paused.
@@ -29,7 +29,9 @@ pub enum StopError {
 /// [`StopCollection`] job ends the jobs that it has. Documents whose parsing was ended so are listed as failed, with the
 /// code `cancelled_by_request`. [`resume`](super::resume()) goes on from here.
 ///
-/// One that is cancelled already stays as it is. In the caller's transaction; locks the collection.
+/// One that is cancelled already stays as it is. If another collection of its source waits for this one, it begins.
+///
+/// In the caller's transaction; locks the collection, then the source's row, then the collection that begins.
 ///
 /// # Errors
 /// See [`StopError`]; roll back on any.
@@ -39,7 +41,8 @@ pub async fn cancel(conn: &mut PgConnection, id: Uuid) -> Result<(), StopError> 
 
 /// Pauses a collection: no further page is fetched until [`resume`](super::resume()); what is stored is parsed. Pages that
 /// are being fetched at this moment are stored. Its waiting fetching jobs are ended by a [`StopCollection`] job, so that it
-/// costs nothing while it waits. A collection that has no page left to fetch ends by itself all the same.
+/// costs nothing while it waits. A collection that has no page left to fetch ends by itself all the same. One that waits for
+/// another collection of its source lets those behind it pass.
 ///
 /// One that is paused already stays as it is. In the caller's transaction; locks the collection.
 ///
@@ -50,18 +53,21 @@ pub async fn pause(conn: &mut PgConnection, id: Uuid) -> Result<(), StopError> {
 }
 
 async fn stop(conn: &mut PgConnection, id: Uuid, to: CollectionState) -> Result<(), StopError> {
-    let state = sqlx::query_scalar!(
-        r#"select state as "state: CollectionState" from collections where id = $1 for update"#,
+    let held = sqlx::query!(
+        r#"
+        select state as "state: CollectionState", begun_at is not null as "has_begun!", source
+        from collections where id = $1 for update
+        "#,
         id
     )
     .fetch_optional(&mut *conn)
     .await?
     .ok_or(StopError::Unknown(id))?;
-    if state == to {
+    if held.state == to {
         return Ok(());
     }
-    if state.is_over() {
-        return Err(StopError::Over(state));
+    if held.state.is_over() {
+        return Err(StopError::Over(held.state));
     }
     let job = NewJob::new(&StopCollection { collection_id: id })?;
     // It has no unique key, so it is no duplicate.
@@ -79,8 +85,11 @@ async fn stop(conn: &mut PgConnection, id: Uuid, to: CollectionState) -> Result<
         to as CollectionState,
         stop_job_id,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    if to == CollectionState::Cancelled && held.has_begun {
+        begin_next(conn, &held.source).await?;
+    }
     Ok(())
 }
 

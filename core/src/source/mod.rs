@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 
 use definition::Definition;
 
-pub(crate) use store::note_synced;
 pub(crate) use store::of_collection;
 pub use store::{all, find, list, mapping, put, remove};
+pub(crate) use store::{hold, note_synced};
 
 /// The source of a collection that names none: the original test data.
 pub const DEFAULT_SOURCE: &str = "test-data";

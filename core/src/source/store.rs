@@ -80,6 +80,24 @@ pub(crate) async fn of_collection(conn: &mut PgConnection, name: &str) -> Result
     Ok(row.into())
 }
 
+/// As [`of_collection`], and locks its row against changes until the end of the transaction; what refers to it can be added.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn hold(conn: &mut PgConnection, name: &str) -> Result<Source, sqlx::Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select definition as "definition: Json<Definition>", synced_until, created_at, updated_at
+        from sources where name = $1 for no key update
+        "#,
+        name
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.into())
+}
+
 /// All sources, by name.
 ///
 /// # Errors

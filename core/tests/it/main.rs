@@ -11,6 +11,7 @@ mod incremental;
 mod migrate;
 mod migrate_counts;
 mod migrate_sources;
+mod overlapping_runs;
 mod ownership;
 mod parse_failures;
 mod progress;

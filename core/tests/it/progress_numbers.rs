@@ -54,6 +54,7 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
         calls_per_second: 30.0,
         recent_calls: RecentCalls::default(),
         errors: Vec::new(),
+        waits_for: None,
         seen_at,
     }
 }

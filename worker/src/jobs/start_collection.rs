@@ -10,7 +10,8 @@ use crate::context::Context;
 
 /// Starts a collection, with the job's own completion in the same transaction.
 ///
-/// Running twice does no harm: the job's id is the collection's idempotency key.
+/// Running twice does no harm: the job's id is the collection's idempotency key. Nothing is started while the source wants no
+/// other collection beside one that is not over, or has one with the same parameters waiting already.
 pub(crate) async fn run(
     job: StartCollection,
     lease: Data<Lease>,
@@ -18,13 +19,26 @@ pub(crate) async fn run(
 ) -> Result<(), JobError> {
     let new = job.collection_of(lease.job_id());
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    let started = collection::start(&mut tx, &new).await.map_err(|error| match error {
+    let started = match collection::start_unless_waiting(&mut tx, &new).await {
+        Ok(started) => started,
+        // Neither a failure nor a reason to come back: the next tick starts one, if this one is over by then.
+        Err(StartError::UnderWay(other)) => {
+            let (source, under_way) = (new.source, other.id);
+            tracing::warn!(source, %under_way, state = ?other.state, "no collection started: the source wants one at a time");
+            return Ok(());
+        }
         // A source does not come back by itself.
-        StartError::UnknownSource(_) => JobError::discard(Coded::new("unknown_source", error)),
-        other => JobError::retry(other),
-    })?;
+        Err(error @ StartError::UnknownSource(_)) => {
+            return Err(JobError::discard(Coded::new("unknown_source", error)));
+        }
+        Err(other) => return Err(JobError::retry(other)),
+    };
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
     tx.commit().await.map_err(JobError::retry)?;
-    tracing::info!(collection_id = %started.id, source = new.source, count = new.count, "collection started");
+    if started.repeated {
+        tracing::info!(collection_id = %started.id, source = new.source, "no collection started: one like it waits already");
+    } else {
+        tracing::info!(collection_id = %started.id, source = new.source, count = new.count, "collection started");
+    }
     Ok(())
 }

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use resume_core::{collection, jobs::StartCollection};
+use resume_core::{
+    collection,
+    jobs::StartCollection,
+    source::{self, definition::OverlappingRuns},
+};
 use resume_queue::{JobId, enqueue};
 
 use crate::{
@@ -20,7 +24,11 @@ async fn enqueued(pipeline: &Pipeline, job: &StartCollection) -> JobId {
 }
 
 async fn until_ended(pipeline: &Pipeline, state: &str) {
-    let wanted = BTreeMap::from([(state.to_owned(), 1)]);
+    until_all_ended(pipeline, state, 1).await;
+}
+
+async fn until_all_ended(pipeline: &Pipeline, state: &str, jobs: i64) {
+    let wanted = BTreeMap::from([(state.to_owned(), jobs)]);
     in_time("the job ends", async {
         while pipeline.jobs("start_collection").await != wanted {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -52,4 +60,34 @@ async fn a_source_that_is_gone_is_not_tried_again() {
     assert_eq!(pipeline.most_attempts("start_collection").await, 1);
     assert!(collection::list(&pipeline.pool, None, 10).await.unwrap().is_empty());
     worker.stop().await;
+}
+
+/// Ticks of a schedule while a collection is paused: none fails, and of a line of collections there is no pile.
+#[tokio::test(flavor = "multi_thread")]
+async fn ticks_that_overlap_are_let_go() {
+    for (policy, wanted) in [(OverlappingRuns::Refuse, 1), (OverlappingRuns::Queue, 2)] {
+        let pipeline = Pipeline::start().await;
+        let mut conn = pipeline.pool.acquire().await.unwrap();
+        let mut definition = source::find(&mut conn, NUMBERED).await.unwrap().unwrap().definition;
+        definition.overlapping_runs = policy;
+        source::put(&mut conn, &definition).await.unwrap();
+        let first = pipeline.collect(&start_of(NUMBERED).collection_of(0)).await;
+        collection::pause(&mut conn, first).await.unwrap();
+        let worker = pipeline.worker();
+        for _ in 0..5 {
+            enqueued(&pipeline, &start_of(NUMBERED)).await;
+        }
+        until_all_ended(&pipeline, "completed", 5).await;
+        assert_eq!(pipeline.most_attempts("start_collection").await, 1);
+        let all = collection::list(&pipeline.pool, None, 10).await.unwrap();
+        assert_eq!(all.len(), wanted, "{policy:?}");
+        // The one that waits goes all the way when it is its turn.
+        let mut tx = pipeline.pool.begin().await.unwrap();
+        collection::cancel(&mut tx, first).await.unwrap();
+        tx.commit().await.unwrap();
+        if policy == OverlappingRuns::Queue {
+            pipeline.ended(all[0].id).await;
+        }
+        worker.stop().await;
+    }
 }

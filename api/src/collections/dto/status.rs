@@ -15,6 +15,9 @@ pub(in crate::collections) struct CollectionStatus {
     source: String,
     /// Where it stands.
     state: State,
+    /// The collection of the same source that has to be over before this one begins; null when it has begun.
+    #[oai(nullable)]
+    waits_for: Option<Uuid>,
     /// How much is done, 0 to 100; 100 means that it has ended.
     percent: f64,
     /// How long it will take from now on, by an estimate; 0 when it has ended, null before there is anything to judge by.
@@ -43,7 +46,7 @@ pub(in crate::collections) struct CollectionStatus {
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename = "CollectionState", rename_all = "snake_case")]
 pub(in crate::collections) enum State {
-    /// No page has been fetched yet.
+    /// No page has been fetched yet; it may wait for another collection of its source.
     Pending,
     /// Pages are being fetched or documents parsed.
     Running,
@@ -135,6 +138,7 @@ impl From<Progress> for CollectionStatus {
             data_request_id: id,
             source,
             state: state.into(),
+            waits_for: progress.waits_for,
             percent: round(percent, 10.0),
             eta_seconds: eta.map(|eta| round(eta.as_secs_f64(), 10.0)),
             elapsed_seconds: round(elapsed.as_secs_f64(), 1000.0),
@@ -189,6 +193,7 @@ impl Example for CollectionStatus {
             data_request_id: EXAMPLE_ID,
             source: "test-data".to_owned(),
             state: State::Running,
+            waits_for: None,
             percent: 45.0,
             eta_seconds: Some(1.8),
             elapsed_seconds: 1.204,

@@ -6,6 +6,7 @@ mod limits;
 mod list;
 mod mapping;
 mod original;
+mod overlapping_runs;
 mod read;
 mod render;
 mod schema;
@@ -24,6 +25,7 @@ pub use check::{Fault, Faults};
 pub use limits::{Interval, Limit};
 pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
 pub use mapping::Mapping;
+pub use overlapping_runs::OverlappingRuns;
 pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
 pub use template::{Placeholder, Template, Values};
 
@@ -57,6 +59,9 @@ pub struct Definition {
     /// How many calls may be under way at once, in the whole fleet. By default as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// What becomes of a collection that is started while another one of this source is not over.
+    #[serde(default, skip_serializing_if = "OverlappingRuns::is_allowed")]
+    pub overlapping_runs: OverlappingRuns,
     /// The call that lists the items.
     pub list: ListCall,
     /// What shape the items have; `mapped` goes with `map`.

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::{Definition, Interval, Limit, ListCall, Method, Paging, Template, template::Placeholder};
+use super::{
+    Definition, Interval, Limit, ListCall, Method, OverlappingRuns, Paging, Template, template::Placeholder,
+};
 use crate::{collection::MAX_PER_PAGE, parsing::Format};
 
 impl Definition {
@@ -26,6 +28,7 @@ impl Definition {
             headers: BTreeMap::new(),
             limits: vec![Limit { calls, per: Interval(std::time::Duration::from_secs(1)), burst: 1 }],
             concurrency: None,
+            overlapping_runs: OverlappingRuns::Allow,
             list: ListCall {
                 method: Method::Get,
                 path: path.to_owned(),

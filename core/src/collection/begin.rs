@@ -1,0 +1,133 @@
+//! A collection that was started begins with its first pages: at once, or when another one of its source is over.
+//!
+//! Which one is next is decided under the lock of the source's row, which comes after that of the collection that has just
+//! ended, and before that of the one that begins. So of a start and an end at once the second sees what the first did.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use resume_queue::EnqueueError;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{
+    CollectionState, ahead,
+    finish::begin_run,
+    page::{Run, open_pages},
+};
+use crate::source::{self, Source, definition::OverlappingRuns};
+
+/// A collection that is not over, and so keeps another one of its source from beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Its id.
+    pub id: Uuid,
+    /// Where it stands.
+    pub state: CollectionState,
+}
+
+/// Begins a collection: opens its first pages. What it asks for, if the source can tell what has changed, is what has changed
+/// by now. Locks the collection.
+pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) -> Result<(), EnqueueError> {
+    let asked = sqlx::query!(
+        r#"
+        update collections
+        set begun_at = now(), since = case when request ->> 'full' = 'true' then null else $2::timestamptz end
+        where id = $1
+        returning count, per_page
+        "#,
+        id,
+        since(source),
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let pages_max = asked.count.unsigned_abs().div_ceil(asked.per_page.unsigned_abs().max(1)).cast_signed();
+    let list = &source.definition.list;
+    let first = ahead::first(list.paging.is_numbered(), list.is_told_count(), pages_max);
+    let group = begin_run(conn, id).await?;
+    let run = Run { collection_id: id, group: Some(group), source: &source.definition.name };
+    open_pages(conn, run, (1..=first).map(|number| (number, None))).await
+}
+
+/// From when on changes are asked for: some time before the last complete run began, since clocks differ. `None` for everything.
+fn since(source: &Source) -> Option<DateTime<Utc>> {
+    let overlap = TimeDelta::from_std(source.definition.list.since.as_ref()?.overlap.0).ok()?;
+    source.synced_until?.checked_sub_signed(overlap)
+}
+
+/// Begins the collection of this source that has waited longest, unless one is under way. Every end of a collection comes here,
+/// also where the source lets several run at once: it may have been changed while one waited. Holds the source until the end
+/// of the transaction, and locks the collection that begins.
+pub(super) async fn begin_next(conn: &mut PgConnection, source_name: &str) -> Result<(), EnqueueError> {
+    let source = source::hold(conn, source_name).await?;
+    let next = sqlx::query_scalar!(
+        r#"
+        select id from collections
+        where source = $1 and begun_at is null and state = 'pending'
+          and not exists (
+              select from collections where source = $1 and begun_at is not null and finished_at is null)
+        order by id limit 1
+        for update
+        "#,
+        source_name,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    match next {
+        Some(id) => begin(conn, id, &source).await,
+        None => Ok(()),
+    }
+}
+
+/// [`begin_next`] after the end of this collection. Its errors are the database's: no part of what is enqueued is made of more than
+/// ids and names.
+pub(super) async fn begin_next_after(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    let source = sqlx::query_scalar!("select source from collections where id = $1", id);
+    let source = source.fetch_one(&mut *conn).await?;
+    begin_next(conn, &source).await.map_err(|error| match error {
+        EnqueueError::Database(error) => error,
+        other => sqlx::Error::Encode(other.into()),
+    })
+}
+
+/// What keeps this collection of a source from running beside others, if the source does not want that: one of them that has
+/// begun or, with `waiting`, was only started. Holds the source until the end of the transaction, if it has a policy.
+pub(super) async fn kept_by(
+    conn: &mut PgConnection,
+    source_name: &str,
+    id: Uuid,
+    waiting: bool,
+) -> Result<Option<UnderWay>, sqlx::Error> {
+    let source = source::hold(conn, source_name).await?;
+    if source.definition.overlapping_runs == OverlappingRuns::Allow {
+        return Ok(None);
+    }
+    sqlx::query_as!(
+        UnderWay,
+        r#"
+        select id, state as "state: CollectionState" from collections
+        where source = $1 and id <> $2 and finished_at is null and ($3 or begun_at is not null)
+        order by begun_at, id limit 1
+        "#,
+        source_name,
+        id,
+        waiting,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The collection that has to be over first, before this one begins: the one before it in the line of its source. `None` when it
+/// has begun, or will not.
+pub(super) async fn waits_for(conn: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select o.id from collections c
+        join collections o on o.source = c.source and o.finished_at is null and o.id <> c.id
+        where c.id = $1 and c.begun_at is null and c.state = 'pending'
+          and (o.begun_at is not null or (o.state = 'pending' and o.id < c.id))
+        order by o.begun_at is null desc, o.id desc limit 1
+        "#,
+        id,
+    )
+    .fetch_optional(conn)
+    .await
+}

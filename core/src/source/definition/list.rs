@@ -41,6 +41,26 @@ pub struct ListCall {
 }
 
 impl ListCall {
+    /// That of a source which makes none.
+    pub(super) fn none() -> Self {
+        Self {
+            method: Method::Get,
+            path: String::new(),
+            params: BTreeMap::new(),
+            body: None,
+            items: String::new(),
+            id: id_pointer(),
+            per_page_max: per_page_max(),
+            paging: Paging::Single {},
+            expect: None,
+            since: None,
+        }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::none()
+    }
+
     /// Whether items may be lost where a page comes short: pages are asked for by numbers then, and each begins where the one
     /// before should have ended. A system that is told how many items are wanted makes up its pages for them.
     pub fn can_lose_items(&self) -> bool {
@@ -54,7 +74,7 @@ impl ListCall {
     }
 }
 
-fn id_pointer() -> String {
+pub(super) fn id_pointer() -> String {
     "/id".to_owned()
 }
 

@@ -24,7 +24,7 @@ pub struct Mapping {
     /// Where the person lives: a text, or an object with `city`, `region` and `country`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// The skills: a list of texts.
+    /// The skills: a list of texts, or one text with commas, semicolons, bars or line ends between them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skills: Option<String>,
     /// The jobs: a list of objects with `company`, `title`, `start_date`, `end_date`, `description`, `location`, `url`.

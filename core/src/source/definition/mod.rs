@@ -2,6 +2,7 @@
 
 mod auth;
 mod check;
+mod files;
 mod limits;
 mod list;
 mod mapping;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{Auth, Secret, SecretPlace};
 pub use check::{Fault, Faults};
+pub use files::Files;
 pub use limits::{Interval, Limit};
 pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
 pub use mapping::Mapping;
@@ -34,13 +36,18 @@ use crate::parsing::Format;
 /// How to collect from one system. Written as YAML or JSON; an unknown field is refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["base_url", "limits", "list"] }, { "required": ["files"] }]))]
 pub struct Definition {
     /// The name of the source: lower-case letters, digits, `-`, `_` and `.`; at most 63 of them.
     pub name: String,
     /// What it is, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// That there is no API: the items are imported, from files. In place of `base_url`, `limits` and `list`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Files>,
     /// Scheme, host, port and the first part of the path of every call.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base_url: String,
     /// Other addresses of the same system, used in this order when the one before does not answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,6 +62,7 @@ pub struct Definition {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// How many calls the system allows. All of them hold at once, for the whole fleet. At least one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
     /// How many calls may be under way at once, in the whole fleet. By default as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +71,7 @@ pub struct Definition {
     #[serde(default, skip_serializing_if = "OverlappingRuns::is_allowed")]
     pub overlapping_runs: OverlappingRuns,
     /// The call that lists the items.
+    #[serde(default = "ListCall::none", skip_serializing_if = "ListCall::is_none")]
     pub list: ListCall,
     /// What shape the items have; `mapped` goes with `map`.
     pub format: Format,

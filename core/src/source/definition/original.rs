@@ -21,6 +21,7 @@ impl Definition {
         Self {
             name: name.to_owned(),
             description: None,
+            files: None,
             base_url: base_url.to_owned(),
             fallback_urls: Vec::new(),
             allow_private_network: true,

@@ -28,6 +28,10 @@ const MAX_BODY_DEPTH: usize = 16;
 const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(super) fn check(list: &ListCall, faults: &mut FaultList) {
+    if list.is_none() {
+        faults.add("/list", "missing: write the call that lists the items, or `files` where there is no API");
+        return;
+    }
     faults.add_some("/list/path", path_fault(&list.path));
     let mut templates = Vec::new();
     check_params(list, &mut templates, faults);
@@ -197,7 +201,7 @@ fn has(templates: &[Template], placeholders: &[Placeholder]) -> bool {
 }
 
 /// Looks at a JSON Pointer: RFC 6901, section 3.
-fn check_pointer(at: &str, pointer: &str, faults: &mut FaultList) {
+pub(super) fn check_pointer(at: &str, pointer: &str, faults: &mut FaultList) {
     faults.check_length(at, pointer.len(), MAX_POINTER_BYTES, "bytes");
     if !pointer.is_empty() && !pointer.starts_with('/') {
         faults.add(at, "write a JSON Pointer, such as /data/items, or \"\" for the whole answer");

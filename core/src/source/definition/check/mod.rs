@@ -1,6 +1,7 @@
 //! What a definition must hold beyond its shape.
 
 mod address;
+mod files;
 mod headers;
 mod limits;
 mod list;
@@ -59,10 +60,15 @@ impl Definition {
     pub fn check(&self) -> Result<(), Faults> {
         let mut faults = FaultList::default();
         self.check_texts(&mut faults);
-        address::check(self, &mut faults);
-        headers::check(self, &mut faults);
-        limits::check(self, &mut faults);
-        list::check(&self.list, &mut faults);
+        match &self.files {
+            Some(files) => files::check(self, files, &mut faults),
+            None => {
+                address::check(self, &mut faults);
+                headers::check(self, &mut faults);
+                limits::check(self, &mut faults);
+                list::check(&self.list, &mut faults);
+            }
+        }
         self.check_mapping(&mut faults);
         if faults.0.is_empty() { Ok(()) } else { Err(Faults(faults.0)) }
     }
@@ -105,10 +111,10 @@ impl Definition {
             }
             (_, None) => {}
         }
-        if self.format != Format::Mapped && self.list.id != "/id" {
+        if self.format != Format::Mapped && self.id_pointer() != "/id" {
             let detail =
                 format!("goes with format `mapped`: items of `{}` have their id in /id", self.format);
-            faults.add("/list/id", detail);
+            faults.add(if self.is_of_files() { "/files/id" } else { "/list/id" }, detail);
         }
     }
 }

@@ -319,5 +319,5 @@ fn a_wrong_shape_is_named_with_its_place() {
     check("/list/paging", json!({"cursor": {"token": 1}}), "/list/paging/cursor/token: invalid type");
     check("/list/paging", json!({"guess": {}}), "/list/paging: unknown variant `guess`");
     check("/nosuch", json!(1), "/nosuch: unknown field `nosuch`");
-    check("/list", Value::Null, ": missing field `list`");
+    check("/format", Value::Null, ": missing field `format`");
 }

@@ -100,7 +100,7 @@ fn texts_of_another_shape() {
     let error = refused(&with_lines("colour: red\n"));
     assert!(error.contains("unknown field `colour`") && error.contains("line 6"), "{error}");
     let error = refused("name: a\n");
-    assert!(error.contains("missing field `base_url`"), "{error}");
+    assert!(error.contains("missing field `format`"), "{error}");
     let error = refused(&with_lines("concurrency: 1\n---\nname: b\n"));
     assert!(error.to_lowercase().contains("document"), "{error}");
     let error = refused(&with_lines("auth: [{magic: env:A}]\n"));

@@ -1,4 +1,5 @@
 mod faults;
+mod files;
 mod good;
 mod hostile;
 mod render;

@@ -20,7 +20,7 @@
 //! | `id` blank, over [`MAX_ID_BYTES`], with a NUL, no string or integer | `invalid_id` | `invalid_id` | `missing_id` |
 //! | `skills` missing | `missing_skills` | no skills | no skills |
 //! | `skills` null | `invalid_skills` | no skills | no skills |
-//! | `skills` no array | `invalid_skills` | `invalid_skills` | blank: no skills; else `invalid_skills` |
+//! | `skills` no array | `invalid_skills` | `invalid_skills` | a text: the skills between `,`, `;`, <code>\|</code>, `•` and line ends; else `invalid_skills` |
 //! | a skill of the wrong type | `invalid_skills` | null: left out, warned; string: read, warned; else `invalid_skills` | null: left out, warned; else `invalid_skills` |
 //! | a keyword of the wrong type | | left out, warned | |
 //! | a blank skill, or one over 128 characters | left out, warned | left out, warned | left out, warned |
@@ -76,7 +76,7 @@ use crate::skill::Skill;
 ///
 /// Raised by one whenever a change makes the same bytes parse differently, the alias table of skills included; stored
 /// with every resume, so that those of an older version can be found and parsed again from their raw documents.
-pub const PARSER_VERSION: i32 = 1;
+pub const PARSER_VERSION: i32 = 2;
 
 /// The largest document that is parsed: room for a photo in the text (the schema's own samples have 4 to 8 KB), and no
 /// more, for a batch of them is in memory at once.

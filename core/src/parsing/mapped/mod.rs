@@ -167,6 +167,7 @@ fn skills(value: Option<Value>, at: &Pointer<'_>, warnings: &mut Warnings) -> Re
         None => return Ok(Vec::new()),
         Some(text) if is_blank_text(&text) => return Ok(Vec::new()),
         Some(Value::Array(list)) => list,
+        Some(Value::String(text)) => return Ok(skills_of_text(&text, at, warnings)),
         Some(other) => return Err(ParseError::wrong_type(ErrorCode::InvalidSkills, at, "an array", &other)),
     };
     let mut skills = SkillList::default();
@@ -181,6 +182,14 @@ fn skills(value: Option<Value>, at: &Pointer<'_>, warnings: &mut Warnings) -> Re
         }
     }
     Ok(skills.finish())
+}
+
+/// Takes a text apart that lists skills, as a cell of a table does: `React; SQL, Go`.
+fn skills_of_text(text: &str, at: &Pointer<'_>, warnings: &mut Warnings) -> Vec<Skill> {
+    let mut skills = SkillList::default();
+    let names = text.split([',', ';', '|', '\n', '\r', '\u{2022}']).map(str::trim);
+    names.filter(|name| !name.is_empty()).for_each(|name| skills.add(name, at, warnings));
+    skills.finish()
 }
 
 fn work_experiences(

@@ -216,7 +216,7 @@ fn the_id_is_the_stored_one() {
 fn faults_are_named_by_our_names() {
     let item = json!({"text": "x", "list": [1], "mixed": ["a", null, {"name": "b"}], "objects": [[]]});
     for (map, expected) in [
-        (json!({"skills": "text"}), r#"invalid_skills at "/skills": expected an array, found a string"#),
+        (json!({"skills": "list[0]"}), r#"invalid_skills at "/skills": expected an array, found a number"#),
         (json!({"skills": "list"}), r#"invalid_skills at "/skills/0": expected a string, found a number"#),
         (json!({"skills": "mixed"}), r#"invalid_skills at "/skills/2": expected a string, found an object"#),
         (
@@ -233,6 +233,20 @@ fn faults_are_named_by_our_names() {
         ),
     ] {
         assert_eq!(fails(map, &item), expected);
+    }
+}
+
+#[test]
+fn a_text_of_skills_is_taken_apart() {
+    for (text, expected) in [
+        ("React; SQL, Go", &["react", "sql", "go"][..]),
+        ("CI/CD | C++\n\u{2022} C#\r\n, ;Go, go", &["ci/cd", "c++", "c#", "go"]),
+        ("Rust", &["rust"]),
+        (" ;, ", &[]),
+        ("", &[]),
+    ] {
+        let resume = mapped(json!({"skills": "text"}), &json!({"text": text}));
+        assert_eq!((keys(&resume), warnings(&resume)), (expected.to_vec(), Vec::new()), "{text:?}");
     }
 }
 

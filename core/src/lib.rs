@@ -6,6 +6,7 @@
 //! | [`source`] | the systems we collect from | `sources` |
 //! | [`call_limit`] | how many calls a source gets from the whole fleet, and the ledger of them | `call_limits`, `call_ledger` |
 //! | [`collection`] | one run over a source: trigger, pages and checkpoint, progress, resume | `collections`, `pages` |
+//! | [`import`] | items out of files: JSON, NDJSON, CSV; pure | |
 //! | [`raw`] | every item as it came | `raw_documents` |
 //! | [`parsing`] | pure functions from bytes to a parsed resume | |
 //! | [`skill`] | skill names and their canonical keys | |
@@ -20,6 +21,7 @@
 pub mod call_limit;
 pub mod collection;
 pub mod db;
+pub mod import;
 pub mod jobs;
 pub mod parsing;
 pub mod raw;

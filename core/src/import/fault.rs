@@ -1,0 +1,93 @@
+use std::fmt;
+
+/// The most faults of one file that are told one by one.
+pub const MAX_FAULTS: usize = 20;
+
+/// The most characters of what stands in a file that a fault repeats.
+const MAX_SHOWN_CHARS: usize = 80;
+
+/// One thing that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: u64,
+    /// The byte in the line, from 1.
+    pub column: u64,
+}
+
+/// All that is wrong with a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+pub struct Faults {
+    /// The first ones, at most [`MAX_FAULTS`], in the order of the file.
+    pub first: Vec<Fault>,
+    /// How many there are in all, as far as the file was read.
+    pub count: u64,
+}
+
+impl Place {
+    /// The beginning of a file.
+    pub(super) const START: Self = Self { line: 1, column: 1 };
+
+    /// The place behind a byte that stands here.
+    pub(super) fn step(&mut self, byte: u8) {
+        if byte == b'\n' {
+            *self = Self { line: self.line + 1, column: 1 };
+        } else {
+            self.column += 1;
+        }
+    }
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, place: Place, detail: impl Into<String>) {
+        self.count += 1;
+        if self.first.len() < MAX_FAULTS {
+            self.first.push(Fault { place, detail: detail.into() });
+        }
+    }
+
+    /// Whether there are more than can be told.
+    pub(super) fn are_many(&self) -> bool {
+        self.count > MAX_FAULTS as u64
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.detail)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.first.iter().enumerate() {
+            write!(f, "{}{fault}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+/// The beginning of a text, for an error.
+pub(super) fn shown(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut shown: String = chars.by_ref().take(MAX_SHOWN_CHARS).collect();
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -79,6 +79,7 @@ async fn what_a_schedule_enqueues_is_counted() {
         max_attempts: 1,
         on_discard: None,
         missed: Missed::All,
+        jitter: std::time::Duration::ZERO,
     };
     schedules::put(conn, &schedule).await.unwrap();
     schedules::run_now(conn, "counted").await.unwrap().unwrap();

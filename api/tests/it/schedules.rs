@@ -49,15 +49,17 @@ async fn what_is_not_given_is_as_by_default_but_for_enabled() {
     body["priority"] = json!(-32768);
     body["max_attempts"] = json!(65535);
     body["missed"] = json!("all");
+    body["jitter"] = json!("10m");
     body["enabled"] = json!(false);
     let first = put(&app, NIGHTLY, &body).await;
-    for field in ["cron", "time_zone", "kind", "priority", "max_attempts", "missed", "enabled"] {
+    for field in ["cron", "time_zone", "kind", "priority", "max_attempts", "missed", "jitter", "enabled"] {
         assert_eq!(first[field], body[field], "{field}");
     }
     let second = put(&app, NIGHTLY, &json!({"cron": "@yearly", "kind": "start_collection"})).await;
     for (field, value) in [
         ("time_zone", json!("UTC")),
         ("priority", json!(0)),
+        ("jitter", json!("0s")),
         ("max_attempts", json!(10)),
         ("missed", json!("once")),
         ("enabled", json!(false)),

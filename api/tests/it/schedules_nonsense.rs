@@ -33,6 +33,7 @@ async fn bad_fields_are_named_and_nothing_is_stored() {
         ("priority", vec![json!(32768), json!(-32769), json!("1"), json!(1.5), json!(u64::MAX)]),
         ("max_attempts", vec![json!(0), json!(-1), json!(65536), json!("3"), json!(null)]),
         ("missed", vec![json!("twice"), json!(""), json!(true), json!(null)]),
+        ("jitter", vec![json!("61m"), json!("soon"), json!(-1), json!("1500ms"), json!(true)]),
         ("enabled", vec![json!("yes"), json!(1), json!(null)]),
         ("args", vec![json!("x"), json!([1]), json!(7), json!(null)]),
         ("next_at", vec![json!("2026-12-24T18:00:00Z")]),

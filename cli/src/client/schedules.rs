@@ -17,6 +17,7 @@ pub(crate) struct Schedule {
     pub(crate) priority: i16,
     pub(crate) max_attempts: u32,
     pub(crate) missed: String,
+    pub(crate) jitter: String,
     pub(crate) enabled: bool,
     pub(crate) next_at: Option<String>,
     pub(crate) next_ticks: Vec<String>,
@@ -75,6 +76,7 @@ impl PutScheduleOptions {
             ("priority", self.priority.map(Value::from)),
             ("max_attempts", self.max_attempts.map(Value::from)),
             ("missed", self.missed.clone().map(Value::from)),
+            ("jitter", self.jitter.clone().map(Value::from)),
             ("enabled", self.disabled.then_some(Value::from(false))),
         ];
         for (key, value) in given {

@@ -73,6 +73,10 @@ fn show(schedule: &Schedule) {
     line("priority", Some(schedule.priority).filter(|&p| p != 0).map(|p| p.to_string()));
     line("attempts", Some(format!("up to {}", schedule.max_attempts)));
     line("missed", Some(schedule.missed.clone()));
+    line(
+        "jitter",
+        Some(&schedule.jitter).filter(|jitter| *jitter != "0s").map(|jitter| format!("up to {jitter}")),
+    );
     line("last", schedule.last_at.as_deref().map(time));
     line("last job", schedule.last_job_id.map(|id| id.to_string()));
     line("error", schedule.last_error.clone());

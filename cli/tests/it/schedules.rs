@@ -42,8 +42,12 @@ async fn schedules_are_listed_switched_and_deleted() {
     let up = Up::start().await;
     assert_eq!(up.ok(&["schedules", "list"]).await, "no schedule\n");
     let put = ["schedules", "put", "a b/c?", "--cron", "@yearly", "--missed", "all", "--priority", "-5"];
-    let text = up.ok(&[&put[..], &["--max-attempts", "3", "--kind", "start_collection"]].concat()).await;
-    for expected in ["schedule a b/c?, enabled", "@yearly UTC", "up to 3", "all", "-5", "start_collection"] {
+    let text = up
+        .ok(&[&put[..], &["--max-attempts", "3", "--jitter", "10m", "--kind", "start_collection"]].concat())
+        .await;
+    for expected in
+        ["schedule a b/c?, enabled", "@yearly UTC", "up to 3", "up to 10m", "all", "-5", "start_collection"]
+    {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     assert_eq!(
@@ -83,6 +87,7 @@ async fn mistakes_get_a_helpful_answer() {
         (&["--cron", "@daily", "--args", r#"{"count": 0}"#], "args.count: must be a whole number from 1"),
         (&["--cron", "@daily", "--args", r#"{"source": "nowhere"}"#], "args.source: no source has this name"),
         (&["--cron", "@daily", "--missed", "twice"], "missed: must be one of skip, once, all"),
+        (&["--cron", "@daily", "--jitter", "2h"], "jitter: must be a length of time in whole seconds"),
         (&["--cron", "@daily", "--priority", "99999"], "priority: must be a whole number from -32768"),
         (&["--cron", "@daily", "--max-attempts", "0"], "max_attempts: must be a whole number from 1"),
     ] {

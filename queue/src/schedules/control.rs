@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use sqlx::{Connection, PgConnection};
 
 use super::{CHANNEL, Missed, NewSchedule, Schedule, Timing};
@@ -100,7 +102,7 @@ async fn switch(conn: &mut PgConnection, name: &str, enabled: bool) -> Result<bo
 pub(super) async fn read(conn: &mut PgConnection, name: Option<&str>) -> Result<Vec<Schedule>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        select name, cron, time_zone, at, kind, args, priority, max_attempts, on_discard, missed as "missed: Missed",
+        select name, cron, time_zone, at, kind, args, priority, max_attempts, on_discard, missed as "missed: Missed", jitter_s,
                enabled, next_at, last_at, last_job_id, last_error, created_at, updated_at,
                clock_timestamp() as "read_at!"
         from queue.schedules where $1::text is null or name = $1 order by name
@@ -119,6 +121,7 @@ pub(super) async fn read(conn: &mut PgConnection, name: Option<&str>) -> Result<
             max_attempts: u16::try_from(row.max_attempts).unwrap_or(u16::MAX),
             on_discard: row.on_discard,
             missed: row.missed,
+            jitter: Duration::from_secs(row.jitter_s.unsigned_abs().into()),
         },
         enabled: row.enabled,
         next_at: row.next_at,

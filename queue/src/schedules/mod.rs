@@ -23,6 +23,8 @@ mod ticks;
 #[cfg(test)]
 mod ticks_tests;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -35,6 +37,9 @@ pub use ticks::{TICKS_MAX, Timing};
 
 /// The channel that tells that a schedule may be due sooner than was known.
 pub(crate) const CHANNEL: &str = "queue_schedules";
+
+/// The longest jitter of a schedule.
+pub const JITTER_MAX: Duration = Duration::from_secs(3600);
 
 /// What becomes of the ticks that nobody fired in time: while no worker lived, or while the schedule was disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
@@ -67,10 +72,14 @@ pub struct NewSchedule {
     pub on_discard: Option<String>,
     /// What becomes of ticks that nobody fired in time.
     pub missed: Missed,
+    /// The most that a job is put off after its tick, at most [`JITTER_MAX`], in whole seconds. How long each is, its schedule's
+    /// name and its tick decide: what many schedules ask for at the same minute does not begin in the same second. Where it is
+    /// longer than the time between two ticks a job may overtake the one before it.
+    pub jitter: Duration,
 }
 
 impl NewSchedule {
-    /// A schedule of jobs that carry `payload`, with priority 0, which makes up for missed ticks once.
+    /// A schedule of jobs that carry `payload`, with priority 0 and no jitter, which makes up for missed ticks once.
     ///
     /// # Errors
     /// [`ScheduleError::Args`] when the payload does not serialize.
@@ -87,6 +96,7 @@ impl NewSchedule {
             max_attempts: J::MAX_ATTEMPTS,
             on_discard: J::ON_DISCARD.map(str::to_owned),
             missed: Missed::Once,
+            jitter: Duration::ZERO,
         })
     }
 }
@@ -189,6 +199,11 @@ fn validate(schedule: &NewSchedule) -> Result<(), ScheduleError> {
     if schedule.max_attempts == 0 {
         let (value, why) = ("0".to_owned(), "must be at least 1".to_owned());
         return Err(ScheduleError::Field { field: "max_attempts", value, why });
+    }
+    if schedule.jitter > JITTER_MAX || schedule.jitter.subsec_nanos() > 0 {
+        let (value, why) =
+            (format!("{:?}", schedule.jitter), "must be whole seconds, at most an hour".to_owned());
+        return Err(ScheduleError::Field { field: "jitter", value, why });
     }
     NewJob::new(&AnyArgs(schedule.args.clone()))?;
     Ok(())

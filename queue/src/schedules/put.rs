@@ -52,12 +52,12 @@ async fn upsert(
     sqlx::query!(
         r#"
         insert into queue.schedules as s
-            (name, cron, time_zone, at, kind, args, priority, max_attempts, on_discard, missed, next_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            (name, cron, time_zone, at, kind, args, priority, max_attempts, on_discard, missed, next_at, jitter_s)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         on conflict (name) do update
         set cron = excluded.cron, time_zone = excluded.time_zone, at = excluded.at, kind = excluded.kind,
             args = excluded.args, priority = excluded.priority, max_attempts = excluded.max_attempts,
-            on_discard = excluded.on_discard, missed = excluded.missed,
+            on_discard = excluded.on_discard, missed = excluded.missed, jitter_s = excluded.jitter_s,
             next_at = case when (s.cron, s.time_zone, s.at)
                                 is not distinct from (excluded.cron, excluded.time_zone, excluded.at)
                            then s.next_at else excluded.next_at end,
@@ -74,6 +74,7 @@ async fn upsert(
         schedule.on_discard,
         schedule.missed as Missed,
         next_at,
+        schedule.jitter.as_secs() as i32,
     )
     .execute(conn)
     .await?;

@@ -2,6 +2,8 @@
 //!
 //! The tests move the ticks in the rows, not the clock: nothing but the database's clock decides what is due.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use resume_queue::{
     JobState, maintenance,
@@ -242,6 +244,59 @@ async fn a_new_timing_begins_anew_and_the_same_one_goes_on() {
     assert_eq!(stored.next_at, missed, "a moment that is past was missed");
 }
 
+/// Forty schedules for the same moment, which is fired twice over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jitter_spreads_the_jobs_of_a_tick_and_is_the_same_each_time() {
+    let database = database().await;
+    let pool = database.pool();
+    let tick = now(pool).await;
+    let once = |name: &str, seconds: u64| {
+        let new = NewSchedule::new(name, Timing::Once(tick), &Work { n: 1 }).unwrap();
+        NewSchedule {
+            kind: "nobody".to_owned(),
+            jitter: Duration::from_secs(seconds),
+            args: json!(name),
+            ..new
+        }
+    };
+    for n in 0..40 {
+        let new = once(&format!("s{n}"), 3600);
+        assert_eq!(put(pool, &new).await.what, new);
+    }
+    put(pool, &once("exact", 0)).await;
+    let mut worker = None;
+    for _ in 0..2 {
+        execute(pool, "update queue.schedules set next_at = date_trunc('hour', now()) - interval '1 hour'")
+            .await;
+        match &worker {
+            None => worker = Some(TestWorker::start(database.url()).await),
+            Some(_) => execute(pool, "notify queue_schedules").await,
+        }
+        for n in 0..40 {
+            until_fired(pool, &format!("s{n}")).await;
+        }
+        until_fired(pool, "exact").await;
+    }
+    worker.unwrap().stop().await;
+    let jobs = sqlx::query!(
+        r#"select args as "args!", run_at as "run_at!", turn as "turn!", state = 'scheduled' as "waits!", run_at > now() as "is_ahead!"
+           from queue.live_jobs order by args, id"#
+    );
+    let jobs = jobs.fetch_all(pool).await.unwrap();
+    assert_eq!(jobs.len(), 82);
+    assert_eq!(get(pool, "s0").await.last_at, Some(tick), "what was fired is the tick");
+    for twice in jobs.chunks(2) {
+        assert_eq!((&twice[0].args, twice[0].run_at), (&twice[1].args, twice[1].run_at));
+        assert_eq!(twice[0].turn, twice[0].run_at);
+        let off = twice[0].run_at - tick;
+        assert!(off >= TimeDelta::zero() && off <= TimeDelta::hours(1), "{off}");
+        assert!(twice[0].waits || !twice[0].is_ahead, "one that is put off waits");
+    }
+    assert_eq!(jobs[0].run_at, tick, "none is put off that has no jitter");
+    let tenths: BTreeSet<_> = jobs[2..].iter().map(|job| (job.run_at - tick).num_minutes() / 6).collect();
+    assert!(tenths.len() >= 7, "most tenths of the hour have some: {tenths:?}");
+}
+
 #[tokio::test]
 async fn what_is_no_good_is_refused_with_a_reason() {
     let database = database().await;
@@ -259,6 +314,14 @@ async fn what_is_no_good_is_refused_with_a_reason() {
         (
             NewSchedule { max_attempts: 0, ..good.clone() },
             "max_attempts \"0\" of the schedule must be at least 1",
+        ),
+        (
+            NewSchedule { jitter: Duration::from_secs(3601), ..good.clone() },
+            "jitter \"3601s\" of the schedule must be whole seconds, at most an hour",
+        ),
+        (
+            NewSchedule { jitter: Duration::from_millis(1), ..good.clone() },
+            "jitter \"1ms\" of the schedule must",
         ),
         (
             NewSchedule { args: json!("a\0b"), ..good.clone() },

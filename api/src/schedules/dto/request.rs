@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use chrono::{DateTime, Datelike, Utc};
 use poem_openapi::{
     Object,
@@ -6,12 +8,12 @@ use poem_openapi::{
 use resume_core::jobs::StartCollection;
 use resume_queue::{
     Job,
-    schedules::{NewSchedule, ScheduleError, Timing},
+    schedules::{JITTER_MAX, NewSchedule, ScheduleError, Timing},
 };
 use serde_json::Value;
 
 use super::Missed;
-use crate::{body::ReadFields, collections::TriggerRequest, fields::Fields, name::MAX_CHARS};
+use crate::{body::ReadFields, collections::TriggerRequest, fields::Fields, name::MAX_CHARS, span::Span};
 
 /// In which a cron expression is read unless told otherwise.
 const DEFAULT_TIME_ZONE: &str = "UTC";
@@ -50,6 +52,9 @@ pub(in crate::schedules) struct ScheduleRequest {
     /// What becomes of ticks that nobody fired in time.
     #[oai(default = "default_missed")]
     missed: Missed,
+    /// The most that a job is put off after its tick, such as `10m`; at most an hour, none by default. The name and the tick decide how
+    /// long, so that not all that is scheduled for the same minute begins in the same second.
+    jitter: Option<Span>,
     /// Whether it fires; by default as it was, and a new one does.
     enabled: Option<bool>,
 }
@@ -73,6 +78,11 @@ impl ReadFields for ScheduleRequest {
                     Missed::parse_from_json(Some(value.clone())).ok()
                 })
                 .unwrap_or_else(default_missed),
+            jitter: fields.read(
+                "jitter",
+                "a length of time in whole seconds, at most an hour, such as 10m",
+                jitter,
+            ),
             enabled: fields.flag("enabled"),
         };
         if !has_kind || (!request.kind.is_empty() && !KINDS.contains(&request.kind.as_str())) {
@@ -135,9 +145,14 @@ impl ScheduleRequest {
             priority: self.priority,
             max_attempts: self.max_attempts.unwrap_or(new.max_attempts),
             missed: self.missed.into(),
+            jitter: self.jitter.map_or(Duration::ZERO, |jitter| jitter.0),
             ..new
         })
     }
+}
+
+fn jitter(value: &Value) -> Option<Span> {
+    Span::of_json(value).filter(|span| span.0 <= JITTER_MAX && span.0.subsec_nanos() == 0)
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -165,6 +180,7 @@ impl Example for ScheduleRequest {
             priority: 0,
             max_attempts: None,
             missed: default_missed(),
+            jitter: Span::of_json(&600.into()),
             enabled: Some(true),
         }
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use poem_openapi::{
     Object,
@@ -11,6 +13,7 @@ use resume_queue::{
 use serde_json::{Value, json};
 
 use super::Missed;
+use crate::span::Span;
 
 /// How many ticks are shown ahead.
 const TICKS_SHOWN: usize = 5;
@@ -48,6 +51,8 @@ pub(in crate::schedules) struct Schedule {
     max_attempts: u16,
     /// What becomes of ticks that nobody fired in time.
     missed: Missed,
+    /// The most that a job is put off after its tick.
+    jitter: Span,
     /// Whether it fires.
     enabled: bool,
     /// Its next tick. A past one is about to be fired, or was missed while it was disabled; null when there is none any
@@ -90,6 +95,7 @@ impl From<schedules::Schedule> for Schedule {
             priority: what.priority,
             max_attempts: what.max_attempts,
             missed: what.missed.into(),
+            jitter: Span(what.jitter),
             enabled: schedule.enabled,
             next_at: schedule.next_at,
             next_ticks,
@@ -144,6 +150,7 @@ impl Example for Schedule {
             priority: 0,
             max_attempts: StartCollection::MAX_ATTEMPTS,
             missed: Missed::Once,
+            jitter: Span(Duration::from_secs(600)),
             enabled: true,
             next_at: Some(next_at),
             next_ticks: (0..5).map(|days| next_at + TimeDelta::days(days)).collect(),

@@ -48,15 +48,16 @@ impl Told {
 }
 
 impl ToldLimit {
-    /// With a time: the told one, or that of the configured limit which comes next above it.
+    /// With a time: the told one, or that of the configured limit if there is one alone. Of several nobody knows which is meant: sixty
+    /// beside ten a second and five thousand an hour are mostly sixty a minute.
     fn complete(self, configured: &[Limit]) -> Option<Limit> {
         let per = match self.per {
             Some(per) if per > PER_MAX || per.is_zero() => return None,
             Some(per) => per,
-            None => {
-                let not_lower = configured.iter().filter(|limit| limit.calls >= self.calls);
-                not_lower.min_by_key(|limit| limit.calls)?.per.0
-            }
+            None => match configured {
+                [limit] => limit.per.0,
+                _ => return None,
+            },
         };
         // A limit of nothing would never be asked about again. Its refusals say how long to wait.
         (self.calls > 0).then_some(Limit { calls: self.calls, per: Interval(per), burst: 1 })
@@ -97,12 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_alone_is_by_the_time_of_the_configured_limit_above_it() {
-        let github = [limit(10, 1), limit(5000, 3600)];
-        assert_eq!(learned(&github, &[told(60, None)]), Some(limit(60, 3600)));
-        assert_eq!(learned(&github, &[told(5000, None)]), None);
-        assert_eq!(learned(&github, &[told(15_000, None)]), None);
+    fn a_number_alone_is_by_the_time_of_the_only_limit() {
         assert_eq!(learned(&[limit(50, 10)], &[told(20, None)]), Some(limit(20, 10)));
+        assert_eq!(learned(&[limit(50, 10)], &[told(60, None)]), None);
+        let github = [limit(10, 1), limit(5000, 3600)];
+        for calls in [5, 60, 5000, 15_000] {
+            assert_eq!(learned(&github, &[told(calls, None)]), None, "{calls} in which time?");
+        }
     }
 
     #[test]

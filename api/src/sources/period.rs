@@ -1,4 +1,4 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 use crate::problem::Problem;
 
@@ -16,6 +16,13 @@ pub(super) fn period(
 ) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
     let to = to.unwrap_or(now);
     let from = from.or_else(|| to.checked_sub_signed(TimeDelta::hours(1))).unwrap_or(to);
+    // Beyond that Postgres has no words for a time.
+    let has_year = |time: DateTime<Utc>| (1..=9999).contains(&time.year());
+    for (name, time) in [("from", from), ("to", to)] {
+        if !has_year(time) {
+            return Err(Problem::invalid_field(name, "must be in the years 1 to 9999"));
+        }
+    }
     if from >= to {
         return Err(Problem::invalid_field("from", "must be before `to`, which is now by default"));
     }

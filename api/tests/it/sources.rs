@@ -186,6 +186,7 @@ async fn bad_periods_are_named() {
             "from=2026-11-24T00:00:01Z&to=2026-11-24T00:00:00Z",
             "from=2026-01-01T00:00:00Z&to=2026-11-24T00:00:00Z",
             "from=yesterday",
+            "from=-9999-01-01T00:00:00Z&to=-9999-01-01T00:00:01Z",
         ] {
             app.get(&format!("{path}?{query}")).await.names(&["from"]);
         }

@@ -5,6 +5,7 @@ mod files;
 mod headers;
 mod limits;
 mod list;
+mod nul;
 
 use std::fmt;
 
@@ -70,7 +71,19 @@ impl Definition {
             }
         }
         self.check_mapping(&mut faults);
+        self.check_for_nul(&mut faults);
         if faults.0.is_empty() { Ok(()) } else { Err(Faults(faults.0)) }
+    }
+
+    /// Postgres has no NUL in its texts. Most places have a fault by then that says so or more.
+    fn check_for_nul(&self, faults: &mut FaultList) {
+        // What is left of a definition that is no JSON has no text in it.
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let has_fault = |at: &String| faults.0.iter().any(|fault| fault.at == *at);
+        let places: Vec<String> = nul::places(&value).into_iter().filter(|at| !has_fault(at)).collect();
+        for at in places {
+            faults.add(at, "holds a NUL character (\\u0000): leave it out");
+        }
     }
 
     fn check_texts(&self, faults: &mut FaultList) {

@@ -42,6 +42,20 @@ fn a_text_that_is_too_long() {
 }
 
 #[test]
+fn a_nul_anywhere_is_a_fault() {
+    let places = [
+        ("/description", json!("a\0b")),
+        ("/list/path", json!("/a\0")),
+        ("/list/params", json!({"a\0/": "\0"})),
+        ("/list/items", json!("/a\0b")),
+    ];
+    for (at, value) in places {
+        let faults = faults(&with(&[(at, value)]));
+        assert!(faults.iter().any(|fault| fault.starts_with(at)), "{at}: {faults:?}");
+    }
+}
+
+#[test]
 fn aliases_that_grow() {
     let laughs: String =
         (1..30).map(|n| format!("{n}: &l{n} [{}]\n", vec![format!("*l{}", n - 1); 9].join(", "))).collect();

@@ -1,4 +1,7 @@
+use resume_queue::{Job, hasten_key};
 use sqlx::PgConnection;
+
+use crate::jobs::FetchPage;
 
 /// Holds back every call to a source until [`release`]. Calls that are under way go on, and those who wait look again at least
 /// every half minute. Holding twice is holding once.
@@ -18,8 +21,10 @@ pub async fn hold(conn: &mut PgConnection, source: &str) -> Result<(), sqlx::Err
     Ok(())
 }
 
-/// Lets a source be called again, now: ends what [`hold`] did, and closes its circuit. A silence that the source has asked for
-/// stays. Gives whether there was anything to end.
+/// Lets a source be called again, now: ends what [`hold`] did, closes its circuit, and has the fetching jobs look again that wait
+/// for the one or the other. A silence that the source has asked for stays. Gives whether there was anything to end.
+///
+/// In the caller's transaction; locks the source's row in `call_limits`, then the jobs.
 ///
 /// # Errors
 /// The database's.
@@ -33,7 +38,9 @@ pub async fn release(conn: &mut PgConnection, source: &str) -> Result<bool, sqlx
         "#,
         source,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    // They were told to come back when the circuit would have half opened, which may be minutes away.
+    hasten_key(conn, FetchPage::KIND, source).await?;
     Ok(done.rows_affected() > 0)
 }

@@ -20,8 +20,8 @@
 
 mod ahead;
 mod backlog;
-mod eta;
 mod begin;
+mod eta;
 mod fail;
 mod finish;
 mod list;
@@ -38,8 +38,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use backlog::{BACKLOG_MAX, note_lagging, recount_backlog};
-pub use eta::{Course, Mark};
 pub use begin::UnderWay;
+pub use eta::{Course, Mark};
 pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call, note_waiting};
 pub use finish::close;
 pub use list::{Listed, list};

@@ -3,6 +3,7 @@
 mod again;
 pub(crate) mod end;
 pub(crate) mod filter;
+mod hasten;
 mod limits;
 pub(crate) mod retry;
 mod standing;
@@ -10,6 +11,7 @@ pub(crate) mod stop;
 
 pub use end::{END_STATES, cancel, cancel_all, discard, discard_all};
 pub use filter::{Changed, Count, JobFilter, Progress, Remaining, count};
+pub use hasten::hasten_key;
 pub use limits::{Limits, limit_queue, pause_queue, resume_queue};
 pub use retry::{RETRY_STATES, retry, retry_all};
 pub use standing::end_stands;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use resume_core::call_limit::{self, Circuit, Ending, Obstacle, Void};
 
 use super::{Process, SECOND, ended, plenty, state};
-use crate::fixture::{Fixture, NUMBERED};
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of};
 
 /// Lets the time for which the circuit is open be over.
 async fn wait_until_half_open(fixture: &Fixture) {
@@ -127,6 +127,29 @@ async fn it_can_be_switched_by_hand() {
     assert!(call_limit::release(&mut conn, NUMBERED).await.unwrap(), "an open circuit is closed by hand");
     assert_eq!(process.obstacle(&plenty()).await, None);
     call_limit::hold(&mut conn, "nobody").await.unwrap_err();
+}
+
+/// Jobs that were told to come back when the circuit half opens, or to look after a hold now and then.
+#[tokio::test]
+async fn who_waits_for_the_circuit_looks_again_when_it_is_released() {
+    let fixture = Fixture::new().await;
+    fixture.start(&collection_of(50, NUMBERED)).await;
+    let put_off = sqlx::query!(
+        "update queue.live_jobs set state = 'scheduled', run_at = now() + interval '1 h' where kind = 'fetch_page' returning id"
+    );
+    let put_off = put_off.fetch_all(fixture.pool()).await.unwrap().len();
+    let available = async || {
+        let query = sqlx::query_scalar!(
+            r#"select count(*) as "n!" from queue.live_jobs where state = 'available' and run_at <= now()"#
+        );
+        query.fetch_one(fixture.pool()).await.unwrap()
+    };
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    call_limit::release(&mut conn, NEXT_LINK).await.unwrap();
+    assert_eq!(available().await, 0, "they are of another source");
+    call_limit::release(&mut conn, NUMBERED).await.unwrap();
+    assert_eq!(available().await, i64::try_from(put_off).unwrap());
+    assert_eq!(put_off, 5);
 }
 
 /// Nobody's answer ends what a person has decided.

@@ -30,6 +30,9 @@ use crate::{
     state::AppState,
 };
 
+/// What is said of a source that cannot be collected from.
+const OF_FILES: &str = "this source makes no calls: send its files to /api/v1/data-collection/import";
+
 /// The resource.
 pub(crate) struct Collections(AppState);
 
@@ -255,7 +258,7 @@ pub(crate) async fn known_source(pool: &PgPool, field: &str, name: &str) -> Resu
     if known.iter().any(|source| source == name) { Ok(()) } else { Err(unknown_source(field, &known)) }
 }
 
-fn unknown_source(field: &str, known: &[String]) -> Problem {
+pub(crate) fn unknown_source(field: &str, known: &[String]) -> Problem {
     Problem::invalid_field(field, format!("no source has this name; there are: {}", known.join(", ")))
 }
 
@@ -266,6 +269,7 @@ fn unknown(id: Uuid) -> Problem {
 impl From<StartError> for Problem {
     fn from(error: StartError) -> Self {
         match error {
+            StartError::OfFiles(_) => Self::invalid_field("source", OF_FILES),
             StartError::KeyReused(id) => Self::new(
                 ProblemType::IdempotencyKeyReused,
                 format!("this Idempotency-Key was used before with other parameters, for data request {id}"),

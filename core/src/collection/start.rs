@@ -45,6 +45,9 @@ pub enum StartError {
     /// No source has this name.
     #[error("there is no source named {0:?}")]
     UnknownSource(String),
+    /// The source has no API, only files: its items are imported.
+    #[error("the source {0:?} makes no calls: import a file")]
+    OfFiles(String),
     /// The idempotency key was used before, with other parameters.
     #[error("the idempotency key was used before with other parameters, for collection {0}")]
     KeyReused(Uuid),
@@ -71,6 +74,9 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
     let Some(source) = source::find(conn, &new.source).await? else {
         return Err(StartError::UnknownSource(new.source.clone()));
     };
+    if source.definition.is_of_files() {
+        return Err(StartError::OfFiles(new.source.clone()));
+    }
     let policy = match source.definition.overlapping_runs {
         OverlappingRuns::Allow => OverlappingRuns::Allow,
         // Under the lock it may be another one.
@@ -78,7 +84,7 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
     };
     let request = request_of(new);
     let Some(id) = insert(conn, new, &source, &request).await? else {
-        return repeated(conn, new, &request).await;
+        return repeated(conn, new.idempotency_key.as_deref(), &request).await;
     };
     match policy {
         OverlappingRuns::Allow => begin(conn, id, &source).await?,
@@ -170,13 +176,14 @@ async fn insert(
     .await
 }
 
-async fn repeated(
+/// The collection that was started under this key, if by the same request.
+pub(super) async fn repeated(
     conn: &mut PgConnection,
     new: &NewCollection,
     request: &Value,
 ) -> Result<Started, StartError> {
     let earlier =
-        sqlx::query!("select id, request from collections where idempotency_key = $1", new.idempotency_key)
+        sqlx::query!("select id, request from collections where idempotency_key = $1", idempotency_key)
             .fetch_one(conn)
             .await?;
     if earlier.request != *request {

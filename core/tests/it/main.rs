@@ -7,6 +7,7 @@ mod collection_end;
 mod connections;
 mod fail;
 mod fixture;
+mod imports;
 mod incremental;
 mod migrate;
 mod migrate_counts;

@@ -31,6 +31,9 @@ pub(crate) async fn run(
         Err(error @ StartError::UnknownSource(_)) => {
             return Err(JobError::discard(Coded::new("unknown_source", error)));
         }
+        Err(error @ StartError::OfFiles(_)) => {
+            return Err(JobError::discard(Coded::new("source_of_files", error)));
+        }
         Err(other) => return Err(JobError::retry(other)),
     };
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;

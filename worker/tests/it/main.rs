@@ -6,6 +6,7 @@ mod crashes;
 mod documents;
 mod fleet;
 mod harness;
+mod imports;
 mod limits;
 mod next_links;
 mod outcome;

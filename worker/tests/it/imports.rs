@@ -1,0 +1,87 @@
+//! Files that become resumes.
+
+use std::{path::Path, time::Instant};
+
+use resume_core::{
+    collection::{self, BegunImport, CollectionState, IMPORT_PER_PAGE, NewImport},
+    import::{Container, ItemReader, document},
+    source::{self, definition::Definition},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::harness::Pipeline;
+
+/// Imports a file, as the API does.
+async fn import(pipeline: &Pipeline, definition: &Definition, container: Container, file: &str) -> Uuid {
+    let mut reader = ItemReader::new(container, definition.id_pointer());
+    let mut items = reader.push(file.as_bytes());
+    items.extend(reader.finish().unwrap());
+    let new = NewImport {
+        source: definition.name.clone(),
+        container,
+        content_hash: [0; 32],
+        count: items.len() as u32,
+        per_page: IMPORT_PER_PAGE,
+        pages: items.len().div_ceil(IMPORT_PER_PAGE as usize) as u32,
+        idempotency_key: None,
+    };
+    let mut tx = pipeline.pool.begin().await.unwrap();
+    source::put(&mut tx, definition).await.unwrap();
+    let BegunImport::New(mut import) = collection::begin_import(&mut tx, &new).await.unwrap() else {
+        panic!("it has no key");
+    };
+    for page in items.chunks(IMPORT_PER_PAGE as usize) {
+        let page: Vec<_> = page.iter().map(|item| document(definition, item)).collect();
+        import.store_page(&mut tx, &page).await.unwrap();
+    }
+    let id = import.finish(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+/// The definition in `sources/` reads a table as spreadsheets write them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_becomes_resumes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sources/files-csv.yaml");
+    let definition = Definition::from_yaml(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let pipeline = Pipeline::start().await;
+    let file = "\u{feff}Candidate ID;Full Name;Current Title;Current Company;Since;E-mail;City;Country;Skills\r\n\
+                7;\"Byron, Ada\";Engineer;Acme;03/2019;ada@example.org;London;GB;\"React; SQL, Go\"\r\n\
+                8;Bob;;;;;;;\r\n\
+                ;Nobody;;;;;;;\r\n";
+    let worker = pipeline.worker();
+    let id = import(&pipeline, &definition, Container::Csv, file).await;
+    let progress = pipeline.ended(id).await;
+    worker.stop().await;
+    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!((progress.parsed, progress.failed, progress.calls), (2, 1, 0));
+    assert_eq!(progress.errors[0].code, "missing_id", "a row without an id fails alone");
+    let resumes = sqlx::query!("select external_id, skills, document from resumes order by external_id");
+    let resumes = resumes.fetch_all(&pipeline.pool).await.unwrap();
+    assert_eq!(resumes[0].skills, ["react", "sql", "go"]);
+    let ada = &resumes[0].document;
+    assert_eq!((&ada["name"], &ada["location"]), (&json!("Byron, Ada"), &json!("London, GB")), "{ada}");
+    assert_eq!(
+        ada["work_experiences"],
+        json!([{"company": "Acme", "title": "Engineer", "start_date": "2019-03"}]),
+        "{ada}"
+    );
+    assert_eq!((resumes[1].external_id.as_str(), &resumes[1].document["name"]), ("8", &json!("Bob")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_takes_seconds() {
+    let pipeline = Pipeline::start().await;
+    let definition = Definition::from_yaml("{name: files, files: {}, format: profile}").unwrap();
+    let line = |id: u32| format!("{}\n", json!({"id": id, "skills": ["SQL", "Go"], "work_experiences": []}));
+    let file: String = (0..20_000).map(line).collect();
+    let begun = Instant::now();
+    let id = import(&pipeline, &definition, Container::Ndjson, &file).await;
+    println!("20,000 items stored in {:?}", begun.elapsed());
+    let worker = pipeline.worker();
+    let progress = pipeline.ended(id).await;
+    worker.stop().await;
+    println!("and parsed after {:?}", begun.elapsed());
+    assert_eq!((progress.collection.state, progress.parsed), (CollectionState::Completed, 20_000));
+}

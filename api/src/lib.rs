@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `app.rs` `state.rs` `serve.rs` | [`app`], what it needs, and serving it on a port |
 //! | `collections/` | `/api/v1/data-collection`: trigger, status, list, resume |
+//! | `imports/` | `/api/v1/data-collection/import`: files with items |
 //! | `sources/` | `/api/v1/sources`: list, put, delete; the schema of definitions |
 //! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
 //! | `schedules/` | `/api/v1/schedules`: list, put, delete, enable, disable, run now |
@@ -37,6 +38,7 @@ mod edge;
 mod fields;
 mod health;
 mod idempotency_key;
+mod imports;
 mod jobs;
 mod maintenance;
 mod metrics;

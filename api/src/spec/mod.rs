@@ -12,14 +12,26 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::{
-    collections::Collections, health::Health, jobs::Jobs, maintenance::Maintenance, metrics::Metrics,
-    problem::ProblemType, queues::Queues, resumes::Resumes, schedules::Schedules, sources::Sources,
-    state::AppState, test_data::TestData, workers::Workers,
+    collections::Collections, health::Health, imports::Imports, jobs::Jobs, maintenance::Maintenance,
+    metrics::Metrics, problem::ProblemType, queues::Queues, resumes::Resumes, schedules::Schedules,
+    sources::Sources, state::AppState, test_data::TestData, workers::Workers,
 };
 
 /// Every resource, in the order of the description.
-type Apis =
-    (Collections, Sources, Resumes, Schedules, Jobs, Queues, Workers, Maintenance, TestData, Health, Metrics);
+type Apis = (
+    Collections,
+    Imports,
+    Sources,
+    Resumes,
+    Schedules,
+    Jobs,
+    Queues,
+    Workers,
+    Maintenance,
+    TestData,
+    Health,
+    Metrics,
+);
 
 const DESCRIPTION: &str = "Collects resumes from slow, paginated, rate-limited sources, keeps what it got, parses it and \
 makes it searchable by skill.\n\nEvery path works with and without a trailing slash. Errors are problems after RFC 9457, \
@@ -69,6 +81,7 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
     let apis = state.map(|state| {
         (
             Collections::new(state.clone()),
+            Imports::new(state.clone()),
             Sources::new(state.clone()),
             Resumes::new(state.clone()),
             Schedules::new(state.clone()),

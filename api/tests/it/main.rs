@@ -5,6 +5,7 @@ mod app;
 mod collections;
 mod documentation;
 mod health;
+mod imports;
 mod jobs;
 mod jobs_many;
 mod maintenance;

@@ -1,0 +1,193 @@
+//! Imports: a file with items becomes a collection that is fetched already.
+//!
+//! A file is read as a whole before anything is stored: nobody waits for locks that a slow sender holds, all that is wrong
+//! with the file is told at once, and a 202 says that all of it is there.
+
+mod body;
+mod dto;
+mod store;
+mod upload;
+
+use poem_openapi::{ApiResponse, OpenApi, param::Query, payload::Json};
+use resume_core::{
+    collection::{NewImport, StartError},
+    import::{Container, Faults, MAX_FAULTS},
+    source,
+};
+use tokio::sync::Semaphore;
+
+use self::{
+    body::{FileBody, Pieces},
+    dto::{FileFormat, ImportReply},
+    store::{StoreError, store},
+    upload::{Incoming, Unusable, Upload},
+};
+use crate::{
+    collections::unknown_source,
+    database::bounded,
+    idempotency_key::IdempotencyKey,
+    name::Name,
+    problem::{FieldError, Problem, ProblemType},
+    refused::{Refusals, Refused},
+    spec::Tag,
+    state::AppState,
+};
+
+/// How many files are received at once; their senders are slowed down, and further ones wait.
+const RECEIVED_AT_ONCE: usize = 8;
+
+/// How many are stored at once: each takes one of the ten connections for as long as it takes.
+const STORED_AT_ONCE: usize = 2;
+
+/// The resource.
+pub(crate) struct Imports {
+    state: AppState,
+    receiving: Semaphore,
+    storing: Semaphore,
+}
+
+/// The reply to a file that is stored.
+#[derive(ApiResponse)]
+enum Accepted {
+    /// The whole file is stored, and is being parsed; or was stored before, under the same idempotency key.
+    #[oai(status = 202)]
+    Accepted(
+        Json<ImportReply>,
+        /// Where to follow the progress.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+struct ImportRefusals;
+
+impl Refusals for ImportRefusals {
+    const STATUSES: &'static [u16] = &[400, 413, 415, 422, 500, 503];
+}
+
+impl Imports {
+    pub(crate) fn new(state: AppState) -> Self {
+        let (receiving, storing) = (Semaphore::new(RECEIVED_AT_ONCE), Semaphore::new(STORED_AT_ONCE));
+        Self { state, receiving, storing }
+    }
+
+    /// The place of the ids in the items of a source.
+    async fn id_pointer(&self, name: &str) -> Result<String, Problem> {
+        let pool = &self.state.pool;
+        match bounded(async { source::find(&mut *pool.acquire().await?, name).await }).await? {
+            Some(source) => Ok(source.definition.id_pointer().to_owned()),
+            None => Err(unknown_source("source", &bounded(source::list(pool)).await?)),
+        }
+    }
+
+    async fn import(
+        &self,
+        source: &str,
+        (container, mut pieces): (Container, Pieces),
+        idempotency_key: Option<String>,
+    ) -> Result<ImportReply, Problem> {
+        let id = self.id_pointer(source).await;
+        let _received = self.receiving.acquire().await.map_err(Problem::failure)?;
+        let upload = match id {
+            Ok(id) => receive(&mut pieces, Incoming::new(container, &id)).await?,
+            Err(problem) => {
+                // The caller, who is still sending, shall hear it.
+                while pieces.next().await?.is_some() {}
+                return Err(problem);
+            }
+        };
+        let new = NewImport {
+            source: source.to_owned(),
+            container,
+            content_hash: upload.content_hash,
+            count: upload.count,
+            per_page: upload.per_page(),
+            pages: upload.pages.len() as u32,
+            idempotency_key,
+        };
+        let _stored = self.storing.acquire().await.map_err(Problem::failure)?;
+        let collection = store(&self.state.pool, &new, upload).await?;
+        Ok(ImportReply::new(new.count, source, collection))
+    }
+}
+
+/// Receives a file to its end, whether it is good or not.
+async fn receive(pieces: &mut Pieces, mut incoming: Incoming) -> Result<Upload, Problem> {
+    while let Some(piece) = pieces.next().await? {
+        let pushed = tokio::task::spawn_blocking(move || incoming.push(&piece).map(|()| incoming));
+        incoming = pushed.await.map_err(Problem::failure)?.map_err(Unusable::Io)?;
+    }
+    let finished = tokio::task::spawn_blocking(|| incoming.finish());
+    Ok(finished.await.map_err(Problem::failure)??)
+}
+
+#[OpenApi(tag = "Tag::Collections")]
+impl Imports {
+    /// Import a file
+    ///
+    /// The items of a file become a collection that is fetched already; replies when all of the file is stored. Of anything but a
+    /// 202 nothing is stored. Of JSON a list of objects, or one object; of NDJSON an object a line; of CSV a row of names and
+    /// a row for each item, which becomes an object of its cells, without the empty ones. UTF-8, at most 1 GiB, 1,000,000
+    /// items and 4 MiB an item. What is wrong with a file is told by line and column. An item that cannot be parsed is
+    /// kept and fails alone, and one that is known is not parsed again, as with any collection.
+    ///
+    /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the same file
+    /// stores nothing more and gives the same reply.
+    #[oai(path = "/api/v1/data-collection/import", method = "post", operation_id = "import_file")]
+    async fn import_file(
+        &self,
+        /// Which source the items are of: one of files, or any other whose items look the same.
+        source: Query<Name>,
+        /// What the file is; by default what its media type says.
+        format: Query<Option<FileFormat>>,
+        /// Identifies this request when it is sent again, for example after a time-out.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: IdempotencyKey,
+        body: FileBody,
+    ) -> Result<Accepted, Refused<ImportRefusals>> {
+        let Some(container) = format.0.map(Container::from).or(body.container) else {
+            let detail =
+                "send the file as application/json, application/x-ndjson or text/csv, or say its `format`";
+            return Err(Problem::new(ProblemType::UnsupportedMediaType, detail).into());
+        };
+        let reply = self.import(&source.0.0, (container, body.pieces), idempotency_key.0).await?;
+        let location = reply.status_url.clone();
+        Ok(Accepted::Accepted(Json(reply), location))
+    }
+}
+
+impl From<Unusable> for Problem {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Faults(faults) => faults.into(),
+            Unusable::Io(error) => Self::failure(error),
+            Unusable::Empty | Unusable::TooMany => Self::invalid_field("body", unusable.to_string()),
+        }
+    }
+}
+
+impl From<Faults> for Problem {
+    fn from(faults: Faults) -> Self {
+        let more = faults.count > MAX_FAULTS as u64;
+        let first = faults.first.into_iter();
+        let mut errors: Vec<FieldError> =
+            first.map(|fault| FieldError { field: fault.place.to_string(), detail: fault.detail }).collect();
+        if more {
+            let detail = format!("there is more than these {MAX_FAULTS}; nobody has looked on");
+            errors.push(FieldError { field: "body".to_owned(), detail });
+        }
+        Self::invalid(errors)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Start(StartError::UnknownSource(_)) => {
+                Self::invalid_field("source", "the source was removed meanwhile")
+            }
+            StoreError::Start(error) => error.into(),
+            StoreError::Io(error) => Self::failure(error),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+use std::{
+    error::Error,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use resume_core::{
+    collection::{self, BegunImport, NewImport, StartError},
+    db::{self, PgConnection, PgPool},
+    import::document,
+    raw::NewRawDocument,
+    source::definition::Definition,
+};
+use uuid::Uuid;
+
+use super::upload::Upload;
+
+/// How often storing is tried: of two transactions that wait for each other Postgres ends one.
+const TRIES: u32 = 3;
+
+/// Why a file was not stored.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// It did not start, or the database refused.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// What was kept of it cannot be read.
+    #[error("reading the file that was kept")]
+    Io(#[from] io::Error),
+}
+
+impl From<db::Error> for StoreError {
+    fn from(error: db::Error) -> Self {
+        Self::Start(error.into())
+    }
+}
+
+/// Stores a file in one transaction; gives its collection.
+///
+/// # Errors
+/// See [`StoreError`]; nothing of the file is stored then.
+pub(super) async fn store(pool: &PgPool, new: &NewImport, upload: Upload) -> Result<Uuid, StoreError> {
+    let upload = Arc::new(Mutex::new(upload));
+    let mut tries = 1;
+    loop {
+        let mut tx = db::begin(pool).await?;
+        match store_in(&mut tx, new, &upload).await {
+            Ok(id) => {
+                tx.commit().await?;
+                return Ok(id);
+            }
+            Err(error) if tries == TRIES || !is_deadlock(&error) => {
+                // Gives the connection back: who asks for another one while holding it can starve the pool.
+                drop(tx.rollback().await);
+                return Err(error);
+            }
+            Err(_) => tries += 1,
+        }
+        tx.rollback().await?;
+    }
+}
+
+async fn store_in(
+    conn: &mut PgConnection,
+    new: &NewImport,
+    upload: &Arc<Mutex<Upload>>,
+) -> Result<Uuid, StoreError> {
+    let mut import = match collection::begin_import(conn, new).await? {
+        BegunImport::New(import) => import,
+        BegunImport::Repeated(id) => return Ok(id),
+    };
+    let definition = Arc::new(import.source().definition.clone());
+    for page in 0..new.pages as usize {
+        let (upload, definition) = (upload.clone(), definition.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            read_page(&mut upload.lock().unwrap_or_else(PoisonError::into_inner), page, &definition)
+        });
+        let items = read.await.map_err(io::Error::other)??;
+        import.store_page(conn, &items).await.map_err(StartError::from)?;
+    }
+    Ok(import.finish(conn).await?)
+}
+
+fn read_page(upload: &mut Upload, page: usize, definition: &Definition) -> io::Result<Vec<NewRawDocument>> {
+    if page == 0 {
+        upload.rewind()?;
+    }
+    (0..upload.pages[page]).map(|_| Ok(document(definition, &upload.next()?))).collect()
+}
+
+fn is_deadlock(error: &StoreError) -> bool {
+    let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    let mut codes = causes.filter_map(|error| {
+        error.downcast_ref::<db::Error>()?.as_database_error()?.code().map(|c| c.into_owned())
+    });
+    codes.any(|code| code == "40P01")
+}

@@ -1,3 +1,4 @@
+mod imports;
 mod jobs;
 mod queues;
 mod schedules;

@@ -3,6 +3,7 @@
 mod api;
 mod collect;
 mod demo;
+mod import;
 mod jobs;
 mod openapi;
 mod psql;
@@ -41,6 +42,7 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
             Ok(())
         }
         Command::Collect(options) => collect::run(options).await,
+        Command::Import(options) => import::run(options).await,
         Command::Status(options) => status::run(options).await,
         Command::Resume(options) => collect::resume(options).await,
         Command::Pause(options) => status::pause(options).await,

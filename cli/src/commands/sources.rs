@@ -27,7 +27,10 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
             let definition = read(&options.file)?;
             let source = Client::new(&options.service.url)?.put_source(&definition).await?;
             let name = one_line(&source.definition.name);
-            say!("the source {name} is there; collect from it with `resume-service collect --source {name}`");
+            let command = if definition.is_of_files() { "import" } else { "collect" };
+            say!(
+                "the source {name} is there; collect from it with `resume-service {command} --source {name}`"
+            );
         }
         SourcesCommand::Remove(options) => {
             let source = Client::new(&options.service.url)?.remove_source(&options.name).await?;
@@ -66,6 +69,10 @@ fn read(file: &Path) -> Result<Definition> {
 async fn check(options: &CheckSourceOptions) -> Result<()> {
     let definition = read(&options.file)?;
     say!("{} defines the source {}", options.file.display(), one_line(&definition.name));
+    if definition.is_of_files() {
+        say!("its items come in files: `resume-service import --source {}`", one_line(&definition.name));
+        return Ok(());
+    }
     if options.offline {
         return Ok(());
     }
@@ -111,8 +118,8 @@ fn list(sources: &[Source]) {
         let definition = &source.definition;
         [
             definition.name.clone(),
-            format!("{}{}", definition.base_url, definition.list.path),
-            paging(&definition.list.paging).to_owned(),
+            address(definition),
+            if definition.is_of_files() { "" } else { paging(&definition.list.paging) }.to_owned(),
             limits(&definition.limits),
             definition.format.to_string(),
             time(&source.updated_at),
@@ -120,6 +127,13 @@ fn list(sources: &[Source]) {
     };
     let rows: Vec<_> = sources.iter().map(row).collect();
     table::print_rows(["source", "address", "pages", "calls", "format", "changed"], &rows);
+}
+
+fn address(definition: &Definition) -> String {
+    if definition.is_of_files() {
+        return "files".to_owned();
+    }
+    format!("{}{}", definition.base_url, definition.list.path)
 }
 
 fn show(source: &Source) -> Result<()> {

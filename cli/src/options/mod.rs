@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Openapi,
     /// Collects resumes through a running service and waits for the end.
     Collect(CollectOptions),
+    /// Imports files with items through a running service and waits for the end: JSON, NDJSON and CSV, a collection for each.
+    Import(ImportOptions),
     /// Shows how far a collection is, or lists the latest ones.
     Status(StatusOptions),
     /// Goes on with a collection that was paused, was cancelled or has failed pages, from its checkpoint, and waits for the end.
@@ -176,6 +178,19 @@ pub(crate) struct CollectOptions {
     /// Which people the mock system makes up [default: new ones].
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// Which source the items are of.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: String,
+    /// Files, and folders, of which every file is taken that ends in .json, .ndjson, .jsonl or .csv, in the order of their
+    /// names.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

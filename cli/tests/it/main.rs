@@ -5,6 +5,7 @@ mod commands;
 mod control;
 mod crash;
 mod demo;
+mod imports;
 mod scene;
 mod schedules;
 mod up;

@@ -188,7 +188,7 @@ impl Import {
     pub async fn finish(self, conn: &mut PgConnection) -> Result<Uuid, sqlx::Error> {
         let change = Change {
             opened: self.open,
-            documents: self.documents.into(),
+            documents: self.documents,
             is_fetched: true,
             ..Change::default()
         };

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use resume_core::source::definition::{Definition, Values};
+use resume_core::source::definition::{Definition, Step, Values};
 
 use crate::{
     Answer, Call, CallError, Timeouts,
@@ -41,7 +41,8 @@ impl Connector {
     ///
     /// `base` is the address in use: the definition's base URL or one of its fallbacks. `link` is what the page before
     /// gave as [`Page::next`](crate::Page::next), and is followed below `base` even if it was given below another address
-    /// of the source; `None` for a first page, and for numbered pages, whose number is in `values`.
+    /// of the source; `None` for a first page, and for numbered pages, whose number is in `values`. What a step is about, a parent
+    /// or an item, is in `values` too.
     ///
     /// # Errors
     /// [`CallError::InvalidUrl`], [`CallError::ForeignLink`] and [`CallError::InvalidRequest`] for what cannot be asked,
@@ -50,12 +51,14 @@ impl Connector {
     pub async fn prepare(
         &self,
         definition: &Definition,
+        step: Step,
         base: &str,
         link: Option<&str>,
         values: &Values,
     ) -> Result<Call, CallError> {
         let home = Home::new(definition, base)?;
-        let question = question(&definition.list, &home, link, values)?;
+        let shape = Shape::of(definition, step, values)?;
+        let question = question(shape.list(), &home, link, values)?;
         let http = self.clients.to(&question.url, definition.allow_private_network)?;
         let mut headers = headers(definition)?;
         if question.body.is_some() {
@@ -69,18 +72,19 @@ impl Connector {
             prove(request, definition, &self.clients, (&self.tokens, &self.secrets)).await?;
         let request =
             request.build().map_err(|error| CallError::of_transport(error, &shown_host(home.in_use())))?;
-        Ok(Call { http: http.clone(), request, home, shape: Shape::of(definition), loan })
+        Ok(Call { http: http.clone(), request, home, shape, loan })
     }
 
     /// Prepares a call and makes it. What goes wrong before the source is asked comes in an answer without a status.
     pub async fn call(
         &self,
         definition: &Definition,
+        step: Step,
         base: &str,
         link: Option<&str>,
         values: &Values,
     ) -> Answer {
-        match self.prepare(definition, base, link, values).await {
+        match self.prepare(definition, step, base, link, values).await {
             Ok(call) => call.send().await,
             Err(error) => Answer::without_call(error),
         }

@@ -2,7 +2,7 @@
 //! answer and what leads to the next page. Knows HTTP, and no database; what limits the calls is the caller's.
 //!
 //! ```text
-//! let call = connector.prepare(&definition, base, link, &values).await?;   // secrets read, addresses checked
+//! let call = connector.prepare(&definition, step, base, link, &values).await?;   // secrets read, addresses checked
 //! // .. leave to call ..
 //! let answer = call.send().await;                                          // one call
 //! ```

@@ -3,7 +3,7 @@ use std::fmt;
 use resume_core::{
     parsing::Format,
     raw::NewRawDocument,
-    source::definition::{Definition, Expect, ListCall, Paging},
+    source::definition::{Definition, Expect, ListCall, Paging, Step, Values},
 };
 use serde::{
     Deserializer as _,
@@ -39,12 +39,32 @@ pub struct Page {
 pub(crate) struct Shape {
     list: ListCall,
     format: Format,
+    /// Whether the definition says where the id of an item is.
     is_mapped: bool,
+    /// The id of the one item that is asked for; then the answer is no list.
+    one: Option<String>,
 }
 
 impl Shape {
-    pub(crate) fn of(definition: &Definition) -> Self {
-        Self { list: definition.list.clone(), format: definition.format, is_mapped: definition.map.is_some() }
+    /// # Errors
+    /// [`CallError::InvalidRequest`] for a step that the source has not.
+    pub(crate) fn of(definition: &Definition, step: Step, values: &Values) -> Result<Self, CallError> {
+        let list = definition.call_of(step).ok_or_else(|| {
+            CallError::InvalidRequest(
+                "the definition has no call for this page: has it been changed?".to_owned(),
+            )
+        })?;
+        Ok(Self {
+            list,
+            format: definition.format,
+            is_mapped: definition.map.is_some() || step == Step::Parents,
+            one: values.id.clone().filter(|_| step == Step::Detail),
+        })
+    }
+
+    /// The call that is answered.
+    pub(crate) fn list(&self) -> &ListCall {
+        &self.list
     }
 
     /// How one page leads to the next.
@@ -101,6 +121,11 @@ impl Shape {
     fn items(&self, places: &Places<'_, '_>) -> Result<Vec<NewRawDocument>, CallError> {
         let at = &self.list.items;
         let value = places.get(at);
+        if let Some(id) = &self.one {
+            let item = value.filter(|value| value.get().starts_with('{'));
+            let item = item.ok_or_else(|| misshapen(at, "the item", value))?;
+            return Ok(vec![NewRawDocument::with_id(Some(id.clone()), item.get().as_bytes())]);
+        }
         let Some(list) = value.filter(|value| value.get().starts_with('[')) else {
             return Err(misshapen(at, "the list of items", value));
         };

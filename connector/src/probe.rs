@@ -2,67 +2,108 @@ use std::time::Duration;
 
 use resume_core::{
     raw::NewRawDocument,
-    source::definition::{Definition, Paging, Values},
+    source::definition::{Definition, Paging, Step, Values},
 };
 
-use crate::{CallError, Connector};
+use crate::{CallError, Connector, Page};
 
-/// What a dry call has shown.
-#[derive(Debug, Clone, PartialEq)]
+/// What a dry call of each step has shown.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Probe {
-    /// Items on the first page.
+    /// How many calls were made: one for each step, and none behind a step that brought nothing.
+    pub calls: usize,
+    /// Parents on their first page, for a source that has some.
+    pub parents: Option<usize>,
+    /// Items on the first page, that of the first parent.
     pub items: usize,
-    /// Whether more pages seem to follow.
+    /// Whether more pages seem to follow, those of other parents included.
     pub has_next: bool,
     /// How many items there are in all, where the source says so and the definition says where.
     pub total: Option<u64>,
-    /// The first item, verbatim, with the id that it would be known by. As large as the source made it: at most a page.
+    /// The first item, verbatim and in full, with the id that it would be known by. As large as the source made it: at most
+    /// a page.
     pub first: Option<NewRawDocument>,
-    /// Bytes of the answer's body, as they came over the wire.
+    /// Bytes of the answers' bodies, as they came over the wire.
     pub bytes: u64,
-    /// How long the call took.
+    /// How long the calls took.
     pub took: Duration,
 }
 
 impl Connector {
-    /// Asks the source for its first page, as a collection would that wants no more than one page. Makes one call, beside
-    /// those of a token endpoint. Nothing is kept of it.
+    /// Asks the source for its first page, as a collection would that wants no more than one page, and on the way for the
+    /// first page of parents, and the first item in full. Makes one call for each step that the source has, beside those of
+    /// a token endpoint. Nothing is kept of it.
     ///
     /// # Errors
     /// Any [`CallError`].
     pub async fn probe(&self, definition: &Definition) -> Result<Probe, CallError> {
-        let answer = self.call(definition, &definition.base_url, None, &first_page(definition)).await;
-        let page = answer.result?;
-        let items = page.items.len();
-        let has_next = match (&definition.list.paging, page.total) {
-            (Paging::Numbered { .. }, Some(total)) => total > items as u64,
-            (Paging::Numbered { .. }, None) => items as u64 >= u64::from(definition.list.per_page_max),
-            _ => page.next.is_some(),
-        };
-        Ok(Probe {
-            items,
-            has_next,
-            total: page.total,
-            first: page.items.into_iter().next(),
-            bytes: answer.bytes,
-            took: answer.took,
-        })
+        let mut probe = Probe::default();
+        let mut parent = None;
+        if definition.parents.is_some() {
+            let page = self.look(definition, Step::Parents, (None, None), &mut probe).await?;
+            probe.parents = Some(page.items.len());
+            let more = page.items.len() > 1 || has_next(definition, Step::Parents, &page);
+            parent = page.items.into_iter().find_map(|item| item.external_id);
+            probe.has_next = more;
+            if parent.is_none() {
+                return Ok(probe);
+            }
+        }
+        let page = self.look(definition, Step::List, (parent.clone(), None), &mut probe).await?;
+        probe.items = page.items.len();
+        probe.has_next |= has_next(definition, Step::List, &page);
+        probe.total = page.total;
+        probe.first = page.items.into_iter().next();
+        if definition.detail.is_some()
+            && let Some(id) = probe.first.as_ref().and_then(|item| item.external_id.clone())
+        {
+            let page = self.look(definition, Step::Detail, (parent, Some(id)), &mut probe).await?;
+            probe.first = page.items.into_iter().next();
+        }
+        Ok(probe)
+    }
+
+    /// Makes the call of a step for its first page, about a parent and an item.
+    async fn look(
+        &self,
+        definition: &Definition,
+        step: Step,
+        (parent, id): (Option<String>, Option<String>),
+        probe: &mut Probe,
+    ) -> Result<Page, CallError> {
+        let values = Values { parent, id, ..first_page(definition, step) };
+        let answer = self.call(definition, step, &definition.base_url, None, &values).await;
+        probe.calls += 1;
+        probe.bytes += answer.bytes;
+        probe.took += answer.took;
+        answer.result
     }
 }
 
-fn first_page(definition: &Definition) -> Values {
-    let page = match definition.list.paging {
-        Paging::Numbered { first, .. } => first,
-        _ => 1,
-    };
+fn has_next(definition: &Definition, step: Step, page: &Page) -> bool {
+    let Some(call) = definition.call_of(step) else { return false };
+    let items = page.items.len() as u64;
+    match (&call.paging, page.total) {
+        (Paging::Numbered { .. }, Some(total)) => total > items,
+        (Paging::Numbered { .. }, None) => items >= u64::from(call.per_page_max),
+        _ => page.next.is_some(),
+    }
+}
+
+/// The values for the first page of a step, as full as it may be.
+pub(crate) fn first_page(definition: &Definition, step: Step) -> Values {
+    let call = definition.call_of(step);
+    let per_page = call.as_ref().map_or(1, |call| call.per_page_max);
     Values {
-        count: definition.list.per_page_max,
-        per_page: definition.list.per_page_max,
-        page,
+        count: per_page,
+        per_page,
+        page: call.map_or(1, |call| call.paging.first_page()),
         offset: 0,
         since: None,
         until: None,
         seed: 0,
         error_mode: false,
+        parent: None,
+        id: None,
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn question(
         definition::Method::Post => Method::POST,
     };
     let (url, body) = match (&list.paging, link) {
-        (_, None) => (address(list, home, list.render_params(values))?, list.render_body(values)),
+        (_, None) => (address(list, home, values, list.render_params(values))?, list.render_body(values)),
         (Paging::NextUrl { .. } | Paging::LinkHeader {}, Some(link)) => {
             (home.follow(home.in_use(), link)?, list.render_body(values))
         }
@@ -52,7 +52,7 @@ fn with_token(
     if list.method == definition::Method::Get {
         params.retain(|(name, _)| name != param);
         params.push((param.to_owned(), token.to_owned()));
-        return Ok((address(list, home, params)?, None));
+        return Ok((address(list, home, values, params)?, None));
     }
     let mut members = match list.render_body(values) {
         _ if alone => Map::new(),
@@ -65,11 +65,17 @@ fn with_token(
         }
     };
     members.insert(param.to_owned(), token.into());
-    Ok((address(list, home, params)?, Some(Value::Object(members))))
+    Ok((address(list, home, values, params)?, Some(Value::Object(members))))
 }
 
-fn address(list: &ListCall, home: &Home, params: Vec<(String, String)>) -> Result<Url, CallError> {
-    let mut url = home.at(&list.path)?;
+fn address(
+    list: &ListCall,
+    home: &Home,
+    values: &Values,
+    params: Vec<(String, String)>,
+) -> Result<Url, CallError> {
+    let hole = || CallError::InvalidRequest(format!("a placeholder of the path {} has no value", list.path));
+    let mut url = home.at(&list.render_path(values).ok_or_else(hole)?)?;
     if !params.is_empty() {
         url.query_pairs_mut().extend_pairs(params);
     }

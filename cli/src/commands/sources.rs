@@ -89,7 +89,9 @@ fn show_probe(definition: &Definition, probe: &Probe) {
     let total = probe.total.map_or_else(String::new, |total| format!(" of {total}"));
     let more = if probe.has_next { "more pages follow" } else { "it is the only page" };
     let took = humantime::format_duration(Duration::from_millis(probe.took.as_millis() as u64));
-    say!("one call: {} items{total}, {more}; {} bytes in {took}", probe.items, probe.bytes);
+    let calls = if probe.calls == 1 { "one call".to_owned() } else { format!("{} calls", probe.calls) };
+    let of = probe.parents.map_or_else(String::new, |parents| format!("{parents} parents, the first with "));
+    say!("{calls}: {of}{} items{total}, {more}; {} bytes in {took}", probe.items, probe.bytes);
     let Some(first) = &probe.first else { return };
     say!("the first item has the id {}", first.external_id.as_deref().map_or("none".into(), one_line));
     match parse_first(definition, first) {

@@ -8,7 +8,8 @@ fn shape(list: Value, is_mapped: bool) -> Shape {
     if is_mapped {
         definition["map"] = serde_json::json!({});
     }
-    Shape::of(&serde_json::from_value(definition).unwrap())
+    let definition = serde_json::from_value(definition).unwrap();
+    Shape::of(&definition, Step::List, &crate::probe::first_page(&definition, Step::List)).unwrap()
 }
 
 fn next_url() -> Shape {

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use resume_connector::CallError;
+use resume_core::source::definition::Step;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -54,14 +55,14 @@ async fn a_secret_that_was_changed_is_used_at_once() {
     let connector = connector();
     for text in ["one", "two"] {
         std::fs::write(file.path(), text).unwrap();
-        connector.call(&definition, &definition.base_url, None, &values()).await.result.unwrap();
+        connector.call(&definition, Step::List, &definition.base_url, None, &values()).await.result.unwrap();
         assert_eq!(
             server.seen().last().unwrap().header("authorization"),
             Some(format!("Bearer {text}").as_str())
         );
     }
     file.close().unwrap();
-    let answer = connector.call(&definition, &definition.base_url, None, &values()).await;
+    let answer = connector.call(&definition, Step::List, &definition.base_url, None, &values()).await;
     assert_eq!((code(&answer).as_str(), answer.status), ("secret_missing", None));
 }
 
@@ -85,7 +86,9 @@ async fn one_token_serves_all_calls_until_it_is_refused() {
     let cursor = json!({"cursor": {"token": "/next", "param": "cursor"}});
     let definition = definition(&server, list(cursor), client_credentials(&server, &reference));
     let connector = connector();
-    let ask = async |link| connector.call(&definition, &definition.base_url, link, &values()).await.result;
+    let ask = async |link| {
+        connector.call(&definition, Step::List, &definition.base_url, link, &values()).await.result
+    };
     let (one, two, three) = tokio::join!(ask(None), ask(None), ask(None));
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     assert_eq!(server.lines().iter().filter(|line| *line == "POST /token").count(), 1);

@@ -1,6 +1,7 @@
 use std::{io::Write, time::Duration};
 
 use resume_connector::{CallError, Connector, PAGE_BYTES_MAX, Timeouts};
+use resume_core::source::definition::Step;
 use serde_json::json;
 
 use crate::{
@@ -63,7 +64,7 @@ async fn silence_ends_in_time() {
     let timeouts = Timeouts { read: Duration::from_millis(50), ..Timeouts::default() };
     let connector = Connector::new(timeouts, std::env::temp_dir()).unwrap();
     assert_eq!(
-        code(&connector.call(&definition, &definition.base_url, None, &values()).await),
+        code(&connector.call(&definition, Step::List, &definition.base_url, None, &values()).await),
         "source_timeout"
     );
 }

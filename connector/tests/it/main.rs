@@ -6,9 +6,10 @@ mod bodies;
 mod paging;
 mod safety;
 mod server;
+mod steps;
 
 use resume_connector::{Answer, Connector, Timeouts};
-use resume_core::source::definition::{Definition, Values};
+use resume_core::source::definition::{Definition, Step, Values};
 use serde_json::{Value, json};
 
 use server::Server;
@@ -41,11 +42,13 @@ fn values() -> Values {
         until: None,
         seed: 0,
         error_mode: false,
+        parent: None,
+        id: None,
     }
 }
 
 async fn call(definition: &Definition, link: Option<&str>) -> Answer {
-    connector().call(definition, &definition.base_url, link, &values()).await
+    connector().call(definition, Step::List, &definition.base_url, link, &values()).await
 }
 
 fn code(answer: &Answer) -> String {

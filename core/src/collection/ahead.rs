@@ -1,13 +1,17 @@
-//! Which pages follow a page. Pure.
+//! Which pages of the same list follow a page. Pure.
 
-use super::{FetchedPage, PageToFetch, WINDOW_PAGES};
+use super::{FetchedPage, PageToFetch, WINDOW_PAGES, steps::is_tallied};
+use crate::source::definition::{Paging, Step};
+
+/// The most pages of a list of parents: with a hundred each there are a million.
+const PARENTS_PAGES_MAX: i32 = 10_000;
 
 /// What follows a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ahead {
-    /// The pages to open, by number and, where the source gave one, link. Some may be open already.
+    /// The pages to open, by their place in the list and, where the source gave one, link. Some may be open already.
     pub(super) open: Vec<(i32, Option<String>)>,
-    /// The last page there is, when this one tells.
+    /// The place of the last page there is, when this one tells.
     pub(super) last_page: Option<i32>,
     pub(super) end: End,
     /// Whether there may be more than was asked for.
@@ -29,14 +33,12 @@ pub(super) enum End {
 
 impl End {
     /// The code and the text of the error that this end is, if it is one.
-    pub(super) fn error(self) -> (Option<&'static str>, Option<&'static str>) {
+    pub(super) fn error(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::No | Self::Last => (None, None),
-            Self::Loop => {
-                (Some("next_link_loop"), Some("the next link leads to a page that was read before"))
-            }
+            Self::No | Self::Last => None,
+            Self::Loop => Some(("next_link_loop", "the next link leads to a page that was read before")),
             Self::Endless => {
-                (Some("next_link_endless"), Some("the next links go on for twice the pages there should be"))
+                Some(("next_link_endless", "the next links go on for twice the pages there should be"))
             }
         }
     }
@@ -58,19 +60,20 @@ pub(super) fn first(is_numbered: bool, is_told_count: bool, pages_max: i32) -> i
 }
 
 /// Whether [`after`] wants to know how many items the pages so far had: a chain may have brought enough. Not before it must, for
-/// counting reads every page.
+/// counting reads every page; unless the collection counts its items anyway.
 pub(super) fn may_be_enough(page: &PageToFetch) -> bool {
     let list = &page.source.definition.list;
-    !list.paging.is_numbered() && !list.is_told_count() && page.number >= page.pages_max()
+    let is_late = page.place >= page.pages_max() || is_tallied(page);
+    page.step == Step::List && !page.is_windowed() && !list.is_told_count() && is_late
 }
 
 /// What follows a page that was stored. `items_before`: how many items the pages stored so far had, if it
 /// [may be enough](may_be_enough).
 pub(super) fn after(page: &PageToFetch, fetched: &FetchedPage, items_before: i64) -> Ahead {
-    if page.source.definition.list.paging.is_numbered() {
+    if page.is_windowed() {
         after_numbered(page, fetched)
     } else {
-        after_link(page, fetched, items_before)
+        after_in_chain(page, fetched, items_before)
     }
 }
 
@@ -108,37 +111,54 @@ fn after_numbered(page: &PageToFetch, fetched: &FetchedPage) -> Ahead {
             Some(i32::try_from(pages).unwrap_or(i32::MAX).min(pages_max))
         }
         // Only an empty page says that there are no more: one that is not full may be a fault of the source, which then shows.
-        None if !told && fetched.items.is_empty() => Some((page.number - 1).max(1)),
+        None if !told && fetched.items.is_empty() => Some((page.place - 1).max(1)),
         None => None,
     };
     let expected = match (last_page, page.pages_expected) {
         (Some(told), Some(known)) => Some(told.min(known)),
         (told, known) => told.or(known),
     };
-    let open = after_failed(page.number, told, expected, pages_max);
+    let open = after_failed(page.place, told, expected, pages_max);
     let is_full = fetched.items.len() >= page.values.per_page as usize;
     let is_cut = match fetched.total {
         Some(total) => total > u64::from(page.values.count),
-        None => !told && is_full && page.number >= pages_max,
+        None => !told && is_full && page.place >= pages_max,
     };
     Ahead { last_page, is_cut, ..Ahead::opening(open.into_iter().map(|page| (page, None))) }
 }
 
-fn after_link(page: &PageToFetch, fetched: &FetchedPage, items_before: i64) -> Ahead {
+fn after_in_chain(page: &PageToFetch, fetched: &FetchedPage, items_before: i64) -> Ahead {
     let items = items_before.saturating_add(fetched.items.len() as i64);
-    let enough = !page.source.definition.list.is_told_count() && items >= i64::from(page.values.count);
-    match &fetched.next {
-        None => Ahead::ending(page.number, End::Last),
-        Some(_) if enough => Ahead { is_cut: true, ..Ahead::ending(page.number, End::Last) },
-        Some(_) if page.number >= chain_max(page) => Ahead::ending(page.number, End::Endless),
-        Some(link) => Ahead::opening([(page.number + 1, Some(link.clone()))]),
+    let is_counted = page.step == Step::List && !page.source.definition.list.is_told_count();
+    let enough = is_counted && items >= i64::from(page.values.count);
+    match next(page, fetched) {
+        None => Ahead::ending(page.place, End::Last),
+        Some(_) if enough => Ahead { is_cut: true, ..Ahead::ending(page.place, End::Last) },
+        Some(_) if page.place >= chain_max(page) => Ahead::ending(page.place, End::Endless),
+        Some(link) => Ahead::opening([(page.place + 1, link)]),
     }
+}
+
+/// The link to the next page of a chain, if there is one: `Some(None)` for a page that is asked for by its number.
+fn next(page: &PageToFetch, fetched: &FetchedPage) -> Option<Option<String>> {
+    let call = page.source.definition.call_of(page.step)?;
+    let Paging::Numbered { .. } = call.paging else { return fetched.next.clone().map(Some) };
+    let seen = page.values.offset + u64::from(page.values.per_page);
+    let is_last = match fetched.total {
+        Some(total) => seen >= total,
+        // Only an empty page says that there are no more: one that is not full may be a fault of the source.
+        None => fetched.items.is_empty(),
+    };
+    (!is_last).then_some(None)
 }
 
 /// Where a chain of pages is cut off: at twice the pages that it should have, for a source may give fewer items on a
 /// page than it was asked for or repeat some, and a few more for short ones.
 fn chain_max(page: &PageToFetch) -> i32 {
-    page.pages_max().saturating_mul(2).saturating_add(10)
+    match page.step {
+        Step::Parents => PARENTS_PAGES_MAX,
+        Step::List | Step::Detail => page.pages_max().saturating_mul(2).saturating_add(10),
+    }
 }
 
 #[cfg(test)]

@@ -41,10 +41,11 @@ pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) ->
     .await?;
     let pages_max = asked.count.unsigned_abs().div_ceil(asked.per_page.unsigned_abs().max(1)).cast_signed();
     let list = &source.definition.list;
-    let first = ahead::first(list.paging.is_numbered(), list.is_told_count(), pages_max);
+    let is_windowed = source.definition.parents.is_none() && list.is_windowed();
+    let first = ahead::first(is_windowed, list.is_told_count(), pages_max);
     let group = begin_run(conn, id).await?;
     let run = Run { collection_id: id, group: Some(group), source: &source.definition.name };
-    open_pages(conn, run, (1..=first).map(|number| (number, None))).await
+    open_pages(conn, run, source.definition.first_step(), (1..=first).map(|number| (number, None))).await
 }
 
 /// From when on changes are asked for: some time before the last complete run began, since clocks differ. `None` for everything.

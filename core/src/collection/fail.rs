@@ -5,12 +5,13 @@ use uuid::Uuid;
 use super::{
     ahead,
     finish::{Change, count_pages},
-    page::{Run, insert_pages},
+    page::{NUMBERS_BEHIND, Run, insert_pages},
     settle::settle_given_up,
 };
 use crate::{
     jobs::{FetchPage, ParseDocuments},
-    resume, source,
+    resume,
+    source::{self, definition::Step},
 };
 
 /// A call to a source that did not bring its page.
@@ -101,7 +102,7 @@ pub async fn give_up_page(
         where p.collection_id = $1 and p.number = $2 and p.state = 'pending' and c.id = p.collection_id
           and coalesce(p.fetch_job_id, $5) <= $5
           and c.state not in ('paused', 'cancelled') and $5 > coalesce(c.stop_job_id, -1)
-        returning c.source, c.count, c.per_page, c.pages_expected, c.group_id
+        returning p.step as "step: Step", c.source, c.count, c.per_page, c.pages_expected, c.group_id
         "#,
         job.collection_id,
         job.page,
@@ -113,14 +114,14 @@ pub async fn give_up_page(
     .await?;
     let Some(row) = row else { return Ok(()) };
     let list = source::of_collection(conn, &row.source).await?.definition.list;
-    let follow = if list.paging.is_numbered() {
+    let follow = if row.step == Step::List && list.is_windowed() && job.page < NUMBERS_BEHIND {
         let pages_max = row.count.unsigned_abs().div_ceil(row.per_page.unsigned_abs().max(1)).cast_signed();
         ahead::after_failed(job.page, list.is_told_count(), row.pages_expected, pages_max)
     } else {
         Vec::new()
     };
     let run = Run { collection_id: job.collection_id, group: row.group_id, source: &row.source };
-    let opened = insert_pages(conn, run, follow.into_iter().map(|page| (page, None))).await?;
+    let opened = insert_pages(conn, run, row.step, follow.into_iter().map(|page| (page, None))).await?;
     count_pages(conn, job.collection_id, Change { opened, closed: 1, ..Change::default() }).await?;
     Ok(())
 }

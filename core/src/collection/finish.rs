@@ -156,9 +156,10 @@ async fn conclude(
                 then 'completed_with_errors'
             when $3 and exists (
                 select from pages p
-                where p.collection_id = c.id and p.stored + p.unchanged < c.per_page
+                where p.collection_id = c.id and p.step = 'list' and coalesce(p.items, p.stored + p.unchanged) < c.per_page
                   and p.number < (select max(l.number) from pages l
-                                  where l.collection_id = c.id and l.stored + l.unchanged > 0))
+                                  where l.collection_id = c.id and l.step = 'list'
+                                    and coalesce(l.items, l.stored + l.unchanged) > 0))
                 then 'completed_with_errors'
             else 'completed'
         end

@@ -5,6 +5,10 @@
 //! batch has ended, then `done`; or `failed` when its job was discarded. The collection counts the pages that are still
 //! open, and whoever closes the last one ends it: no job waits for others and none polls.
 //!
+//! One row of `pages` is one call. Where a source has more than one list, or its items take a call each, the calls that follow
+//! from an answer are rows too ([`Step`](crate::source::definition::Step)): the list of each parent, the detail of each item. They
+//! are opened in the transaction that stores the answer, each once in a collection.
+//!
 //! The rows of `pages` are the checkpoint. They move in the transaction that stores the items, enqueues what follows
 //! and completes the job, so after a crash a page was either stored or will be fetched again.
 //!
@@ -32,6 +36,7 @@ mod restart;
 mod resume;
 mod settle;
 mod start;
+mod steps;
 mod stop;
 mod store_page;
 
@@ -45,12 +50,13 @@ pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call, n
 pub use finish::close;
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, NewImport, begin_import};
 pub use list::{Listed, list};
-pub use page::{FoundPage, PageToFetch, find_page};
+pub use page::{FoundPage, NUMBERS_BEHIND, PageToFetch, find_page};
 pub use progress::{ErrorCount, Progress, progress};
 pub use restart::restart;
 pub use resume::{ResumeError, resume, resume_page};
 pub use settle::{BatchResult, settle_batch};
 pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};
+pub use steps::skip_page;
 pub use stop::{StopError, cancel, end_jobs, pause};
 pub use store_page::{FetchedPage, StoredPage, store_page};
 

@@ -6,9 +6,13 @@ use crate::{
     jobs::FetchPage,
     source::{
         self, Source,
-        definition::{Paging, TimeFormat, Values},
+        definition::{Step, TimeFormat, Values},
     },
 };
+
+/// The first number of the pages that are not of a collection's first list. That has twice as many as there may be items at
+/// most, and a few.
+pub const NUMBERS_BEHIND: i32 = 10_000_001;
 
 /// A page that is waiting to be fetched, with all that fetching and storing it takes.
 #[derive(Debug, Clone)]
@@ -16,8 +20,12 @@ pub struct PageToFetch {
     /// The collection.
     pub collection_id: Uuid,
     pub(super) group: Option<GroupId>,
-    /// The page's number in it, from 1.
+    /// The page's number in it: from 1 for the first list, from [`NUMBERS_BEHIND`] on for what follows from its items.
     pub number: i32,
+    /// What the call is for. What it is about is in `values`.
+    pub step: Step,
+    /// The page's place in its own list, from 1.
+    pub(super) place: i32,
     /// Where it is, as the page before it told: an address or a token. `None` for numbered pages, and for the first one.
     pub link: Option<String>,
     /// What the parameters of the call are made of.
@@ -55,6 +63,16 @@ impl PageToFetch {
         self.values.count.div_ceil(self.values.per_page.max(1)).cast_signed()
     }
 
+    /// Whether the page is one of several of its list that are fetched side by side.
+    pub(super) fn is_windowed(&self) -> bool {
+        self.step == Step::List && self.source.definition.list.is_windowed()
+    }
+
+    /// Whether the page is one of the list that the collection began with.
+    pub(super) fn is_of_first_list(&self) -> bool {
+        self.number < NUMBERS_BEHIND
+    }
+
     pub(super) fn run(&self) -> Run<'_> {
         Run { collection_id: self.collection_id, group: self.group, source: &self.source.definition.name }
     }
@@ -65,6 +83,9 @@ impl PageToFetch {
 pub enum FoundPage {
     /// Waiting to be fetched by this job.
     Pending(Box<PageToFetch>),
+    /// Waiting, and not wanted any more: other lists have brought as many items as were asked for.
+    /// [`skip_page`](super::skip_page) closes it.
+    NotWanted(Box<PageToFetch>),
     /// Given up. A job that is there all the same was retried: [`resume_page`](super::resume_page) goes on with the page.
     Failed,
     /// Waiting to be fetched by another job, since it was opened again.
@@ -87,7 +108,8 @@ pub async fn find_page(
         select p.state = 'failed' and c.state <> 'cancelled' as "is_failed!", p.state = 'pending' and c.finished_at is null
                and c.state <> 'paused' and $3 > coalesce(c.stop_job_id, -1) as "is_pending!",
                p.fetch_job_id, p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed,
-               c.pages_expected, c.since, c.begun_at,
+               c.pages_expected, c.since, c.begun_at, c.items_listed,
+               p.step as "step: Step", coalesce(p.place, p.number) as "place!", p.parent, p.item,
                (select coalesce(sum(documents_open), 0) from collections where finished_at is null) as "backlog!"
         from pages p join collections c on c.id = p.collection_id
         where p.collection_id = $1 and p.number = $2
@@ -107,11 +129,13 @@ pub async fn find_page(
         return Ok(FoundPage::TakenOver);
     }
     let source = source::of_collection(conn, &row.source).await?;
-    let first = match source.definition.list.paging {
-        Paging::Numbered { first, .. } => first,
-        _ => 1,
+    let call = source.definition.call_of(row.step);
+    let first = call.as_ref().map_or(1, |call| call.paging.first_page());
+    let per_page = match (&call, row.step) {
+        (Some(call), Step::Parents) => call.per_page_max,
+        _ => row.per_page.unsigned_abs(),
     };
-    let (before, per_page) = (job.page.unsigned_abs().saturating_sub(1), row.per_page.unsigned_abs());
+    let before = row.place.unsigned_abs().saturating_sub(1);
     let format = source.definition.list.since.as_ref().map_or(TimeFormat::Rfc3339, |since| since.format);
     let values = Values {
         count: row.count.unsigned_abs(),
@@ -122,26 +146,33 @@ pub async fn find_page(
         until: row.since.and(row.begun_at).map(|time| format.write(time)),
         seed: row.seed,
         error_mode: row.error_mode,
+        parent: row.parent,
+        id: row.item,
     };
-    Ok(FoundPage::Pending(Box::new(PageToFetch {
+    let page = Box::new(PageToFetch {
         collection_id: job.collection_id,
         group: row.group_id,
         number: job.page,
+        step: row.step,
+        place: row.place,
         link: row.link,
         values,
         batch_size: row.batch_size.unsigned_abs() as usize,
         pages_expected: row.pages_expected,
         backlog: row.backlog,
         source,
-    })))
+    });
+    let is_enough = row.step == Step::List && page.values.parent.is_some() && row.items_listed >= row.count;
+    Ok(if is_enough { FoundPage::NotWanted(page) } else { FoundPage::Pending(page) })
 }
 
-/// Adds pages, by number and, where the source gave one, link, with a job each; gives how many were not there before.
+/// Adds pages of a collection's first list, by number and, where the source gave one, link, with a job each; gives how many were not there before.
 /// A link that the collection has been to is not followed again. Does not lock the collection, whose count of open
 /// pages the caller updates.
 pub(super) async fn insert_pages(
     conn: &mut PgConnection,
     run: Run<'_>,
+    step: Step,
     pages: impl IntoIterator<Item = (i32, Option<String>)>,
 ) -> Result<i32, EnqueueError> {
     let (numbers, links): (Vec<i32>, Vec<Option<String>>) = pages.into_iter().unzip();
@@ -150,14 +181,15 @@ pub(super) async fn insert_pages(
     }
     let inserted = sqlx::query_scalar!(
         r#"
-        insert into pages (collection_id, number, link)
-        select $1, number, link from unnest($2::integer[], $3::text[]) as p (number, link)
+        insert into pages (collection_id, step, number, link)
+        select $1, $4, number, link from unnest($2::integer[], $3::text[]) as p (number, link)
         on conflict do nothing
         returning number
         "#,
         run.collection_id,
         &numbers,
         &links as &[Option<String>],
+        step as Step,
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -188,13 +220,14 @@ pub(super) async fn enqueue_fetches(
     Ok(enqueued.into_iter().filter_map(id).collect())
 }
 
-/// Adds pages and counts them as open. Locks the collection.
+/// Adds pages of the first list and counts them as open. Locks the collection.
 pub(super) async fn open_pages(
     conn: &mut PgConnection,
     run: Run<'_>,
+    step: Step,
     pages: impl IntoIterator<Item = (i32, Option<String>)>,
 ) -> Result<(), EnqueueError> {
-    let added = insert_pages(conn, run, pages).await?;
+    let added = insert_pages(conn, run, step, pages).await?;
     sqlx::query!(
         "update collections set pages_open = pages_open + $2 where id = $1",
         run.collection_id,

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Collection, CollectionState, begin,
+    Collection, CollectionState, NUMBERS_BEHIND, begin,
     eta::{Course, Mark},
 };
 use crate::{
@@ -21,7 +21,7 @@ const ERRORS_MAX: i64 = 20;
 pub struct Progress {
     /// The collection.
     pub collection: Collection,
-    /// Pages in all, where known.
+    /// Pages in all, where known: those of the first list, and the calls that were found to follow from it so far.
     pub pages_expected: Option<i64>,
     /// Pages that are stored.
     pub pages_fetched: i64,
@@ -87,7 +87,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                c.seed, c.created_at, c.started_at, c.finished_at, c.pages_expected,
                now() as "seen_at!", p.fetched as "fetched!", p.given_up as "given_up!", p.stored as "stored!",
                p.unchanged as "unchanged!", p.parsed as "parsed!", p.failed as "failed!", p.calls as "calls!",
-               p.rate_limited as "rate_limited!", p.pending as "pending!", p.backlog as "backlog!",
+               p.rate_limited as "rate_limited!", p.behind as "behind!", p.pending as "pending!", p.backlog as "backlog!",
                p.first_fetched_at, p.last_fetched_at, p.fetched_earlier as "fetched_earlier!", p.fetched_earlier_at,
                p.settled_at, p.done as "done!", p.done_at, p.done_earlier as "done_earlier!", p.done_earlier_at,
                coalesce(c.lagged_at > now() - interval '3 s', false) and c.finished_at is null as "is_lagging!",
@@ -98,6 +98,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                    coalesce(sum(stored), 0) as stored, coalesce(sum(unchanged), 0) as unchanged,
                    coalesce(sum(parsed), 0) as parsed, coalesce(sum(failed), 0) as failed,
                    coalesce(sum(calls), 0) as calls, coalesce(sum(rate_limited), 0) as rate_limited,
+                   count(*) filter (where number >= $2) as behind,
                    count(*) filter (where state = 'pending') as pending,
                    coalesce(sum(stored - parsed - failed) filter (where state = 'fetched'), 0) as backlog,
                    min(fetched_at) as first_fetched_at, max(fetched_at) as last_fetched_at,
@@ -114,7 +115,8 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         ) p
         where c.id = $1
         "#,
-        id
+        id,
+        NUMBERS_BEHIND,
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -144,7 +146,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
             started_at: r.started_at,
             finished_at: r.finished_at,
         },
-        pages_expected: r.pages_expected.map(i64::from),
+        pages_expected: r.pages_expected.map(|pages| i64::from(pages) + r.behind),
         pages_fetched: r.fetched,
         pages_failed: r.given_up,
         pages_pending: r.pending,
@@ -189,7 +191,9 @@ async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sq
         ErrorCount,
         r#"
         select error_code as "code!", count(*) as "count!",
-               'page ' || min(number) || ': ' || coalesce((array_agg(error order by number))[1], '') as "sample!"
+               (array_agg(case when step = 'detail' then 'detail of ' || item
+                               else 'page ' || coalesce(place, number) || coalesce(' of ' || parent, '') end
+                          || ': ' || coalesce(error, '') order by number))[1] as "sample!"
         from pages where collection_id = $1 and error_code is not null
         group by error_code order by count(*) desc, error_code limit $2
         "#,
@@ -212,8 +216,10 @@ async fn short_pages(conn: &mut PgConnection, id: Uuid) -> Result<Option<ErrorCo
         r#"
         select count(*) as "count!", min(p.number) as first
         from pages p join collections c on c.id = p.collection_id
-        where c.id = $1 and p.state = 'done' and p.error_code is null and p.stored + p.unchanged < c.per_page
-          and p.number < (select max(number) from pages where collection_id = $1 and stored + unchanged > 0)
+        where c.id = $1 and p.state = 'done' and p.error_code is null and p.step = 'list'
+          and coalesce(p.items, p.stored + p.unchanged) < c.per_page
+          and p.number < (select max(number) from pages
+                          where collection_id = $1 and step = 'list' and coalesce(items, stored + unchanged) > 0)
         "#,
         id,
     )

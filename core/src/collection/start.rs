@@ -179,7 +179,7 @@ async fn insert(
 /// The collection that was started under this key, if by the same request.
 pub(super) async fn repeated(
     conn: &mut PgConnection,
-    new: &NewCollection,
+    idempotency_key: Option<&str>,
     request: &Value,
 ) -> Result<Started, StartError> {
     let earlier =

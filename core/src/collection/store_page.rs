@@ -5,11 +5,12 @@ use super::{
     PageToFetch,
     ahead::{self, Ahead, End},
     finish::{Change, count_pages},
-    page::insert_pages,
+    steps::{self, Division, divide, insert_steps, open_list},
 };
 use crate::{
     jobs::ParseDocuments,
     raw::{self, NewRawDocument},
+    source::definition::Step,
 };
 
 /// What a source answered for a page.
@@ -32,8 +33,9 @@ pub struct StoredPage {
     pub unchanged: usize,
 }
 
-/// Stores a page: its new items as raw documents, the page as fetched, the jobs that parse its items, and the next page
-/// with its job. All in the caller's transaction, which should also complete the fetching job.
+/// Stores a page: its new items as raw documents, the page as fetched, the jobs that parse its items, and what follows, the next
+/// page of the list and the calls that its items lead to, with their jobs. All in the caller's transaction, which should also
+/// complete the fetching job.
 ///
 /// Gives `None`, and changes nothing, when the page has been stored before, or its collection is cancelled. Locks the page, and the collection at the end.
 ///
@@ -47,16 +49,42 @@ pub async fn store_page(
     if !lock_pending(conn, page).await? {
         return Ok(None);
     }
+    let items_before = items_before(conn, page).await?;
+    let Division { documents, open, fault, is_cut } = divide(page, fetched, items_before);
     let place = (page.collection_id, page.number);
-    let new_ids = raw::insert_new(
-        conn,
-        &page.source.definition.name,
-        page.source.definition.format,
-        place,
-        &fetched.items,
-    )
-    .await?;
-    let unchanged = fetched.items.len() - new_ids.len();
+    let new_ids =
+        raw::insert_new(conn, &page.source.definition.name, page.source.definition.format, place, &documents)
+            .await?;
+    let stored = StoredPage { stored: new_ids.len(), unchanged: documents.len() - new_ids.len() };
+    let batches = enqueue_batches(conn, page, &new_ids).await?;
+
+    let (opened, ahead) = open_next(conn, page, fetched, items_before).await?;
+    let opened = opened + insert_steps(conn, page.run(), &open).await?;
+    let fault = fault.or_else(|| ahead.end.error().map(|(code, text)| (code, text.to_owned())));
+    mark_fetched(conn, page, (stored, batches, fetched.items.len()), fault).await?;
+    if steps::is_tallied(page) && page.step == Step::List {
+        steps::tally(conn, page, fetched.items.len()).await?;
+    }
+    let (is_windowed, is_first) = (page.is_windowed(), page.is_of_first_list());
+    let change = Change {
+        opened,
+        is_fetched: true,
+        closed: i32::from(batches == 0),
+        last_page: ahead.last_page.filter(|_| is_first && !is_windowed),
+        pages_at_most: ahead.last_page.filter(|_| is_windowed),
+        is_cut: is_cut || ahead.is_cut,
+        documents: stored.stored as i32,
+    };
+    count_pages(conn, page.collection_id, change).await?;
+    Ok(Some(stored))
+}
+
+/// Enqueues the jobs that parse new documents; gives their number.
+async fn enqueue_batches(
+    conn: &mut PgConnection,
+    page: &PageToFetch,
+    new_ids: &[i64],
+) -> Result<usize, EnqueueError> {
     let batches: Vec<NewJob> = new_ids
         .chunks(page.batch_size)
         .map(|ids| {
@@ -70,22 +98,7 @@ pub async fn store_page(
         })
         .collect::<Result<_, EnqueueError>>()?;
     enqueue_all(conn, &batches).await?;
-
-    let (opened, ahead) = open_next(conn, page, fetched).await?;
-    let is_done = batches.is_empty();
-    mark_fetched(conn, page, (new_ids.len(), unchanged, batches.len()), ahead.end).await?;
-    let is_numbered = page.source.definition.list.paging.is_numbered();
-    let change = Change {
-        opened,
-        is_fetched: true,
-        closed: i32::from(is_done),
-        last_page: ahead.last_page.filter(|_| !is_numbered),
-        pages_at_most: ahead.last_page.filter(|_| is_numbered),
-        is_cut: ahead.is_cut,
-        documents: new_ids.len() as i32,
-    };
-    count_pages(conn, page.collection_id, change).await?;
-    Ok(Some(StoredPage { stored: new_ids.len(), unchanged }))
+    Ok(batches.len())
 }
 
 async fn lock_pending(conn: &mut PgConnection, page: &PageToFetch) -> Result<bool, sqlx::Error> {
@@ -110,16 +123,25 @@ async fn open_next(
     conn: &mut PgConnection,
     page: &PageToFetch,
     fetched: &FetchedPage,
+    items_before: i64,
 ) -> Result<(i32, Ahead), EnqueueError> {
-    let items_before = if ahead::may_be_enough(page) { items_stored(conn, page).await? } else { 0 };
     let mut ahead = ahead::after(page, fetched, items_before);
     let open = std::mem::take(&mut ahead.open);
     let is_link = open.iter().any(|(_, link)| link.is_some());
-    let opened = insert_pages(conn, page.run(), open).await?;
+    let opened = open_list(conn, page, open).await?;
     if is_link && opened == 0 {
-        ahead = Ahead::ending(page.number, End::Loop);
+        ahead = Ahead::ending(page.place, End::Loop);
     }
     Ok((opened, ahead))
+}
+
+/// How many items the lists have brought before this page, where that decides what follows; else 0.
+async fn items_before(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64, sqlx::Error> {
+    match page.step {
+        Step::List if steps::is_tallied(page) => steps::items_listed(conn, page).await,
+        _ if ahead::may_be_enough(page) => items_stored(conn, page).await,
+        _ => Ok(0),
+    }
 }
 
 /// How many items the pages of the collection had so far.
@@ -135,25 +157,27 @@ async fn items_stored(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64
 async fn mark_fetched(
     conn: &mut PgConnection,
     page: &PageToFetch,
-    (stored, unchanged, batches): (usize, usize, usize),
-    end: End,
+    (stored, batches, items): (StoredPage, usize, usize),
+    fault: Option<(&'static str, String)>,
 ) -> Result<(), sqlx::Error> {
-    let (error_code, error) = end.error();
+    let (error_code, error) = fault.unzip();
+    let all = stored.stored + stored.unchanged;
     sqlx::query!(
         r#"
         update pages
         set state = case when $5 = 0 then 'done' else 'fetched' end::page_state,
             stored = $3, unchanged = $4, batches_open = $5, calls = calls + 1, fetched_at = now(),
-            error_code = $6, error = $7
+            error_code = $6, error = $7, items = $8
         where collection_id = $1 and number = $2
         "#,
         page.collection_id,
         page.number,
-        stored as i32,
-        unchanged as i32,
+        stored.stored as i32,
+        stored.unchanged as i32,
         batches as i32,
         error_code,
         error,
+        (items != all).then_some(items as i32),
     )
     .execute(conn)
     .await?;

@@ -26,6 +26,7 @@ mod search;
 mod search_plans;
 mod sql_text;
 mod start;
+mod steps;
 mod stop_collection;
 mod store_page;
 mod unknown_end;

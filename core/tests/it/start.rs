@@ -64,6 +64,8 @@ async fn a_page_carries_the_parameters_of_its_call() {
         until: None,
         seed: u32::MAX.into(),
         error_mode: true,
+        parent: None,
+        id: None,
     };
     assert_eq!(page.values, values);
     assert_eq!((page.collection_id, page.number, &*page.source.definition.name), (id, 3, NUMBERED));

@@ -1,15 +1,19 @@
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use resume_connector::{CallError, Page};
+use resume_connector::{Answer, CallError, Page};
 use resume_core::{
     collection::{self, CallFailure, FetchedPage, FoundPage, PageToFetch},
     db,
     jobs::FetchPage,
+    source::definition::Step,
 };
 use resume_queue::{Coded, JobError, Lease};
 
-use crate::{context::Context, permit::Finished};
+use crate::{
+    context::Context,
+    permit::{Finished, Leave},
+};
 
 /// Fetches a page and stores it, with the jobs that follow and its own completion in the same transaction.
 ///
@@ -23,6 +27,7 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
     drop(conn);
     let page = match found {
         FoundPage::Pending(page) => page,
+        FoundPage::NotWanted(page) => return skip(&context, &lease, &page).await,
         FoundPage::Failed => return open_again(&context, &lease, &job).await,
         FoundPage::TakenOver => {
             let error = "another job fetches the page since it was opened again";
@@ -44,7 +49,9 @@ async fn fetch(
 ) -> Result<(), JobError> {
     let definition = &page.source.definition;
     let base = definition.base_url_of(lease.attempt());
-    let call = match context.connector.prepare(definition, base, page.link.as_deref(), &page.values).await {
+    let connector = &context.connector;
+    let call = match connector.prepare(definition, page.step, base, page.link.as_deref(), &page.values).await
+    {
         Ok(call) => call,
         Err(error) => {
             note(context, job, &error, false).await;
@@ -61,6 +68,12 @@ async fn fetch(
         }
     };
     let answer = call.send().await;
+    let refused_for = end(leave, &answer).await;
+    settle(context, lease, job, page, (answer.result, refused_for)).await
+}
+
+/// Tells the fleet what the answer says of the limit; gives for how long the source wants no call, if it refused this one.
+async fn end(leave: Leave, answer: &Answer) -> Option<Duration> {
     let code = answer.result.as_ref().err().and_then(CallError::code);
     let finished = Finished {
         status: answer.status,
@@ -69,11 +82,27 @@ async fn fetch(
         code: code.as_deref(),
         bytes: answer.bytes,
     };
-    let refused_for = leave.end(finished).await;
-    match answer.result {
+    leave.end(finished).await
+}
+
+/// Stores what the call brought, or says what becomes of the page without it.
+async fn settle(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    page: &PageToFetch,
+    (result, refused_for): (Result<Page, CallError>, Option<Duration>),
+) -> Result<(), JobError> {
+    match result {
         Ok(Page { items, next, total }) => {
             let fetched = FetchedPage { items, next, total };
             store(context, lease, page, &fetched).await
+        }
+        // The item is gone since it was listed: there is nothing to store, and nothing is wrong.
+        Err(CallError::Status { status, .. })
+            if page.step == Step::Detail && matches!(status.as_u16(), 404 | 410) =>
+        {
+            store(context, lease, page, &FetchedPage::default()).await
         }
         Err(CallError::CursorExpired { code }) => restart(context, lease, job, page, code).await,
         Err(error) => {
@@ -111,6 +140,14 @@ async fn store(
     tx.commit().await.map_err(JobError::retry)?;
     tracing::debug!(collection_id = %page.collection_id, page = page.number, ?stored, "page stored");
     Ok(())
+}
+
+/// Closes a page without a call, with the own completion in the same transaction.
+async fn skip(context: &Context, lease: &Lease, page: &PageToFetch) -> Result<(), JobError> {
+    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    collection::skip_page(&mut tx, page).await.map_err(JobError::retry)?;
+    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
+    tx.commit().await.map_err(JobError::retry)
 }
 
 /// Begins the list again, with the own completion in the same transaction; gives the page up when that was done before.

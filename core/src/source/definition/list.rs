@@ -13,7 +13,7 @@ pub struct ListCall {
     /// The method; `get` by default.
     #[serde(default, skip_serializing_if = "Method::is_get")]
     pub method: Method,
-    /// The path behind the base URL.
+    /// The path behind the base URL. `{parent}` in it is written as it must be in a path.
     pub path: String,
     /// The parameters of the query. One whose placeholder has no value is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -64,7 +64,25 @@ impl ListCall {
     /// Whether items may be lost where a page comes short: pages are asked for by numbers then, and each begins where the one
     /// before should have ended. A system that is told how many items are wanted makes up its pages for them.
     pub fn can_lose_items(&self) -> bool {
-        self.paging.is_numbered() && !self.is_told_count()
+        self.is_windowed() && !self.is_told_count()
+    }
+
+    /// Whether several of its pages are fetched side by side: they have numbers, and there is one list. The lists of parents are
+    /// read side by side, each of them one page after the other.
+    pub fn is_windowed(&self) -> bool {
+        self.paging.is_numbered() && !self.is_fanned_out()
+    }
+
+    /// Whether there is a list for each parent.
+    pub fn is_fanned_out(&self) -> bool {
+        self.has(Placeholder::Parent)
+    }
+
+    fn has(&self, placeholder: Placeholder) -> bool {
+        let in_text = |text: &str| text.parse().is_ok_and(|template: Template| template.has(placeholder));
+        in_text(&self.path)
+            || self.params.values().any(|template| template.has(placeholder))
+            || self.body.as_ref().is_some_and(|body| any_text(body, &in_text))
     }
 
     /// Whether the system is told how many items the collection wants: it gives that many then, so that the number of pages is
@@ -74,11 +92,20 @@ impl ListCall {
     }
 }
 
+fn any_text(value: &Value, is: &impl Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(text) => is(text),
+        Value::Array(values) => values.iter().any(|value| any_text(value, is)),
+        Value::Object(members) => members.values().any(|value| any_text(value, is)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 pub(super) fn id_pointer() -> String {
     "/id".to_owned()
 }
 
-fn per_page_max() -> u32 {
+pub(super) fn per_page_max() -> u32 {
     100
 }
 
@@ -104,7 +131,8 @@ impl Method {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Paging {
-    /// Pages have numbers or offsets: `{page}` or `{offset}` stands in a parameter. Several are fetched side by side.
+    /// Pages have numbers or offsets: `{page}` or `{offset}` stands in a parameter. Several are fetched side by side, unless it
+    /// is the list of a parent, or of parents.
     Numbered {
         /// The number of the first page; 1 by default. Offsets begin with 0 whatever it is.
         #[serde(default = "first_page")]
@@ -150,6 +178,14 @@ impl Paging {
     /// Whether pages can be asked for in any order, several side by side. The others lead from one to the next.
     pub fn is_numbered(&self) -> bool {
         matches!(self, Self::Numbered { .. })
+    }
+
+    /// The number of the first page, as the source counts; 1 where pages have none.
+    pub fn first_page(&self) -> u32 {
+        match self {
+            Self::Numbered { first, .. } => *first,
+            _ => 1,
+        }
     }
 }
 

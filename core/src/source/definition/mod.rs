@@ -11,6 +11,7 @@ mod overlapping_runs;
 mod read;
 mod render;
 mod schema;
+mod step;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
 pub use mapping::Mapping;
 pub use overlapping_runs::OverlappingRuns;
 pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
+pub use step::{DetailCall, ParentsCall, Step};
 pub use template::{Placeholder, Template, Values};
 
 use crate::parsing::Format;
@@ -70,9 +72,15 @@ pub struct Definition {
     /// What becomes of a collection that is started while another one of this source is not over.
     #[serde(default, skip_serializing_if = "OverlappingRuns::is_allowed")]
     pub overlapping_runs: OverlappingRuns,
+    /// The call that lists what has a list of items each, where there is not one list of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parents: Option<ParentsCall>,
     /// The call that lists the items.
     #[serde(default = "ListCall::none", skip_serializing_if = "ListCall::is_none")]
     pub list: ListCall,
+    /// The call that gives one item in full, where the list does not. What it gives is kept, and the item of the list is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<DetailCall>,
     /// What shape the items have; `mapped` goes with `map`.
     pub format: Format,
     /// Where in an item the fields of a resume are.

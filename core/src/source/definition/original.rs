@@ -30,6 +30,7 @@ impl Definition {
             limits: vec![Limit { calls, per: Interval(std::time::Duration::from_secs(1)), burst: 1 }],
             concurrency: None,
             overlapping_runs: OverlappingRuns::Allow,
+            parents: None,
             list: ListCall {
                 method: Method::Get,
                 path: path.to_owned(),
@@ -42,6 +43,7 @@ impl Definition {
                 expect: None,
                 since: None,
             },
+            detail: None,
             format: Format::Profile,
             map: None,
         }

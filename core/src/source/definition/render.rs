@@ -3,6 +3,16 @@ use serde_json::Value;
 use super::{ListCall, Template, Values};
 
 impl ListCall {
+    /// The path for one page, with its values written as a path must have them. Expects a
+    /// [checked](super::Definition::check) definition, and the values that its placeholders stand for: without them it is
+    /// `None`, for a path with a hole in it leads somewhere else.
+    pub fn render_path(&self, values: &Values) -> Option<String> {
+        match self.path.parse::<Template>() {
+            Ok(template) => template.render_path(values),
+            Err(_) => Some(self.path.clone()),
+        }
+    }
+
     /// The parameters of the query for one page, by name, in the order of the names. One whose placeholder has no value is
     /// left out. They are not encoded for a URL.
     pub fn render_params(&self, values: &Values) -> Vec<(String, String)> {

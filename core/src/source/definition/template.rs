@@ -33,6 +33,10 @@ pub enum Placeholder {
     Seed,
     /// Whether the mock breaks some items.
     ErrorMode,
+    /// The parent whose items are listed.
+    Parent,
+    /// The item that is asked for.
+    Id,
 }
 
 /// The values of the placeholders for one page.
@@ -54,11 +58,15 @@ pub struct Values {
     pub seed: i64,
     /// Whether the mock breaks some items.
     pub error_mode: bool,
+    /// The id of the parent whose items are listed, or whose item is asked for.
+    pub parent: Option<String>,
+    /// The id of the item that is asked for.
+    pub id: Option<String>,
 }
 
 impl Placeholder {
     /// All of them, with their names.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("count", Self::Count),
         ("per_page", Self::PerPage),
         ("page", Self::Page),
@@ -67,9 +75,11 @@ impl Placeholder {
         ("until", Self::Until),
         ("seed", Self::Seed),
         ("error_mode", Self::ErrorMode),
+        ("parent", Self::Parent),
+        ("id", Self::Id),
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, placeholder)| *placeholder == self).map_or("", |(name, _)| name)
     }
 
@@ -84,6 +94,8 @@ impl Placeholder {
             Self::Until => values.until.as_deref()?.into(),
             Self::Seed => values.seed.to_string().into(),
             Self::ErrorMode => values.error_mode.to_string().into(),
+            Self::Parent => values.parent.as_deref()?.into(),
+            Self::Id => values.id.as_deref()?.into(),
         })
     }
 
@@ -93,6 +105,9 @@ impl Placeholder {
             return Some(Value::Bool(values.error_mode));
         }
         let text = self.value(values)?;
+        if matches!(self, Self::Parent | Self::Id) {
+            return Some(Value::from(text.as_ref()));
+        }
         Some(text.parse::<i64>().map_or_else(|_| Value::from(text.as_ref()), Value::from))
     }
 }
@@ -114,6 +129,26 @@ impl Template {
             .collect()
     }
 
+    /// As [`render`](Self::render), for a path: in a value, all but letters, digits, `-`, `.`, `_` and `~` is written as %XX
+    /// (RFC 3986, section 2.3), so that it stays one part of the path.
+    pub(super) fn render_path(&self, values: &Values) -> Option<String> {
+        self.0
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => Some(Cow::from(text)),
+                Piece::Value(placeholder) => placeholder.value(values).map(|value| encoded(&value).into()),
+            })
+            .collect()
+    }
+
+    /// The placeholders in it, in order.
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Value(placeholder) => Some(*placeholder),
+        })
+    }
+
     /// The text with all values in it, as JSON: a template of one placeholder alone is a number or a boolean where the value
     /// is one. `None` when one of the placeholders has no value.
     pub(super) fn render_json(&self, values: &Values) -> Option<Value> {
@@ -127,6 +162,18 @@ impl Template {
     pub fn has(&self, placeholder: Placeholder) -> bool {
         self.0.contains(&Piece::Value(placeholder))
     }
+}
+
+fn encoded(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(byte.into());
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
 }
 
 impl FromStr for Template {
@@ -200,7 +247,7 @@ impl JsonSchema for Template {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": ["string", "integer", "boolean"],
-            "description": "A text that may hold {count}, {per_page}, {page}, {offset}, {since}, {until}, {seed} or {error_mode}",
+            "description": "A text that may hold {count}, {per_page}, {page}, {offset}, {since}, {until}, {parent}, {id}, {seed} or {error_mode}",
         })
     }
 }

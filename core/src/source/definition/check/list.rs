@@ -1,6 +1,6 @@
-//! The call that lists the items.
+//! The calls that list something: the items, and the parents that have lists of their own.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
@@ -27,22 +27,13 @@ const MAX_BODY_DEPTH: usize = 16;
 /// The longest overlap of two runs.
 const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
 
-pub(super) fn check(list: &ListCall, faults: &mut FaultList) {
+/// Looks at the list of items, which may have these of the placeholders that only some calls have.
+pub(super) fn check(list: &ListCall, own: &[Placeholder], faults: &mut FaultList) {
     if list.is_none() {
         faults.add("/list", "missing: write the call that lists the items, or `files` where there is no API");
         return;
     }
-    faults.add_some("/list/path", path_fault(&list.path));
-    let mut templates = Vec::new();
-    check_params(list, &mut templates, faults);
-    check_body(list, &mut templates, faults);
-    check_pointer("/list/items", &list.items, faults);
-    check_pointer("/list/id", &list.id, faults);
-    if !(1..=MAX_PER_PAGE).contains(&list.per_page_max) {
-        let detail = format!("{}: write 1 to {MAX_PER_PAGE}", list.per_page_max);
-        faults.add("/list/per_page_max", detail);
-    }
-    check_paging(list, &templates, faults);
+    let templates = check_call("/list", list, own, faults);
     if let Some(expect) = &list.expect {
         check_pointer("/list/expect/at", &expect.at, faults);
         if let Some(code) = &expect.code {
@@ -52,15 +43,61 @@ pub(super) fn check(list: &ListCall, faults: &mut FaultList) {
     check_since(list, &templates, faults);
 }
 
-fn path_fault(path: &str) -> Option<String> {
+/// Looks at what any list has; gives its templates.
+pub(super) fn check_call(
+    at: &str,
+    list: &ListCall,
+    own: &[Placeholder],
+    faults: &mut FaultList,
+) -> Vec<Template> {
+    let mut templates = Vec::new();
+    check_path(&format!("{at}/path"), &list.path, &mut templates, faults);
+    check_params(&format!("{at}/params"), &list.params, &mut templates, faults);
+    check_body(at, list, &mut templates, faults);
+    check_own(at, &templates, own, faults);
+    check_pointer(&format!("{at}/items"), &list.items, faults);
+    check_pointer(&format!("{at}/id"), &list.id, faults);
+    if !(1..=MAX_PER_PAGE).contains(&list.per_page_max) {
+        let detail = format!("{}: write 1 to {MAX_PER_PAGE}", list.per_page_max);
+        faults.add(format!("{at}/per_page_max"), detail);
+    }
+    check_paging(&format!("{at}/paging"), list, &templates, faults);
+    templates
+}
+
+/// Placeholders that not every call has.
+const OF_SOME: [Placeholder; 2] = [Placeholder::Parent, Placeholder::Id];
+
+/// Looks for placeholders that the call has no value for.
+pub(super) fn check_own(at: &str, templates: &[Template], own: &[Placeholder], faults: &mut FaultList) {
+    for placeholder in OF_SOME.into_iter().filter(|placeholder| !own.contains(placeholder)) {
+        if has(templates, &[placeholder]) {
+            let detail = match placeholder {
+                Placeholder::Id => "{id} stands for an item, which only `detail` asks for",
+                _ => "{parent} needs `parents`, the call that lists the parents, and does not stand in it",
+            };
+            faults.add(at, detail);
+        }
+    }
+}
+
+/// Looks at a path, whose placeholders become part of it.
+pub(super) fn check_path(at: &str, path: &str, templates: &mut Vec<Template>, faults: &mut FaultList) {
+    let template = path.parse::<Template>().ok();
+    faults.add_some(at, path_fault(path, template.as_ref()));
+    templates.extend(template);
+}
+
+fn path_fault(path: &str, template: Option<&Template>) -> Option<String> {
+    let is_of_a_path = |placeholder| OF_SOME.contains(&placeholder);
     if path.len() > MAX_PATH_BYTES {
         Some(format!("{} bytes, the most is {MAX_PATH_BYTES}", path.len()))
     } else if !path.starts_with('/') || path.starts_with("//") {
         Some("write a path that begins with one `/`; it follows the base URL".to_owned())
     } else if path.contains(['?', '#']) {
         Some("no `?` and `#` here: parameters belong into `list.params`".to_owned())
-    } else if path.contains(['{', '}']) {
-        Some("no placeholders here: they belong into `list.params` or `list.body`".to_owned())
+    } else if !template.is_some_and(|template| template.placeholders().all(is_of_a_path)) {
+        Some("no placeholders here but {parent} and {id}: others belong into `params` or `body`".to_owned())
     } else if path.split('/').any(|segment| segment == "." || segment == "..") {
         Some("no `.` and `..` between slashes: write the path itself".to_owned())
     } else if path.contains(|c: char| !c.is_ascii_graphic() || c == '\\') {
@@ -70,13 +107,18 @@ fn path_fault(path: &str) -> Option<String> {
     }
 }
 
-fn check_params(list: &ListCall, templates: &mut Vec<Template>, faults: &mut FaultList) {
-    if !faults.check_length("/list/params", list.params.len(), MAX_PARAMS, "parameters") {
+pub(super) fn check_params(
+    at: &str,
+    params: &BTreeMap<String, Template>,
+    templates: &mut Vec<Template>,
+    faults: &mut FaultList,
+) {
+    if !faults.check_length(at, params.len(), MAX_PARAMS, "parameters") {
         return;
     }
-    for (name, template) in &list.params {
-        if faults.check_length("/list/params", name.len(), MAX_PARAM_BYTES, "bytes in a name") {
-            let at = format!("/list/params/{}", step(name));
+    for (name, template) in params {
+        if faults.check_length(at, name.len(), MAX_PARAM_BYTES, "bytes in a name") {
+            let at = format!("{at}/{}", step(name));
             if name.is_empty() {
                 faults.add(at.as_str(), "a parameter without a name");
             }
@@ -86,16 +128,17 @@ fn check_params(list: &ListCall, templates: &mut Vec<Template>, faults: &mut Fau
     }
 }
 
-fn check_body(list: &ListCall, templates: &mut Vec<Template>, faults: &mut FaultList) {
+fn check_body(at: &str, list: &ListCall, templates: &mut Vec<Template>, faults: &mut FaultList) {
     let Some(body) = &list.body else { return };
+    let at = format!("{at}/body");
     if list.method == Method::Get {
-        faults.add("/list/body", "goes with `method: post`: a get has none");
+        faults.add(at.as_str(), "goes with `method: post`: a get has none");
     }
     let takes_token = list.method == Method::Post && matches!(list.paging, Paging::Cursor { .. });
     if takes_token && !body.is_object() {
-        faults.add("/list/body", "write an object, which takes the token of the next page as a member");
+        faults.add(at.as_str(), "write an object, which takes the token of the next page as a member");
     }
-    check_body_value("/list/body", body, MAX_BODY_DEPTH, templates, faults);
+    check_body_value(&at, body, MAX_BODY_DEPTH, templates, faults);
 }
 
 fn check_body_value(
@@ -129,27 +172,27 @@ fn check_body_value(
     }
 }
 
-fn check_paging(list: &ListCall, templates: &[Template], faults: &mut FaultList) {
+fn check_paging(at: &str, list: &ListCall, templates: &[Template], faults: &mut FaultList) {
     match &list.paging {
         Paging::Numbered { total, .. } => {
             if let Some(total) = total {
-                check_pointer("/list/paging/numbered/total", total, faults);
+                check_pointer(&format!("{at}/numbered/total"), total, faults);
             }
             if !has(templates, &[Placeholder::Page, Placeholder::Offset]) {
                 faults.add(
-                    "/list/paging/numbered",
+                    format!("{at}/numbered"),
                     "{page} or {offset} stands in no parameter: every call would ask for the same page",
                 );
             }
         }
-        Paging::NextUrl { at } => check_pointer("/list/paging/next_url/at", at, faults),
+        Paging::NextUrl { at: next } => check_pointer(&format!("{at}/next_url/at"), next, faults),
         Paging::Cursor { token, param, has_more, expired, .. } => {
-            check_pointer("/list/paging/cursor/token", token, faults);
+            check_pointer(&format!("{at}/cursor/token"), token, faults);
             if let Some(has_more) = has_more {
-                check_pointer("/list/paging/cursor/has_more", has_more, faults);
+                check_pointer(&format!("{at}/cursor/has_more"), has_more, faults);
             }
-            faults.add_some("/list/paging/cursor/param", param_fault(list, param));
-            check_codes("/list/paging/cursor/expired", expired, faults);
+            faults.add_some(format!("{at}/cursor/param"), param_fault(list, param));
+            check_codes(&format!("{at}/cursor/expired"), expired, faults);
         }
         Paging::LinkHeader {} | Paging::Single {} => {}
     }
@@ -196,7 +239,7 @@ fn check_since(list: &ListCall, templates: &[Template], faults: &mut FaultList) 
     }
 }
 
-fn has(templates: &[Template], placeholders: &[Placeholder]) -> bool {
+pub(super) fn has(templates: &[Template], placeholders: &[Placeholder]) -> bool {
     templates.iter().any(|template| placeholders.iter().any(|placeholder| template.has(*placeholder)))
 }
 

@@ -6,6 +6,7 @@ mod headers;
 mod limits;
 mod list;
 mod nul;
+mod steps;
 
 use std::fmt;
 
@@ -67,7 +68,7 @@ impl Definition {
                 address::check(self, &mut faults);
                 headers::check(self, &mut faults);
                 limits::check(self, &mut faults);
-                list::check(&self.list, &mut faults);
+                steps::check(self, &mut faults);
             }
         }
         self.check_mapping(&mut faults);

@@ -135,7 +135,7 @@ fn paths() {
     check(
         "/list/path",
         json!("/{page}"),
-        "/list/path: no placeholders here: they belong into `list.params` or `list.body`",
+        "/list/path: no placeholders here but {parent} and {id}: others belong into `params` or `body`",
     );
     check("/list/path", json!(format!("/{}", "x".repeat(1000))), "/list/path: 1001 bytes, the most is 1000");
     fine("/list/path", ["/", "/a/b.c", "/a%20b/", "/candidate.list", "/..a"].map(|path| json!(path)));
@@ -163,7 +163,7 @@ fn parameters_and_bodies() {
         faults(&post(json!({"a": [{"b/c": "{nothing}"}], "d": "{page"}))),
         [
             "/list/body/a/0/b~1c: \"{nothing}\": {nothing} is none of the placeholders count, per_page, page, offset, since, \
-             until, seed, error_mode",
+             until, seed, error_mode, parent, id",
             "/list/body/d: \"{page\": a brace is opened and not closed",
         ]
     );

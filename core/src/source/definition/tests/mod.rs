@@ -5,6 +5,7 @@ mod hostile;
 mod render;
 mod schema;
 mod secrets;
+mod steps;
 
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ fn list(params: Value, body: Value) -> ListCall {
     serde_json::from_value(list).unwrap()
 }
 
-fn values() -> Values {
+pub(super) fn values() -> Values {
     Values {
         count: 500,
         per_page: 50,
@@ -19,6 +19,8 @@ fn values() -> Values {
         until: None,
         seed: -7,
         error_mode: true,
+        parent: None,
+        id: None,
     }
 }
 

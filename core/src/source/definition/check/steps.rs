@@ -1,0 +1,61 @@
+//! The calls that bring the items: parents, list and detail, and what they say of each other.
+
+use super::{FaultList, list};
+use crate::{
+    parsing::Format,
+    source::definition::{Definition, DetailCall, Placeholder, Step, Template},
+};
+
+/// What a list of parents and a detail call cannot know: they are not about changes, and not about a number of items.
+const OF_THE_LIST: [(Placeholder, &str); 3] =
+    [(Placeholder::Since, "{since}"), (Placeholder::Until, "{until}"), (Placeholder::Count, "{count}")];
+
+/// What a detail call has no value for: it is one.
+const OF_PAGES: [(Placeholder, &str); 3] =
+    [(Placeholder::Page, "{page}"), (Placeholder::Offset, "{offset}"), (Placeholder::PerPage, "{per_page}")];
+
+pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
+    let has_parents = definition.parents.is_some();
+    let of_parents: &[Placeholder] = if has_parents { &[Placeholder::Parent] } else { &[] };
+    if let Some(call) = definition.call_of(Step::Parents) {
+        let templates = list::check_call("/parents", &call, &[], faults);
+        check_absent("/parents", &templates, &OF_THE_LIST, faults);
+    }
+    list::check(&definition.list, of_parents, faults);
+    if has_parents && !definition.list.is_fanned_out() {
+        faults.add("/list", "{parent} stands nowhere in it: every parent would have the same list");
+    }
+    if has_parents && definition.list.is_told_count() {
+        faults.add("/list/params", "{count} does not go with `parents`: no list is asked for all items");
+    }
+    if let Some(detail) = &definition.detail {
+        check_detail(detail, definition.format, of_parents, faults);
+    }
+}
+
+fn check_detail(detail: &DetailCall, format: Format, of_parents: &[Placeholder], faults: &mut FaultList) {
+    let mut templates = Vec::new();
+    list::check_path("/detail/path", &detail.path, &mut templates, faults);
+    list::check_params("/detail/params", &detail.params, &mut templates, faults);
+    let own: Vec<Placeholder> = of_parents.iter().copied().chain([Placeholder::Id]).collect();
+    list::check_own("/detail", &templates, &own, faults);
+    list::check_pointer("/detail/item", &detail.item, faults);
+    if !list::has(&templates, &[Placeholder::Id]) {
+        faults.add("/detail", "{id} stands nowhere in it: every call would ask for the same item");
+    }
+    check_absent("/detail", &templates, &OF_THE_LIST, faults);
+    check_absent("/detail", &templates, &OF_PAGES, faults);
+    if format != Format::Mapped {
+        let detail =
+            "goes with format `mapped`: an item has the id that the list gives it, wherever it stands";
+        faults.add("/detail", detail);
+    }
+}
+
+fn check_absent(at: &str, templates: &[Template], absent: &[(Placeholder, &str)], faults: &mut FaultList) {
+    for (placeholder, name) in absent {
+        if list::has(templates, &[*placeholder]) {
+            faults.add(at, format!("{name} is of the list: leave it out here"));
+        }
+    }
+}

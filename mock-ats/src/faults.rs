@@ -80,7 +80,10 @@ pub enum FaultKind {
     },
 }
 
-/// On which pages a fault happens.
+/// What [`Pages::One`] calls a call for one person's details: this, and their index.
+pub const DETAILS_FROM: u32 = 100_000;
+
+/// On which pages a fault happens. An API that has several lists says in its file what their pages are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
     /// On every page. [`Times`] counts each page for itself.

@@ -1,8 +1,10 @@
-//! Breezy HR: `GET /v3/company/mock-company/positions`, then `.../position/{id}/candidates` for each, after a
-//! connector that runs against it. People take turns over three positions.
+//! Breezy HR: `GET /v3/company/mock-company/positions`, then `.../position/{id}/candidates` for each, and
+//! `.../position/{id}/candidate/{id}` for the jobs of one, after a connector that runs against it. People take turns
+//! over three positions, and nobody is in the fourth. Faults call the pages of the first position 1, 2, ..,
+//! those of the second 1001, .., and that of the positions 0.
 //!
-//! Unconfirmed: `page` and `page_size` and their largest value, the limit (60 a minute here) and the body of
-//! errors. The real list has no jobs, which its detail call has.
+//! Unconfirmed: `page` and `page_size` and their largest value, the limit (60 a minute here), the body of
+//! errors, and the path of the detail call.
 
 use std::time::Duration;
 
@@ -17,7 +19,9 @@ use super::{
 };
 use crate::{Reply, limiter::Quota};
 
-const POSITIONS: [&str; 3] = ["position-1", "position-2", "position-3"];
+const POSITIONS: [&str; 4] = ["position-1", "position-2", "position-3", "position-4"];
+/// How many of them have candidates.
+const TURNS: u64 = 3;
 
 pub(super) const API: Description = Description {
     name: "breezy",
@@ -35,19 +39,45 @@ pub(super) const API: Description = Description {
 
 fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     desk.admit(desk.header("authorization"))?;
-    let path = desk.call.path.strip_prefix("/v3/company/mock-company/position/");
-    let position = path.and_then(|path| path.strip_suffix("/candidates"));
-    let Some(turn) = POSITIONS.iter().position(|name| Some(*name) == position) else {
-        desk.route(Method::GET, "/v3/company/mock-company/positions")?;
-        let positions = POSITIONS.map(|id| json!({"_id": id, "name": id, "state": "published"}));
-        return Ok(Reply::value(StatusCode::OK, &json!(positions)));
-    };
+    let path = desk.call.path.strip_prefix("/v3/company/mock-company/position/").unwrap_or_default();
+    let (position, rest) = path.split_once('/').unwrap_or_default();
+    let turn = POSITIONS.iter().position(|name| *name == position);
+    match (turn, rest.strip_prefix("candidate")) {
+        (Some(turn), Some("s")) => list(desk, turn as u64),
+        (Some(turn), Some(candidate)) => detail(desk, turn as u64, candidate.trim_start_matches('/')),
+        _ => {
+            desk.route(Method::GET, "/v3/company/mock-company/positions")?;
+            desk.draw_fault(0)?;
+            let positions = POSITIONS.map(|id| json!({"_id": id, "name": id, "state": "published"}));
+            Ok(Reply::value(StatusCode::OK, &json!(positions)))
+        }
+    }
+}
+
+fn list(desk: &mut Desk<'_>, turn: u64) -> Result<Reply, Reply> {
     let size = desk.number("page_size", 1..=50, 50)?;
     let place = (desk.number("page", 1..=u32::MAX.into(), 1)? - 1) * size;
-    let (turn, turns) = (turn as u64, POSITIONS.len() as u64);
-    let total = desk.people().saturating_sub(turn).div_ceil(turns);
-    let page = desk.list_by(total, place, size, |place| turn + place * turns)?;
+    let total = if turn < TURNS { desk.people().saturating_sub(turn).div_ceil(TURNS) } else { 0 };
+    desk.pages_before = 1000 * turn as u32;
+    let page = desk.list_by(total, place, size, |place| turn + place * TURNS)?;
     Ok(Reply::value(StatusCode::OK, &page.show(candidate).into()))
+}
+
+fn detail(desk: &mut Desk<'_>, turn: u64, id: &str) -> Result<Reply, Reply> {
+    let person = desk.person(id)?;
+    if person.index % TURNS != turn {
+        return Err(desk.error(StatusCode::NOT_FOUND, "the candidate is in another position"));
+    }
+    let mut body = candidate(&person);
+    body["work_history"] = person
+        .jobs(|job| {
+            json!({
+                "company_name": job["company"], "title": job["title"], "summary": job["description"],
+                "start_date": date(&job["start_date"]), "end_date": date(&job["end_date"]),
+            })
+        })
+        .into();
+    Ok(Reply::value(StatusCode::OK, &body))
 }
 
 fn candidate(person: &Person) -> Value {
@@ -60,10 +90,6 @@ fn candidate(person: &Person) -> Value {
         "tags": person.skills,
         "creation_date": person.created(),
         "updated_date": person.updated(),
-        "work_history": person.jobs(|job| json!({
-            "company_name": job["company"], "title": job["title"], "summary": job["description"],
-            "start_date": date(&job["start_date"]), "end_date": date(&job["end_date"]),
-        })),
     })
 }
 

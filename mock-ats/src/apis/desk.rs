@@ -24,6 +24,8 @@ pub(super) struct Desk<'a> {
     pub(super) fault: Option<FaultKind>,
     /// Whether the credential was refused.
     pub(super) unauthorized: bool,
+    /// What faults count as the first page of the list that is asked for, less one, where an API has several.
+    pub(super) pages_before: u32,
 }
 
 /// A page of a list.
@@ -36,7 +38,7 @@ pub(super) struct Page {
 
 impl<'a> Desk<'a> {
     pub(super) fn new(state: &'a mut ApiState, call: &'a Call) -> Self {
-        Self { call, state, fault: None, unauthorized: false }
+        Self { call, state, fault: None, unauthorized: false, pages_before: 0 }
     }
 
     /// An error in this API's words.
@@ -158,6 +160,29 @@ impl<'a> Desk<'a> {
         self.state.people.into()
     }
 
+    /// The person of this id, all of them, and draws the fault of this call.
+    pub(super) fn person(&mut self, id: &str) -> Result<Person, Reply> {
+        let external_id = self.state.description.external_id;
+        let Some(index) = (0..self.people()).find(|index| external_id(*index) == id) else {
+            return Err(self.error(StatusCode::NOT_FOUND, "there is no candidate of this id"));
+        };
+        self.draw_fault(crate::DETAILS_FROM.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))?;
+        Ok(Person::new(index))
+    }
+
+    /// Draws the fault of a call; those that the API tells in its own words end it.
+    pub(super) fn draw_fault(&mut self, page: u32) -> Result<(), Reply> {
+        self.fault = self.state.faults.next(self.state.description.name, page);
+        match self.fault {
+            Some(FaultKind::CursorExpired) => Err(self.expired()),
+            Some(FaultKind::CredentialsRotate) => {
+                self.state.rotate("mock-key-2");
+                Err(self.refuse())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads `size` people from `place` on, of those from index `first` on, and draws the fault of this page.
     pub(super) fn list(&mut self, first: u64, place: u64, size: u64) -> Result<Page, Reply> {
         self.list_by(self.people().saturating_sub(first), place, size, |place| first + place)
@@ -172,15 +197,7 @@ impl<'a> Desk<'a> {
         index: impl Fn(u64) -> u64,
     ) -> Result<Page, Reply> {
         let page = u32::try_from(place / size).unwrap_or(u32::MAX).saturating_add(1);
-        self.fault = self.state.faults.next(self.state.description.name, page);
-        match self.fault {
-            Some(FaultKind::CursorExpired) => return Err(self.expired()),
-            Some(FaultKind::CredentialsRotate) => {
-                self.state.rotate("mock-key-2");
-                return Err(self.refuse());
-            }
-            _ => {}
-        }
+        self.draw_fault(page.saturating_add(self.pages_before))?;
         let Slice { places, changed, next } = slice(total, place, size, self.fault);
         let changed = changed.map(|place| Person::changed(index(place)));
         let people = changed.into_iter().chain(places.map(|place| Person::new(index(place % total.max(1)))));

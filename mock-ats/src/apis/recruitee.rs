@@ -1,6 +1,7 @@
-//! Recruitee: `GET /c/mock-company/candidates`, after connectors that run against it.
+//! Recruitee: `GET /c/mock-company/candidates`, and `/c/mock-company/candidates/{id}` for the `fields` of one, after
+//! connectors that run against it.
 //!
-//! The real list has no `fields`, which its detail call has; here the list has them. Unconfirmed: the limit (not
+//! Unconfirmed: the limit (not
 //! published; 10 a second here), the default of `limit` and the body of errors.
 
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub(super) const API: Description = Description {
 
 fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     desk.admit(desk.bearer())?;
+    if let Some(id) = desk.call.path.strip_prefix("/c/mock-company/candidates/").filter(|id| !id.is_empty()) {
+        let person = desk.person(id)?;
+        return Ok(Reply::value(StatusCode::OK, &json!({"candidate": detail(&person)})));
+    }
     desk.route(Method::GET, "/c/mock-company/candidates")?;
     let size = desk.number("limit", 1..=1000, 60)?;
     let place = desk.number("offset", 0..=u32::MAX.into(), 0)?;
@@ -39,10 +44,6 @@ fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
 }
 
 fn candidate(person: &Person) -> Value {
-    let (school, degree, major) = person.education();
-    let texts = |list: &Value| -> Vec<Value> {
-        list.as_array().into_iter().flatten().map(|text| json!({"text": text})).collect()
-    };
     json!({
         "id": person.index + 1,
         "name": person.name(),
@@ -50,12 +51,21 @@ fn candidate(person: &Person) -> Value {
         "phones": [person.phone()],
         "created_at": person.created(),
         "updated_at": person.updated(),
-        "fields": [
-            {"kind": "skills", "values": texts(&person.skills)},
-            {"kind": "experience", "values": person.work},
-            {"kind": "education", "values": [{"school": school, "degree": degree, "major": major}]},
-        ],
     })
+}
+
+fn detail(person: &Person) -> Value {
+    let (school, degree, major) = person.education();
+    let texts = |list: &Value| -> Vec<Value> {
+        list.as_array().into_iter().flatten().map(|text| json!({"text": text})).collect()
+    };
+    let mut body = candidate(person);
+    body["fields"] = json!([
+        {"kind": "skills", "values": texts(&person.skills)},
+        {"kind": "experience", "values": person.work},
+        {"kind": "education", "values": [{"school": school, "degree": degree, "major": major}]},
+    ]);
+    body
 }
 
 fn error(status: StatusCode, detail: &str) -> Reply {

@@ -1,7 +1,7 @@
-//! Workable: `GET /spi/v3/candidates`, after syncs and recorded headers.
+//! Workable: `GET /spi/v3/candidates`, and `/spi/v3/candidates/{id}` for the jobs and skills of one, after syncs and
+//! recorded headers.
 //!
-//! The real list has neither jobs nor skills, which its detail call has; here the list has both. Unconfirmed:
-//! the body of errors, and that a refusal has no `Retry-After`. `since_id` is a place here, not an id.
+//! Unconfirmed: the body of errors, and that a refusal has no `Retry-After`. `since_id` is a place here, not an id.
 
 use std::time::Duration;
 
@@ -32,6 +32,10 @@ pub(super) const API: Description = Description {
 
 fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     desk.admit(desk.bearer())?;
+    if let Some(id) = desk.call.path.strip_prefix("/spi/v3/candidates/").filter(|id| !id.is_empty()) {
+        let person = desk.person(id)?;
+        return Ok(Reply::value(StatusCode::OK, &json!({"candidate": detail(&person)})));
+    }
     desk.route(Method::GET, "/spi/v3/candidates")?;
     let size = desk.number("limit", 1..=100, 50)?;
     let place = desk.place(desk.param("since_id"))?;
@@ -49,7 +53,6 @@ fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
 }
 
 fn candidate(person: &Person) -> Value {
-    let (school, degree, field_of_study) = person.education();
     json!({
         "id": uuid(person.index),
         "name": person.name(),
@@ -60,13 +63,24 @@ fn candidate(person: &Person) -> Value {
         "phone": person.phone(),
         "created_at": person.created(),
         "updated_at": person.updated(),
-        "skills": person.named_skills(),
-        "experience_entries": person.jobs(|job| json!({
-            "company": job["company"], "title": job["title"], "summary": job["description"],
-            "start_date": job["start_date"], "end_date": job["end_date"],
-        })),
-        "education_entries": [{"school": school, "degree": degree, "field_of_study": field_of_study}],
     })
+}
+
+fn detail(person: &Person) -> Value {
+    let (school, degree, field_of_study) = person.education();
+    let mut body = candidate(person);
+    body["skills"] = person.named_skills().into();
+    body["experience_entries"] = person
+        .jobs(|job| {
+            json!({
+                "company": job["company"], "title": job["title"], "summary": job["description"],
+                "start_date": job["start_date"], "end_date": job["end_date"],
+            })
+        })
+        .into();
+    body["education_entries"] =
+        json!([{"school": school, "degree": degree, "field_of_study": field_of_study}]);
+    body
 }
 
 fn error(status: StatusCode, detail: &str) -> Reply {

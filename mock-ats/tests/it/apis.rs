@@ -323,7 +323,7 @@ async fn greenhouse_v3_wants_a_token_and_lists_the_newest_first() {
 async fn breezy_has_one_list_for_each_position() {
     let reader = Reader::new(Api::Breezy).await;
     let positions = reader.page(&reader.url("v3/company/mock-company/positions")).await;
-    assert_eq!(positions.ids, ["position-1", "position-2", "position-3"]);
+    assert_eq!(positions.ids, ["position-1", "position-2", "position-3", "position-4"]);
     let mut ids = Vec::new();
     for position in positions.ids {
         for page in 1..=3 {
@@ -338,6 +338,34 @@ async fn breezy_has_one_list_for_each_position() {
         reader.page(&reader.url("v3/company/mock-company/position/none/candidates")).await.status,
         404
     );
+}
+
+#[tokio::test]
+async fn details_are_those_of_one_person_and_hold_more_than_the_list() {
+    for (api, path, more) in [
+        (Api::Workable, "spi/v3/candidates/", "/candidate/experience_entries"),
+        (Api::Recruitee, "c/mock-company/candidates/", "/candidate/fields"),
+        (Api::Breezy, "v3/company/mock-company/position/position-2/candidate/", "/work_history"),
+    ] {
+        let reader = Reader::new(api).await;
+        // The second person is in the second position.
+        let detail = reader.page(&reader.url(&format!("{path}{}", api.external_id(1)))).await;
+        assert!(detail.status == 200 && detail.body.pointer(more).is_some(), "{api:?} {}", detail.body);
+        let list = reader.page(&reader.first(1)).await;
+        let member = more.rsplit('/').next().unwrap();
+        assert!(!list.body.to_string().contains(member), "{api:?} {}", list.body);
+        for id in [api.external_id(250), "nobody".to_owned()] {
+            let nobody = reader.page(&reader.url(&format!("{path}{id}"))).await;
+            assert_eq!(nobody.status, 404, "{api:?} {id}");
+        }
+        let faults = [mock_ats::Fault::new(
+            mock_ats::FaultKind::Status(410),
+            mock_ats::Pages::One(mock_ats::DETAILS_FROM + 1),
+            mock_ats::Times::Always,
+        )];
+        reader.server.ats().set_api_faults(api, faults);
+        assert_eq!(reader.page(&reader.url(&format!("{path}{}", api.external_id(1)))).await.status, 410);
+    }
 }
 
 #[tokio::test]

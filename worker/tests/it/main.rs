@@ -18,4 +18,5 @@ mod source_faults;
 mod source_faults_answers;
 mod source_faults_random;
 mod starts;
+mod steps;
 mod stops;

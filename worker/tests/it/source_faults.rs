@@ -39,8 +39,17 @@ impl Faulty {
         Self::start_with(api, |_| ()).await
     }
 
-    /// As [`Faulty::start`], by a definition that is changed.
+    /// As [`Faulty::start`], by a definition that is changed. It has no details: most of these tests are about lists.
     pub(crate) async fn start_with(api: Api, change: impl FnOnce(&mut Definition)) -> Self {
+        let of_lists = |definition: &mut Definition| {
+            definition.detail = None;
+            change(definition);
+        };
+        Self::start_in_full(api, of_lists).await
+    }
+
+    /// As [`Faulty::start`], by a definition that is whole but for this change.
+    pub(crate) async fn start_in_full(api: Api, change: impl FnOnce(&mut Definition)) -> Self {
         let pipeline = Pipeline::start().await;
         let secrets = tempfile::tempdir().unwrap();
         let ats = pipeline.mock.ats();
@@ -77,7 +86,7 @@ impl Faulty {
     }
 
     /// Collects to the end; gives its numbers.
-    async fn collected(&self) -> Outcome {
+    pub(crate) async fn collected(&self) -> Outcome {
         let worker = self.pipeline.worker();
         let id = self.collect().await;
         let outcome = self.pipeline.outcome(id).await;
@@ -105,7 +114,7 @@ fn shipped(api: Api, mock_url: &str, key: &Path) -> Definition {
     definition.limits = vec![Limit { calls: 1000, per: Interval(Duration::from_secs(1)), burst: 1 }];
     for auth in &mut definition.auth {
         match auth {
-            Auth::Basic { user: secret, .. } | Auth::Bearer(secret) => {
+            Auth::Basic { user: secret, .. } | Auth::Bearer(secret) | Auth::Header { value: secret, .. } => {
                 *secret = Secret::new(format!("file:{}", key.display()));
             }
             other => panic!("{other:?} is not for this test"),

@@ -22,13 +22,16 @@ pub struct Mark {
 }
 
 /// How something has come so far: what its speed is known by. Measured from one arrival to another, for what comes in bursts
-/// (the batches of a slow parser end together) has another speed wherever one cuts between them.
+/// (the batches of a slow parser end together) has another speed wherever one cuts between them, or through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Course {
     /// The beginning.
     pub first: Option<Mark>,
     /// The latest one that is more than ten seconds old; `None` in the first ten seconds.
     pub earlier: Option<Mark>,
+    /// The latest one that is more than a second old: without the burst that may be on its way now. `None` too for what does not
+    /// come in bursts.
+    pub before: Option<Mark>,
     /// The latest.
     pub last: Option<Mark>,
 }
@@ -37,13 +40,18 @@ impl Course {
     /// How many came in a second lately: in the last ten seconds, or since the beginning where that is less long ago or
     /// nothing came in them. `None` where nothing has come for half a minute, or too little to tell.
     pub fn per_second(&self, now: DateTime<Utc>) -> Option<f64> {
-        let last = self.last.filter(|last| now - last.at < STEADY)?;
-        let from = match self.earlier.filter(|earlier| earlier.count < last.count) {
+        self.last.filter(|last| now - last.at < STEADY)?;
+        // In the middle of a burst most of it is yet to come, though its time has.
+        [self.before, self.last].into_iter().flatten().filter_map(|to| self.until(to, now)).reduce(f64::max)
+    }
+
+    fn until(&self, to: Mark, now: DateTime<Utc>) -> Option<f64> {
+        let from = match self.earlier.filter(|earlier| earlier.count < to.count) {
             // What came before a longer gap, as when the collection was paused, says nothing.
             Some(earlier) => Mark { at: earlier.at.max(now - STEADY), ..earlier },
             None => self.first?,
         };
-        let (count, seconds) = (last.count - from.count, (last.at - from.at).as_seconds_f64());
+        let (count, seconds) = (to.count - from.count, (to.at - from.at).as_seconds_f64());
         (count > 1 && seconds > 0.0).then(|| count as f64 / seconds)
     }
 
@@ -53,9 +61,14 @@ impl Course {
         self.per_second(now).filter(|_| is_recent).unwrap_or(0.0)
     }
 
-    /// How many are due since the latest came, at this speed.
+    /// How many are due by now, at this speed, and have not come.
     fn due(&self, per_second: f64, now: DateTime<Utc>) -> f64 {
-        self.last.map_or(0.0, |last| (now - last.at).as_seconds_f64().max(0.0) * per_second)
+        let come = self.last.map_or(0, |last| last.count);
+        let due_since = |mark: Mark| {
+            let due = (now - mark.at).as_seconds_f64() * per_second - (come - mark.count) as f64;
+            due.max(0.0)
+        };
+        [self.before, self.last].into_iter().flatten().map(due_since).fold(0.0, f64::max)
     }
 }
 

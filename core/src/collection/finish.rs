@@ -16,7 +16,7 @@ pub(super) struct Change {
     pub(super) closed: i32,
     /// The number of the last page, when a chain has just ended.
     pub(super) last_page: Option<i32>,
-    /// The number of the last page or a higher one, as a numbered page has just told it. Of several the least counts.
+    /// The number of the last page or a higher one, as a page has just told it. Of several the least counts.
     pub(super) pages_at_most: Option<i32>,
     /// Whether this page ends it because there are as many items as were asked for.
     pub(super) is_cut: bool,

@@ -71,7 +71,11 @@ pub async fn store_page(
         is_fetched: true,
         closed: i32::from(batches == 0),
         last_page: ahead.last_page.filter(|_| is_first && !is_windowed),
-        pages_at_most: ahead.last_page.filter(|_| is_windowed),
+        pages_at_most: match ahead.last_page {
+            last if is_windowed => last,
+            _ if is_first && page.step == Step::List => pages_announced(page, fetched),
+            _ => None,
+        },
         is_cut: is_cut || ahead.is_cut,
         documents: stored.stored as i32,
     };
@@ -99,6 +103,13 @@ async fn enqueue_batches(
         .collect::<Result<_, EnqueueError>>()?;
     enqueue_all(conn, &batches).await?;
     Ok(batches.len())
+}
+
+/// How many pages a chain that goes on has, if all are like this one: for people only, the chain ends where it ends.
+fn pages_announced(page: &PageToFetch, fetched: &FetchedPage) -> Option<i32> {
+    let items = fetched.total.filter(|_| fetched.next.is_some())?.min(page.values.count.into());
+    let pages = items.div_ceil((fetched.items.len() as u64).max(1));
+    i32::try_from(pages).ok().filter(|_| !fetched.items.is_empty())
 }
 
 async fn lock_pending(conn: &mut PgConnection, page: &PageToFetch) -> Result<bool, sqlx::Error> {

@@ -1,8 +1,9 @@
 //! How far a collection is, as the database counts it, and the list of collections.
 
 use resume_core::{
-    collection::{self, CollectionState, ErrorCount},
+    collection::{self, CollectionState, ErrorCount, FetchedPage},
     resume::{self, NewParseFailure},
+    source::{self, definition::Definition},
 };
 use uuid::Uuid;
 
@@ -96,4 +97,33 @@ async fn collections_are_listed_newest_first_page_by_page() {
     let rest = collection::list(fixture.pool(), Some(ids[1]), 100).await.unwrap();
     assert_eq!(rest.iter().map(|listed| listed.id).collect::<Vec<_>>(), ids[2..]);
     assert_eq!(collection::list(fixture.pool(), Some(ids[4]), 100).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_pages_of_a_chain_are_known_by_the_announced_total() {
+    let fixture = Fixture::new().await;
+    let definition = Definition::original("chain", "http://ats.example", "/people", 30).along_links();
+    let mut definition = serde_json::to_value(&definition).unwrap();
+    let params = definition["list"]["params"].as_object_mut().unwrap();
+    params.remove("count").expect("the original source is told how many");
+    let definition: Definition = serde_json::from_value(definition).unwrap();
+    source::put(&mut fixture.pool().acquire().await.unwrap(), &definition).await.unwrap();
+    let id = fixture.start(&collection_of(1000, "chain")).await;
+    assert_eq!(fixture.progress(id).await.pages_left(), None);
+
+    let mut lefts = Vec::new();
+    for (number, count, total) in
+        [(1, 10, None), (2, 10, Some(45)), (3, 5, Some(45)), (4, 10, None), (5, 5, None)]
+    {
+        let page = fixture.page(id, number).await;
+        let next = Some(format!("http://ats.example/people?after={number}"));
+        let items = items(&number.to_string(), count);
+        fixture.store(&page, &FetchedPage { items, next, total }).await.unwrap();
+        lefts.push(fixture.progress(id).await.pages_left());
+    }
+    // Five pages of ten, by the second one; there is a sixth all the same.
+    assert_eq!(lefts, [None, Some(3), Some(2), Some(1), Some(1)]);
+    fixture.store_items(id, 6, items("6", 5)).await;
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.pages_left(), progress.pages_expected), (Some(0), Some(6)));
 }

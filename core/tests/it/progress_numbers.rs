@@ -20,6 +20,7 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
     let course = |begun_with, count| Course {
         first: Some(Mark { at: started_at, count: begun_with }),
         earlier: None,
+        before: None,
         last: (count > 0).then_some(Mark { at: seen_at, count }),
     };
     Progress {
@@ -154,6 +155,21 @@ fn the_speed_is_that_of_the_last_ten_seconds() {
     slow_start.parsing.last = mark(&slow_start, 1, 900);
     assert_eta(&slow_start, Some(100.0 / (400.0 / 9.0) - 1.0));
     assert!((slow_start.parsing.recent_per_second(slow_start.seen_at) - 400.0 / 9.0).abs() < 1e-9);
+}
+
+#[test]
+fn the_middle_of_a_burst_is_no_slowdown() {
+    // 320 documents every two seconds; the last burst has just begun.
+    let mut bursts = progress(6.0, [10, 0], [1000, 0, 650, 0]);
+    bursts.parsing.before = mark(&bursts, 2, 640);
+    assert_eq!(bursts.parsing.per_second(bursts.seen_at), Some(160.0));
+    // 350 documents are left, of which half at most are due.
+    assert_eta(&bursts, Some(175.0 / 160.0));
+    // It is nearly over.
+    bursts.parsed = 950;
+    bursts.backlog = 50;
+    bursts.parsing.last = mark(&bursts, 0, 950);
+    assert_eta(&bursts, Some(40.0 / 160.0));
 }
 
 #[test]

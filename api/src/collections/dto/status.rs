@@ -20,7 +20,9 @@ pub(in crate::collections) struct CollectionStatus {
     waits_for: Option<Uuid>,
     /// How much is done, 0 to 100; 100 means that it has ended.
     percent: f64,
-    /// How long it will take from now on, by an estimate; 0 when it has ended, null before there is anything to judge by.
+    /// How long it will take from now on, by the speeds of the last ten seconds; 0 when it has ended. Null while there is nothing to
+    /// judge by: the source has not told how much there is, nothing is parsed yet or for half a minute, it is paused, or its
+    /// source is not called because its calls fail.
     #[oai(nullable)]
     eta_seconds: Option<f64>,
     /// How long it has taken so far, or took.
@@ -31,6 +33,8 @@ pub(in crate::collections) struct CollectionStatus {
     pages: Pages,
     /// Documents: each is one resume as the source gave it.
     documents: Documents,
+    /// The parsing of the documents.
+    parsing: Parsing,
     /// Calls to the source.
     calls: Calls,
     /// What went wrong, the most frequent first, at most 20 kinds.
@@ -87,6 +91,9 @@ struct Pages {
     /// How many there are; null while the source has not told.
     #[oai(nullable)]
     expected: Option<i64>,
+    /// How many are still to be fetched, as far as the source has told; null while it has not.
+    #[oai(nullable)]
+    left: Option<i64>,
     /// How many are stored.
     fetched: i64,
     /// How many were given up. `resume_collection` tries them again.
@@ -107,6 +114,21 @@ struct Documents {
     failed: i64,
 }
 
+/// The parsing of a collection's documents.
+#[derive(Debug, Object)]
+#[oai(rename = "CollectionParsing")]
+struct Parsing {
+    /// How many documents are stored and wait to be parsed, or are being parsed.
+    backlog: i64,
+    /// The same of all collections under way, where all documents of a page count until the last one is parsed.
+    total_backlog: i64,
+    /// How many documents were parsed in a second lately: in the last ten seconds.
+    per_second: f64,
+    /// Whether no further page is fetched for now because the total backlog is over its bound, 100,000 by default. Fetching goes
+    /// on by itself when the parsers have caught up.
+    is_lagging: bool,
+}
+
 /// The calls of a collection to its source.
 #[derive(Debug, Object)]
 #[oai(rename = "CollectionCalls")]
@@ -115,6 +137,12 @@ struct Calls {
     made: i64,
     /// How many the source refused because there were too many.
     rate_limited: i64,
+    /// How many were made in a second lately: in the last ten seconds.
+    per_second: f64,
+    /// How long the source took lately to answer, in milliseconds: half of the calls took at most so long. Null when there was
+    /// no answer in the last ten seconds.
+    #[oai(nullable)]
+    latency_ms: Option<i32>,
 }
 
 /// A kind of error.
@@ -129,9 +157,24 @@ struct ErrorKind {
     sample: String,
 }
 
+impl CollectionStatus {
+    /// Whether nothing more will happen by itself.
+    pub(in crate::collections) fn is_over(&self) -> bool {
+        self.finished_at.is_some()
+    }
+
+    /// How long it has taken so far, or took, in whole milliseconds.
+    pub(in crate::collections) fn elapsed_ms(&self) -> u64 {
+        (self.elapsed_seconds * 1000.0).round() as u64
+    }
+}
+
 impl From<Progress> for CollectionStatus {
     fn from(progress: Progress) -> Self {
         let (percent, eta, elapsed) = (progress.percent(), progress.eta(), progress.elapsed());
+        let (parsed_per_second, called_per_second) =
+            (progress.parsed_per_second(), progress.called_per_second());
+        let left = progress.pages_left();
         let Collection { id, source, state, created_at, finished_at, .. } = progress.collection;
         let Collection { count, per_page, batch_size, error_mode, seed, .. } = progress.collection;
         Self {
@@ -145,6 +188,7 @@ impl From<Progress> for CollectionStatus {
             parameters: Parameters { count, per_page, batch_size, error_mode, seed },
             pages: Pages {
                 expected: progress.pages_expected,
+                left,
                 fetched: progress.pages_fetched,
                 failed: progress.pages_failed,
             },
@@ -154,7 +198,18 @@ impl From<Progress> for CollectionStatus {
                 parsed: progress.parsed,
                 failed: progress.failed,
             },
-            calls: Calls { made: progress.calls, rate_limited: progress.rate_limited },
+            parsing: Parsing {
+                backlog: progress.backlog,
+                total_backlog: progress.total_backlog,
+                per_second: round(parsed_per_second, 10.0),
+                is_lagging: progress.is_lagging,
+            },
+            calls: Calls {
+                made: progress.calls,
+                rate_limited: progress.rate_limited,
+                per_second: round(called_per_second, 10.0),
+                latency_ms: progress.recent_calls.latency_ms,
+            },
             errors: progress.errors.into_iter().map(Into::into).collect(),
             created_at,
             finished_at,
@@ -204,9 +259,10 @@ impl Example for CollectionStatus {
                 error_mode: true,
                 seed: 1_284_018_293,
             },
-            pages: Pages { expected: Some(10), fetched: 6, failed: 0 },
+            pages: Pages { expected: Some(10), left: Some(4), fetched: 6, failed: 0 },
             documents: Documents { stored: 60, unchanged: 0, parsed: 26, failed: 4 },
-            calls: Calls { made: 6, rate_limited: 0 },
+            parsing: Parsing { backlog: 30, total_backlog: 1030, per_second: 24.9, is_lagging: false },
+            calls: Calls { made: 6, rate_limited: 0, per_second: 5.0, latency_ms: Some(128) },
             errors: vec![ErrorKind {
                 code: "invalid_skills".to_owned(),
                 count: 4,

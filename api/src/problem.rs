@@ -11,7 +11,7 @@ use resume_core::db;
 /// The media type of problems.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// How long a caller is asked to wait while the database is away: a restart of Postgres takes about a second.
+/// How long a caller is asked to wait where a 503 says so: a restart of Postgres takes about a second.
 const RETRY_AFTER_SECONDS: u16 = 2;
 
 /// The types of problem: a closed list, part of the interface.
@@ -31,6 +31,7 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:unsupported-media-type` | 415 | the body is not `application/json` |
 /// | `urn:resume-service:problem:idempotency-key-reused` | 422 | the key stands for a request with other parameters |
 /// | `urn:resume-service:problem:internal-error` | 500 | a fault of the service; its log has the request id that `instance` names |
+/// | `urn:resume-service:problem:too-many-streams` | 503 | the process serves 100 streams of events already |
 /// | `urn:resume-service:problem:database-unavailable` | 503 | the database is away; try again after `Retry-After` |
 ///
 /// Besides, `about:blank`: the status says it all. The mock source uses it, for its 429.
@@ -62,6 +63,8 @@ pub(crate) enum ProblemType {
     IdempotencyKeyReused,
     /// A fault of the service.
     InternalError,
+    /// So many streams are not served at once.
+    TooManyStreams,
     /// The database is away.
     DatabaseUnavailable,
     /// A status that the framework gave.
@@ -84,6 +87,7 @@ impl ProblemType {
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
         Self::InternalError,
+        Self::TooManyStreams,
         Self::DatabaseUnavailable,
     ];
 
@@ -141,6 +145,11 @@ impl ProblemType {
                 "urn:resume-service:problem:internal-error",
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Internal error",
+            ),
+            Self::TooManyStreams => (
+                "urn:resume-service:problem:too-many-streams",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many streams",
             ),
             Self::DatabaseUnavailable => (
                 "urn:resume-service:problem:database-unavailable",
@@ -258,7 +267,7 @@ impl Problem {
             .status(status)
             .content_type(PROBLEM_JSON)
             .body(body.to_json().unwrap_or_default().to_string());
-        if self.kind == ProblemType::DatabaseUnavailable {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         response

@@ -12,6 +12,9 @@ use crate::problem::{PROBLEM_JSON, Problem, ProblemBody};
 pub(crate) trait Refusals: Send + Sync + 'static {
     /// Each status once, in ascending order.
     const STATUSES: &'static [u16];
+
+    /// What a 503 says, if it is one of them.
+    const UNAVAILABLE: &'static str = "The database cannot be reached for now.";
 }
 
 /// A problem as the reply of an operation that lists its statuses in `R`. Tests hold each reply against that list.
@@ -32,11 +35,18 @@ impl<R> From<Refused<R>> for poem::Error {
 
 impl<R: Refusals> ApiResponse for Refused<R> {
     fn meta() -> MetaResponses {
-        MetaResponses { responses: R::STATUSES.iter().map(|&status| response(status)).collect() }
+        MetaResponses { responses: R::STATUSES.iter().map(|&status| described::<R>(status)).collect() }
     }
 
     fn register(registry: &mut Registry) {
         <Json<ProblemBody> as Payload>::register(registry);
+    }
+}
+
+fn described<R: Refusals>(status: u16) -> MetaResponse {
+    match status {
+        503 => MetaResponse { description: R::UNAVAILABLE, ..response(status) },
+        _ => response(status),
     }
 }
 

@@ -1,12 +1,15 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use poem::{
-    Server,
+    EndpointExt, Server,
     http::uri::Scheme,
     listener::{Acceptor, TcpAcceptor},
     web::{LocalAddr, RemoteAddr},
 };
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::{
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+    sync::watch,
+};
 
 use crate::App;
 
@@ -47,11 +50,28 @@ impl Bound {
     /// # Errors
     /// When the port cannot be served.
     pub async fn serve(self, app: App, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let (stop, stopping) = watch::channel(());
+        let shutdown = async move {
+            shutdown.await;
+            drop(stop);
+        };
         Server::new_with_acceptor(NoDelay(TcpAcceptor::from_tokio(self.listener)?))
             .name("resume-api")
             .idle_timeout(IDLE_TIMEOUT)
-            .run_with_graceful_shutdown(app, shutdown, Some(GRACE))
+            .run_with_graceful_shutdown(app.data(Stopping(stopping)), shutdown, Some(GRACE))
             .await
+    }
+}
+
+/// Tells replies that never end that the server stops: a reason to end. Every request has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Stopping(watch::Receiver<()>);
+
+impl Stopping {
+    /// Waits until the server stops.
+    pub(crate) async fn stopped(&mut self) {
+        // Nothing is ever sent: what changes is that the sender is gone.
+        let _ = self.0.changed().await;
     }
 }
 

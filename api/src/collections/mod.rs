@@ -1,11 +1,14 @@
 //! Collections, which the interface calls data requests.
 
 mod dto;
+mod events;
 
+use futures_util::stream::BoxStream;
+use poem::web::Data;
 use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
-    payload::Json,
+    payload::{EventStream, Json},
     types::ToJSON,
 };
 use resume_core::{
@@ -18,7 +21,10 @@ use resume_core::{
 use uuid::Uuid;
 
 pub(crate) use self::dto::TriggerRequest;
-use self::dto::{CollectionList, CollectionStatus, ResumedCollection, TriggerReply};
+use self::{
+    dto::{CollectionList, CollectionStatus, ResumedCollection, TriggerReply},
+    events::Streams,
+};
 use crate::{
     body::JsonBody,
     cursor,
@@ -26,6 +32,7 @@ use crate::{
     idempotency_key::IdempotencyKey,
     problem::{Problem, ProblemType},
     refused::{Refusals, Refused},
+    serve::Stopping,
     spec::Tag,
     state::AppState,
 };
@@ -34,7 +41,7 @@ use crate::{
 const OF_FILES: &str = "this source makes no calls: send its files to /api/v1/data-collection/import";
 
 /// The resource.
-pub(crate) struct Collections(AppState);
+pub(crate) struct Collections(AppState, Streams);
 
 /// The reply to a request that was accepted.
 #[derive(ApiResponse)]
@@ -64,6 +71,7 @@ enum Resumed {
 
 struct TriggerRefusals;
 struct StatusRefusals;
+struct EventsRefusals;
 struct ListRefusals;
 struct ResumeRefusals;
 
@@ -73,6 +81,12 @@ impl Refusals for TriggerRefusals {
 
 impl Refusals for StatusRefusals {
     const STATUSES: &'static [u16] = &[400, 404, 500, 503];
+}
+
+impl Refusals for EventsRefusals {
+    const STATUSES: &'static [u16] = StatusRefusals::STATUSES;
+    const UNAVAILABLE: &'static str =
+        "There are too many streams, or the database cannot be reached for now; `type` says which.";
 }
 
 impl Refusals for ListRefusals {
@@ -85,7 +99,7 @@ impl Refusals for ResumeRefusals {
 
 impl Collections {
     pub(crate) fn new(state: AppState) -> Self {
-        Self(state)
+        Self(state, Streams::new())
     }
 
     /// Starts a collection, all or nothing.
@@ -173,6 +187,30 @@ impl Collections {
         let progress = bounded(collection::progress(&self.0.pool, data_request_id.0)).await?;
         let progress = progress.ok_or_else(|| unknown(data_request_id.0))?;
         Ok(Json(progress.into()))
+    }
+
+    /// Follow a collection
+    ///
+    /// Server-sent events. `progress` comes at once and whenever something has happened, at most twice a second; `end` is the last
+    /// one, comes when `state` is final, and then the stream closes. The data of each is what `get_collection_status` gives, and its
+    /// id the milliseconds since the trigger. A comment comes every 15 seconds, so that nobody takes the stream for dead.
+    ///
+    /// A client that was cut off just asks again, as browsers do by themselves, and begins with the status as it is then; of a
+    /// collection that is over that is `end` at once: close your `EventSource` there. While the database is away nothing comes but
+    /// comments. When this process stops, the stream closes without an `end`. A process serves 100 streams at once and
+    /// refuses more.
+    #[oai(
+        path = "/api/v1/data-collection/events/:data_request_id",
+        method = "get",
+        operation_id = "follow_collection"
+    )]
+    async fn follow_collection(
+        &self,
+        /// The id that `trigger_collection` gave.
+        data_request_id: Path<Uuid>,
+        stopping: Data<&Stopping>,
+    ) -> Result<EventStream<BoxStream<'static, CollectionStatus>>, Refused<EventsRefusals>> {
+        Ok(self.1.open(self.0.pool.clone(), data_request_id.0, stopping.0.clone()).await?)
     }
 
     /// List collections

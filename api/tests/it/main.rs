@@ -4,6 +4,7 @@
 mod app;
 mod collections;
 mod documentation;
+mod events;
 mod health;
 mod imports;
 mod jobs;

@@ -235,6 +235,19 @@ async fn a_stream_has_a_place_until_its_client_is_gone() {
 }
 
 #[tokio::test]
+async fn who_asks_for_the_head_has_no_place() {
+    let app = TestApp::start().await;
+    let id = app.collection("{}").await;
+    for _ in 0..=STREAMS_MAX {
+        let reply = app.request(Method::HEAD, &path(id)).send().await.unwrap();
+        assert_eq!(
+            (reply.status().as_u16(), &reply.headers()["content-type"]),
+            (200, &"text/event-stream".parse().unwrap())
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_the_server_stops() {
     let app = TestApp::start().await;
     let id = app.collection("{}").await;

@@ -10,6 +10,7 @@ mod fixture;
 mod imports;
 mod incremental;
 mod migrate;
+mod migrate_backlog;
 mod migrate_counts;
 mod migrate_sources;
 mod overlapping_runs;

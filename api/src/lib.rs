@@ -3,9 +3,8 @@
 //! | place | what it holds |
 //! | --- | --- |
 //! | `app.rs` `state.rs` `serve.rs` | [`app`], what it needs, and serving it on a port |
-//! | `collections/` | `/api/v1/data-collection`: trigger, status, list, resume |
-//! | `imports/` | `/api/v1/data-collection/import`: files with items |
 //! | `collections/` | `/api/v1/data-collection`: trigger, status, events, list, resume |
+//! | `imports/` | `/api/v1/data-collection/import`: files with items |
 //! | `sources/` | `/api/v1/sources`: list, put, delete; the schema of definitions |
 //! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
 //! | `schedules/` | `/api/v1/schedules`: list, put, delete, enable, disable, run now |

@@ -8,11 +8,11 @@ use crate::{
     CallError,
     client::Clients,
     secret::{Secrets, place_of},
-    token::{Endpoint, Loan, Tokens},
+    token::{Loan, Tokens},
 };
 
-/// Puts what proves who we are into a request; all marked as sensitive, so that nobody logs them. Gives the token of a token
-/// endpoint that was used.
+/// Puts what proves who we are into a request; all marked as sensitive, so that nobody logs them. Gives the token that was used,
+/// where one had to be asked for.
 ///
 /// # Errors
 /// Those of secrets, and those of a token endpoint that has to be asked.
@@ -41,17 +41,10 @@ pub(crate) async fn prove(
                     .map_err(|_| CallError::InvalidRequest(format!("{name:?} is no name of a header")))?;
                 request.header(name, header_value(secrets, prefix, value).await?)
             }
-            Auth::ClientCredentials { token_url, client_id, client_secret, scope } => {
-                let endpoint = Endpoint {
-                    url: token_url,
-                    client_id,
-                    client_secret,
-                    secrets,
-                    scope: scope.as_deref(),
-                    allow_private_network: definition.allow_private_network,
-                };
-                let loan = tokens.borrow(clients, (&definition.name, index), auth, &endpoint).await?;
-                let request = request.header(AUTHORIZATION, loan.header());
+            Auth::ClientCredentials { .. } | Auth::RefreshToken { .. } | Auth::Login { .. } => {
+                let loan = tokens.borrow(clients, secrets, definition, index).await?;
+                let (name, value) = loan.header();
+                let request = request.header(name, value);
                 used = Some(loan);
                 request
             }

@@ -102,12 +102,12 @@ pub enum CallError {
     /// The token that was kept is refused; the next call fetches another one.
     #[error("the source refuses a token that it took before (401)")]
     TokenExpired,
-    /// The token endpoint gave no token.
+    /// There is no token: of a token endpoint, or of a login.
     #[error(transparent)]
     Token(#[from] TokenError),
 }
 
-/// Why a token endpoint gave no token.
+/// Why there is no token of a token endpoint or a login.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("no token: {detail}")]
 pub struct TokenError {

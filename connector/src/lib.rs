@@ -15,7 +15,7 @@
 //! | `request.rs` | method, address and body of a call, by page style |
 //! | `home.rs` | the addresses of a source, and which links lead out of them |
 //! | `client.rs` `address.rs` | the HTTP clients, and the addresses that they may connect to |
-//! | `auth.rs` `secret.rs` `token.rs` | headers that prove who we are, and where their secrets come from |
+//! | `auth.rs` `secret.rs` `token/` | headers that prove who we are, and where their secrets come from |
 //! | `body.rs` | receiving and unpacking a body, within its limit |
 //! | `page.rs` `pointer.rs` `link_header.rs` | reading a page without changing a byte of its items |
 //! | `error.rs` `retry_after.rs` | why a call brought no page, and when to call again |

@@ -11,13 +11,18 @@ use resume_core::source::definition::{Secret, SecretPlace};
 use crate::CallError;
 
 /// The longest secret: tokens with signatures have some KiB, and servers take no more than that in a header.
-const SECRET_BYTES_MAX: u64 = 8 * 1024;
+pub(crate) const SECRET_BYTES_MAX: u64 = 8 * 1024;
 
 /// A secret itself. Never stored, and shown to nobody.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SecretText(String);
 
 impl SecretText {
+    /// A secret that somebody gave us.
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The secret, to be sent to whom it belongs and to nobody else.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
@@ -35,7 +40,7 @@ const VARIABLE_PREFIX: &str = "RESUME_SECRET_";
 
 /// The secrets that may be given to sources. Whoever can add a source says where they are sent, so it must not be possible to
 /// name just any variable or file of this process: not its database URL, not a private key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Secrets {
     directory: PathBuf,
 }
@@ -44,6 +49,18 @@ impl Secrets {
     /// Those of variables that begin with `RESUME_SECRET_`, and of the files in this directory.
     pub(crate) fn new(directory: PathBuf) -> Self {
         Self { directory }
+    }
+
+    /// The file that holds a secret, links followed.
+    ///
+    /// # Errors
+    /// [`CallError::SecretMissing`] when there is no such file among those that may be given to sources, and
+    /// [`CallError::SecretInvalid`] for a secret that is in no file.
+    pub(crate) fn file(&self, secret: &Secret) -> Result<PathBuf, CallError> {
+        match secret.place() {
+            Some(SecretPlace::File(path)) => inside(path, &self.directory),
+            _ => Err(CallError::SecretInvalid(format!("{} is no file", place_of(secret)))),
+        }
     }
 
     /// Reads a secret where the definition says that it is. Nothing is kept: one that was changed is used from the next call
@@ -98,13 +115,19 @@ fn read_variable(name: &str) -> Result<SecretText, CallError> {
     }
 }
 
-fn read_file(path: &str, directory: &Path) -> Result<SecretText, CallError> {
+/// Where a path leads, if that is in this directory.
+fn inside(path: &str, directory: &Path) -> Result<PathBuf, CallError> {
     // Links are followed first: where they lead counts.
     let place = Path::new(path).canonicalize().ok();
     let home = directory.canonicalize().ok();
-    if !place.zip(home).is_some_and(|(place, home)| place.starts_with(home)) {
-        return Err(CallError::SecretMissing(format!("there is no file {path} in {}", directory.display())));
-    }
+    let place = place.zip(home).filter(|(place, home)| place.starts_with(home));
+    place.map(|(place, _)| place).ok_or_else(|| {
+        CallError::SecretMissing(format!("there is no file {path} in {}", directory.display()))
+    })
+}
+
+fn read_file(path: &str, directory: &Path) -> Result<SecretText, CallError> {
+    inside(path, directory)?;
     let bytes = beginning(path)
         .map_err(|error| CallError::SecretMissing(format!("the file {path} cannot be read: {error}")))?;
     let first_line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();

@@ -7,6 +7,7 @@ mod paging;
 mod safety;
 mod server;
 mod steps;
+mod tokens;
 
 use resume_connector::{Answer, Connector, Timeouts};
 use resume_core::source::definition::{Definition, Step, Values};

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,59 @@ pub enum Auth {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scope: Option<String>,
     },
+    /// A bearer token that a token endpoint gives for a refresh token: RFC 6749, section 6. Asked for anew when it has expired, or is
+    /// refused with 401. An endpoint that gives another refresh token with it wants that one the next time, so it is written into
+    /// the file of the old one.
+    RefreshToken {
+        /// The token endpoint.
+        token_url: String,
+        /// The client's id.
+        client_id: Secret,
+        /// The client's secret; none for a client that has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_secret: Option<Secret>,
+        /// The refresh token: `file:/path`, which this process can write to, and beside which it can write.
+        refresh_token: Secret,
+        /// What the token shall allow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
+    },
+    /// A token that a login gives, a `POST` with a JSON object of secrets. Asked for anew once a day, and when it is refused with
+    /// 401.
+    Login {
+        /// The address of the login.
+        url: String,
+        /// The members of the object.
+        body: BTreeMap<String, Secret>,
+        /// Where the token is in the answer, as a JSON Pointer.
+        token: String,
+        /// The header that the token is sent in; `Authorization` by default.
+        #[serde(default = "authorization", skip_serializing_if = "is_authorization")]
+        header: String,
+        /// What stands before the token in the header's value, such as `Bearer `; nothing by default.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prefix: String,
+    },
+}
+
+fn authorization() -> String {
+    "Authorization".to_owned()
+}
+
+fn is_authorization(header: &str) -> bool {
+    header == "Authorization"
+}
+
+impl Auth {
+    /// The field with the address that a token is asked for at, and that address, where one is.
+    pub(super) fn token_address(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::ClientCredentials { token_url, .. } => Some(("client_credentials/token_url", token_url)),
+            Self::RefreshToken { token_url, .. } => Some(("refresh_token/token_url", token_url)),
+            Self::Login { url, .. } => Some(("login/url", url)),
+            Self::Basic { .. } | Self::Bearer(_) | Self::Header { .. } => None,
+        }
+    }
 }
 
 /// Where a secret is: `env:NAME`, a variable of the environment, or `file:/path`, the first line of a file. The secret

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::FaultList;
-use crate::source::definition::{Auth, Definition};
+use crate::source::definition::Definition;
 
 /// The longest address, in bytes.
 const MAX_ADDRESS_BYTES: usize = 2_000;
@@ -21,9 +21,8 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
         }
     }
     for (index, auth) in definition.auth.iter().enumerate() {
-        if let Auth::ClientCredentials { token_url, .. } = auth {
-            let at = format!("/auth/{index}/client_credentials/token_url");
-            faults.add_some(at, fault(token_url, secure));
+        if let Some((field, address)) = auth.token_address() {
+            faults.add_some(format!("/auth/{index}/{field}"), fault(address, secure));
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{FaultList, step};
+use super::{FaultList, list::check_pointer, step};
 use crate::source::definition::{Auth, Definition, Secret, SecretPlace};
 
 /// The most headers, and the most proofs of who we are.
 const MAX_HEADERS: usize = 32;
 const MAX_AUTHS: usize = 4;
+
+/// The most members of the body of a login.
+const MAX_LOGIN_FIELDS: usize = 16;
 
 /// The longest name and the longest value of a header, and the longest path of a secret, in bytes.
 const MAX_HEADER_NAME_BYTES: usize = 100;
@@ -60,8 +63,10 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
 /// The header that a proof is sent in, in lower case.
 fn header_of(auth: &Auth) -> String {
     match auth {
-        Auth::Basic { .. } | Auth::Bearer(_) | Auth::ClientCredentials { .. } => "authorization".to_owned(),
-        Auth::Header { name, .. } => name.to_ascii_lowercase(),
+        Auth::Basic { .. } | Auth::Bearer(_) | Auth::ClientCredentials { .. } | Auth::RefreshToken { .. } => {
+            "authorization".to_owned()
+        }
+        Auth::Header { name, .. } | Auth::Login { header: name, .. } => name.to_ascii_lowercase(),
     }
 }
 
@@ -77,12 +82,7 @@ fn check_auth(at: &str, auth: &Auth, faults: &mut FaultList) {
         Auth::Bearer(token) => secret("bearer", token),
         Auth::Header { name, prefix, value } => {
             secret("header/value", value);
-            let name = if is_token(name) && OF_AUTH.contains(&name.to_ascii_lowercase().as_str()) {
-                None
-            } else {
-                name_fault(name)
-            };
-            faults.add_some(format!("{at}/header/name"), name);
+            faults.add_some(format!("{at}/header/name"), proof_name_fault(name));
             faults.add_some(format!("{at}/header/prefix"), value_fault(prefix));
         }
         Auth::ClientCredentials { client_id, client_secret, scope, .. } => {
@@ -90,6 +90,34 @@ fn check_auth(at: &str, auth: &Auth, faults: &mut FaultList) {
             secret("client_credentials/client_secret", client_secret);
             let scope = scope.as_deref().unwrap_or_default();
             faults.add_some(format!("{at}/client_credentials/scope"), value_fault(scope));
+        }
+        Auth::RefreshToken { client_id, client_secret, refresh_token, scope, .. } => {
+            secret("refresh_token/client_id", client_id);
+            client_secret.iter().for_each(|text| secret("refresh_token/client_secret", text));
+            secret("refresh_token/refresh_token", refresh_token);
+            if let Some(SecretPlace::Env(_)) = refresh_token.place() {
+                let detail = "write file:/path: the token endpoint gives another refresh token with each token, which is \
+                              written there; a variable cannot keep it";
+                faults.add(format!("{at}/refresh_token/refresh_token"), detail);
+            }
+            let scope = scope.as_deref().unwrap_or_default();
+            faults.add_some(format!("{at}/refresh_token/scope"), value_fault(scope));
+        }
+        Auth::Login { body, token, header, prefix, .. } => {
+            let is_long = |field: &&String| field.len() > MAX_HEADER_NAME_BYTES;
+            if body.len() > MAX_LOGIN_FIELDS || body.keys().any(|field| is_long(&field)) {
+                let detail = format!(
+                    "write at most {MAX_LOGIN_FIELDS} members with names of at most {MAX_HEADER_NAME_BYTES} bytes"
+                );
+                faults.add(format!("{at}/login/body"), detail);
+            } else {
+                for (field, text) in body {
+                    faults.add_some(format!("{at}/login/body/{}", step(field)), secret_fault(text));
+                }
+            }
+            check_pointer(&format!("{at}/login/token"), token, faults);
+            faults.add_some(format!("{at}/login/header"), proof_name_fault(header));
+            faults.add_some(format!("{at}/login/prefix"), value_fault(prefix));
         }
     }
 }
@@ -109,6 +137,12 @@ fn secret_fault(secret: &Secret) -> Option<String> {
             text.contains(char::is_control).then(|| "holds a control character".to_owned())
         }
     }
+}
+
+/// What is wrong with the name of a header that a proof is sent in.
+fn proof_name_fault(name: &str) -> Option<String> {
+    let proves = is_token(name) && OF_AUTH.contains(&name.to_ascii_lowercase().as_str());
+    if proves { None } else { name_fault(name) }
 }
 
 fn name_fault(name: &str) -> Option<String> {

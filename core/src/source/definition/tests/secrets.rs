@@ -23,6 +23,30 @@ fn secrets_go_over_https_alone() {
 }
 
 #[test]
+fn a_refresh_token_is_in_a_file() {
+    let auth = |refresh_token: &str| json!([{"refresh_token": {"token_url": "https://a", "client_id": "env:I", "refresh_token": refresh_token}}]);
+    assert_eq!(faults(&with(&[("/auth", auth("file:/run/secrets/acme"))])), [""; 0]);
+    let expected = "/auth/0/refresh_token/refresh_token: write file:/path: the token endpoint gives another refresh token";
+    let found = faults(&with(&[("/auth", auth("env:RESUME_SECRET_ACME"))]));
+    assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
+}
+
+#[test]
+fn a_login_is_looked_at_field_by_field() {
+    let login = json!({
+        "url": "http://a/login?user=me", "body": {"a/b": "hunter2"}, "token": "token", "header": "Host", "prefix": "\n",
+    });
+    let found = faults(&with(&[("/auth", json!([{"login": login}]))]));
+    let places: Vec<&str> = found.iter().map(|fault| fault.split(": ").next().unwrap()).collect();
+    let fields = ["url", "body/a~1b", "token", "header", "prefix"];
+    assert_eq!(places, fields.map(|field| format!("/auth/0/login/{field}")));
+    assert!(!found.concat().contains("hunter2"));
+    let both = json!([{"bearer": "env:A"}, {"login": {"url": "https://a", "body": {}, "token": "/t"}}]);
+    let found = faults(&with(&[("/auth", both)]));
+    assert_eq!(found, ["/auth/1: sets the same header as /auth/0: only one can be sent"]);
+}
+
+#[test]
 fn a_secret_that_stands_there_is_not_shown() {
     let secret = "sk_live_hunter2";
     let fields = [
@@ -39,6 +63,14 @@ fn a_secret_that_stands_there_is_not_shown() {
             json!({"client_credentials":
                 {"token_url": "https://a", "client_id": "env:I", "client_secret": secret}}),
             "client_credentials/client_secret",
+        ),
+        (
+            json!({"refresh_token": {"token_url": "https://a", "client_id": "env:I", "refresh_token": secret}}),
+            "refresh_token/refresh_token",
+        ),
+        (
+            json!({"login": {"url": "https://a", "body": {"password": secret}, "token": "/token"}}),
+            "login/body/password",
         ),
     ];
     for (auth, field) in fields {

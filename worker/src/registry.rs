@@ -1,6 +1,7 @@
 use apalis::prelude::{WorkerBuilder, WorkerError};
 use resume_core::jobs::{
-    FetchPage, FinishCollection, ParseDocuments, SettleDiscarded, StartCollection, StopCollection,
+    FetchPage, FinishCollection, ParseDocuments, ReparseSource, SettleDiscarded, StartCollection,
+    StopCollection,
 };
 use resume_queue::{Job, QueueConfig, Session};
 use tokio::task::JoinSet;
@@ -8,7 +9,8 @@ use tokio::task::JoinSet;
 use crate::{
     context::Context,
     jobs::{
-        fetch_page, finish_collection, parse_documents, settle_discarded, start_collection, stop_collection,
+        fetch_page, finish_collection, parse_documents, reparse_source, settle_discarded, start_collection,
+        stop_collection,
     },
 };
 
@@ -23,6 +25,9 @@ const PARSES: QueueConfig = QueueConfig::fixed(64);
 const SETTLEMENTS: QueueConfig = QueueConfig::fixed(2);
 /// Rare and short, too.
 const STARTS: QueueConfig = QueueConfig::fixed(2);
+
+/// One source at a time is parsed again, beside what is collected.
+const REPARSES: QueueConfig = QueueConfig::fixed(1);
 
 /// Starts one apalis worker for each kind of job. They end when the session shuts down.
 pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), WorkerError>> {
@@ -42,5 +47,6 @@ pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), 
     start!(FinishCollection, SETTLEMENTS, finish_collection::run);
     start!(StartCollection, STARTS, start_collection::run);
     start!(StopCollection, STARTS, stop_collection::run);
+    start!(ReparseSource, REPARSES, reparse_source::run);
     workers
 }

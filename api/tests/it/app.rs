@@ -186,7 +186,7 @@ impl TestApp {
                 raw::insert_new(&mut conn, DEFAULT_SOURCE, Format::Profile, origin, &new).await.unwrap();
             let parsed = parse(Format::Profile, &body).unwrap();
             let new = vec![NewResume { raw_document_id: ids[0], parsed }];
-            resume::store_parsed(&mut conn, DEFAULT_SOURCE, new).await.unwrap();
+            resume::store_parsed(&mut conn, (DEFAULT_SOURCE, 0), new).await.unwrap();
         }
     }
 }

@@ -150,7 +150,12 @@ pub async fn give_up_documents(
             detail: error_of(discarded).to_owned(),
         })
         .collect();
-    resume::store_failures(conn, job.collection_id, job.page, &failures).await?;
+    let source = sqlx::query_scalar!("select source from collections where id = $1", job.collection_id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    // Nobody has read them, with no map.
+    let of = (source.as_deref().unwrap_or_default(), 0);
+    resume::store_failures(conn, of, (job.collection_id, job.page), &failures).await?;
     settle_given_up(conn, job).await
 }
 

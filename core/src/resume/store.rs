@@ -56,8 +56,9 @@ pub struct Resume {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Stores parsed documents of one source, one resume for each external id. What came from a later raw document wins,
-/// and of one raw document what a later parser made; in whatever order they are stored.
+/// Stores parsed documents of one source, which were read with this version of its map, one resume for each external id.
+/// What came from a later raw document wins, and of one raw document what a later parser made, and of one parser what was
+/// made with a later map; in whatever order they are stored.
 ///
 /// One statement, in the caller's transaction; locks the resumes in the order of their external ids.
 ///
@@ -65,7 +66,7 @@ pub struct Resume {
 /// The database's.
 pub async fn store_parsed(
     conn: &mut PgConnection,
-    source: &str,
+    (source, map_version): (&str, i32),
     parsed: Vec<NewResume>,
 ) -> Result<(), sqlx::Error> {
     if parsed.is_empty() {
@@ -82,17 +83,17 @@ pub async fn store_parsed(
     let external_ids: Vec<&str> = latest.iter().map(|new| new.parsed.external_id.as_str()).collect();
     sqlx::query!(
         r#"
-        insert into resumes (source, external_id, raw_document_id, parser_version, skills, document)
-        select $1, external_id, raw_document_id, $2,
+        insert into resumes (source, external_id, raw_document_id, parser_version, map_version, skills, document)
+        select $1, external_id, raw_document_id, $2, $7,
                array(select jsonb_array_elements_text(skills)), document
         from unnest($3::text[], $4::bigint[], $5::jsonb[], $6::jsonb[])
             as r (external_id, raw_document_id, skills, document)
         order by external_id
         on conflict on constraint resumes_unique do update
         set raw_document_id = excluded.raw_document_id, parser_version = excluded.parser_version,
-            skills = excluded.skills, document = excluded.document, updated_at = now()
-        where (resumes.raw_document_id, resumes.parser_version)
-            < (excluded.raw_document_id, excluded.parser_version)
+            map_version = excluded.map_version, skills = excluded.skills, document = excluded.document, updated_at = now()
+        where (resumes.raw_document_id, resumes.parser_version, resumes.map_version)
+            < (excluded.raw_document_id, excluded.parser_version, excluded.map_version)
         "#,
         source,
         PARSER_VERSION,
@@ -100,6 +101,7 @@ pub async fn store_parsed(
         &ids,
         &skills as &[Json<Vec<&str>>],
         &documents as &[Json<&ParsedResume>],
+        map_version,
     )
     .execute(conn)
     .await?;
@@ -118,14 +120,15 @@ fn latest_by_external_id(parsed: Vec<NewResume>) -> Vec<NewResume> {
     latest.into_values().collect()
 }
 
-/// Lists documents as failed. A later failure of the same document replaces the earlier one.
+/// Lists documents of one source as failed, which were read with this version of its map and came with this page of a
+/// collection. A later failure of the same document replaces the earlier one.
 ///
 /// # Errors
 /// The database's.
 pub async fn store_failures(
     conn: &mut PgConnection,
-    collection_id: Uuid,
-    page: i32,
+    (source, map_version): (&str, i32),
+    (collection_id, page): (Uuid, i32),
     failures: &[NewParseFailure],
 ) -> Result<(), sqlx::Error> {
     if failures.is_empty() {
@@ -137,13 +140,15 @@ pub async fn store_failures(
     let details: Vec<String> = failures.iter().map(|f| f.detail.replace('\0', "\u{fffd}")).collect();
     sqlx::query!(
         r#"
-        insert into parse_failures (raw_document_id, collection_id, page, parser_version, code, pointer, detail)
-        select id, $1, $2, $3, code, pointer, detail
+        insert into parse_failures 
+            (raw_document_id, collection_id, page, parser_version, code, pointer, detail, source, map_version)
+        select id, $1, $2, $3, code, pointer, detail, $8, $9
         from unnest($4::bigint[], $5::text[], $6::text[], $7::text[]) as f (id, code, pointer, detail)
         order by id
         on conflict (raw_document_id) do update
         set collection_id = excluded.collection_id, page = excluded.page,
             parser_version = excluded.parser_version, failed_at = now(),
+            source = excluded.source, map_version = excluded.map_version,
             code = excluded.code, pointer = excluded.pointer, detail = excluded.detail
         "#,
         collection_id,
@@ -153,6 +158,8 @@ pub async fn store_failures(
         &codes as &[&str],
         &pointers as &[&str],
         &details,
+        source,
+        map_version,
     )
     .execute(conn)
     .await?;

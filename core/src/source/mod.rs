@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use definition::Definition;
 
 pub(crate) use store::of_collection;
-pub use store::{all, find, list, mapping, put, remove};
+pub use store::{VersionedMap, all, find, list, mapping, put, remove};
 pub(crate) use store::{hold, note_synced};
 
 /// The source of a collection that names none: the original test data.

@@ -22,7 +22,8 @@ impl From<Row> for Source {
 }
 
 /// Adds a source, or replaces the one of the same name, also one that was removed. Collections that are under way go on
-/// with the new definition. Gives whether there was none of this name.
+/// with the new definition. A change of the format or the map counts up the version of the map. Gives whether there was none of
+/// this name.
 ///
 /// The caller has [checked](Definition::check) the definition.
 ///
@@ -34,6 +35,11 @@ pub async fn put(conn: &mut PgConnection, definition: &Definition) -> Result<boo
         insert into sources (name, definition) values ($1, $2)
         on conflict (name) do update
         set definition = excluded.definition, removed_at = null,
+            map_version = sources.map_version + case
+                when sources.definition -> 'map' is distinct from excluded.definition -> 'map'
+                    or sources.definition -> 'format' is distinct from excluded.definition -> 'format' then 1
+                else 0
+            end,
             updated_at = case when sources.definition = excluded.definition then sources.updated_at else now() end
         returning (xmax = 0) as "is_new!"
         "#,
@@ -125,18 +131,28 @@ pub async fn list(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
         .await
 }
 
-/// Where in the items of a source the fields of a resume are, if it says so; also of one that was removed.
+/// Where in the items of a source the fields of a resume are, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VersionedMap {
+    /// Counts up when the format or the map changes.
+    pub version: i32,
+    /// The map, if the source has one.
+    pub map: Option<Mapping>,
+}
+
+/// The map of a source as it is now; also of one that was removed. That of one which never was has the version 0.
 ///
 /// # Errors
 /// The database's.
-pub async fn mapping(pool: &PgPool, name: &str) -> Result<Option<Mapping>, sqlx::Error> {
-    let mapping = sqlx::query_scalar!(
-        r#"select definition -> 'map' as "mapping: Json<Mapping>" from sources where name = $1"#,
+pub async fn mapping(pool: &PgPool, name: &str) -> Result<VersionedMap, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select map_version, definition -> 'map' as "map: Json<Mapping>" from sources where name = $1"#,
         name
     )
     .fetch_optional(pool)
     .await?;
-    Ok(mapping.flatten().map(|mapping| mapping.0))
+    let versioned = row.map(|row| VersionedMap { version: row.map_version, map: row.map.map(|map| map.0) });
+    Ok(versioned.unwrap_or_default())
 }
 
 /// Removes a source: no collection of it starts any more. Those that are under way end, and what it brought stays. Gives

@@ -9,6 +9,7 @@ mod fail;
 mod fixture;
 mod imports;
 mod incremental;
+mod map_versions;
 mod migrate;
 mod migrate_backlog;
 mod migrate_counts;

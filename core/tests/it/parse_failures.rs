@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, items};
 impl Fixture {
     async fn fail(&self, collection_id: Uuid, failures: &[NewParseFailure]) {
         let mut conn = self.pool().acquire().await.unwrap();
-        resume::store_failures(&mut conn, collection_id, 1, failures).await.unwrap();
+        resume::store_failures(&mut conn, ("ats", 0), (collection_id, 1), failures).await.unwrap();
     }
 
     async fn failure_counts(&self, collection_id: Uuid, limit: i64) -> Vec<ErrorCount> {

@@ -60,7 +60,7 @@ async fn the_errors_of_pages_and_documents_are_one_list() {
         })
         .collect();
     let mut conn = fixture.pool().acquire().await.unwrap();
-    resume::store_failures(&mut conn, id, 1, &failures).await.unwrap();
+    resume::store_failures(&mut conn, ("ats", 0), (id, 1), &failures).await.unwrap();
     drop(conn);
 
     let errors = fixture.progress(id).await.errors;

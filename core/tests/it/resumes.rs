@@ -22,7 +22,7 @@ impl Fixture {
     /// Stores resumes and commits.
     pub(crate) async fn store_parsed(&self, new: Vec<NewResume>) {
         let mut tx = self.pool().begin().await.unwrap();
-        resume::store_parsed(&mut tx, SOURCE, new).await.unwrap();
+        resume::store_parsed(&mut tx, (SOURCE, 0), new).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -132,6 +132,28 @@ async fn of_one_document_the_latest_parser_wins() {
 }
 
 #[tokio::test]
+async fn of_one_parser_what_the_latest_map_made_wins() {
+    let fixture = Fixture::new().await;
+    let versions = fixture.parsed(&[item("p", &["A"]), item("p", &["B"])]).await;
+    let of_first = |like: usize| NewResume {
+        raw_document_id: versions[0].raw_document_id,
+        parsed: versions[like].parsed.clone(),
+    };
+    let store = async |map_version: i32, new: NewResume| {
+        let mut conn = fixture.pool().acquire().await.unwrap();
+        resume::store_parsed(&mut conn, (SOURCE, map_version), vec![new]).await.unwrap();
+        drop(conn);
+        fixture.skill_keys("p").await
+    };
+    assert_eq!(store(1, of_first(0)).await, ["a"]);
+    assert_eq!(store(2, of_first(1)).await, ["b"]);
+    assert_eq!(store(1, of_first(0)).await, ["b"], "what a newer map made stays");
+    fixture.set_parser_version("p", PARSER_VERSION - 1).await;
+    assert_eq!(store(1, of_first(0)).await, ["a"], "a newer parser counts more");
+    assert_eq!(store(0, versions[1].clone()).await, ["b"], "and newer content most");
+}
+
+#[tokio::test]
 async fn what_is_there_already_is_not_written_again() {
     let fixture = Fixture::new().await;
     let new = fixture.parsed(&[item("p", &["A"])]).await;
@@ -147,7 +169,7 @@ async fn sources_do_not_share_their_ids() {
     let new = fixture.parsed(&[item("p", &["A"])]).await;
     fixture.store_parsed(new.clone()).await;
     let mut conn = fixture.pool().acquire().await.unwrap();
-    resume::store_parsed(&mut conn, "another", new).await.unwrap();
+    resume::store_parsed(&mut conn, ("another", 0), new).await.unwrap();
     drop(conn);
     assert_eq!(fixture.count_resumes().await, 2);
 }
@@ -172,7 +194,7 @@ async fn batches_that_overlap_do_not_block_each_other() {
             let pool = fixture.pool().clone();
             batches.spawn(async move {
                 let mut tx = pool.begin().await.unwrap();
-                resume::store_parsed(&mut tx, SOURCE, batch).await.unwrap();
+                resume::store_parsed(&mut tx, (SOURCE, 0), batch).await.unwrap();
                 tx.commit().await.unwrap();
             });
         }

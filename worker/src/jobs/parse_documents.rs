@@ -8,7 +8,7 @@ use resume_core::{
     parsing::{CompiledMapping, Format, ParseError, ParsedResume, parse, parse_mapped},
     raw::{self, RawDocument},
     resume::{self, NewParseFailure, NewResume, PARSER_CRASHED},
-    source,
+    source::{self, VersionedMap},
 };
 use resume_queue::{JobError, Lease};
 use tokio::task::JoinSet;
@@ -32,14 +32,16 @@ pub(crate) async fn run(
         // The documents of a batch are parsed side by side, so a slow parser delays the batch once.
         tokio::time::sleep(context.parse_delay).await;
     }
-    let mapping = mapping(&context, &documents).await.map_err(JobError::retry)?;
+    let map = source::mapping(&context.pool, &source).await.map_err(JobError::retry)?;
+    let mapping = compiled(&map, &documents);
     let (parsed, failed) = parse_all(documents, mapping).await;
     let result = BatchResult { parsed: parsed.len(), failed: failed.len() };
     let parsed_ids: Vec<i64> = parsed.iter().map(|resume| resume.raw_document_id).collect();
 
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    resume::store_parsed(&mut tx, &source, parsed).await.map_err(JobError::retry)?;
-    resume::store_failures(&mut tx, job.collection_id, job.page, &failed).await.map_err(JobError::retry)?;
+    let (of, place) = ((source.as_str(), map.version), (job.collection_id, job.page));
+    resume::store_parsed(&mut tx, of, parsed).await.map_err(JobError::retry)?;
+    resume::store_failures(&mut tx, of, place, &failed).await.map_err(JobError::retry)?;
     let was_given_up = collection::settle_batch(&mut tx, &job, result).await.map_err(JobError::retry)?;
     if was_given_up {
         resume::withdraw_failures(&mut tx, &parsed_ids).await.map_err(JobError::retry)?;
@@ -48,21 +50,16 @@ pub(crate) async fn run(
     tx.commit().await.map_err(JobError::retry)
 }
 
-/// The mapping of the source, as it is now, if the documents need one. Without it they fail, each with `missing_mapping`.
-async fn mapping(
-    context: &Context,
-    documents: &[RawDocument],
-) -> Result<Option<Arc<CompiledMapping>>, db::Error> {
-    let Some(document) = documents.iter().find(|document| document.format == Format::Mapped) else {
-        return Ok(None);
-    };
-    let mapping = source::mapping(&context.pool, &document.source).await?;
+/// The map of the source ready for use, if the documents need one. Without it they fail, each with `missing_mapping`.
+pub(super) fn compiled(map: &VersionedMap, documents: &[RawDocument]) -> Option<Arc<CompiledMapping>> {
+    let is_needed = documents.iter().any(|document| document.format == Format::Mapped);
+    let map = map.map.as_ref().filter(|_| is_needed)?;
     // It was checked when the source was added.
-    Ok(mapping.and_then(|mapping| CompiledMapping::new(&mapping).ok()).map(Arc::new))
+    CompiledMapping::new(map).ok().map(Arc::new)
 }
 
 /// Parses on the threads for blocking work, on as many as there are cores. The mapping is that of the source, if it has one.
-async fn parse_all(
+pub(super) async fn parse_all(
     mut documents: Vec<RawDocument>,
     mapping: Option<Arc<CompiledMapping>>,
 ) -> (Vec<NewResume>, Vec<NewParseFailure>) {

@@ -12,6 +12,7 @@ mod next_links;
 mod outcome;
 mod pages;
 mod plain;
+mod reparse;
 mod retries;
 mod shipped_sources;
 mod source_faults;

@@ -15,6 +15,7 @@ use poem_openapi::{
 use resume_core::{
     call_limit,
     db::{self, PgConnection},
+    resume,
     source::{
         self,
         definition::{Definition, DefinitionError, Fault, Faults},
@@ -25,7 +26,7 @@ use serde_json::Value;
 use self::{
     body::DefinitionBody,
     csv::LedgerFile,
-    dto::{Source, SourceCalls, SourceList},
+    dto::{Reparse, Source, SourceCalls, SourceList},
     period::period,
 };
 use crate::{
@@ -51,6 +52,19 @@ enum Stored {
     Added(
         Json<Source>,
         /// Where it is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+/// The reply to a source that is parsed again.
+#[derive(ApiResponse)]
+enum Reparsing {
+    /// A job of it is enqueued, or was already.
+    #[oai(status = 202)]
+    Accepted(
+        Json<Reparse>,
+        /// Where to follow the job.
         #[oai(header = "Location")]
         String,
     ),
@@ -97,6 +111,23 @@ impl Sources {
         let stored = find(&mut tx, name).await?;
         tx.commit().await?;
         Ok((stored, is_new))
+    }
+
+    /// How many documents of a source an older parser or an older map has made.
+    async fn count_outdated(&self, name: &str) -> Result<i64, Problem> {
+        let map = source::mapping(&self.0.pool, name).await?;
+        let mut conn = self.0.pool.acquire().await?;
+        Ok(resume::count_outdated(&mut conn, (name, map.version)).await?)
+    }
+
+    async fn reparse(&self, name: &str) -> Result<Reparse, Problem> {
+        let documents = self.count_outdated(name).await?;
+        let map = source::mapping(&self.0.pool, name).await?;
+        let mut tx = db::begin(&self.0.pool).await?;
+        find(&mut tx, name).await?;
+        let job_id = resume::reparse(&mut tx, (name, map.version)).await.map_err(Problem::failure)?;
+        tx.commit().await?;
+        Ok(Reparse { documents, job_id })
     }
 
     /// What the ledger says of a period, and what holds now.
@@ -172,7 +203,8 @@ impl Sources {
     ///
     /// The body is its definition, as JSON or YAML; `get_source_schema` describes it. Everything that is wrong with it is
     /// named at once, by JSON Pointers. Secrets are references to the environment or a file of the workers: the
-    /// service never has a secret. Collections that are under way go on with the new definition.
+    /// service never has a secret. Collections that are under way go on with the new definition. Documents that were read with
+    /// another map stay as they are until `reparse_source`; `outdated` in the reply says how many.
     #[oai(path = "/api/v1/sources/:source", method = "put", operation_id = "put_source")]
     async fn put_source(
         &self,
@@ -181,7 +213,8 @@ impl Sources {
         body: DefinitionBody,
     ) -> Result<Stored, Refused<PutRefusals>> {
         let (stored, is_new) = bounded(self.put(&source.0.0, &body.0)).await?;
-        let stored = Json(Source::from(stored));
+        let outdated = bounded(self.count_outdated(&source.0.0)).await?;
+        let stored = Json(Source::from(stored).with_outdated(outdated));
         if is_new {
             let location = stored.0.location();
             return Ok(Stored::Added(stored, location));
@@ -199,6 +232,21 @@ impl Sources {
         source: Path<Name>,
     ) -> Result<Json<Source>, Refused<SourceRefusals>> {
         Ok(Json(bounded(self.remove(&source.0.0)).await?.into()))
+    }
+
+    /// Parse again what a source has brought
+    ///
+    /// From the raw documents and without a call: what an older version of the parser or of the map has made, and what failed
+    /// then. A job does it, some hundred documents at a time; it goes on after a crash, and of a source there is one at a time.
+    #[oai(path = "/api/v1/sources/:source/reparse", method = "post", operation_id = "reparse_source")]
+    async fn reparse_source(
+        &self,
+        /// The name of the source.
+        source: Path<Name>,
+    ) -> Result<Reparsing, Refused<SourceRefusals>> {
+        let reply = bounded(self.reparse(&source.0.0)).await?;
+        let location = format!("/api/v1/jobs/{}", reply.job_id);
+        Ok(Reparsing::Accepted(Json(reply), location))
     }
 
     /// Look at the calls to a source

@@ -23,8 +23,15 @@ fn idle(name: &str) -> Value {
 async fn the_queues_of_the_service_are_always_there() {
     let app = TestApp::start().await;
     let list = app.get("/api/v1/queues").await.json();
-    let names =
-        ["fetch_page", "finish_collection", KIND, "settle_discarded", "start_collection", "stop_collection"];
+    let names = [
+        "fetch_page",
+        "finish_collection",
+        KIND,
+        "reparse_source",
+        "settle_discarded",
+        "start_collection",
+        "stop_collection",
+    ];
     assert_eq!(list["results"], json!(names.map(idle)));
     assert_eq!(queue(&app).await, idle(KIND));
 }

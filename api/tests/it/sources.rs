@@ -37,7 +37,9 @@ async fn a_source_is_added_changed_shown_and_removed() {
     let added = app.put(LEVER, &lever().to_string()).await;
     assert_eq!((added.status.as_u16(), added.header("location")), (201, Some(LEVER)), "{}", added.text);
     let shown = app.get(LEVER).await.json();
-    assert_eq!(shown, added.json());
+    let mut expected = added.json();
+    assert_eq!(expected.as_object_mut().unwrap().remove("outdated"), Some(json!(0)));
+    assert_eq!(shown, expected);
     assert_eq!(shown["definition"]["limits"], json!([{"calls": 10, "per": "1s"}]));
     assert_eq!(shown["synced_until"], Value::Null);
     let names = |list: Value| -> Vec<String> {
@@ -114,6 +116,31 @@ async fn everything_that_is_wrong_is_named_and_nothing_is_stored() {
     app.send(request).await.problem(415, "unsupported-media-type");
     app.put(LEVER, &"x".repeat(1024 * 1024 + 1)).await.problem(413, "body-too-large");
     app.get(LEVER).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_source_whose_map_has_changed_is_parsed_again() {
+    let app = TestApp::start().await;
+    let mut original = app.get("/api/v1/sources/test-data").await.json()["definition"].take();
+    let documents: Vec<Value> =
+        (0..3).map(|id| json!({"id": id, "skills": ["SQL"], "work_experiences": []})).collect();
+    app.store(&documents).await;
+    let path = "/api/v1/sources/test-data";
+    assert_eq!(app.put(path, &original.to_string()).await.json()["outdated"], 0);
+    original["format"] = json!("mapped");
+    original["map"] = json!({"skills": "skills"});
+    assert_eq!(app.put(path, &original.to_string()).await.json()["outdated"], 3);
+    original["concurrency"] = json!(3);
+    assert_eq!(app.put(path, &original.to_string()).await.json()["outdated"], 3, "they still are");
+
+    let reparse = format!("{path}/reparse");
+    let reply = app.post(&reparse, "").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["documents"]), (202, &json!(3)), "{}", reply.text);
+    let job = app.get(reply.header("location").unwrap()).await.json();
+    assert_eq!((&job["kind"], &job["id"]), (&json!("reparse_source"), &reply.json()["job_id"]), "{job}");
+    assert_eq!(app.post(&reparse, "").await.json(), reply.json(), "the same job");
+    assert_eq!(app.enqueued().await, (1, 0));
+    app.post("/api/v1/sources/nowhere/reparse", "").await.problem(404, "not-found");
 }
 
 #[tokio::test]

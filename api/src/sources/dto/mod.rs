@@ -4,4 +4,4 @@ mod calls;
 mod source;
 
 pub(super) use calls::SourceCalls;
-pub(super) use source::{Source, SourceList};
+pub(super) use source::{Reparse, Source, SourceList};

@@ -30,9 +30,27 @@ pub(in crate::sources) struct Source {
     created_at: DateTime<Utc>,
     /// When its definition last changed.
     updated_at: DateTime<Utc>,
+    /// In the reply of `put_source`: how many of its documents were read by an older parser or with another map.
+    #[oai(skip_serializing_if_is_none)]
+    outdated: Option<i64>,
+}
+
+/// A source that is parsed again.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(in crate::sources) struct Reparse {
+    /// How many documents were read by an older parser or with another map.
+    pub(in crate::sources) documents: i64,
+    /// The job that reads the first of them. It enqueues the next one when it ends.
+    pub(in crate::sources) job_id: i64,
 }
 
 impl Source {
+    /// The same, and how many of its documents were read in another way.
+    pub(in crate::sources) fn with_outdated(self, documents: i64) -> Self {
+        Self { outdated: Some(documents), ..self }
+    }
+
     /// Where it is.
     pub(in crate::sources) fn location(&self) -> String {
         format!("/api/v1/sources/{}", self.name)
@@ -49,6 +67,7 @@ impl From<source::Source> for Source {
             synced_until,
             created_at,
             updated_at,
+            outdated: None,
         }
     }
 }
@@ -65,6 +84,12 @@ impl Example for Source {
         let definition =
             Definition::original(DEFAULT_SOURCE, "http://127.0.0.1:8000", "/api/v1/test-data", 30);
         source::Source { definition, synced_until: None, created_at: at, updated_at: at }.into()
+    }
+}
+
+impl Example for Reparse {
+    fn example() -> Self {
+        Self { documents: 12_000, job_id: 4711 }
     }
 }
 

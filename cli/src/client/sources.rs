@@ -9,6 +9,16 @@ use super::{Client, List};
 pub(crate) struct Source {
     pub(crate) definition: Definition,
     pub(crate) updated_at: String,
+    /// How many documents an older map made, where the reply tells.
+    #[serde(default)]
+    pub(crate) outdated: u64,
+}
+
+/// A source that is parsed again.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Reparse {
+    pub(crate) documents: u64,
+    pub(crate) job_id: i64,
 }
 
 /// The calls to a source in a period.
@@ -54,6 +64,10 @@ impl Client {
 
     pub(crate) async fn release_source(&self, name: &str) -> Result<Source> {
         self.send(self.http.post(self.named("sources", name, &["release"])?)).await
+    }
+
+    pub(crate) async fn reparse_source(&self, name: &str) -> Result<Reparse> {
+        self.send(self.http.post(self.named("sources", name, &["reparse"])?)).await
     }
 
     pub(crate) async fn sources(&self) -> Result<Vec<Source>> {

@@ -31,6 +31,12 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
             say!(
                 "the source {name} is there; collect from it with `resume-service {command} --source {name}`"
             );
+            if source.outdated > 0 {
+                say!(
+                    "{} documents were read as it was before; `resume-service sources reparse {name}` reads them again",
+                    source.outdated
+                );
+            }
         }
         SourcesCommand::Remove(options) => {
             let source = Client::new(&options.service.url)?.remove_source(&options.name).await?;
@@ -47,6 +53,13 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
         SourcesCommand::Release(options) => {
             let source = Client::new(&options.service.url)?.release_source(&options.name).await?;
             say!("{} is called again", one_line(&source.definition.name));
+        }
+        SourcesCommand::Reparse(options) => {
+            let reparse = Client::new(&options.service.url)?.reparse_source(&options.name).await?;
+            let (documents, job) = (reparse.documents, reparse.job_id);
+            say!(
+                "{documents} documents are read again; `resume-service jobs show {job}` tells of the first ones"
+            );
         }
         SourcesCommand::Schema => say!("{}", serde_json::to_string_pretty(&Definition::json_schema())?),
     }

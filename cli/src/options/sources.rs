@@ -23,6 +23,8 @@ pub(crate) enum SourcesCommand {
     Hold(SourceOptions),
     /// Lets a source be called again that is held, or whose calls failed.
     Release(SourceOptions),
+    /// Parses again what an older parser, or the map before it was changed, made of a source; without a call.
+    Reparse(SourceOptions),
     /// Prints the JSON Schema of definitions, for editors.
     Schema,
 }

@@ -186,12 +186,8 @@ impl Import {
     /// # Errors
     /// The database's; roll back.
     pub async fn finish(self, conn: &mut PgConnection) -> Result<Uuid, sqlx::Error> {
-        let change = Change {
-            opened: self.open,
-            documents: self.documents,
-            is_fetched: true,
-            ..Change::default()
-        };
+        let change =
+            Change { opened: self.open, documents: self.documents, is_fetched: true, ..Change::default() };
         count_pages(conn, self.collection_id, change).await?;
         Ok(self.collection_id)
     }

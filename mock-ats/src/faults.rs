@@ -52,6 +52,14 @@ pub enum FaultKind {
     /// Before this page a person came in at the head of the list, so this page begins with the last item of
     /// the page before. APIs only.
     ItemsShift,
+    /// Before this page a person comes in at the head of the list, for good: every item moves on by one place.
+    /// APIs only.
+    PersonComes,
+    /// Before this page the person of this index goes, for good: every item behind them moves up by one place.
+    /// APIs only.
+    PersonGoes(u32),
+    /// The answer announces so many people more than there are. Where it announces their number at all; APIs only.
+    AnnouncesMore(u32),
     /// The last item of the page before comes again in front, and has changed since. APIs only.
     ItemChanges,
     /// From this call on the credential is `mock-key-2`. APIs only.

@@ -32,7 +32,7 @@ pub(super) struct Desk<'a> {
 pub(super) struct Page {
     pub(super) people: Vec<Person>,
     pub(super) next: Next,
-    /// How many people the whole list has.
+    /// How many people the whole list has, or is said to have.
     pub(super) total: u64,
 }
 
@@ -174,21 +174,34 @@ impl<'a> Desk<'a> {
     pub(super) fn draw_fault(&mut self, page: u32) -> Result<(), Reply> {
         self.fault = self.state.faults.next(self.state.description.name, page);
         match self.fault {
-            Some(FaultKind::CursorExpired) => Err(self.expired()),
+            Some(FaultKind::CursorExpired) => return Err(self.expired()),
             Some(FaultKind::CredentialsRotate) => {
                 self.state.rotate("mock-key-2");
-                Err(self.refuse())
+                return Err(self.refuse());
             }
-            _ => Ok(()),
+            Some(FaultKind::PersonComes) => self.state.came += 1,
+            Some(FaultKind::PersonGoes(index)) => _ = self.state.gone.insert(index.into()),
+            _ => {}
         }
+        Ok(())
     }
 
     /// Reads `size` people from `place` on, of those from index `first` on, and draws the fault of this page.
     pub(super) fn list(&mut self, first: u64, place: u64, size: u64) -> Result<Page, Reply> {
-        self.list_by(self.people().saturating_sub(first), place, size, |place| first + place)
+        self.draw_fault(self.page_number(place, size))?;
+        let (came, people) = (u64::from(self.state.came), self.people());
+        let gone: Vec<u64> = self.state.gone.range(first..people).copied().collect();
+        let total = came + people.saturating_sub(first) - gone.len() as u64;
+        Ok(self.slice(total, place, size, |place| {
+            if place < came {
+                return people + came - 1 - place;
+            }
+            gone.iter()
+                .fold(first + place - came, |index, &gone| if gone <= index { index + 1 } else { index })
+        }))
     }
 
-    /// As [`Desk::list`], of a list of `total` in which `index` tells who is at a place.
+    /// As [`Desk::list`], of a list of `total` in which `index` tells who is at a place. Nobody comes or goes in it.
     pub(super) fn list_by(
         &mut self,
         total: u64,
@@ -196,12 +209,24 @@ impl<'a> Desk<'a> {
         size: u64,
         index: impl Fn(u64) -> u64,
     ) -> Result<Page, Reply> {
+        self.draw_fault(self.page_number(place, size))?;
+        Ok(self.slice(total, place, size, index))
+    }
+
+    fn page_number(&self, place: u64, size: u64) -> u32 {
         let page = u32::try_from(place / size).unwrap_or(u32::MAX).saturating_add(1);
-        self.draw_fault(page.saturating_add(self.pages_before))?;
+        page.saturating_add(self.pages_before)
+    }
+
+    fn slice(&self, total: u64, place: u64, size: u64, index: impl Fn(u64) -> u64) -> Page {
         let Slice { places, changed, next } = slice(total, place, size, self.fault);
         let changed = changed.map(|place| Person::changed(index(place)));
         let people = changed.into_iter().chain(places.map(|place| Person::new(index(place % total.max(1)))));
-        Ok(Page { people: people.collect(), next, total })
+        let more = match self.fault {
+            Some(FaultKind::AnnouncesMore(more)) => more.into(),
+            _ => 0,
+        };
+        Page { people: people.collect(), next, total: total + more }
     }
 }
 

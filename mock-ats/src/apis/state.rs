@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use poem::http::StatusCode;
 use serde::Serialize;
@@ -36,6 +36,10 @@ pub(crate) struct ApiState {
     pub(super) description: &'static Description,
     pub(super) key: String,
     pub(super) people: u32,
+    /// How many people came in at the head of the lists since; each has the next index.
+    pub(super) came: u32,
+    /// Those of the first people who have gone, in ascending order.
+    pub(super) gone: BTreeSet<u64>,
     /// The access tokens given out, and how many calls each is still good for.
     pub(super) tokens: HashMap<String, u32>,
     pub(super) token_calls: u32,
@@ -52,6 +56,8 @@ impl ApiState {
             description,
             key: String::from("mock-key"),
             people: 250,
+            came: 0,
+            gone: BTreeSet::new(),
             tokens: HashMap::new(),
             token_calls: 100,
             faults: FaultPlan::default(),
@@ -115,6 +121,8 @@ impl ApiState {
 
     pub(crate) fn set_people(&mut self, people: u32) {
         self.people = people;
+        self.came = 0;
+        self.gone.clear();
     }
 
     pub(crate) fn set_token_calls(&mut self, calls: u32) {

@@ -74,6 +74,29 @@ async fn items_shift_and_change_between_pages() {
     assert_ne!(before["headline"], after["headline"]);
 }
 
+/// Five people, two a page. Before the second page somebody comes, or the first one goes.
+#[tokio::test]
+async fn people_come_and_go_for_good() {
+    for (kind, lists) in [
+        (FaultKind::PersonComes, ["1 2|2 3|4 5", "6 1|2 3|4 5"]),
+        (FaultKind::PersonGoes(0), ["1 2|4 5", "2 3|4 5"]),
+    ] {
+        let reader = broken(Api::GreenhouseV1, kind, Pages::One(2), Times::First(1)).await;
+        reader.server.ats().set_people(Api::GreenhouseV1, 5);
+        for list in lists {
+            let pages = reader.pages(2).await.into_iter().map(|page| page.ids.join(" "));
+            assert_eq!(pages.collect::<Vec<_>>().join("|"), list, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_people_are_announced_than_there_are() {
+    let reader = broken(Api::SmartRecruiters, FaultKind::AnnouncesMore(7), Pages::All, Times::Always).await;
+    let page = reader.page(&reader.first(100)).await;
+    assert_eq!((page.body["totalFound"].as_u64(), page.ids.len()), (Some(257), 100));
+}
+
 #[tokio::test]
 async fn the_credential_changes_in_the_middle() {
     let mut reader =

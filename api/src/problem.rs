@@ -73,7 +73,7 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,

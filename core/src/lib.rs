@@ -5,7 +5,7 @@
 //! | `db.rs` | connecting and migrating | |
 //! | [`source`] | the systems we collect from | `sources` |
 //! | [`call_limit`] | how many calls a source gets from the whole fleet, and the ledger of them | `call_limits`, `call_ledger` |
-//! | [`collection`] | one run over a source: trigger, pages and checkpoint, progress, resume | `collections`, `pages` |
+//! | [`collection`] | one run over a source: trigger, pages and checkpoint, progress, resume | `collections`, `pages`, `page_items`, `doubts` |
 //! | [`import`] | items out of files: JSON, NDJSON, CSV; pure | |
 //! | [`raw`] | every item as it came | `raw_documents` |
 //! | [`parsing`] | pure functions from bytes to a parsed resume | |

@@ -11,7 +11,7 @@ use std::{
 };
 
 use resume_connector::{CallError, Connector, Timeouts};
-use resume_core::source::definition::Definition;
+use resume_core::source::definition::{Definition, Step};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -69,7 +69,7 @@ impl Desk {
 }
 
 async fn ask(connector: &Connector, definition: &Definition) -> Result<(), CallError> {
-    connector.call(definition, &definition.base_url, None, &values()).await.result.map(|_| ())
+    connector.call(definition, Step::List, &definition.base_url, None, &values()).await.result.map(|_| ())
 }
 
 /// A system whose refresh tokens are `r0`, `r1`, .., each good once, and whose access token is that of the latest.
@@ -130,7 +130,7 @@ async fn processes_that_share_a_file_ask_one_after_the_other() {
         .map(|_| {
             let (desk, definition) = (desk.clone(), definition.clone());
             tokio::spawn(async move {
-                desk.connector().prepare(&definition, &definition.base_url, None, &values()).await.map(|_| ())
+                desk.connector().prepare(&definition, Step::List, &definition.base_url, None, &values()).await.map(|_| ())
             })
         })
         .collect();
@@ -167,7 +167,7 @@ async fn a_refresh_token_that_could_not_be_kept_is_not_used() {
     // What nobody can write to is, for a user who may write everywhere, a directory in the place of a file.
     for taken in ["refresh.lock", "refresh.new"] {
         fs::create_dir(desk.path(taken)).unwrap();
-        let answer = desk.connector().call(&definition, &definition.base_url, None, &values()).await;
+        let answer = desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
         assert_eq!(code(&answer), "token_not_kept");
         let error = answer.result.unwrap_err();
         assert!(
@@ -192,7 +192,7 @@ async fn what_was_left_by_a_crash_is_in_nobodys_way() {
     // One that is burned is told as such, and stays where it is.
     fs::write(desk.path("refresh"), "r0\n").unwrap();
     let definition = desk.definition(&server);
-    let answer = desk.connector().call(&definition, &definition.base_url, None, &values()).await;
+    let answer = desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
     assert_eq!((code(&answer).as_str(), desk.refresh_token().as_str()), ("token_http_400", "r0\n"));
     assert!(!answer.result.unwrap_err().is_passing());
 }
@@ -205,7 +205,7 @@ async fn a_caller_that_goes_away_loses_no_refresh_token() {
     let definition = desk.definition(&server);
     let connector = desk.connector();
     let values = values();
-    let mut call = Box::pin(connector.prepare(&definition, &definition.base_url, None, &values));
+    let mut call = Box::pin(connector.prepare(&definition, Step::List, &definition.base_url, None, &values));
     while server.seen().is_empty() && used.load(Ordering::SeqCst) == 0 {
         tokio::select! {
             biased;
@@ -249,7 +249,7 @@ async fn secrets_of_refreshing_are_in_no_error() {
         let desk = Desk::new();
         let server = Server::start(move |_| token.clone()).await;
         let definition = desk.definition(&server);
-        let answer = desk.connector().call(&definition, &definition.base_url, None, &values()).await;
+        let answer = desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
         assert_eq!(code(&answer), expected);
         let shown = format!("{answer:?} {}", answer.result.as_ref().unwrap_err());
         assert!(!shown.contains("hunter2") && !shown.contains("\"r0"), "{shown}");
@@ -306,7 +306,7 @@ async fn a_login_that_fails_says_how() {
         let desk = Desk::new();
         let server = Server::start(move |_| reply.clone()).await;
         let definition = login(&server, &desk, json!({}));
-        let answer = desk.connector().call(&definition, &definition.base_url, None, &values()).await;
+        let answer = desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
         assert_eq!(code(&answer), expected);
         let error = answer.result.as_ref().unwrap_err();
         assert_eq!(error.is_passing(), is_passing, "{expected}");

@@ -93,7 +93,7 @@ pub(super) fn after_failed(
 /// Each page but the first is among the followers of exactly one, so that a window of pages is open without anybody
 /// keeping it. Where the end is not known two follow each page, until half a window is open: of a source with few pages few are
 /// asked for in vain.
-fn followers(page: i32, is_told_count: bool) -> Vec<i32> {
+pub(super) fn followers(page: i32, is_told_count: bool) -> Vec<i32> {
     const HALF: i32 = WINDOW_PAGES / 2;
     match page {
         _ if is_told_count => vec![page.saturating_add(WINDOW_PAGES)],

@@ -2,7 +2,7 @@ use resume_queue::{EnqueueError, GroupId, create_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::begin::begin_next_after;
+use super::{begin::begin_next_after, completeness};
 use crate::{jobs::FinishCollection, source};
 
 /// How a step changes which pages of a collection are open.
@@ -97,6 +97,9 @@ async fn recount_pages(
 }
 
 async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
+    if completeness::open_doubtful(conn, collection_id).await.map_err(of_database)? {
+        return Ok(());
+    }
     match conclude(conn, collection_id, false).await? {
         Some(state) => {
             tracing::info!(%collection_id, state, "collection ended");
@@ -107,6 +110,14 @@ async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx
         None => _ = conclude(conn, collection_id, true).await?,
     }
     Ok(())
+}
+
+/// What may go wrong with jobs of our own kinds is the database.
+fn of_database(error: EnqueueError) -> sqlx::Error {
+    match error {
+        EnqueueError::Database(error) => error,
+        other => sqlx::Error::Encode(other.into()),
+    }
 }
 
 /// Lets the next run of the source ask for changes only, if this one brought everything. Locks the source.
@@ -140,27 +151,18 @@ async fn conclude(
     collection_id: Uuid,
     has_ended: bool,
 ) -> Result<Option<String>, sqlx::Error> {
-    let name = sqlx::query_scalar!("select source from collections where id = $1", collection_id)
-        .fetch_one(&mut *conn)
-        .await?;
-    let can_lose_items = source::of_collection(conn, &name).await?.definition.list.can_lose_items();
     sqlx::query_scalar!(
         r#"
         update collections c
         set finished_at = coalesce(c.finished_at, now()), state = case
             when c.state = 'cancelled' then c.state
-            when not exists (select from pages p where p.collection_id = c.id and p.fetched_at is not null)
+            when not exists (select from pages p where p.collection_id = c.id
+                             and (p.fetched_at is not null or p.stored + p.unchanged > 0))
                 then 'failed'
             when exists (select from pages p where p.collection_id = c.id
                          and (p.state = 'failed' or p.failed > 0 or p.error_code is not null))
                 then 'completed_with_errors'
-            when $3 and exists (
-                select from pages p
-                where p.collection_id = c.id and p.step = 'list' and coalesce(p.items, p.stored + p.unchanged) < c.per_page
-                  and p.number < (select max(l.number) from pages l
-                                  where l.collection_id = c.id and l.step = 'list'
-                                    and coalesce(l.items, l.stored + l.unchanged) > 0))
-                then 'completed_with_errors'
+            when exists (select from doubts d where d.collection_id = c.id) then 'completed_with_errors'
             else 'completed'
         end
         where c.id = $1 and (c.finished_at is not null) = $2
@@ -168,7 +170,6 @@ async fn conclude(
         "#,
         collection_id,
         has_ended,
-        can_lose_items,
     )
     .fetch_optional(conn)
     .await

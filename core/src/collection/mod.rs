@@ -16,6 +16,9 @@
 //! of them, resumes and raw documents are locked in the order of their keys. Only [`resume()`] and [`resume_page`] begin with
 //! the collection: they lock failed pages alone, which nobody else does.
 //!
+//! Before a collection ends it looks whether its list has moved while it was read, and opens the doubtful pages again
+//! (`completeness/`); it holds its own lock then, and so skips pages that somebody else has locked.
+//!
 //! A collection that is paused or cancelled keeps its pages as they are: those that are pending get new jobs when it goes on, and
 //! the fetching jobs from before that are void (`stop_job_id`). So nothing has to wait for the jobs to be ended.
 //!
@@ -25,6 +28,7 @@
 mod ahead;
 mod backlog;
 mod begin;
+mod completeness;
 mod eta;
 mod fail;
 mod finish;

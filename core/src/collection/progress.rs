@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Collection, CollectionState, NUMBERS_BEHIND, begin,
+    Collection, CollectionState, NUMBERS_BEHIND, begin, completeness,
     eta::{Course, Mark, RECENT},
 };
 use crate::{
@@ -59,6 +59,8 @@ pub struct Progress {
     pub errors: Vec<ErrorCount>,
     /// The collection of the same source that has to be over before this one begins.
     pub waits_for: Option<Uuid>,
+    /// Whether it has all that its source listed, as far as that can be told; `None` before its end.
+    pub is_complete: Option<bool>,
     /// The database's time of this look.
     pub seen_at: DateTime<Utc>,
 }
@@ -84,10 +86,10 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     let row = sqlx::query!(
         r#"
         select c.id, c.source, c.state as "state: CollectionState", c.count, c.per_page, c.batch_size, c.error_mode,
-               c.seed, c.created_at, c.started_at, c.finished_at, c.pages_expected,
+               c.seed, c.created_at, c.started_at, c.finished_at, c.pages_expected, c.is_cut,
                now() as "seen_at!", p.fetched as "fetched!", p.given_up as "given_up!", p.stored as "stored!",
                p.unchanged as "unchanged!", p.parsed as "parsed!", p.failed as "failed!", p.calls as "calls!",
-               p.rate_limited as "rate_limited!", p.behind as "behind!", p.pending as "pending!", p.backlog as "backlog!",
+               p.rate_limited as "rate_limited!", p.behind as "behind!", p.with_errors > 0 as "has_errors!", p.pending as "pending!", p.backlog as "backlog!",
                p.first_fetched_at, p.last_fetched_at, p.fetched_earlier as "fetched_earlier!", p.fetched_earlier_at,
                p.settled_at, p.settled_before as "settled_before!", p.settled_before_at, p.done as "done!", p.done_at,
                p.done_before as "done_before!", p.done_before_at, p.done_earlier as "done_earlier!", p.done_earlier_at,
@@ -99,6 +101,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                    coalesce(sum(stored), 0) as stored, coalesce(sum(unchanged), 0) as unchanged,
                    coalesce(sum(parsed), 0) as parsed, coalesce(sum(failed), 0) as failed,
                    coalesce(sum(calls), 0) as calls, coalesce(sum(rate_limited), 0) as rate_limited,
+                   count(*) filter (where state = 'failed' or error_code is not null) as with_errors,
                    count(*) filter (where number >= $2) as behind,
                    count(*) filter (where state = 'pending') as pending,
                    coalesce(sum(stored - parsed - failed) filter (where state = 'fetched'), 0) as backlog,
@@ -137,9 +140,11 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     };
     let waits_for = begin::waits_for(&mut conn, id).await?;
     let mut errors = errors(&mut conn, id).await?;
-    if r.finished_at.is_some() && definition.list.can_lose_items() {
-        errors.extend(short_pages(&mut conn, id).await?);
-    }
+    let doubts =
+        if r.finished_at.is_some() { completeness::doubts(&mut conn, id).await? } else { Vec::new() };
+    let has_everything =
+        !r.is_cut && !r.has_errors && doubts.is_empty() && r.state != CollectionState::Cancelled;
+    errors.extend(doubts);
     let parsing = Course {
         // From when on there was something to parse.
         first: mark(r.first_fetched_at, 0),
@@ -196,6 +201,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         recent_calls,
         errors,
         waits_for,
+        is_complete: r.finished_at.map(|_| has_everything),
         seen_at: r.seen_at,
     }))
 }
@@ -225,31 +231,6 @@ async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sq
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.code.cmp(&b.code)));
     all.truncate(ERRORS_MAX as usize);
     Ok(all)
-}
-
-/// The numbered pages that had fewer items than were asked for, although pages behind them have some. How many items were lost
-/// with that nobody knows.
-async fn short_pages(conn: &mut PgConnection, id: Uuid) -> Result<Option<ErrorCount>, sqlx::Error> {
-    let short = sqlx::query!(
-        r#"
-        select count(*) as "count!", min(p.number) as first
-        from pages p join collections c on c.id = p.collection_id
-        where c.id = $1 and p.state = 'done' and p.error_code is null and p.step = 'list'
-          and coalesce(p.items, p.stored + p.unchanged) < c.per_page
-          and p.number < (select max(number) from pages
-                          where collection_id = $1 and step = 'list' and coalesce(items, stored + unchanged) > 0)
-        "#,
-        id,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(short.first.map(|page| ErrorCount {
-        code: "page_short".to_owned(),
-        count: short.count,
-        sample: format!(
-            "page {page}: fewer items than asked for, and pages behind it have some: items may be missing"
-        ),
-    }))
 }
 
 impl Progress {

@@ -79,6 +79,89 @@ pub async fn resume_page(conn: &mut PgConnection, job: &FetchPage) -> Result<boo
     }
 }
 
+/// Pages of a list that nobody has opened so far.
+#[derive(Debug)]
+pub(super) struct Beyond {
+    pub(super) numbers: Vec<i32>,
+    /// The last page, where that is known.
+    pub(super) last_page: Option<i32>,
+}
+
+/// Opens stored pages again, to read them once more, and pages that were not there, with a job each where the collection is not
+/// paused; gives how many. Leaves out those that somebody has locked. Belongs to the present run, or to another one if all jobs
+/// of that have ended.
+///
+/// In the caller's transaction, which holds the lock of the collection.
+pub(super) async fn read_again(
+    conn: &mut PgConnection,
+    id: Uuid,
+    again: &[i32],
+    beyond: Beyond,
+) -> Result<usize, EnqueueError> {
+    let Some(held) = lock(conn, id).await? else { return Ok(0) };
+    let mut pages = reopen_stored(conn, id, again).await?;
+    pages.extend(add_pages(conn, id, &beyond.numbers).await?);
+    if pages.is_empty() {
+        return Ok(0);
+    }
+    let begins_run = !can_join(conn, &held).await?;
+    sqlx::query!(
+        r#"
+        update collections
+        set pages_open = pages_open + $2, rereads = rereads + 1, run = case when $3 then run + 1 else run end,
+            reread_in_run = case when $3 then run + 1 else run end,
+            pages_expected = case when $4 then $5 else pages_expected end
+        where id = $1
+        "#,
+        id,
+        pages.len() as i32,
+        begins_run,
+        !beyond.numbers.is_empty(),
+        beyond.last_page,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let group = if begins_run { Some(begin_run(conn, id).await?) } else { held.group };
+    if held.state != CollectionState::Paused {
+        let run = Run { collection_id: id, group, source: &held.source };
+        let jobs = enqueue_fetches(conn, run, &pages).await?;
+        hand_over(conn, id, &pages, &jobs).await?;
+    }
+    Ok(pages.len())
+}
+
+/// Makes stored pages pending; gives their numbers.
+async fn reopen_stored(conn: &mut PgConnection, id: Uuid, pages: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        update pages set state = 'pending', fetched_at = null
+        where collection_id = $1 and number in (
+            select number from pages
+            where collection_id = $1 and number = any($2) and state = 'done' and error_code is null
+            order by number for update skip locked)
+        returning number
+        "#,
+        id,
+        pages,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Adds pending pages; gives the numbers of those that were not there.
+async fn add_pages(conn: &mut PgConnection, id: Uuid, pages: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        insert into pages (collection_id, number) select $1, number from unnest($2::integer[]) as p (number)
+        on conflict do nothing returning number
+        "#,
+        id,
+        pages,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// A locked collection.
 #[derive(Debug)]
 struct Held {

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 use super::{
     PageToFetch,
     ahead::{self, Ahead, End},
+    completeness,
     finish::{Change, count_pages},
     steps::{self, Division, divide, insert_steps, open_list},
 };
@@ -55,7 +56,9 @@ pub async fn store_page(
     let new_ids =
         raw::insert_new(conn, &page.source.definition.name, page.source.definition.format, place, &documents)
             .await?;
-    let stored = StoredPage { stored: new_ids.len(), unchanged: documents.len() - new_ids.len() };
+    // A page that is read again counts what it shows for the first time.
+    let shown = completeness::note_reading(conn, page, fetched).await?.min(documents.len());
+    let stored = StoredPage { stored: new_ids.len(), unchanged: shown.saturating_sub(new_ids.len()) };
     let batches = enqueue_batches(conn, page, &new_ids).await?;
 
     let (opened, ahead) = open_next(conn, page, fetched, items_before).await?;
@@ -177,7 +180,7 @@ async fn mark_fetched(
         r#"
         update pages
         set state = case when $5 = 0 then 'done' else 'fetched' end::page_state,
-            stored = $3, unchanged = $4, batches_open = $5, calls = calls + 1, fetched_at = now(),
+            stored = stored + $3, unchanged = unchanged + $4, batches_open = $5, calls = calls + 1, fetched_at = now(),
             error_code = $6, error = $7, items = $8
         where collection_id = $1 and number = $2
         "#,

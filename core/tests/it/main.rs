@@ -4,6 +4,7 @@
 mod backlog;
 mod call_limit;
 mod collection_end;
+mod completeness;
 mod connections;
 mod fail;
 mod fixture;
@@ -13,6 +14,7 @@ mod map_versions;
 mod migrate;
 mod migrate_backlog;
 mod migrate_counts;
+mod migrate_doubts;
 mod migrate_sources;
 mod overlapping_runs;
 mod ownership;

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use crate::sql_text::{files, read, statements};
 
 /// Each table and the one place whose SQL may name it.
-const OWNERS: [(&str, &str); 19] = [
+const OWNERS: [(&str, &str); 21] = [
     ("sources", "core/src/source/"),
     ("call_limits", "core/src/call_limit/"),
     ("call_ledger", "core/src/call_limit/"),
     ("collections", "core/src/collection/"),
     ("pages", "core/src/collection/"),
+    ("page_items", "core/src/collection/"),
+    ("doubts", "core/src/collection/"),
     ("raw_documents", "core/src/raw/"),
     ("resumes", "core/src/resume/"),
     ("parse_failures", "core/src/resume/"),

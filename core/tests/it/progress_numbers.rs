@@ -56,6 +56,7 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
         recent_calls: RecentCalls::default(),
         errors: Vec::new(),
         waits_for: None,
+        is_complete: None,
         seen_at,
     }
 }

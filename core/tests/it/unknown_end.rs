@@ -110,6 +110,9 @@ async fn a_short_page_in_the_middle_is_an_error() {
     for (page, parsed) in [(1, 3), (2, 4), (2, 1)] {
         fixture.settle(id, page, parsed, 0).await;
     }
+    // It is read again, once, and comes short again.
+    assert_eq!(fixture.state(id).await, CollectionState::Running);
+    assert_eq!(fixture.store_items(id, 1, items("first", 3)).await.unchanged, 0);
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
     let [error] = &progress.errors[..] else { panic!("{:?}", progress.errors) };

@@ -8,6 +8,7 @@ mod fleet;
 mod harness;
 mod imports;
 mod limits;
+mod moving_lists;
 mod next_links;
 mod outcome;
 mod pages;

@@ -85,13 +85,14 @@ impl Faulty {
         self.pipeline.collect(&collection_of(1000, self.api.name())).await
     }
 
-    /// Collects to the end; gives its numbers.
-    pub(crate) async fn collected(&self) -> Outcome {
+    /// Collects to the end; gives its numbers, and whether they are all that the source listed.
+    pub(crate) async fn collected(&self) -> (Outcome, Option<bool>) {
         let worker = self.pipeline.worker();
         let id = self.collect().await;
         let outcome = self.pipeline.outcome(id).await;
+        let is_complete = self.pipeline.progress(id).await.is_complete;
         worker.stop().await;
-        outcome
+        (outcome, is_complete)
     }
 
     /// The first `count` people of the list are there, each once, and nobody else. With a look at the calls, which the mock has
@@ -147,7 +148,7 @@ async fn items_that_are_repeated_are_stored_once() {
     {
         let faulty = Faulty::start(api).await;
         faulty.set_fault(kind, pages, Times::Always);
-        let outcome = faulty.collected().await;
+        let (outcome, _) = faulty.collected().await;
         let documents = Documents { stored: 25, unchanged, parsed: 25, failed: 0 };
         assert_eq!(outcome, Outcome { documents, ..Outcome::smooth(3, 25) }, "{api:?}, {kind:?}");
         faulty.assert_people(PEOPLE, &outcome).await;
@@ -160,7 +161,7 @@ async fn tokens_that_go_in_a_circle_end_the_collection() {
     for api in [Api::Lever, Api::Ashby] {
         let faulty = Faulty::start(api).await;
         faulty.set_fault(FaultKind::NextLoops, OnPages::One(3), Times::Always);
-        let outcome = faulty.collected().await;
+        let (outcome, _) = faulty.collected().await;
         let expected = Outcome {
             state: CollectionState::CompletedWithErrors,
             documents: Documents { stored: 25, unchanged: 10, parsed: 25, failed: 0 },
@@ -213,7 +214,7 @@ async fn a_token_that_is_missing_once_is_asked_for_again() {
     for api in [Api::Lever, Api::Ashby] {
         let faulty = Faulty::start(api).await;
         faulty.set_fault(FaultKind::NextMissing, OnPages::One(2), Times::First(1));
-        let outcome = faulty.collected().await;
+        let (outcome, _) = faulty.collected().await;
         assert_eq!(outcome, Outcome { calls: made(4), ..Outcome::smooth(3, 25) }, "{api:?}");
         faulty.assert_people(PEOPLE, &outcome).await;
     }
@@ -249,7 +250,7 @@ async fn a_token_that_stays_missing_is_an_error_and_no_end() {
 async fn a_cursor_that_expires_in_the_middle_costs_calls_and_no_item() {
     let faulty = Faulty::start(Api::Ashby).await;
     faulty.set_fault(FaultKind::CursorExpired, OnPages::One(2), Times::First(1));
-    let outcome = faulty.collected().await;
+    let (outcome, _) = faulty.collected().await;
     assert_eq!((outcome.state, &outcome.errors), (CollectionState::Completed, &Vec::new()));
     assert_eq!((outcome.documents.stored, outcome.documents.parsed, outcome.documents.failed), (25, 25, 0));
     faulty.assert_people(PEOPLE, &outcome).await;
@@ -265,7 +266,7 @@ async fn an_item_that_changes_between_pages_has_its_later_version() {
     };
     let faulty = Faulty::start_with(Api::Lever, headline_as_name).await;
     faulty.set_fault(FaultKind::ItemChanges, OnPages::One(2), Times::Always);
-    let outcome = faulty.collected().await;
+    let (outcome, _) = faulty.collected().await;
     let documents = Documents { stored: 26, unchanged: 0, parsed: 26, failed: 0 };
     assert_eq!(outcome, Outcome { documents, ..Outcome::smooth(3, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;
@@ -286,14 +287,14 @@ async fn a_page_that_is_smaller_than_asked_for_loses_nobody() {
         let faulty = Faulty::start(api).await;
         faulty.set_fault(FaultKind::PageSizeHalves, OnPages::One(2), Times::First(1));
         // 10, 5, 10: the end falls on the end of a page.
-        let outcome = faulty.collected().await;
+        let (outcome, _) = faulty.collected().await;
         assert_eq!(outcome, Outcome::smooth(3, 25), "{api:?}");
         faulty.assert_people(PEOPLE, &outcome).await;
     }
     // Its links have the smaller size in them from there on: 10, 5, 5, 5.
     let faulty = Faulty::start(Api::Workable).await;
     faulty.set_fault(FaultKind::PageSizeHalves, OnPages::One(2), Times::First(1));
-    let outcome = faulty.collected().await;
+    let (outcome, _) = faulty.collected().await;
     assert_eq!(outcome, Outcome::smooth(4, 25));
     faulty.assert_people(PEOPLE, &outcome).await;
 }
@@ -303,7 +304,7 @@ async fn a_page_that_is_smaller_than_asked_for_loses_nobody() {
 async fn a_numbered_page_that_is_smaller_than_asked_for_loses_nobody_in_silence() {
     let faulty = Faulty::start(Api::Recruitee).await;
     faulty.set_fault(FaultKind::PageSizeHalves, OnPages::One(2), Times::Always);
-    let outcome = faulty.collected().await;
+    let (outcome, _) = faulty.collected().await;
     if outcome.errors.is_empty() {
         faulty.assert_people(PEOPLE, &outcome).await;
     }

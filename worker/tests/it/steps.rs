@@ -23,7 +23,7 @@ fn as_it_is(_: &mut Definition) {}
 #[tokio::test(flavor = "multi_thread")]
 async fn every_parent_has_a_list() {
     let faulty = Faulty::start(Api::Breezy).await;
-    let outcome = faulty.collected().await;
+    let (outcome, _) = faulty.collected().await;
     assert_eq!(outcome, Outcome::smooth(BREEZY_LISTS, PEOPLE.into()));
     faulty.assert_people(PEOPLE, &outcome).await;
 }
@@ -98,7 +98,7 @@ async fn every_item_has_its_details() {
     // Three pages of the list. Numbered ones are asked for in vain too, behind the end.
     for (api, lists) in [(Api::Workable, 3), (Api::Recruitee, 7)] {
         let faulty = Faulty::start_in_full(api, as_it_is).await;
-        let outcome = faulty.collected().await;
+        let (outcome, _) = faulty.collected().await;
         let pages = outcome.pages;
         assert!(pages.fetched <= lists + i64::from(PEOPLE), "{api:?}: {pages:?}");
         let smooth = Outcome::smooth(pages.fetched, PEOPLE.into());
@@ -115,7 +115,7 @@ async fn an_item_that_is_gone_when_it_is_asked_for_is_no_error() {
     for status in [404, 410] {
         let faulty = Faulty::start_in_full(Api::Workable, as_it_is).await;
         faulty.set_fault(FaultKind::Status(status), OnPages::One(DETAILS_FROM + 24), Times::Always);
-        let outcome = faulty.collected().await;
+        let (outcome, _) = faulty.collected().await;
         let smooth = Outcome::smooth(3 + 25, 24);
         assert_eq!(outcome, smooth, "{status}");
         faulty.assert_people(24, &outcome).await;

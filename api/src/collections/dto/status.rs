@@ -39,6 +39,10 @@ pub(in crate::collections) struct CollectionStatus {
     calls: Calls,
     /// What went wrong, the most frequent first, at most 20 kinds.
     errors: Vec<ErrorKind>,
+    /// Whether it has all that the source listed, as far as that can be told: every page was read, nothing was cut off at
+    /// `count`, and where the list moved meanwhile, nothing was lost by it. Null while it has not ended.
+    #[oai(nullable)]
+    complete: Option<bool>,
     /// When it was triggered.
     created_at: DateTime<Utc>,
     /// When it ended; null while it has not.
@@ -211,6 +215,7 @@ impl From<Progress> for CollectionStatus {
                 latency_ms: progress.recent_calls.latency_ms,
             },
             errors: progress.errors.into_iter().map(Into::into).collect(),
+            complete: progress.is_complete,
             created_at,
             finished_at,
         }
@@ -268,6 +273,7 @@ impl Example for CollectionStatus {
                 count: 4,
                 sample: "raw document 17 at \"/skills\": expected an array, found null".to_owned(),
             }],
+            complete: None,
             created_at: example_time(),
             finished_at: None,
         }

@@ -1,0 +1,249 @@
+//! Lists that move while they are read: what is read again, and what is told.
+
+use resume_core::{
+    collection::{self, CollectionState, FetchedPage},
+    jobs::{FetchPage, FinishCollection},
+    source::{
+        self,
+        definition::{Definition, Paging},
+    },
+};
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, NUMBERED, collection_of, discarded, item, items};
+
+use CollectionState::{Completed, CompletedWithErrors, Paused, Running};
+
+const OFFSETS: &str = "offsets";
+
+/// A fixture with a source that is asked by offsets, ten items a page, and tells how many it has.
+async fn fixture() -> Fixture {
+    let fixture = Fixture::new().await;
+    let mut definition = Definition::original(OFFSETS, "http://ats.example", "/people", 30);
+    definition.list.params = [("limit", "{per_page}"), ("offset", "{offset}")]
+        .map(|(param, template)| (param.to_owned(), template.parse().unwrap()))
+        .into();
+    definition.list.paging = Paging::Numbered { first: 1, total: Some("/total".to_owned()) };
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    source::put(&mut conn, &definition).await.unwrap();
+    drop(conn);
+    fixture
+}
+
+impl Fixture {
+    /// Stores a page with these people, and parses them.
+    async fn show(
+        &self,
+        id: Uuid,
+        page: i32,
+        people: impl IntoIterator<Item = u32>,
+        total: u64,
+    ) -> [usize; 2] {
+        let items: Vec<_> = people.into_iter().map(|number| item(&format!("p{number}"), &["SQL"])).collect();
+        let page = self.page(id, page).await;
+        let fetched = FetchedPage { items, total: Some(total), ..FetchedPage::default() };
+        let stored = self.store(&page, &fetched).await.unwrap();
+        for batch in [4, 4, 4].iter().scan(stored.stored, |left, size| {
+            let batch = (*left).min(*size);
+            *left -= batch;
+            (batch > 0).then_some(batch)
+        }) {
+            self.settle(id, page.number, batch, 0).await;
+        }
+        [stored.stored, stored.unchanged]
+    }
+
+    async fn doubts(&self, id: Uuid) -> Vec<(String, i64)> {
+        self.progress(id).await.errors.into_iter().map(|error| (error.code, error.count)).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_lies_still_is_read_once() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    for page in 1..=3 {
+        assert_eq!(fixture.progress(id).await.is_complete, None);
+        fixture.show(id, page, (page as u32 - 1) * 10..(page as u32 * 10).min(25), 25).await;
+    }
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.is_complete), (Completed, Some(true)));
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 3]);
+}
+
+/// The original source is told how many are wanted, and nothing is kept of its pages.
+#[tokio::test]
+async fn nothing_is_kept_of_a_source_that_is_told_how_many() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(10, NUMBERED)).await;
+    fixture.store_items(id, 1, items("a", 10)).await;
+    let kept = sqlx::query_scalar!(r#"select count(*) as "kept!" from page_items"#);
+    assert_eq!(kept.fetch_one(fixture.pool()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_page_that_is_read_again_counts_what_it_shows_for_the_first_time() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..10, 25).await;
+    // The fourth one goes, and the eleventh lies on the first page now.
+    fixture.show(id, 2, 11..21, 24).await;
+    fixture.show(id, 3, 21..25, 24).await;
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.pages_fetched, progress.stored), (Running, 2, 24));
+    assert_eq!((fixture.pages_open(id).await, progress.is_complete), (1, None));
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 3, 1]);
+
+    let people = (0..11).filter(|&number| number != 3);
+    assert_eq!(fixture.show(id, 1, people, 24).await, [1, 0]);
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.is_complete), (Completed, Some(true)));
+    let counts =
+        [progress.stored, progress.unchanged, progress.parsed, progress.failed, progress.pages_fetched];
+    assert_eq!((counts, progress.calls), ([25, 0, 25, 0, 3], 4));
+    assert_eq!(fixture.doubts(id).await, []);
+}
+
+#[tokio::test]
+async fn a_list_that_grows_by_a_page_has_that_read_too() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..10, 20).await;
+    fixture.show(id, 2, 9..19, 21).await;
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 1, 2, 3]);
+    assert_eq!(fixture.progress(id).await.pages_expected, Some(3));
+    assert_eq!(fixture.show(id, 1, std::iter::once(100).chain(0..9), 21).await, [1, 0]);
+    assert_eq!(fixture.show(id, 2, 9..19, 21).await, [0, 0]);
+    assert_eq!(fixture.show(id, 3, 19..20, 21).await, [1, 0]);
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.stored, progress.unchanged), (Completed, 21, 1));
+}
+
+#[tokio::test]
+async fn what_stays_doubtful_is_told_and_read_again_once() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..10, 30).await;
+    fixture.show(id, 2, 10..20, 30).await;
+    fixture.show(id, 3, 20..25, 30).await;
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 3, 3]);
+    assert_eq!(fixture.show(id, 3, 20..25, 30).await, [0, 0]);
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.is_complete), (CompletedWithErrors, Some(false)));
+    let [error] = &progress.errors[..] else { panic!("{:?}", progress.errors) };
+    assert_eq!((error.code.as_str(), error.count), ("items_missing", 5));
+    assert_eq!(error.sample, "30 items were announced and 25 different ones seen");
+    assert_eq!(progress.unchanged, 0);
+}
+
+/// A list that never lies still: the places are told.
+#[tokio::test]
+async fn the_ids_near_which_the_list_moved_are_named() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..10, 20).await;
+    fixture.show(id, 2, 11..20, 19).await;
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 1]);
+    fixture.show(id, 1, 2..12, 18).await;
+    assert_eq!(fixture.doubts(id).await, [("items_shifted".to_owned(), 1)]);
+    let sample = &fixture.progress(id).await.errors[0].sample;
+    let expected =
+        "the list moved while it was read, first between page 1 and page 2; doubtful near \"p9\", \"p11\"";
+    assert_eq!(sample, expected);
+}
+
+/// By the total nothing is missing, so the page just is as it is.
+#[tokio::test]
+async fn a_short_page_is_no_error_where_nothing_is_missing() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..9, 19).await;
+    fixture.show(id, 2, 9..19, 19).await;
+    fixture.show(id, 1, 0..9, 19).await;
+    assert_eq!((fixture.state(id).await, fixture.doubts(id).await), (Completed, vec![]));
+}
+
+#[tokio::test]
+async fn a_failed_page_says_enough() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..10, 20).await;
+    fixture.give_up(id, 2, "gone").await;
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2]);
+    assert_eq!(fixture.doubts(id).await, [("job_failed".to_owned(), 1)]);
+    assert_eq!(fixture.progress(id).await.is_complete, Some(false));
+}
+
+/// It counts as failed and no longer as fetched, and a resume reads it again.
+#[tokio::test]
+async fn a_page_that_cannot_be_read_again_has_failed() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..9, 20).await;
+    fixture.show(id, 2, 10..20, 20).await;
+    // The job that has read the page can be retried, but the page is no longer its own.
+    let first =
+        sqlx::query_scalar!("select min(id) from jobs where kind = 'fetch_page' and args ->> 'page' = '1'");
+    let first = first.fetch_one(fixture.pool()).await.unwrap().unwrap();
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    let job = FetchPage { collection_id: id, page: 1 };
+    collection::give_up_page(&mut conn, &job, &discarded(first, "gone")).await.unwrap();
+    drop(conn);
+    assert_eq!(fixture.state(id).await, Running);
+
+    fixture.give_up(id, 1, "gone").await;
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, CompletedWithErrors);
+    assert_eq!((progress.pages_fetched, progress.pages_failed, progress.stored), (1, 1, 19));
+    let mut tx = fixture.pool().begin().await.unwrap();
+    assert_eq!(collection::resume(&mut tx, id).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
+    assert_eq!((fixture.state(id).await, fixture.doubts(id).await), (Completed, vec![]));
+}
+
+/// Its pages wait, and are read when it goes on.
+#[tokio::test]
+async fn a_paused_collection_reads_again_when_it_goes_on() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..9, 20).await;
+    let page = fixture.page(id, 2).await;
+    let mut tx = fixture.pool().begin().await.unwrap();
+    collection::pause(&mut tx, id).await.unwrap();
+    let people = (10..20).map(|number| item(&format!("p{number}"), &["SQL"])).collect();
+    let fetched = FetchedPage { items: people, total: Some(20), ..FetchedPage::default() };
+    collection::store_page(&mut tx, &page, &fetched).await.unwrap();
+    tx.commit().await.unwrap();
+    for batch in [4, 4, 2] {
+        fixture.settle(id, 2, batch, 0).await;
+    }
+    assert_eq!((fixture.state(id).await, fixture.pages_open(id).await), (Paused, 1));
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2]);
+    let mut tx = fixture.pool().begin().await.unwrap();
+    assert_eq!(collection::resume(&mut tx, id).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
+    assert_eq!(fixture.state(id).await, Completed);
+}
+
+/// All jobs of the run have ended, and the one that closes the run finds doubtful pages: another run reads them.
+#[tokio::test]
+async fn a_run_that_has_to_be_closed_reads_again_in_another() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    fixture.show(id, 1, 0..9, 20).await;
+    let page = fixture.page(id, 2).await;
+    let people = (10..20).map(|number| item(&format!("p{number}"), &["SQL"])).collect();
+    let fetched = FetchedPage { items: people, total: Some(20), ..FetchedPage::default() };
+    fixture.store(&page, &fetched).await.unwrap();
+    sqlx::query!("update queue.groups set finished_at = now()").execute(fixture.pool()).await.unwrap();
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    let finish = FinishCollection { collection_id: id, run: 1 };
+    assert_eq!(collection::close(&mut conn, &finish).await.unwrap(), 1);
+    assert_eq!(collection::close(&mut conn, &finish).await.unwrap(), 0, "its run is over");
+    drop(conn);
+    assert_eq!((fixture.state(id).await, fixture.pages_open(id).await), (Running, 1));
+    assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
+    assert_eq!(fixture.doubts(id).await, [("job_lost".to_owned(), 1)]);
+}

@@ -1,0 +1,96 @@
+//! Lists that move while they are read by page numbers: the exact end of the collection, and every item once.
+
+use mock_ats::{Api, FaultKind, Pages as OnPages, Times};
+use resume_core::{
+    collection::CollectionState,
+    source::definition::{Definition, Paging},
+};
+
+use crate::{
+    outcome::{Documents, Outcome},
+    source_faults::{Faulty, made},
+};
+
+/// Lets Teamtailor's list be read by numbers; it announces its total.
+fn by_numbers(definition: &mut Definition) {
+    definition.list.paging = Paging::Numbered { first: 1, total: Some("/meta/record-count".to_owned()) };
+    definition.list.params.insert("page[number]".to_owned(), "{page}".parse().unwrap());
+}
+
+/// A list of so many people that tells their number; ten a page.
+async fn list_of(people: u32) -> Faulty {
+    let faulty = Faulty::start_with(Api::Teamtailor, by_numbers).await;
+    faulty.pipeline.mock.ats().set_people(faulty.api, people);
+    faulty
+}
+
+/// Two pages, one after the other.
+const PEOPLE: u32 = 15;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_comes_in_at_the_head_is_found_and_nobody_is_lost() {
+    let faulty = list_of(PEOPLE).await;
+    faulty.set_fault(FaultKind::PersonComes, OnPages::One(2), Times::First(1));
+    let (outcome, is_complete) = faulty.collected().await;
+    // The tenth came twice, so both pages were read again.
+    let documents = Documents { stored: 16, unchanged: 1, parsed: 16, failed: 0 };
+    assert_eq!(outcome, Outcome { documents, calls: made(4), ..Outcome::smooth(2, 16) });
+    assert_eq!(is_complete, Some(true));
+    faulty.assert_people(PEOPLE + 1, &outcome).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_moved_past_its_reader_is_found() {
+    let faulty = list_of(PEOPLE).await;
+    faulty.set_fault(FaultKind::PersonGoes(3), OnPages::One(2), Times::First(1));
+    let (outcome, is_complete) = faulty.collected().await;
+    assert_eq!(outcome, Outcome { calls: made(3), ..Outcome::smooth(2, 15) });
+    assert_eq!(is_complete, Some(true));
+    faulty.assert_people(PEOPLE, &outcome).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_announces_more_than_it_gives_has_items_missing() {
+    let faulty = list_of(PEOPLE).await;
+    faulty.set_fault(FaultKind::AnnouncesMore(5), OnPages::All, Times::Always);
+    let (outcome, is_complete) = faulty.collected().await;
+    let expected = Outcome {
+        state: CollectionState::CompletedWithErrors,
+        calls: made(3),
+        errors: vec![("items_missing".to_owned(), 5)],
+        ..Outcome::smooth(2, 15)
+    };
+    assert_eq!((outcome, is_complete), (expected, Some(false)));
+}
+
+/// Nobody announces anything: what comes twice tells, and a page that is short.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_without_a_total_is_read_again_where_it_looks_odd() {
+    for (fault, page, people) in
+        [(FaultKind::PersonComes, 2, PEOPLE + 1), (FaultKind::PageSizeHalves, 1, PEOPLE)]
+    {
+        let faulty = Faulty::start(Api::Recruitee).await;
+        faulty.pipeline.mock.ats().set_people(faulty.api, PEOPLE);
+        faulty.set_fault(fault, OnPages::One(page), Times::First(1));
+        let (outcome, is_complete) = faulty.collected().await;
+        assert_eq!((outcome.state, &outcome.errors), (CollectionState::Completed, &Vec::new()), "{fault:?}");
+        assert_eq!((outcome.documents.stored, is_complete), (people.into(), Some(true)), "{fault:?}");
+        faulty.assert_people(people, &outcome).await;
+    }
+}
+
+/// Twenty pages side by side, in whatever order they come.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_pages_side_by_side_lose_nobody() {
+    for (fault, people) in [(FaultKind::PersonComes, 201), (FaultKind::PersonGoes(33), 200)] {
+        let faulty = list_of(200).await;
+        faulty.set_fault(fault, OnPages::One(7), Times::First(1));
+        let (outcome, is_complete) = faulty.collected().await;
+        assert_eq!((outcome.state, &outcome.errors), (CollectionState::Completed, &Vec::new()), "{fault:?}");
+        assert_eq!(is_complete, Some(true), "{fault:?}");
+        // Who came in on the first page, after that was read, is the next run's.
+        let stored = outcome.documents.stored;
+        assert!((200..=people).contains(&stored), "{fault:?}: {stored}");
+        faulty.assert_people(stored as u32, &outcome).await;
+    }
+}

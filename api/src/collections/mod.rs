@@ -287,13 +287,17 @@ impl Collections {
     }
 }
 
-/// Checks that there is a source of this name, which `field` of a request holds.
+/// Checks that there is a source of this name, which `field` of a request holds, and that it can be collected from.
 ///
 /// # Errors
-/// A problem that names the field and the sources that there are.
+/// A problem that names the field and, where there is none, the sources that there are.
 pub(crate) async fn known_source(pool: &PgPool, field: &str, name: &str) -> Result<(), Problem> {
-    let known = source::list(pool).await?;
-    if known.iter().any(|source| source == name) { Ok(()) } else { Err(unknown_source(field, &known)) }
+    let found = source::find(&mut *pool.acquire().await?, name).await?;
+    match found {
+        Some(source) if source.definition.is_of_files() => Err(Problem::invalid_field(field, OF_FILES)),
+        Some(_) => Ok(()),
+        None => Err(unknown_source(field, &source::list(pool).await?)),
+    }
 }
 
 pub(crate) fn unknown_source(field: &str, known: &[String]) -> Problem {

@@ -173,6 +173,18 @@ async fn a_source_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn a_source_of_files_is_shown_and_not_collected_from() {
+    let app = app().await;
+    let shown = app.get("/api/v1/sources/files").await.json();
+    assert_eq!(shown["definition"]["files"], json!({"id": "/Key"}));
+    assert_eq!(shown["definition"]["list"], Value::Null);
+    let calls = app.get("/api/v1/sources/files/calls").await.json();
+    assert_eq!((&calls["calls"], &calls["windows"]), (&json!(0), &json!([])));
+    let nightly = r#"{"cron": "@daily", "kind": "start_collection", "args": {"source": "files"}}"#;
+    app.put("/api/v1/schedules/nightly", nightly).await.names(&["args.source"]);
+}
+
+#[tokio::test]
 async fn the_same_key_imports_once() {
     let app = app().await;
     let send = |key: &'static str, file: &'static str| {

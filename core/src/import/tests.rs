@@ -164,6 +164,20 @@ fn an_item_has_a_most() {
 }
 
 #[test]
+fn deep_nesting_is_no_danger() {
+    let deep = format!("{{\"id\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+    for (container, file) in [(Container::Json, format!("[{deep}]")), (Container::Ndjson, deep.clone())] {
+        let items = read_in(100_000, container, "/id", file.as_bytes()).unwrap();
+        assert_eq!(items, [deep.as_str()]);
+        let definition = Definition::original("files", "", "", 1).of_format(crate::parsing::Format::Mapped);
+        assert_eq!(document(&definition, items[0].as_bytes()).external_id, None);
+    }
+    let open = "[".repeat(10_000_000);
+    let error = read_in(100_000, Container::Json, "/id", open.as_bytes()).unwrap_err();
+    assert!(error.contains("the file ends in the middle of its list"), "{error}");
+}
+
+#[test]
 fn not_every_fault_is_told() {
     let mut reader = ItemReader::new(Container::Ndjson, "/id");
     for _ in 0..1000 {

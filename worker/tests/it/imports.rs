@@ -1,6 +1,6 @@
 //! Files that become resumes.
 
-use std::{path::Path, time::Instant};
+use std::path::Path;
 
 use resume_core::{
     collection::{self, BegunImport, CollectionState, IMPORT_PER_PAGE, NewImport},
@@ -71,17 +71,14 @@ async fn a_table_becomes_resumes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_file_takes_seconds() {
+async fn a_large_file_is_parsed_by_many_jobs() {
     let pipeline = Pipeline::start().await;
     let definition = Definition::from_yaml("{name: files, files: {}, format: profile}").unwrap();
     let line = |id: u32| format!("{}\n", json!({"id": id, "skills": ["SQL", "Go"], "work_experiences": []}));
     let file: String = (0..20_000).map(line).collect();
-    let begun = Instant::now();
     let id = import(&pipeline, &definition, Container::Ndjson, &file).await;
-    println!("20,000 items stored in {:?}", begun.elapsed());
     let worker = pipeline.worker();
     let progress = pipeline.ended(id).await;
     worker.stop().await;
-    println!("and parsed after {:?}", begun.elapsed());
     assert_eq!((progress.collection.state, progress.parsed), (CollectionState::Completed, 20_000));
 }

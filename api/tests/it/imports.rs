@@ -1,12 +1,19 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use resume_core::{
+    db::PgConnection,
+    parsing::Format,
+    raw::{self, NewRawDocument},
+};
 use serde_json::{Value, json};
 use sqlx::Row;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+use uuid::Uuid;
 
 use crate::app::{Reply, TestApp};
 
@@ -272,6 +279,42 @@ async fn imports_of_the_same_items_at_the_same_time_lock_nobody_out() {
         assert_eq!(reply.status, 202, "{}", reply.text);
     }
     assert_eq!(documents(&app).await.len(), 3_000, "each once");
+}
+
+/// A page that is fetched and a file may bring the same items in different orders: each waits for what the other has stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_loses_a_deadlock_is_tried_again() {
+    let app = app().await;
+    let line = |key: u32| format!("{{\"Key\": {key}}}");
+    let mut fetched = app.pool().begin().await.unwrap();
+    let store = async |conn: &mut PgConnection, key: u32| {
+        let items = [NewRawDocument::with_id(Some(key.to_string()), line(key).as_bytes())];
+        let place = (Uuid::now_v7(), 1);
+        raw::insert_new(conn, "files", Format::Mapped, place, &items).await.unwrap().len()
+    };
+    assert_eq!(store(&mut fetched, 599).await, 1);
+    let file: String = (0..600).map(|key| line(key) + "\n").collect();
+    let sending = import(&app, "files", NDJSON, file);
+    let blocking = async {
+        while !is_blocked(&app).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // The file waits for the item of the page, and from here on the page for one of the file.
+        assert_eq!(store(&mut fetched, 0).await, 1);
+        fetched.commit().await.unwrap();
+    };
+    let (reply, ()) =
+        tokio::time::timeout(PATIENCE, async { tokio::join!(sending, blocking) }).await.unwrap();
+    let status = status(&app, reply).await;
+    assert_eq!(status["documents"], json!({"stored": 598, "unchanged": 2, "parsed": 0, "failed": 0}));
+}
+
+/// Whether somebody waits for another transaction.
+async fn is_blocked(app: &TestApp) -> bool {
+    let blocked = sqlx::raw_sql(
+        "select count(*) > 0 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    blocked.fetch_one(app.pool()).await.unwrap().get(0)
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use resume_core::{
-    collection::{self, BegunImport, CollectionState, IMPORT_PER_PAGE, NewImport},
+    collection::{self, BegunImport, CollectionState, IMPORT_PER_PAGE, NewImport, Progress},
     import::{Container, ItemReader, document},
     source::{self, definition::Definition},
 };
@@ -68,6 +68,29 @@ async fn a_table_becomes_resumes() {
         "{ada}"
     );
     assert_eq!((resumes[1].external_id.as_str(), &resumes[1].document["name"]), ("8", &json!("Bob")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_can_be_cancelled_and_gone_on_with() {
+    let pipeline = Pipeline::start().await;
+    let definition = Definition::from_yaml("{name: files, files: {}, format: profile}").unwrap();
+    let line = |id: u32| format!("{}\n", json!({"id": id, "skills": ["SQL"], "work_experiences": []}));
+    let id = import(&pipeline, &definition, Container::Ndjson, &(0..700).map(line).collect::<String>()).await;
+    let mut conn = pipeline.pool.acquire().await.unwrap();
+    collection::cancel(&mut conn, id).await.unwrap();
+    drop(conn);
+    let worker = pipeline.worker();
+    // Some of its jobs may run before they are ended.
+    let is_settled = |progress: &Progress| progress.parsed + progress.failed == 700;
+    let ended = pipeline.until(id, "its jobs are ended", is_settled).await;
+    assert_eq!(ended.collection.state, CollectionState::Cancelled);
+    assert!(ended.errors.iter().all(|error| error.code == "cancelled_by_request"), "{:?}", ended.errors);
+
+    assert_eq!(pipeline.resume(id).await, 0, "there is no page to fetch");
+    let progress = pipeline.ended(id).await;
+    assert_ne!(progress.collection.state, CollectionState::Failed);
+    assert_eq!((progress.pages_fetched, progress.pages_failed), (2, 0));
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

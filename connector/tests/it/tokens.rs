@@ -289,7 +289,7 @@ async fn a_login_gives_a_token_until_it_is_refused() {
     ask(&connector, &own).await.unwrap();
     ask(&connector, &own).await.unwrap();
     let usual = login(&server, &desk, json!({"prefix": "Token "}));
-    assert_eq!(code(&connector.call(&usual, &usual.base_url, None, &values()).await), "source_http_401");
+    assert_eq!(code(&connector.call(&usual, Step::List, &usual.base_url, None, &values()).await), "source_http_401");
     ask(&connector, &usual).await.unwrap();
     assert_eq!(server.lines().iter().filter(|line| *line == "POST /v3/signin").count(), 3);
 }

@@ -22,23 +22,25 @@ pub struct Mark {
 }
 
 /// How something has come so far: what its speed is known by. Measured from one arrival to another, for what comes in bursts
-/// (the batches of a slow parser end together) has another speed wherever one cuts between them, or through them.
+/// (the batches of a slow parser end together) has another speed wherever one cuts between them. Where a cut goes through a burst,
+/// another one a second before does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Course {
     /// The beginning.
     pub first: Option<Mark>,
-    /// The latest one that is more than ten seconds old; `None` in the first ten seconds.
+    /// The latest one that is a second older than what is recent. `None` too for what does not come in bursts.
+    pub earliest: Option<Mark>,
+    /// The latest one that is not recent: more than ten seconds old or, where pages come for less than twenty, of the first half.
     pub earlier: Option<Mark>,
-    /// The latest one that is more than a second old: without the burst that may be on its way now. `None` too for what does not
-    /// come in bursts.
+    /// The latest one that is more than a second old. `None` too for what does not come in bursts.
     pub before: Option<Mark>,
     /// The latest.
     pub last: Option<Mark>,
 }
 
 impl Course {
-    /// How many came in a second lately: in the last ten seconds, or since the beginning where that is less long ago or
-    /// nothing came in them. `None` where nothing has come for half a minute, or too little to tell.
+    /// How many came in a second lately, or since the beginning where there is nothing earlier, or nothing came lately. `None`
+    /// where nothing has come for half a minute, or too little to tell.
     pub fn per_second(&self, now: DateTime<Utc>) -> Option<f64> {
         self.last.filter(|last| now - last.at < STEADY)?;
         // In the middle of a burst most of it is yet to come, though its time has.
@@ -46,13 +48,14 @@ impl Course {
     }
 
     fn until(&self, to: Mark, now: DateTime<Utc>) -> Option<f64> {
-        let from = match self.earlier.filter(|earlier| earlier.count < to.count) {
-            // What came before a longer gap, as when the collection was paused, says nothing.
-            Some(earlier) => Mark { at: earlier.at.max(now - STEADY), ..earlier },
-            None => self.first?,
-        };
-        let (count, seconds) = (to.count - from.count, (to.at - from.at).as_seconds_f64());
-        (count > 1 && seconds > 0.0).then(|| count as f64 / seconds)
+        // What came before a longer gap, as when the collection was paused, says nothing.
+        let near = |mark: Mark| Mark { at: mark.at.max(now - STEADY), ..mark };
+        let lately = [self.earliest, self.earlier].into_iter().flatten();
+        let speeds: Vec<f64> = lately.filter_map(|from| speed(near(from), to)).collect();
+        if speeds.is_empty() {
+            return speed(self.first?, to);
+        }
+        Some(speeds.iter().sum::<f64>() / speeds.len() as f64)
     }
 
     /// As [`Course::per_second`], and zero where nothing has come in the last ten seconds: for people.
@@ -72,6 +75,12 @@ impl Course {
     }
 }
 
+/// How many came in a second between two moments, if it was more than one.
+fn speed(from: Mark, to: Mark) -> Option<f64> {
+    let (count, seconds) = (to.count - from.count, (to.at - from.at).as_seconds_f64());
+    (count > 1 && seconds > 0.0).then(|| count as f64 / seconds)
+}
+
 impl Progress {
     /// The time that is left: for what waits to be parsed now; and then the longer one of what the pages that are left need, at
     /// the speed of late and within the rate limit, and what the parsers need for the documents on them.
@@ -88,15 +97,14 @@ impl Progress {
             return None;
         }
         let (backlog, to_come) = (self.backlog as f64, self.documents_to_come(pages));
-        let (waiting, coming) = if backlog + to_come > 0.0 {
-            let speed = self.parsing.per_second(self.seen_at)?;
-            // Of what is being parsed nobody knows how far it is: at most half of it.
-            let due = self.parsing.due(speed, self.seen_at).min(backlog / 2.0);
-            ((backlog - due) / speed, to_come / speed)
-        } else {
-            (0.0, 0.0)
-        };
-        Duration::try_from_secs_f64(waiting + coming.max(self.fetching(pages)?)).ok()
+        let fetching = self.fetching(pages)?;
+        if backlog + to_come <= 0.0 {
+            return Duration::try_from_secs_f64(fetching).ok();
+        }
+        let speed = self.parsing.per_second(self.seen_at)?;
+        // Of what is being parsed nobody knows how far it is: at most half of it.
+        let due = self.parsing.due(speed, self.seen_at).min(backlog / 2.0);
+        Duration::try_from_secs_f64((backlog - due) / speed + fetching.max(to_come / speed)).ok()
     }
 
     /// How many seconds the fetching of so many pages takes.
@@ -108,7 +116,8 @@ impl Progress {
             return None;
         }
         let limit = self.recent_calls.limit_per_second.unwrap_or(self.calls_per_second);
-        let seen = self.pages.per_second(self.seen_at);
+        // Of pages that wait for the parsers nobody knows how fast they would come.
+        let seen = self.pages.per_second(self.seen_at).filter(|_| !self.is_lagging);
         let speed = seen.map_or(limit, |seen| seen.min(limit)).max(0.001);
         match self.recent_calls.silent_for {
             Some(silence) => Some(silence.as_secs_f64() + pages as f64 / speed),

@@ -93,6 +93,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                p.first_fetched_at, p.last_fetched_at, p.fetched_earlier as "fetched_earlier!", p.fetched_earlier_at,
                p.settled_at, p.settled_before as "settled_before!", p.settled_before_at, p.done as "done!", p.done_at,
                p.done_before as "done_before!", p.done_before_at, p.done_earlier as "done_earlier!", p.done_earlier_at,
+               p.done_earliest as "done_earliest!", p.done_earliest_at,
                coalesce(c.lagged_at > now() - interval '3 s', false) and c.finished_at is null as "is_lagging!",
                (select coalesce(sum(documents_open), 0) from collections where finished_at is null) as "total_backlog!"
         from collections c
@@ -106,8 +107,8 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                    count(*) filter (where state = 'pending') as pending,
                    coalesce(sum(stored - parsed - failed) filter (where state = 'fetched'), 0) as backlog,
                    min(fetched_at) as first_fetched_at, max(fetched_at) as last_fetched_at,
-                   count(*) filter (where fetched_at <= now() - interval '10 s') as fetched_earlier,
-                   max(fetched_at) filter (where fetched_at <= now() - interval '10 s') as fetched_earlier_at,
+                   count(*) filter (where fetched_at <= recent.since) as fetched_earlier,
+                   max(fetched_at) filter (where fetched_at <= recent.since) as fetched_earlier_at,
                    max(settled_at) as settled_at,
                    coalesce(sum(parsed + failed) filter (
                        where settled_at <= now() - interval '1 s'), 0) as settled_before,
@@ -119,10 +120,15 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                    max(settled_at) filter (
                        where state = 'done' and settled_at <= now() - interval '1 s') as done_before_at,
                    coalesce(sum(parsed + failed) filter (
-                       where state = 'done' and settled_at <= now() - interval '10 s'), 0) as done_earlier,
+                       where state = 'done' and settled_at <= recent.since), 0) as done_earlier,
                    max(settled_at) filter (
-                       where state = 'done' and settled_at <= now() - interval '10 s') as done_earlier_at
-            from pages where collection_id = c.id
+                       where state = 'done' and settled_at <= recent.since) as done_earlier_at,
+                   coalesce(sum(parsed + failed) filter (
+                       where state = 'done' and settled_at <= recent.since - interval '1 s'), 0) as done_earliest,
+                   max(settled_at) filter (
+                       where state = 'done' and settled_at <= recent.since - interval '1 s') as done_earliest_at
+            from pages, (select now() - least(interval '10 s', (now() - c.started_at) / 2) as since offset 0) recent
+            where collection_id = c.id
         ) p
         where c.id = $1
         "#,
@@ -145,23 +151,23 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     let has_everything =
         !r.is_cut && !r.has_errors && doubts.is_empty() && r.state != CollectionState::Cancelled;
     errors.extend(doubts);
-    let parsing = Course {
-        // From when on there was something to parse.
-        first: mark(r.first_fetched_at, 0),
-        earlier: mark(r.done_earlier_at, r.done_earlier),
-        ..match r.done_earlier_at {
-            // When a batch is settled only the latest of its page is known: what is compared with earlier counts by whole pages.
-            Some(_) => Course {
-                before: mark(r.done_before_at, r.done_before),
-                last: mark(r.done_at, r.done),
-                ..Course::default()
-            },
-            None => Course {
-                before: mark(r.settled_before_at, r.settled_before),
-                last: mark(r.settled_at, r.parsed + r.failed),
-                ..Course::default()
-            },
-        }
+    // From when on there was something to parse.
+    let first = mark(r.first_fetched_at, 0);
+    let parsing = match mark(r.done_earlier_at, r.done_earlier) {
+        // When a batch is settled only the latest of its page is known: what is compared with earlier counts by whole pages.
+        earlier @ Some(_) => Course {
+            first,
+            earliest: mark(r.done_earliest_at, r.done_earliest).or(first),
+            earlier,
+            before: mark(r.done_before_at, r.done_before),
+            last: mark(r.done_at, r.done),
+        },
+        None => Course {
+            first,
+            before: mark(r.settled_before_at, r.settled_before),
+            last: mark(r.settled_at, r.parsed + r.failed),
+            ..Course::default()
+        },
     };
     Ok(Some(Progress {
         collection: Collection {
@@ -184,8 +190,8 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         pages: Course {
             first: mark(r.first_fetched_at, 1),
             earlier: mark(r.fetched_earlier_at, r.fetched_earlier),
-            before: None,
             last: mark(r.last_fetched_at, r.fetched),
+            ..Course::default()
         },
         stored: r.stored,
         unchanged: r.unchanged,

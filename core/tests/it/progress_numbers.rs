@@ -19,9 +19,8 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
     let seen_at = started_at + TimeDelta::microseconds((seconds * 1e6) as i64);
     let course = |begun_with, count| Course {
         first: Some(Mark { at: started_at, count: begun_with }),
-        earlier: None,
-        before: None,
         last: (count > 0).then_some(Mark { at: seen_at, count }),
+        ..Course::default()
     };
     Progress {
         collection: Collection {
@@ -171,6 +170,29 @@ fn the_middle_of_a_burst_is_no_slowdown() {
     bursts.backlog = 50;
     bursts.parsing.last = mark(&bursts, 0, 950);
     assert_eta(&bursts, Some(40.0 / 160.0));
+}
+
+#[test]
+fn where_one_cut_goes_through_a_burst_the_other_counts_as_well() {
+    // 100 documents every two seconds; of the burst four seconds ago, ten had come by then.
+    let mut bursts = progress(8.0, [10, 0], [1000, 0, 400, 0]);
+    bursts.parsing.earliest = mark(&bursts, 6, 100);
+    bursts.parsing.earlier = mark(&bursts, 4, 110);
+    let (clean, cut) = (300.0 / 6.0, 290.0 / 4.0);
+    assert_eq!(bursts.parsing.per_second(bursts.seen_at), Some((clean + cut) / 2.0));
+}
+
+#[test]
+fn pages_that_wait_for_the_parsers_have_no_speed() {
+    let mut lagging = progress(5.0, [5, 0], [500, 0, 100, 0]);
+    lagging.pages.last = mark(&lagging, 4, 5);
+    lagging.is_lagging = true;
+    assert_eta(&lagging, Some(45.0));
+    // By the limit, since nothing has to be parsed.
+    lagging.stored = 0;
+    (lagging.unchanged, lagging.parsed, lagging.backlog) = (500, 0, 0);
+    lagging.pages.last = mark(&lagging, 0, 5);
+    assert_eta(&lagging, Some(5.0 / 30.0));
 }
 
 #[test]

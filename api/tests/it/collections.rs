@@ -179,3 +179,16 @@ async fn a_source_that_wants_one_at_a_time_says_which_is_under_way() {
         .await
         .problem(409, "collection-under-way");
 }
+
+#[tokio::test]
+async fn pages_that_wait_for_the_parsers_show() {
+    let app = TestApp::start().await;
+    let id = app.collection("{}").await;
+    resume_core::collection::note_lagging(&mut app.pool().acquire().await.unwrap(), id).await.unwrap();
+    let backlog = "update collections set documents_open = 70000";
+    sqlx::raw_sql(backlog).execute(app.pool()).await.unwrap();
+    app.collection("{}").await;
+    let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
+    let parsing = json!({"backlog": 0, "total_backlog": 70_000, "per_second": 0.0, "is_lagging": true});
+    assert_eq!(status["parsing"], parsing);
+}

@@ -130,7 +130,10 @@ async fn processes_that_share_a_file_ask_one_after_the_other() {
         .map(|_| {
             let (desk, definition) = (desk.clone(), definition.clone());
             tokio::spawn(async move {
-                desk.connector().prepare(&definition, Step::List, &definition.base_url, None, &values()).await.map(|_| ())
+                desk.connector()
+                    .prepare(&definition, Step::List, &definition.base_url, None, &values())
+                    .await
+                    .map(|_| ())
             })
         })
         .collect();
@@ -167,7 +170,8 @@ async fn a_refresh_token_that_could_not_be_kept_is_not_used() {
     // What nobody can write to is, for a user who may write everywhere, a directory in the place of a file.
     for taken in ["refresh.lock", "refresh.new"] {
         fs::create_dir(desk.path(taken)).unwrap();
-        let answer = desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
+        let answer =
+            desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
         assert_eq!(code(&answer), "token_not_kept");
         let error = answer.result.unwrap_err();
         assert!(
@@ -249,7 +253,8 @@ async fn secrets_of_refreshing_are_in_no_error() {
         let desk = Desk::new();
         let server = Server::start(move |_| token.clone()).await;
         let definition = desk.definition(&server);
-        let answer = desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
+        let answer =
+            desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
         assert_eq!(code(&answer), expected);
         let shown = format!("{answer:?} {}", answer.result.as_ref().unwrap_err());
         assert!(!shown.contains("hunter2") && !shown.contains("\"r0"), "{shown}");
@@ -289,7 +294,10 @@ async fn a_login_gives_a_token_until_it_is_refused() {
     ask(&connector, &own).await.unwrap();
     ask(&connector, &own).await.unwrap();
     let usual = login(&server, &desk, json!({"prefix": "Token "}));
-    assert_eq!(code(&connector.call(&usual, Step::List, &usual.base_url, None, &values()).await), "source_http_401");
+    assert_eq!(
+        code(&connector.call(&usual, Step::List, &usual.base_url, None, &values()).await),
+        "source_http_401"
+    );
     ask(&connector, &usual).await.unwrap();
     assert_eq!(server.lines().iter().filter(|line| *line == "POST /v3/signin").count(), 3);
 }
@@ -306,7 +314,8 @@ async fn a_login_that_fails_says_how() {
         let desk = Desk::new();
         let server = Server::start(move |_| reply.clone()).await;
         let definition = login(&server, &desk, json!({}));
-        let answer = desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
+        let answer =
+            desk.connector().call(&definition, Step::List, &definition.base_url, None, &values()).await;
         assert_eq!(code(&answer), expected);
         let error = answer.result.as_ref().unwrap_err();
         assert_eq!(error.is_passing(), is_passing, "{expected}");

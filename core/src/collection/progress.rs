@@ -76,7 +76,7 @@ pub struct ErrorCount {
     pub sample: String,
 }
 
-/// How far the collection of this id has come; `None` when there is none. Reads every page's row: some 30 ms for a
+/// How far the collection of this id has come; `None` when there is none. Reads every page's row: some 50 ms for a
 /// hundred thousand pages.
 ///
 /// # Errors

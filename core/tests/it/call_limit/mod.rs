@@ -4,6 +4,7 @@ mod circuit;
 mod evidence;
 mod grants;
 mod learning;
+mod recent;
 mod turns;
 
 use std::time::Duration;

@@ -42,6 +42,7 @@ fn give_secrets(auth: &mut Auth, base_url: &str, secrets: &TempDir) {
             *token_url = format!("{base_url}/token");
             (*client_id, *client_secret) = (secret("mock-client"), secret("mock-key"));
         }
+        Auth::RefreshToken { .. } | Auth::Login { .. } => panic!("no shipped source has that"),
     }
 }
 

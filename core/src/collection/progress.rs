@@ -199,7 +199,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         failed: r.failed,
         backlog: r.backlog,
         total_backlog: r.total_backlog,
-        is_lagging: r.is_lagging,
+        is_lagging: r.is_lagging && r.pending > 0,
         parsing,
         calls: r.calls,
         rate_limited: r.rate_limited,

@@ -5,7 +5,7 @@
 //! | `app.rs` `state.rs` `serve.rs` | [`app`], what it needs, and serving it on a port |
 //! | `collections/` | `/api/v1/data-collection`: trigger, status, events, list, resume |
 //! | `imports/` | `/api/v1/data-collection/import`: files with items |
-//! | `sources/` | `/api/v1/sources`: list, put, delete; the schema of definitions |
+//! | `sources/` | `/api/v1/sources`: list, put, check, delete; the schema of definitions |
 //! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
 //! | `schedules/` | `/api/v1/schedules`: list, put, delete, enable, disable, run now |
 //! | `jobs/` | `/api/v1/jobs`: list, one job, why it waits; cancel, retry, discard, one or many |
@@ -60,5 +60,6 @@ mod workers;
 
 pub use app::{App, app, metrics_app};
 pub use serve::{Bound, bind};
+pub use sources::DryCalls;
 pub use spec::spec_yaml;
 pub use state::AppState;

@@ -1,4 +1,8 @@
+use std::sync::Arc;
+
 use resume_core::db::PgPool;
+
+use crate::DryCalls;
 
 /// What the handlers work with. Cloning gives another handle to the same things.
 #[derive(Clone)]
@@ -7,4 +11,6 @@ pub struct AppState {
     pub pool: PgPool,
     /// The mock source behind `/api/v1/test-data`; `None` where it is not served.
     pub test_data: Option<mock_ats::Ats>,
+    /// What makes the calls that check definitions; `None` where none are made.
+    pub dry_calls: Option<Arc<DryCalls>>,
 }

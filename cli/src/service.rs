@@ -1,8 +1,9 @@
-use std::{net::SocketAddr, pin::Pin, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use mock_ats::Ats;
-use resume_api::AppState;
+use resume_api::{AppState, DryCalls};
+use resume_connector::{Connector, Timeouts};
 use resume_core::{
     db::{self, PgPool, Role},
     parsing::Format,
@@ -14,6 +15,11 @@ use crate::{database::Database, options::WorkOptions};
 
 /// What the mock allows, and so do its sources.
 const MOCK_CALLS_PER_SECOND: u32 = 30;
+
+/// What checks definitions over HTTP, with the secrets in this directory; whether in private networks, too.
+pub(crate) fn dry_calls(secrets_dir: PathBuf, private_networks: bool) -> Result<DryCalls> {
+    Ok(DryCalls::new(Connector::new(Timeouts::default(), secrets_dir)?, private_networks))
+}
 
 /// API, worker or both as tasks of this process.
 #[derive(Default)]
@@ -35,6 +41,7 @@ impl Service {
         database: &Database,
         bind: SocketAddr,
         test_data: Option<Ats>,
+        dry_calls: DryCalls,
     ) -> Result<SocketAddr> {
         let pool = db::pool(&database.url, Role::Api)?;
         let bound = resume_api::bind(bind).await.with_context(|| {
@@ -44,7 +51,8 @@ impl Service {
         if test_data.is_some() {
             add_mock_sources(&pool, address).await.context("adding the mock system to the sources")?;
         }
-        let app = resume_api::app(AppState { pool: pool.clone(), test_data });
+        let app =
+            resume_api::app(AppState { pool: pool.clone(), test_data, dry_calls: Some(Arc::new(dry_calls)) });
         self.api = Some(Part::start(|stopped| async move {
             let served = bound.serve(app, stopped).await.context("serving the API");
             close(&pool).await;

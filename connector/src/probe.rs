@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use resume_core::{
+    parsing::{CompiledMapping, ParseError, ParsedResume, parse, parse_mapped},
     raw::NewRawDocument,
     source::definition::{Definition, Paging, Step, Values},
 };
 
-use crate::{CallError, Connector, Page};
+use crate::{Answer, Call, CallError, Connector, Page};
 
 /// What a dry call of each step has shown.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,10 +38,22 @@ impl Connector {
     /// # Errors
     /// Any [`CallError`].
     pub async fn probe(&self, definition: &Definition) -> Result<Probe, CallError> {
+        self.probe_by(definition, |call| async { Ok(call.send().await) }).await
+    }
+
+    /// As [`probe`](Self::probe), with each call made by the caller, who may wait for leave to make it.
+    ///
+    /// # Errors
+    /// Any [`CallError`], and those of `make`.
+    pub async fn probe_by<E: From<CallError>, F: Future<Output = Result<Answer, E>>>(
+        &self,
+        definition: &Definition,
+        make: impl Fn(Call) -> F,
+    ) -> Result<Probe, E> {
         let mut probe = Probe::default();
         let mut parent = None;
         if definition.parents.is_some() {
-            let page = self.look(definition, Step::Parents, (None, None), &mut probe).await?;
+            let page = self.look(definition, Step::Parents, (None, None), &make, &mut probe).await?;
             probe.parents = Some(page.items.len());
             let more = page.items.len() > 1 || has_next(definition, Step::Parents, &page);
             parent = page.items.into_iter().find_map(|item| item.external_id);
@@ -49,7 +62,7 @@ impl Connector {
                 return Ok(probe);
             }
         }
-        let page = self.look(definition, Step::List, (parent.clone(), None), &mut probe).await?;
+        let page = self.look(definition, Step::List, (parent.clone(), None), &make, &mut probe).await?;
         probe.items = page.items.len();
         probe.has_next |= has_next(definition, Step::List, &page);
         probe.total = page.total;
@@ -57,26 +70,39 @@ impl Connector {
         if definition.detail.is_some()
             && let Some(id) = probe.first.as_ref().and_then(|item| item.external_id.clone())
         {
-            let page = self.look(definition, Step::Detail, (parent, Some(id)), &mut probe).await?;
+            let page = self.look(definition, Step::Detail, (parent, Some(id)), &make, &mut probe).await?;
             probe.first = page.items.into_iter().next();
         }
         Ok(probe)
     }
 
     /// Makes the call of a step for its first page, about a parent and an item.
-    async fn look(
+    async fn look<E: From<CallError>, F: Future<Output = Result<Answer, E>>>(
         &self,
         definition: &Definition,
         step: Step,
         (parent, id): (Option<String>, Option<String>),
+        make: &impl Fn(Call) -> F,
         probe: &mut Probe,
-    ) -> Result<Page, CallError> {
+    ) -> Result<Page, E> {
         let values = Values { parent, id, ..first_page(definition, step) };
-        let answer = self.call(definition, step, &definition.base_url, None, &values).await;
+        let answer = make(self.prepare(definition, step, &definition.base_url, None, &values).await?).await?;
         probe.calls += 1;
         probe.bytes += answer.bytes;
         probe.took += answer.took;
-        answer.result
+        Ok(answer.result?)
+    }
+}
+
+impl Probe {
+    /// Reads the first item as a worker would; `None` when there is none.
+    pub fn read_first(&self, definition: &Definition) -> Option<Result<ParsedResume, ParseError>> {
+        let item = self.first.as_ref()?;
+        // The map was checked with the rest of the definition.
+        Some(match definition.map.as_ref().and_then(|map| CompiledMapping::new(map).ok()) {
+            Some(mapping) => parse_mapped(&mapping, item.external_id.as_deref(), &item.body),
+            None => parse(definition.format, &item.body),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod csv;
+mod dry_call;
 mod dto;
 mod period;
 
@@ -26,7 +27,7 @@ use serde_json::Value;
 use self::{
     body::DefinitionBody,
     csv::LedgerFile,
-    dto::{Reparse, Source, SourceCalls, SourceList},
+    dto::{Reparse, Source, SourceCalls, SourceCheck, SourceList},
     period::period,
 };
 use crate::{
@@ -37,6 +38,8 @@ use crate::{
     spec::Tag,
     state::AppState,
 };
+
+pub use self::dry_call::DryCalls;
 
 /// The resource.
 pub(crate) struct Sources(AppState);
@@ -102,10 +105,7 @@ impl Sources {
 
     /// Gives the source as it is stored, and whether it is new.
     async fn put(&self, name: &str, definition: &Definition) -> Result<(source::Source, bool), Problem> {
-        if definition.name != name {
-            let detail = format!("must be {name:?}, as in the path");
-            return Err(Faults(vec![Fault { at: "/name".to_owned(), detail }]).into());
-        }
+        check_name(name, definition)?;
         let mut tx = db::begin(&self.0.pool).await?;
         let is_new = source::put(&mut tx, definition).await?;
         let stored = find(&mut tx, name).await?;
@@ -128,6 +128,24 @@ impl Sources {
         let job_id = resume::reparse(&mut tx, (name, map.version)).await.map_err(Problem::failure)?;
         tx.commit().await?;
         Ok(Reparse { documents, job_id })
+    }
+
+    /// Makes one call as a definition says, if a call is to be made.
+    async fn check(&self, name: &str, definition: Definition, call: bool) -> Result<SourceCheck, Problem> {
+        check_name(name, &definition)?;
+        if !call || definition.is_of_files() {
+            return Ok(SourceCheck::new(definition.name, None));
+        }
+        let Some(dry_calls) = self.0.dry_calls.clone() else {
+            let detail =
+                "this process makes no calls: leave it out, or check with `resume-service sources check`";
+            return Err(Problem::invalid_field("call", detail));
+        };
+        let find = async { source::find(&mut *self.0.pool.acquire().await?, name).await };
+        let stored =
+            bounded(find).await?.map(|stored| stored.definition).filter(|stored| !stored.is_of_files());
+        let made = dry_calls.make(self.0.pool.clone(), definition, stored).await?;
+        Ok(SourceCheck::new(name.to_owned(), Some(made)))
     }
 
     /// What the ledger says of a period, and what holds now.
@@ -171,6 +189,14 @@ impl Sources {
         tx.commit().await?;
         Ok(source)
     }
+}
+
+fn check_name(name: &str, definition: &Definition) -> Result<(), Problem> {
+    if definition.name == name {
+        return Ok(());
+    }
+    let detail = format!("must be {name:?}, as in the path");
+    Err(Faults(vec![Fault { at: "/name".to_owned(), detail }]).into())
 }
 
 async fn find(conn: &mut PgConnection, name: &str) -> Result<source::Source, Problem> {
@@ -220,6 +246,25 @@ impl Sources {
             return Ok(Stored::Added(stored, location));
         }
         Ok(Stored::Changed(stored))
+    }
+
+    /// Check a definition
+    ///
+    /// Stores nothing. The body is that of `put_source`, and so is what is said of a wrong one. With `call`, the API's process asks
+    /// the system for its first page, with its own secrets, and tells what came: a call that fails is no failure of this
+    /// request. Where a source of this name is there the call keeps its limits, and is in its ledger, without a worker. It takes
+    /// 30 s at most.
+    #[oai(path = "/api/v1/sources/:source/check", method = "post", operation_id = "check_source")]
+    async fn check_source(
+        &self,
+        /// The name of the source, which the definition repeats.
+        source: Path<Name>,
+        /// Whether to make one call.
+        #[oai(default)]
+        call: Query<bool>,
+        body: DefinitionBody,
+    ) -> Result<Json<SourceCheck>, Refused<PutRefusals>> {
+        Ok(Json(self.check(&source.0.0, body.0, call.0).await?))
     }
 
     /// Remove a source

@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
-use resume_api::AppState;
+use resume_api::{AppState, DryCalls};
+use resume_connector::{Connector, Timeouts};
 use resume_core::{
     db::{MIGRATOR, PgPool},
     parsing::{Format, parse},
@@ -41,6 +42,11 @@ pub(crate) struct Reply {
     pub(crate) text: String,
 }
 
+fn dry_calls(private_networks: bool) -> Arc<DryCalls> {
+    let connector = Connector::new(Timeouts::default(), std::env::temp_dir()).unwrap();
+    Arc::new(DryCalls::new(connector, private_networks))
+}
+
 impl TestApp {
     /// With the mock source behind it, which answers at once.
     pub(crate) async fn start() -> Self {
@@ -50,6 +56,14 @@ impl TestApp {
 
     pub(crate) async fn start_with(test_data: Option<mock_ats::Ats>) -> Self {
         Self::on(TestDatabase::new(&MIGRATOR).await.unwrap(), test_data).await
+    }
+
+    /// Without the mock source; whether its dry calls may go to private networks.
+    pub(crate) async fn with_dry_calls(private_networks: bool) -> Self {
+        let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+        let dry_calls = Some(dry_calls(private_networks));
+        let state = AppState { pool: database.pool().clone(), test_data: None, dry_calls };
+        Self { database: Some(database), ..Self::serve(state).await }
     }
 
     /// With a server of its own, for tests that restart it.
@@ -63,7 +77,8 @@ impl TestApp {
             let definition = Definition::original(name, "http://127.0.0.1:9", &path, 30);
             source::put(&mut database.pool().acquire().await.unwrap(), &definition).await.unwrap();
         }
-        let state = AppState { pool: database.pool().clone(), test_data };
+        let dry_calls = Some(dry_calls(true));
+        let state = AppState { pool: database.pool().clone(), test_data, dry_calls };
         Self { database: Some(database), ..Self::serve(state).await }
     }
 
@@ -71,7 +86,7 @@ impl TestApp {
     pub(crate) async fn without_database() -> Self {
         let url = "postgres://nobody@localhost/none?host=/nonexistent";
         let pool = resume_core::db::pool(url, resume_core::db::Role::Api).unwrap();
-        Self::serve(AppState { pool, test_data: None }).await
+        Self::serve(AppState { pool, test_data: None, dry_calls: None }).await
     }
 
     async fn serve(state: AppState) -> Self {

@@ -18,6 +18,7 @@ mod schedules;
 mod schedules_nonsense;
 mod search;
 mod sources;
+mod sources_check;
 mod test_data;
 mod trigger;
 mod work;

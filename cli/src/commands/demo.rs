@@ -14,7 +14,7 @@ use crate::{
     options::{DatabaseOptions, DemoOptions},
     output::say,
     progress,
-    service::Service,
+    service::{self, Service},
     shutdown, table,
 };
 
@@ -63,10 +63,11 @@ async fn start_api(
     ats: Ats,
 ) -> Result<SocketAddr> {
     let bind = options.bind.bind;
-    match service.start_api(database, bind, Some(ats.clone())).await {
+    let dry_calls = || service::dry_calls(options.work.secrets.secrets_dir.clone(), false);
+    match service.start_api(database, bind, Some(ats.clone()), dry_calls()?).await {
         Err(error) if bind.port() == 8000 => {
             say!("   ({error:#}; taking a free port)");
-            service.start_api(database, SocketAddr::new(bind.ip(), 0), Some(ats)).await
+            service.start_api(database, SocketAddr::new(bind.ip(), 0), Some(ats), dry_calls()?).await
         }
         result => result,
     }

@@ -4,11 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use resume_connector::{Connector, Probe, Timeouts};
-use resume_core::{
-    parsing::{CompiledMapping, ParseError, ParsedResume, parse, parse_mapped},
-    raw::NewRawDocument,
-    source::definition::{Definition, DefinitionError, Faults, Limit, Paging},
-};
+use resume_core::source::definition::{Definition, DefinitionError, Faults, Limit, Paging};
 
 use crate::{
     client::{Client, Source, SourceCalls},
@@ -107,20 +103,14 @@ fn show_probe(definition: &Definition, probe: &Probe) {
     say!("{calls}: {of}{} items{total}, {more}; {} bytes in {took}", probe.items, probe.bytes);
     let Some(first) = &probe.first else { return };
     say!("the first item has the id {}", first.external_id.as_deref().map_or("none".into(), one_line));
-    match parse_first(definition, first) {
-        Ok(resume) => say!("and is read as\n{}", serde_json::to_string_pretty(&resume).unwrap_or_default()),
-        Err(error) => {
+    match probe.read_first(definition) {
+        None => {}
+        Some(Ok(resume)) => {
+            say!("and is read as\n{}", serde_json::to_string_pretty(&resume).unwrap_or_default())
+        }
+        Some(Err(error)) => {
             say!("and cannot be read: {} at {:?}: {}", error.code.as_str(), error.pointer, error.detail)
         }
-    }
-}
-
-/// Reads an item as a worker would.
-fn parse_first(definition: &Definition, item: &NewRawDocument) -> Result<ParsedResume, ParseError> {
-    // The map was checked with the rest of the definition.
-    match definition.map.as_ref().and_then(|map| CompiledMapping::new(map).ok()) {
-        Some(mapping) => parse_mapped(&mapping, item.external_id.as_deref(), &item.body),
-        None => parse(definition.format, &item.body),
     }
 }
 

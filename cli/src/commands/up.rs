@@ -7,7 +7,7 @@ use crate::{
     database::{self, Database},
     options::{DatabaseOptions, UpOptions},
     output::say,
-    service::Service,
+    service::{self, Service},
     shutdown,
 };
 
@@ -15,7 +15,9 @@ pub(crate) async fn run(place: &DatabaseOptions, options: UpOptions) -> Result<(
     let database = Database::open(place, database::NAME).await?;
     let mut service = Service::default();
     let test_data = Ats::new(mock_ats::Settings::default());
-    let address = service.start_api(&database, options.bind.bind, Some(test_data)).await?;
+    let secrets_dir = options.work.secrets.secrets_dir.clone();
+    let dry_calls = service::dry_calls(secrets_dir, options.check.check_private_networks)?;
+    let address = service.start_api(&database, options.bind.bind, Some(test_data), dry_calls).await?;
     service.start_worker(&database, &options.work)?;
     say!("Resume Service is up; Ctrl-C stops it.");
     print_addresses(&database, database::NAME, address);

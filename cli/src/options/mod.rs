@@ -98,6 +98,13 @@ pub(crate) struct SecretsOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// Lets those who check a definition over HTTP have private networks and this machine called, where the definition asks for it.
+    #[arg(long, env = "RESUME_CHECK_PRIVATE_NETWORKS")]
+    pub(crate) check_private_networks: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct WorkOptions {
     /// Makes the parsing of every document slower by this much, as the slow parser of old was: `2s`, `500ms`.
     #[arg(long, env = "RESUME_PARSE_DELAY", default_value = "0s", value_parser = humantime::parse_duration, value_name = "TIME")]
@@ -128,6 +135,8 @@ pub(crate) struct UpOptions {
     #[command(flatten)]
     pub(crate) bind: BindOptions,
     #[command(flatten)]
+    pub(crate) check: CheckOptions,
+    #[command(flatten)]
     pub(crate) work: WorkOptions,
 }
 
@@ -135,6 +144,10 @@ pub(crate) struct UpOptions {
 pub(crate) struct ApiOptions {
     #[command(flatten)]
     pub(crate) bind: BindOptions,
+    #[command(flatten)]
+    pub(crate) check: CheckOptions,
+    #[command(flatten)]
+    pub(crate) secrets: SecretsOptions,
     /// Serves the mock system too, and adds it to the sources.
     #[arg(long, env = "RESUME_TEST_DATA")]
     pub(crate) test_data: bool,

@@ -32,9 +32,9 @@ pub struct Call {
 
 /// What came of a call.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Answer<T = Page> {
     /// The page, or why there is none.
-    pub result: Result<Page, CallError>,
+    pub result: Result<T, CallError>,
     /// The status, where there was an answer.
     pub status: Option<u16>,
     /// The headers of the answer; empty without one.
@@ -64,12 +64,14 @@ impl Call {
     }
 }
 
-impl Answer {
+impl<T> Answer<T> {
     /// Whether no answer came, or not to its end.
     pub fn is_broken(&self) -> bool {
         matches!(self.result, Err(CallError::Timeout(_) | CallError::Transport(_)))
     }
+}
 
+impl Answer {
     /// What goes wrong before the source is asked.
     pub(crate) fn without_call(error: CallError) -> Self {
         Self { result: Err(error), status: None, headers: HeaderMap::new(), bytes: 0, took: Duration::ZERO }
@@ -130,14 +132,19 @@ impl Reading<'_> {
         {
             return CallError::CursorExpired { code };
         }
-        let retry_after = retry_after(response.headers());
-        match status.as_u16() {
-            429 => CallError::RateLimited(retry_after.unwrap_or(RETRY_AFTER_DEFAULT)),
-            301 | 302 | 303 | 307 | 308 => {
-                CallError::Redirected { status, host: redirected_to(response.url(), response.headers()) }
-            }
-            _ => CallError::Status { status, retry_after },
+        refused(&response)
+    }
+}
+
+/// Why there is nothing in an answer other than 200, by its head.
+pub(crate) fn refused(response: &Response) -> CallError {
+    let (status, retry_after) = (response.status(), retry_after(response.headers()));
+    match status.as_u16() {
+        429 => CallError::RateLimited(retry_after.unwrap_or(RETRY_AFTER_DEFAULT)),
+        301 | 302 | 303 | 307 | 308 => {
+            CallError::Redirected { status, host: redirected_to(response.url(), response.headers()) }
         }
+        _ => CallError::Status { status, retry_after },
     }
 }
 

@@ -16,9 +16,9 @@ use crate::{
 
 /// Makes calls to sources. One for a process: it keeps connections, and the tokens of token endpoints.
 pub struct Connector {
-    clients: Clients,
-    tokens: Tokens,
-    secrets: Secrets,
+    pub(crate) clients: Clients,
+    pub(crate) tokens: Tokens,
+    pub(crate) secrets: Secrets,
 }
 
 impl Connector {
@@ -91,7 +91,7 @@ impl Connector {
     }
 }
 
-fn headers(definition: &Definition) -> Result<HeaderMap, CallError> {
+pub(crate) fn headers(definition: &Definition) -> Result<HeaderMap, CallError> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     for (name, value) in &definition.headers {

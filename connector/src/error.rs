@@ -84,6 +84,27 @@ pub enum CallError {
         /// Where the token should be, as a JSON Pointer.
         at: String,
     },
+    /// An attachment is on a host that the definition does not allow, or its address carries credentials.
+    #[error(
+        "the attachment is on {host}, to which the definition does not allow calls: if that is meant, write it into \
+         attachments.hosts, and https:// without a port is needed there"
+    )]
+    AttachmentForeign {
+        /// The host.
+        host: String,
+    },
+    /// An attachment is over the limit.
+    #[error("the attachment has more than {max} bytes")]
+    AttachmentTooLarge {
+        /// The most.
+        max: usize,
+    },
+    /// An attachment is no document, text or picture.
+    #[error("the attachment is of no type that is kept: PDF, Word, OpenDocument, RTF, HTML, text, PNG, JPEG")]
+    AttachmentType,
+    /// The address of an attachment has expired, and a fresh one has too, or there is none.
+    #[error("the attachment is gone: its address has expired, and so has the one that the source gave then")]
+    AttachmentGone,
     /// The next page is said to be on another host.
     #[error("the next link leads to another host, or carries credentials: {0}")]
     ForeignLink(String),
@@ -134,6 +155,10 @@ impl CallError {
             Self::InvalidShape { .. } => "page_invalid_shape",
             Self::CursorExpired { .. } => "cursor_expired",
             Self::NextTokenMissing { .. } => "next_token_missing",
+            Self::AttachmentForeign { .. } => "attachment_foreign",
+            Self::AttachmentTooLarge { .. } => "attachment_too_large",
+            Self::AttachmentType => "attachment_type_not_allowed",
+            Self::AttachmentGone => "attachment_gone",
             Self::ForeignLink(_) => "next_link_foreign",
             Self::InvalidUrl(_) => "page_invalid_url",
             Self::InvalidRequest(_) => "request_invalid",
@@ -155,6 +180,10 @@ impl CallError {
             Self::TooLarge { .. }
             | Self::AddressNotAllowed { .. }
             | Self::CursorExpired { .. }
+            | Self::AttachmentForeign { .. }
+            | Self::AttachmentTooLarge { .. }
+            | Self::AttachmentType
+            | Self::AttachmentGone
             | Self::ForeignLink(_)
             | Self::InvalidUrl(_)
             | Self::InvalidRequest(_)

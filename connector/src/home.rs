@@ -45,6 +45,11 @@ impl Home {
         self.adopt(next)
     }
 
+    /// Whether an address is on the scheme, host and port of one of the source's addresses.
+    pub(crate) fn is_own(&self, url: &Url) -> bool {
+        std::iter::once(&self.in_use).chain(&self.others).any(|base| base.origin() == url.origin())
+    }
+
     /// The path of the list below the address in use, from which stored links are followed.
     pub(crate) fn in_use(&self) -> &Url {
         &self.in_use

@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | `connector.rs` | [`Connector`]: what is kept between calls, and the making of a [`Call`] |
 //! | `call.rs` | [`Call`] and [`Answer`]: from the request to the page |
+//! | `download.rs` | [`Download`]: an attachment instead of a page |
 //! | `probe.rs` | [`Probe`]: a dry call, for somebody who writes a definition |
 //! | `request.rs` | method, address and body of a call, by page style |
 //! | `home.rs` | the addresses of a source, and which links lead out of them |
@@ -31,6 +32,7 @@ mod body;
 mod call;
 mod client;
 mod connector;
+mod download;
 mod error;
 mod home;
 mod link_header;
@@ -46,6 +48,7 @@ pub use body::PAGE_BYTES_MAX;
 pub use call::{Answer, Call};
 pub use client::Timeouts;
 pub use connector::Connector;
+pub use download::Download;
 pub use error::{CallError, TokenError};
 pub use home::LINK_BYTES_MAX;
 pub use page::{ITEMS_MAX, Page};

@@ -8,6 +8,7 @@
 //! | [`collection`] | one run over a source: trigger, pages and checkpoint, progress, resume | `collections`, `pages`, `page_items`, `doubts` |
 //! | [`import`] | items out of files: JSON, NDJSON, CSV; pure | |
 //! | [`raw`] | every item as it came | `raw_documents` |
+//! | [`attachment`] | the files that belong to items | `attachments`, `document_attachments` |
 //! | [`parsing`] | pure functions from bytes to a parsed resume | |
 //! | [`skill`] | skill names and their canonical keys | |
 //! | [`resume`] | parsed resumes, parse failures, search | `resumes`, `parse_failures` |
@@ -18,6 +19,7 @@
 //! How to add a table: a migration, SQL in one module here, a row above. How to add a job: a payload in `jobs/`, what it
 //! does in `worker/src/jobs/`, one line in `worker/src/registry.rs`.
 
+pub mod attachment;
 pub mod call_limit;
 pub mod collection;
 pub mod db;

@@ -160,6 +160,11 @@ impl Ats {
         self.api(api).set_people(people);
     }
 
+    /// Makes the first so many signatures of the addresses of files void: each answer of a list gives out one. 0 at first.
+    pub fn set_void_signatures(&self, api: Api, up_to: u64) {
+        self.api(api).set_void_signatures(up_to);
+    }
+
     /// Changes how many calls an access token of this API is good for, from the next token on; 100 by default.
     pub fn set_token_calls(&self, api: Api, calls: u32) {
         self.api(api).set_token_calls(calls);

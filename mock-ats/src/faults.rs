@@ -91,6 +91,9 @@ pub enum FaultKind {
 /// What [`Pages::One`] calls a call for one person's details: this, and their index.
 pub const DETAILS_FROM: u32 = 100_000;
 
+/// What [`Pages::One`] calls a call for a file: this, and the index of its person.
+pub const FILES_FROM: u32 = 200_000_000;
+
 /// On which pages a fault happens. An API that has several lists says in its file what their pages are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {

@@ -54,7 +54,7 @@ pub use app::app;
 pub use ats::{Ats, Settings};
 pub use broken::{Breakage, breakage, is_broken};
 pub use face::Face;
-pub use faults::{DETAILS_FROM, Fault, FaultKind, Pages, Times};
+pub use faults::{DETAILS_FROM, FILES_FROM, Fault, FaultKind, Pages, Times};
 pub use item::item;
 pub use page::page;
 pub use query::{PageParams, PageQuery, QueryError};

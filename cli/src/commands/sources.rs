@@ -4,7 +4,11 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use resume_connector::{Connector, Probe, Timeouts};
-use resume_core::source::definition::{Definition, DefinitionError, Faults, Limit, Paging};
+use resume_core::{
+    attachment::Finder,
+    raw::NewRawDocument,
+    source::definition::{Definition, DefinitionError, Faults, Limit, Paging},
+};
 
 use crate::{
     client::{Client, Source, SourceCalls},
@@ -103,6 +107,7 @@ fn show_probe(definition: &Definition, probe: &Probe) {
     say!("{calls}: {of}{} items{total}, {more}; {} bytes in {took}", probe.items, probe.bytes);
     let Some(first) = &probe.first else { return };
     say!("the first item has the id {}", first.external_id.as_deref().map_or("none".into(), one_line));
+    show_attachments(definition, first);
     match probe.read_first(definition) {
         None => {}
         Some(Ok(resume)) => {
@@ -111,6 +116,20 @@ fn show_probe(definition: &Definition, probe: &Probe) {
         Some(Err(error)) => {
             say!("and cannot be read: {} at {:?}: {}", error.code.as_str(), error.pointer, error.detail)
         }
+    }
+}
+
+/// Lists the attachments of an item; none is fetched.
+fn show_attachments(definition: &Definition, item: &NewRawDocument) {
+    // The expression was checked with the rest of the definition.
+    let Some(finder) = definition.attachments.as_ref().and_then(|found| Finder::new(found).ok()) else {
+        return;
+    };
+    let found = finder.find(&item.body);
+    let names: Vec<String> = found.links.iter().map(|link| one_line(&link.name)).collect();
+    say!("has {} attachments{}{}", names.len(), if names.is_empty() { "" } else { ": " }, names.join(", "));
+    if let Some((code, detail)) = found.fault {
+        say!("and some that cannot be fetched: {code}: {}", one_line(&detail));
     }
 }
 

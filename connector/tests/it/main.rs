@@ -3,6 +3,7 @@
 
 mod auth;
 mod bodies;
+mod downloads;
 mod paging;
 mod safety;
 mod server;
@@ -53,5 +54,9 @@ async fn call(definition: &Definition, link: Option<&str>) -> Answer {
 }
 
 fn code(answer: &Answer) -> String {
+    code_of(answer)
+}
+
+fn code_of<T: std::fmt::Debug>(answer: &Answer<T>) -> String {
     answer.result.as_ref().unwrap_err().code().unwrap()
 }

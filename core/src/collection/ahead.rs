@@ -157,7 +157,7 @@ fn next(page: &PageToFetch, fetched: &FetchedPage) -> Option<Option<String>> {
 fn chain_max(page: &PageToFetch) -> i32 {
     match page.step {
         Step::Parents => PARENTS_PAGES_MAX,
-        Step::List | Step::Detail => page.pages_max().saturating_mul(2).saturating_add(10),
+        Step::List | Step::Detail | Step::Attachment => page.pages_max().saturating_mul(2).saturating_add(10),
     }
 }
 

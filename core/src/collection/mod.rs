@@ -6,7 +6,7 @@
 //! open, and whoever closes the last one ends it: no job waits for others and none polls.
 //!
 //! One row of `pages` is one call. Where a source has more than one list, or its items take a call each, the calls that follow
-//! from an answer are rows too ([`Step`](crate::source::definition::Step)): the list of each parent, the detail of each item. They
+//! from an answer are rows too ([`Step`](crate::source::definition::Step)): the list of each parent, the detail of each item, its attachments. They
 //! are opened in the transaction that stores the answer, each once in a collection.
 //!
 //! The rows of `pages` are the checkpoint. They move in the transaction that stores the items, enqueues what follows
@@ -26,6 +26,7 @@
 //! a batch counts once: what was given up is noted (`batches_given_up`), and a retry that parses it corrects the count.
 
 mod ahead;
+mod attachments;
 mod backlog;
 mod begin;
 mod completeness;
@@ -48,6 +49,9 @@ mod store_page;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use attachments::{
+    FoundAttachments, Refreshed, expire_attachment, refresh_attachments, store_attachment,
+};
 pub use backlog::{BACKLOG_MAX, note_lagging, recount_backlog};
 pub use begin::UnderWay;
 pub use eta::{Course, Mark};
@@ -55,7 +59,7 @@ pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call, n
 pub use finish::close;
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, NewImport, begin_import};
 pub use list::{Listed, list};
-pub use page::{FoundPage, NUMBERS_BEHIND, PageToFetch, find_page};
+pub use page::{Attached, FoundPage, NUMBERS_BEHIND, PageToFetch, find_origin, find_page};
 pub use progress::{ErrorCount, Progress, progress};
 pub use reparse::count_reparsed;
 pub use restart::restart;

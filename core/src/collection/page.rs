@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use resume_queue::{EnqueueError, Enqueued, GroupId, JobId, NewJob, enqueue_all};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -26,16 +27,28 @@ pub struct PageToFetch {
     pub step: Step,
     /// The page's place in its own list, from 1.
     pub(super) place: i32,
-    /// Where it is, as the page before it told: an address or a token. `None` for numbered pages, and for the first one.
+    /// Where it is, as the page before it told: an address or a token. `None` for numbered pages, and for the first one. For an
+    /// attachment its address; `None` when that has expired.
     pub link: Option<String>,
     /// What the parameters of the call are made of.
     pub values: Values,
+    /// For an attachment: what it belongs to.
+    pub attached: Option<Attached>,
     /// Where it comes from.
     pub source: Source,
     pub(super) batch_size: usize,
     pub(super) pages_expected: Option<i32>,
     /// How many documents of all collections wait to be parsed.
     pub backlog: i64,
+}
+
+/// What an attachment belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    pub(super) raw_document_id: i64,
+    pub(super) name: String,
+    /// The number of the page whose answer had its address.
+    pub(super) origin: i32,
 }
 
 /// What new jobs of a collection belong to.
@@ -103,24 +116,7 @@ pub async fn find_page(
     job: &FetchPage,
     job_id: JobId,
 ) -> Result<FoundPage, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"
-        select p.state = 'failed' and c.state <> 'cancelled' as "is_failed!", p.state = 'pending' and c.finished_at is null
-               and c.state <> 'paused' and $3 > coalesce(c.stop_job_id, -1) as "is_pending!",
-               p.fetch_job_id, p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed,
-               c.pages_expected, c.since, c.begun_at, c.items_listed,
-               p.step as "step: Step", coalesce(p.place, p.number) as "place!", p.parent, p.item,
-               (select coalesce(sum(documents_open), 0) from collections where finished_at is null) as "backlog!"
-        from pages p join collections c on c.id = p.collection_id
-        where p.collection_id = $1 and p.number = $2
-        "#,
-        job.collection_id,
-        job.page,
-        job_id,
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    let row = match row {
+    let row = match read(conn, (job.collection_id, job.page), job_id).await? {
         Some(row) if row.is_failed => return Ok(FoundPage::Failed),
         Some(row) if row.is_pending => row,
         _ => return Ok(FoundPage::Settled),
@@ -128,42 +124,125 @@ pub async fn find_page(
     if row.fetch_job_id.is_some_and(|id| id > job_id) {
         return Ok(FoundPage::TakenOver);
     }
+    let is_enough = row.step == Step::List && row.parent.is_some() && row.items_listed >= row.count;
     let source = source::of_collection(conn, &row.source).await?;
-    let call = source.definition.call_of(row.step);
-    let first = call.as_ref().map_or(1, |call| call.paging.first_page());
-    let per_page = match (&call, row.step) {
-        (Some(call), Step::Parents) => call.per_page_max,
-        _ => row.per_page.unsigned_abs(),
-    };
-    let before = row.place.unsigned_abs().saturating_sub(1);
-    let format = source.definition.list.since.as_ref().map_or(TimeFormat::Rfc3339, |since| since.format);
-    let values = Values {
-        count: row.count.unsigned_abs(),
-        per_page,
-        page: first.saturating_add(before),
-        offset: u64::from(before) * u64::from(per_page),
-        since: row.since.map(|time| format.write(time)),
-        until: row.since.and(row.begun_at).map(|time| format.write(time)),
-        seed: row.seed,
-        error_mode: row.error_mode,
-        parent: row.parent,
-        id: row.item,
-    };
-    let page = Box::new(PageToFetch {
-        collection_id: job.collection_id,
-        group: row.group_id,
-        number: job.page,
-        step: row.step,
-        place: row.place,
-        link: row.link,
-        values,
-        batch_size: row.batch_size.unsigned_abs() as usize,
-        pages_expected: row.pages_expected,
-        backlog: row.backlog,
-        source,
-    });
-    let is_enough = row.step == Step::List && page.values.parent.is_some() && row.items_listed >= row.count;
+    let page = Box::new(row.with_source(source));
     Ok(if is_enough { FoundPage::NotWanted(page) } else { FoundPage::Pending(page) })
+}
+
+/// The page whose answer had the address of an attachment, so that it can be asked for a fresh one. Locks nothing.
+///
+/// # Errors
+/// The database's.
+pub async fn find_origin(
+    conn: &mut PgConnection,
+    page: &PageToFetch,
+) -> Result<Option<PageToFetch>, sqlx::Error> {
+    let Some(Attached { origin, .. }) = page.attached else { return Ok(None) };
+    let row = read(conn, (page.collection_id, origin), JobId::MAX).await?;
+    Ok(row.map(|row| row.with_source(page.source.clone())))
+}
+
+/// What is known of a page and its collection.
+struct Row {
+    collection_id: Uuid,
+    number: i32,
+    is_failed: bool,
+    is_pending: bool,
+    fetch_job_id: Option<i64>,
+    link: Option<String>,
+    step: Step,
+    place: i32,
+    parent: Option<String>,
+    item: Option<String>,
+    name: Option<String>,
+    raw_document_id: Option<i64>,
+    origin: Option<i32>,
+    group_id: Option<GroupId>,
+    source: String,
+    count: i32,
+    per_page: i32,
+    batch_size: i32,
+    error_mode: bool,
+    seed: i64,
+    pages_expected: Option<i32>,
+    since: Option<DateTime<Utc>>,
+    begun_at: Option<DateTime<Utc>>,
+    items_listed: i32,
+    backlog: i64,
+}
+
+async fn read(
+    conn: &mut PgConnection,
+    (collection_id, number): (Uuid, i32),
+    job_id: JobId,
+) -> Result<Option<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        select p.collection_id, p.number, p.state = 'failed' and c.state <> 'cancelled' as "is_failed!",
+               p.state = 'pending' and c.finished_at is null
+               and c.state <> 'paused' and $3 > coalesce(c.stop_job_id, -1) as "is_pending!",
+               p.fetch_job_id, p.link, c.group_id, c.source, c.count, c.per_page, c.batch_size, c.error_mode, c.seed,
+               c.pages_expected, c.since, c.begun_at, c.items_listed,
+               p.step as "step: Step", coalesce(p.place, p.number) as "place!", p.parent, p.item,
+               p.name, p.raw_document_id, p.origin,
+               (select coalesce(sum(documents_open), 0) from collections where finished_at is null) as "backlog!"
+        from pages p join collections c on c.id = p.collection_id
+        where p.collection_id = $1 and p.number = $2
+        "#,
+        collection_id,
+        number,
+        job_id,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+impl Row {
+    fn with_source(self, source: Source) -> PageToFetch {
+        let definition = &source.definition;
+        let call = definition.call_of(self.step);
+        let first = call.as_ref().map_or(1, |call| call.paging.first_page());
+        let per_page = match (&call, self.step) {
+            (Some(call), Step::Parents) => call.per_page_max,
+            _ => self.per_page.unsigned_abs(),
+        };
+        let before = self.place.unsigned_abs().saturating_sub(1);
+        let format = definition.list.since.as_ref().map_or(TimeFormat::Rfc3339, |since| since.format);
+        let values = Values {
+            count: self.count.unsigned_abs(),
+            per_page,
+            page: first.saturating_add(before),
+            offset: u64::from(before) * u64::from(per_page),
+            since: self.since.map(|time| format.write(time)),
+            until: self.since.and(self.begun_at).map(|time| format.write(time)),
+            seed: self.seed,
+            error_mode: self.error_mode,
+            parent: self.parent,
+            id: self.item,
+        };
+        let attached = match (self.raw_document_id, self.origin) {
+            (Some(raw_document_id), Some(origin)) => {
+                Some(Attached { raw_document_id, name: self.name.unwrap_or_default(), origin })
+            }
+            _ => None,
+        };
+        PageToFetch {
+            collection_id: self.collection_id,
+            group: self.group_id,
+            number: self.number,
+            step: self.step,
+            place: self.place,
+            link: self.link,
+            values,
+            attached,
+            batch_size: self.batch_size.unsigned_abs() as usize,
+            pages_expected: self.pages_expected,
+            backlog: self.backlog,
+            source,
+        }
+    }
 }
 
 /// Adds pages of a collection's first list, by number and, where the source gave one, link, with a job each; gives how many were not there before.

@@ -222,6 +222,7 @@ async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sq
         r#"
         select error_code as "code!", count(*) as "count!",
                (array_agg(case when step = 'detail' then 'detail of ' || item
+                               when step = 'attachment' then 'attachment ' || name || ' of ' || item
                                else 'page ' || coalesce(place, number) || coalesce(' of ' || parent, '') end
                           || ': ' || coalesce(error, '') order by number))[1] as "sample!"
         from pages where collection_id = $1 and error_code is not null

@@ -267,7 +267,7 @@ async fn reopen_failed(
 ) -> Result<Vec<i32>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        update pages set state = 'pending', error_code = null, error = null
+        update pages set state = 'pending', error_code = null, error = null, is_refreshed = false
         where collection_id = $1 and state = 'failed' and number = coalesce($2, number) returning number
         "#,
         id,

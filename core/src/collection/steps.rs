@@ -46,7 +46,7 @@ pub(super) fn divide<'a>(page: &PageToFetch, fetched: &'a FetchedPage, items_bef
     match page.step {
         Step::Parents => parents(fetched),
         Step::List if page.source.definition.detail.is_some() => details(page, fetched, items_before),
-        Step::List | Step::Detail => whole,
+        Step::List | Step::Detail | Step::Attachment => whole,
     }
 }
 

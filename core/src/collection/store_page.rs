@@ -2,9 +2,9 @@ use resume_queue::{EnqueueError, NewJob, enqueue_all};
 use sqlx::PgConnection;
 
 use super::{
-    PageToFetch,
+    FoundAttachments, PageToFetch,
     ahead::{self, Ahead, End},
-    completeness,
+    attachments, completeness,
     finish::{Change, count_pages},
     steps::{self, Division, divide, insert_steps, open_list},
 };
@@ -23,6 +23,8 @@ pub struct FetchedPage {
     pub next: Option<String>,
     /// How many items there are in all, where the source told.
     pub total: Option<u64>,
+    /// The attachments of the items, where those are kept that this page brings.
+    pub attachments: FoundAttachments,
 }
 
 /// What storing a page did.
@@ -62,8 +64,12 @@ pub async fn store_page(
     let batches = enqueue_batches(conn, page, &new_ids).await?;
 
     let (opened, ahead) = open_next(conn, page, fetched, items_before).await?;
-    let opened = opened + insert_steps(conn, page.run(), &open).await?;
-    let fault = fault.or_else(|| ahead.end.error().map(|(code, text)| (code, text.to_owned())));
+    let opened = opened
+        + insert_steps(conn, page.run(), &open).await?
+        + attachments::open(conn, page, fetched).await?;
+    let fault = fault
+        .or_else(|| fetched.attachments.fault.clone())
+        .or_else(|| ahead.end.error().map(|(code, text)| (code, text.to_owned())));
     mark_fetched(conn, page, (stored, batches, fetched.items.len()), fault).await?;
     if steps::is_tallied(page) && page.step == Step::List {
         steps::tally(conn, page, fetched.items.len()).await?;

@@ -66,6 +66,7 @@ pub use self::error::{ErrorCode, MAX_DETAIL_CHARS, ParseError};
 pub(crate) use self::external_id::is_external_id;
 pub use self::external_id::{MAX_ID_BYTES, external_id};
 pub use self::format::{Format, UnknownFormat};
+pub(crate) use self::mapped::Query;
 pub use self::mapped::{BadExpression, CompiledMapping, MAX_EXPRESSION_BYTES, MAX_GROWTH, MAX_OPERATORS};
 use self::pointer::Pointer;
 use self::warning::Warnings;

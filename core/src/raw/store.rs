@@ -86,6 +86,33 @@ pub async fn insert_new(
     Ok(ids)
 }
 
+/// The latest raw document of each of these external ids of a source, in the order of the ids; of unknown ones there is none.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn latest_ids(
+    conn: &mut PgConnection,
+    source: &str,
+    external_ids: &[&str],
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let latest = sqlx::query!(
+        r#"
+        select wanted.external_id as "external_id!", latest.id
+        from unnest($2::text[]) as wanted (external_id) cross join lateral (
+            select id from raw_documents d
+            where d.source = $1 and d.external_id = wanted.external_id
+            order by d.id desc limit 1
+        ) latest
+        order by 1
+        "#,
+        source,
+        external_ids as &[&str],
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(latest.into_iter().map(|row| (row.external_id, row.id)).collect())
+}
+
 /// Loads raw documents by id, in the order of their ids; unknown ids are left out.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Collections, raw documents, resumes and search, on a database for each test.
 #![expect(clippy::unwrap_used, reason = "clippy takes the helpers of an integration test for ordinary code")]
 
+mod attachments;
 mod backlog;
 mod call_limit;
 mod collection_end;

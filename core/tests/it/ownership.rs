@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::sql_text::{files, read, statements};
 
 /// Each table and the one place whose SQL may name it.
-const OWNERS: [(&str, &str); 21] = [
+const OWNERS: [(&str, &str); 23] = [
     ("sources", "core/src/source/"),
     ("call_limits", "core/src/call_limit/"),
     ("call_ledger", "core/src/call_limit/"),
@@ -14,6 +14,8 @@ const OWNERS: [(&str, &str); 21] = [
     ("page_items", "core/src/collection/"),
     ("doubts", "core/src/collection/"),
     ("raw_documents", "core/src/raw/"),
+    ("attachments", "core/src/attachment/"),
+    ("document_attachments", "core/src/attachment/"),
     ("resumes", "core/src/resume/"),
     ("parse_failures", "core/src/resume/"),
     ("queue.live_jobs", "queue/src/"),

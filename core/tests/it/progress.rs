@@ -118,7 +118,7 @@ async fn the_pages_of_a_chain_are_known_by_the_announced_total() {
         let page = fixture.page(id, number).await;
         let next = Some(format!("http://ats.example/people?after={number}"));
         let items = items(&number.to_string(), count);
-        fixture.store(&page, &FetchedPage { items, next, total }).await.unwrap();
+        fixture.store(&page, &FetchedPage { items, next, total, ..FetchedPage::default() }).await.unwrap();
         lefts.push(fixture.progress(id).await.pages_left());
     }
     // Five pages of ten, by the second one; there is a sixth all the same.

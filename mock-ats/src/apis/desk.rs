@@ -105,6 +105,18 @@ impl<'a> Desk<'a> {
         Ok(token)
     }
 
+    /// A new signature for the addresses of files.
+    pub(super) fn sign(&mut self) -> String {
+        self.state.signatures += 1;
+        format!("s{}", self.state.signatures)
+    }
+
+    /// Whether this is a signature that was given out and is not void.
+    pub(super) fn is_signed(&self, signature: Option<&str>) -> bool {
+        let number = signature.and_then(|text| text.strip_prefix('s')?.parse::<u64>().ok());
+        number.is_some_and(|number| number > self.state.void_signatures && number <= self.state.signatures)
+    }
+
     fn refuse(&mut self) -> Reply {
         self.unauthorized = true;
         let (status, detail) = self.state.description.unauthorized;

@@ -1,6 +1,7 @@
-//! Greenhouse Harvest v1: `GET /v1/candidates`, after its published documentation.
+//! Greenhouse Harvest v1: `GET /v1/candidates`, after its published documentation. One person in twenty has files, at
+//! signed addresses on another host (`localhost` for `127.0.0.1`), which refuses a credential as S3 does: with 400.
 //!
-//! The window of the limit slides here. Unconfirmed: the body of errors.
+//! The window of the limit slides here, and the files count. Unconfirmed: the body of errors.
 
 use std::time::{Duration, SystemTime};
 
@@ -29,16 +30,62 @@ pub(super) const API: Description = Description {
 };
 
 fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
+    if let Some(path) = desk.call.path.strip_prefix("/files/") {
+        return file(desk, path);
+    }
     desk.admit(desk.basic_user())?;
     desk.route(Method::GET, "/v1/candidates")?;
     let size = desk.number("per_page", 1..=500, 100)?;
     let number = desk.number("page", 1..=u32::MAX.into(), 1)?;
     let page = desk.list(desk.since("updated_after")?, (number - 1) * size, size)?;
-    let reply = Reply::value(StatusCode::OK, &page.show(candidate).into());
+    let signature = desk.sign();
+    let files = desk.call.base_url.replace("127.0.0.1", "localhost");
+    let show = |person: &Person| {
+        let mut shown = candidate(person);
+        shown["attachments"] = attachments(person, &format!("{files}/files"), &signature);
+        shown
+    };
+    let reply = Reply::value(StatusCode::OK, &page.people.iter().map(show).collect::<Vec<_>>().into());
     Ok(match links(desk, &page, size) {
         links if links.is_empty() => reply,
         links => reply.with("link", links.join(",")),
     })
+}
+
+fn attachments(person: &Person, files: &str, signature: &str) -> Value {
+    if !has_files(person.index) {
+        return json!([]);
+    }
+    let file = |name: &str, kind: &str| {
+        let url = format!("{files}/{}/{name}?signature={signature}", person.index);
+        json!({"filename": name, "url": url, "type": kind, "created_at": person.created()})
+    };
+    json!([file("resume.pdf", "resume"), file("letter.txt", "cover_letter")])
+}
+
+fn has_files(index: u64) -> bool {
+    index % 20 == 7
+}
+
+/// The file of a person, for a signature that is not void.
+fn file(desk: &mut Desk<'_>, path: &str) -> Result<Reply, Reply> {
+    if desk.header("authorization").is_some() {
+        return Err(desk.error(StatusCode::BAD_REQUEST, "only one auth mechanism allowed"));
+    }
+    let (index, name) = path.split_once('/').unwrap_or_default();
+    let index: u64 = index.parse().map_err(|_| desk.error(StatusCode::NOT_FOUND, "there is no such file"))?;
+    if !desk.is_signed(desk.param("signature")) {
+        return Err(desk.error(StatusCode::FORBIDDEN, "the request has expired"));
+    }
+    desk.draw_fault(crate::FILES_FROM.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))?;
+    let (content_type, body) = match name {
+        "resume.pdf" if has_files(index) => {
+            ("application/pdf", format!("%PDF-1.4\n% resume {index}\n%%EOF\n"))
+        }
+        "letter.txt" if has_files(index) => ("text/plain", "Hello!\n".to_owned()),
+        _ => return Err(desk.error(StatusCode::NOT_FOUND, "there is no such file")),
+    };
+    Ok(Reply { content_type, ..Reply::json(body.into_bytes()) })
 }
 
 /// `rel=next`, and `rel=last` unless `skip_count` says no.

@@ -44,6 +44,9 @@ pub(crate) struct ApiState {
     pub(super) tokens: HashMap<String, u32>,
     pub(super) token_calls: u32,
     pub(super) faults: FaultPlan,
+    /// How many signatures for files were given out, and up to which one they are void.
+    pub(super) signatures: u64,
+    pub(super) void_signatures: u64,
     limiter: Limiter,
     arrivals: SlidingWindow,
     stats: ApiStats,
@@ -61,6 +64,8 @@ impl ApiState {
             tokens: HashMap::new(),
             token_calls: 100,
             faults: FaultPlan::default(),
+            signatures: 0,
+            void_signatures: 0,
             limiter: Limiter::within(description.calls, description.window),
             arrivals: SlidingWindow::default(),
             stats: ApiStats::default(),
@@ -123,6 +128,10 @@ impl ApiState {
         self.people = people;
         self.came = 0;
         self.gone.clear();
+    }
+
+    pub(crate) fn set_void_signatures(&mut self, up_to: u64) {
+        self.void_signatures = up_to;
     }
 
     pub(crate) fn set_token_calls(&mut self, calls: u32) {

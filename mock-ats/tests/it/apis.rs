@@ -369,6 +369,29 @@ async fn details_are_those_of_one_person_and_hold_more_than_the_list() {
 }
 
 #[tokio::test]
+async fn files_want_a_signature_and_no_credential() {
+    let reader = Reader::new(Api::GreenhouseV1).await;
+    reader.server.ats().set_void_signatures(Api::GreenhouseV1, 1);
+    let get = |url: &str| reader.client.http.get(url).send();
+    let url = async || {
+        let page = reader.page(&reader.first(10)).await;
+        assert_eq!(page.body.pointer("/6/attachments"), Some(&json!([])));
+        page.body.pointer("/7/attachments/0/url").unwrap().as_str().unwrap().to_owned()
+    };
+    let (void, valid) = (url().await, url().await);
+    assert!(void.starts_with("http://localhost:"), "{void}");
+    assert_eq!(get(&void).await.unwrap().status(), 403);
+    let file = get(&valid).await.unwrap();
+    assert_eq!(
+        (file.status().as_u16(), &file.headers()["content-type"]),
+        (200, &"application/pdf".parse().unwrap())
+    );
+    assert!(file.bytes().await.unwrap().starts_with(b"%PDF-"));
+    assert_eq!(reader.get(&valid).await.status(), 400, "with a credential");
+    assert_eq!(get(&valid.replace("/7/", "/8/")).await.unwrap().status(), 404);
+}
+
+#[tokio::test]
 async fn an_api_that_does_not_exist_is_not_found() {
     let (_server, client) = start().await;
     client.problem("/apis/nobody/v1/candidates", 404).await;

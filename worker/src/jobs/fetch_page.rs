@@ -3,13 +3,16 @@ use std::time::Duration;
 use apalis::prelude::Data;
 use resume_connector::{Answer, CallError, Page};
 use resume_core::{
-    collection::{self, CallFailure, FetchedPage, FoundPage, PageToFetch},
+    attachment::Finder,
+    collection::{self, CallFailure, FetchedPage, FoundAttachments, FoundPage, PageToFetch},
     db,
     jobs::FetchPage,
-    source::definition::Step,
+    raw::NewRawDocument,
+    source::definition::{Definition, Step},
 };
 use resume_queue::{Coded, JobError, Lease};
 
+use super::fetch_attachment;
 use crate::{
     context::Context,
     permit::{Finished, Leave},
@@ -35,6 +38,10 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
         }
         FoundPage::Settled => return Ok(()),
     };
+    if page.step == Step::Attachment {
+        // Nothing of it is parsed, and its address expires.
+        return fetch_attachment::fetch(&context, &lease, &job, &page).await;
+    }
     if let Some(pause) = context.lag.pause(&job, page.backlog, lease.job_id()).await {
         return Err(JobError::Snooze(pause));
     }
@@ -53,27 +60,29 @@ async fn fetch(
     let call = match connector.prepare(definition, page.step, base, page.link.as_deref(), &page.values).await
     {
         Ok(call) => call,
-        Err(error) => {
-            note(context, job, &error, false).await;
-            return Err(verdict(error));
-        }
+        Err(error) => return Err(not_made(context, job, error).await),
     };
-    let pacer = context.permits.pacer(&page.source);
-    // The slot is for those who may call: other sources can be called.
-    let leave = match pacer.leave(job.collection_id, job.page).await {
-        Ok(leave) => leave,
-        Err(wait) => {
-            note_waiting(context, job).await;
-            return Err(JobError::Snooze(wait.left));
-        }
-    };
+    let leave = leave(context, job, page).await?;
     let answer = call.send().await;
-    let refused_for = end(leave, &answer).await;
+    let refused_for = end(leave, &answer, false).await;
     settle(context, lease, job, page, (answer.result, refused_for)).await
 }
 
+/// Waits for leave to make one call.
+pub(super) async fn leave(context: &Context, job: &FetchPage, page: &PageToFetch) -> Result<Leave, JobError> {
+    let pacer = context.permits.pacer(&page.source);
+    // The slot is for those who may call: other sources can be called.
+    match pacer.leave(job.collection_id, job.page).await {
+        Ok(leave) => Ok(leave),
+        Err(wait) => {
+            note_waiting(context, job).await;
+            Err(JobError::Snooze(wait.left))
+        }
+    }
+}
+
 /// Tells the fleet what the answer says of the limit; gives for how long the source wants no call, if it refused this one.
-async fn end(leave: Leave, answer: &Answer) -> Option<Duration> {
+pub(super) async fn end<T>(leave: Leave, answer: &Answer<T>, is_elsewhere: bool) -> Option<Duration> {
     let code = answer.result.as_ref().err().and_then(CallError::code);
     let finished = Finished {
         status: answer.status,
@@ -81,6 +90,7 @@ async fn end(leave: Leave, answer: &Answer) -> Option<Duration> {
         is_broken: answer.is_broken(),
         code: code.as_deref(),
         bytes: answer.bytes,
+        is_elsewhere,
     };
     leave.end(finished).await
 }
@@ -94,8 +104,8 @@ async fn settle(
     (result, refused_for): (Result<Page, CallError>, Option<Duration>),
 ) -> Result<(), JobError> {
     match result {
-        Ok(Page { items, next, total }) => {
-            let fetched = FetchedPage { items, next, total };
+        Ok(answered) => {
+            let fetched = fetched(page, answered).await;
             store(context, lease, page, &fetched).await
         }
         // The item is gone since it was listed: there is nothing to store, and nothing is wrong.
@@ -105,13 +115,57 @@ async fn settle(
             store(context, lease, page, &FetchedPage::default()).await
         }
         Err(CallError::CursorExpired { code }) => restart(context, lease, job, page, code).await,
-        Err(error) => {
-            // What is a refusal, and for how long, the headers tell.
-            let error = refused_for.map_or(error, CallError::RateLimited);
-            note(context, job, &error, true).await;
-            Err(verdict(error))
-        }
+        Err(error) => Err(failed(context, job, error, refused_for).await),
     }
+}
+
+/// What a page brought, with the attachments of its items if they are kept.
+async fn fetched(page: &PageToFetch, Page { items, next, total }: Page) -> FetchedPage {
+    let definition = &page.source.definition;
+    if page.step != definition.last_step() {
+        return FetchedPage { items, next, total, ..FetchedPage::default() };
+    }
+    let (items, attachments) = find_attachments(definition, items).await;
+    FetchedPage { items, next, total, attachments }
+}
+
+/// Finds the attachments of items, on the threads for blocking work.
+pub(super) async fn find_attachments(
+    definition: &Definition,
+    items: Vec<NewRawDocument>,
+) -> (Vec<NewRawDocument>, FoundAttachments) {
+    // It was checked when the source was added.
+    let Some(finder) = definition.attachments.as_ref().and_then(|attachments| Finder::new(attachments).ok())
+    else {
+        return (items, FoundAttachments::default());
+    };
+    let finding = tokio::task::spawn_blocking(move || {
+        let found = FoundAttachments::of(&finder, &items);
+        (items, found)
+    });
+    match finding.await {
+        Ok(found) => found,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// Notes a call that could not be made; gives what becomes of the job.
+pub(super) async fn not_made(context: &Context, job: &FetchPage, error: CallError) -> JobError {
+    note(context, job, &error, false).await;
+    verdict(error)
+}
+
+/// Notes a call that failed; gives what becomes of the job.
+pub(super) async fn failed(
+    context: &Context,
+    job: &FetchPage,
+    error: CallError,
+    refused_for: Option<Duration>,
+) -> JobError {
+    // What is a refusal, and for how long, the headers tell.
+    let error = refused_for.map_or(error, CallError::RateLimited);
+    note(context, job, &error, true).await;
+    verdict(error)
 }
 
 /// Lets people see that the collection waits. Where even that fails the database is away, which the snooze will find out.

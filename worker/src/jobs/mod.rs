@@ -1,5 +1,7 @@
-//! What each job does: one file a job, one function `run`.
+//! What each job does: one file a job, one function `run`. `fetch_attachment.rs` is what `fetch_page.rs` does for a page that is an
+//! attachment.
 
+mod fetch_attachment;
 pub(crate) mod fetch_page;
 pub(crate) mod finish_collection;
 pub(crate) mod parse_documents;

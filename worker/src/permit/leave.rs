@@ -37,6 +37,8 @@ pub(crate) struct Finished<'a> {
     pub(crate) code: Option<&'a str>,
     /// How many bytes of its body came.
     pub(crate) bytes: u64,
+    /// Whether another host than the source's was called, whose answer says nothing of the source.
+    pub(crate) is_elsewhere: bool,
 }
 
 impl Leave {
@@ -62,7 +64,7 @@ impl Leave {
     /// too many. While the database is away the end is not noted, which costs nothing but evidence.
     pub(crate) async fn end(mut self, finished: Finished<'_>) -> Option<Duration> {
         let left = self.left.unwrap_or(self.at);
-        let told = told::read(finished.headers);
+        let told = if finished.is_elsewhere { Told::default() } else { told::read(finished.headers) };
         let Some(ending) = ending(&finished, &told) else {
             // Nothing has left.
             self.left = None;
@@ -99,6 +101,7 @@ fn ending(finished: &Finished<'_>, told: &Told) -> Option<Ending> {
     let is_limited = told.retry_after.is_some() || told.exhausted_for.is_some();
     Some(match finished.status {
         None if !finished.is_broken => return None,
+        _ if finished.is_elsewhere => Ending::Answered,
         Some(429) => Ending::Refused,
         // GitHub's way: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
         Some(403) if is_limited => Ending::Refused,
@@ -137,8 +140,21 @@ mod tests {
 
     fn ending_of(status: u16, is_broken: bool, told: &Told) -> Option<Ending> {
         let status = (status > 0).then_some(status);
-        let finished = Finished { status, headers: &HeaderMap::new(), is_broken, code: None, bytes: 0 };
-        ending(&finished, told)
+        ending(&finished(status, is_broken, &HeaderMap::new()), told)
+    }
+
+    fn finished(status: Option<u16>, is_broken: bool, headers: &HeaderMap) -> Finished<'_> {
+        Finished { status, headers, is_broken, code: None, bytes: 0, is_elsewhere: false }
+    }
+
+    #[test]
+    fn another_host_says_nothing_of_the_source() {
+        let headers = HeaderMap::new();
+        for (status, is_broken) in [(Some(403), false), (Some(429), false), (Some(500), false), (None, true)]
+        {
+            let finished = Finished { is_elsewhere: true, ..finished(status, is_broken, &headers) };
+            assert_eq!(ending(&finished, &Told::default()), Some(Ending::Answered));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The whole pipeline: a worker in this process, a mock source on a port, Postgres.
 #![expect(clippy::unwrap_used, reason = "clippy takes the helpers of an integration test for ordinary code")]
 
+mod attachments;
 mod backpressure;
 mod crashes;
 mod documents;

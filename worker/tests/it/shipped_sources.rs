@@ -23,6 +23,9 @@ fn definition(name: &str, mock_url: &str, secrets: &TempDir) -> Definition {
     let mut definition = Definition::from_yaml(&text).unwrap();
     definition.base_url = format!("{mock_url}/apis/{name}");
     definition.allow_private_network = true;
+    if let Some(attachments) = &mut definition.attachments {
+        attachments.hosts = vec!["localhost".to_owned()];
+    }
     definition.auth.iter_mut().for_each(|auth| give_secrets(auth, &definition.base_url, secrets));
     definition.check().unwrap();
     definition
@@ -71,6 +74,9 @@ async fn collects(api: Api, people: u32) {
     let resumes = resumes.fetch_all(&pipeline.pool).await.unwrap();
     let ids: BTreeSet<&str> = resumes.iter().map(|resume| resume.external_id.as_str()).collect();
     assert_eq!((ids.len(), resumes.len()), (resumes.len(), progress.parsed as usize), "{name}");
+    let files = sqlx::query_scalar!(r#"select count(*) as "count!" from document_attachments"#);
+    let files = files.fetch_one(&pipeline.pool).await.unwrap();
+    assert_eq!(files > 0, definition.attachments.is_some(), "{name}: {files} attachments");
     let expected: BTreeSet<String> = (0..people.into()).map(|index| api.external_id(index)).collect();
     assert_eq!(ids, expected.iter().map(String::as_str).collect(), "{name}");
     assert!(
@@ -92,7 +98,7 @@ macro_rules! collects {
 }
 
 collects! {
-    greenhouse_v1: Api::GreenhouseV1, 1_100;
+    greenhouse_v1: Api::GreenhouseV1, 1_010;
     greenhouse_v3: Api::GreenhouseV3, 1_100;
     lever: Api::Lever, 250;
     ashby: Api::Ashby, 250;

@@ -41,6 +41,26 @@ pub struct CompiledMapping {
     fields: Vec<(&'static str, Expression)>,
 }
 
+/// One expression, ready for use on many items, where no field of a resume is looked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Query(Expression);
+
+impl Query {
+    /// Compiles an expression, with the limits of [`CompiledMapping::new`]; the error says what is wrong with it.
+    pub(crate) fn new(text: &str) -> Result<Self, String> {
+        Expression::new(text).map(Self)
+    }
+
+    /// What it finds in a document; null when it finds nothing. The error says why it has no value.
+    pub(crate) fn find(&self, body: &[u8]) -> Result<Value, String> {
+        let item = document::read(body, &mut Warnings::default()).map_err(|error| error.detail)?;
+        let item = Rcvar::new(variable(Value::Object(item)));
+        self.0.find(&item, &mut Room::default()).map_err(|failure| match failure {
+            Failure::Expression(reason) | Failure::TooLarge(reason) | Failure::TooDeep(reason) => reason,
+        })
+    }
+}
+
 /// An expression that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadExpression {

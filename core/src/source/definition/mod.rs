@@ -30,7 +30,7 @@ pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
 pub use mapping::Mapping;
 pub use overlapping_runs::OverlappingRuns;
 pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
-pub use step::{DetailCall, ParentsCall, Step};
+pub use step::{Attachments, DetailCall, ParentsCall, Step};
 pub use template::{Placeholder, Template, Values};
 
 use crate::parsing::Format;
@@ -81,6 +81,9 @@ pub struct Definition {
     /// The call that gives one item in full, where the list does not. What it gives is kept, and the item of the list is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<DetailCall>,
+    /// The files that belong to an item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<Attachments>,
     /// What shape the items have; `mapped` goes with `map`.
     pub format: Format,
     /// Where in an item the fields of a resume are.

@@ -44,6 +44,7 @@ impl Definition {
                 since: None,
             },
             detail: None,
+            attachments: None,
             format: Format::Profile,
             map: None,
         }

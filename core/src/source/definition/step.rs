@@ -15,6 +15,30 @@ pub enum Step {
     List,
     /// One item in full.
     Detail,
+    /// A file that belongs to an item.
+    Attachment,
+}
+
+/// The files that belong to an item, such as resumes as PDF. They are fetched while the run is under way, for their addresses expire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attachments {
+    /// Where they are in an item: a `JMESPath` expression that finds a list of objects with `url` and `name`, or one.
+    pub at: String,
+    /// The hosts that they may be fetched from, beside those of the base URL and its fallbacks: a name, or `*.` and what names
+    /// end with. Nothing that proves who we are is sent there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+}
+
+impl Attachments {
+    /// Whether they may be fetched from this host, as the URL Standard writes hosts.
+    pub fn allow(&self, host: &str) -> bool {
+        self.hosts.iter().any(|allowed| match allowed.strip_prefix('*') {
+            Some(end) => host.len() > end.len() && host.ends_with(end),
+            None => host == allowed,
+        })
+    }
 }
 
 /// A list of things that have a list of items each, such as positions with their candidates. `{parent}` in the path, the
@@ -55,7 +79,7 @@ pub struct DetailCall {
 
 impl Definition {
     /// The call of a step, as a list: a detail call lists its one item, which is at [`ListCall::items`] itself. `None` for a
-    /// step that the source has not. What `list` expects of an answer, all of them must hold.
+    /// step that the source has not, and for an attachment, whose address an item tells. What `list` expects of an answer, all of them must hold.
     pub fn call_of(&self, step: Step) -> Option<ListCall> {
         let call = |path: &str, params: &BTreeMap<String, Template>, items: &str| ListCall {
             method: Method::Get,
@@ -84,7 +108,13 @@ impl Definition {
                 let DetailCall { path, params, item } = self.detail.as_ref()?;
                 call(path, params, item)
             }
+            Step::Attachment => return None,
         })
+    }
+
+    /// The step whose items are kept.
+    pub fn last_step(&self) -> Step {
+        if self.detail.is_some() { Step::Detail } else { Step::List }
     }
 
     /// The step that a collection begins with.

@@ -2,13 +2,16 @@
 
 use super::{FaultList, list};
 use crate::{
-    parsing::Format,
-    source::definition::{Definition, DetailCall, Placeholder, Step, Template},
+    parsing::{Format, Query},
+    source::definition::{Attachments, Definition, DetailCall, Placeholder, Step, Template},
 };
 
 /// What a list of parents and a detail call cannot know: they are not about changes, and not about a number of items.
 const OF_THE_LIST: [(Placeholder, &str); 3] =
     [(Placeholder::Since, "{since}"), (Placeholder::Until, "{until}"), (Placeholder::Count, "{count}")];
+
+/// The most hosts of attachments.
+const MAX_HOSTS: usize = 16;
 
 /// What a detail call has no value for: it is one.
 const OF_PAGES: [(Placeholder, &str); 3] =
@@ -31,6 +34,35 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
     if let Some(detail) = &definition.detail {
         check_detail(detail, definition.format, of_parents, faults);
     }
+    if let Some(attachments) = &definition.attachments {
+        check_attachments(attachments, faults);
+    }
+}
+
+fn check_attachments(attachments: &Attachments, faults: &mut FaultList) {
+    faults.add_some("/attachments/at", Query::new(&attachments.at).err());
+    if faults.check_length("/attachments/hosts", attachments.hosts.len(), MAX_HOSTS, "hosts") {
+        for (index, host) in attachments.hosts.iter().enumerate() {
+            if !is_host(host) {
+                let detail = "write a name of a host in lower case, such as files.example.com, or *.example.com for all \
+                              below it; no scheme, port or path";
+                faults.add(format!("/attachments/hosts/{index}"), detail);
+            }
+        }
+    }
+}
+
+/// Whether a text is a host, or a star and the end of one that has a dot in itself: `*.com` would be half the world.
+fn is_host(text: &str) -> bool {
+    let (name, is_open) = match text.strip_prefix("*.") {
+        Some(end) => (end, true),
+        None => (text, false),
+    };
+    let is_label = |label: &str| {
+        let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(is_plain) && !label.starts_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label) && (!is_open || name.contains('.'))
 }
 
 fn check_detail(detail: &DetailCall, format: Format, of_parents: &[Placeholder], faults: &mut FaultList) {

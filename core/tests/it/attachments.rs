@@ -1,0 +1,133 @@
+//! Attachments of items: a page each, kept once, and a fresh address for all that one answer had named.
+
+use resume_core::{
+    attachment::{self, Finder, NewAttachment},
+    collection::{self, FetchedPage, FoundAttachments, Refreshed},
+    raw::NewRawDocument,
+    source::{
+        self,
+        definition::{Definition, Step},
+    },
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, collection_of};
+
+const SOURCE: &str = "with-files";
+
+async fn source(fixture: &Fixture) -> Finder {
+    let definition = json!({
+        "name": SOURCE, "base_url": "http://ats.example", "limits": [{"calls": 10, "per": "1s"}],
+        "list": {"path": "/people", "items": "", "paging": {"single": {}}},
+        "attachments": {"at": "files"}, "format": "mapped", "map": {"name": "name"},
+    });
+    let definition = Definition::from_json(&definition).unwrap();
+    source::put(&mut fixture.pool().acquire().await.unwrap(), &definition).await.unwrap();
+    Finder::new(definition.attachments.as_ref().unwrap()).unwrap()
+}
+
+/// A page with two people who have two files each, at addresses with this in them.
+fn page(finder: &Finder, signature: &str) -> FetchedPage {
+    let items: Vec<NewRawDocument> = ["a", "b"]
+        .into_iter()
+        .map(|id| {
+            let file = |name: &str| json!({"url": format!("http://f.example/{id}/{name}?{signature}"), "name": name});
+            let body = json!({"id": id, "files": [file("cv.pdf"), file("letter.txt")]}).to_string();
+            NewRawDocument::with_id(Some(id.to_owned()), body.as_bytes())
+        })
+        .collect();
+    let attachments = FoundAttachments::of(finder, &items);
+    FetchedPage { items, attachments, ..FetchedPage::default() }
+}
+
+impl Fixture {
+    /// The attachments that are to be fetched: number, item, name, address.
+    async fn files_to_fetch(&self, id: Uuid) -> Vec<(i32, String, Option<String>)> {
+        let pages = sqlx::query!(
+            r#"select number, item || '/' || name as "file!", link from pages
+               where collection_id = $1 and step = 'attachment' and state = 'pending' order by item, place"#,
+            id
+        );
+        let pages = pages.fetch_all(self.pool()).await.unwrap();
+        pages.into_iter().map(|page| (page.number, page.file, page.link)).collect()
+    }
+
+    async fn store_file(&self, id: Uuid, number: i32, text: &str) -> bool {
+        let page = self.page(id, number).await;
+        let file = NewAttachment::new(text.as_bytes().to_vec(), None).unwrap();
+        let mut tx = self.pool().begin().await.unwrap();
+        let stored = collection::store_attachment(&mut tx, &page, &file).await.unwrap();
+        assert!(!collection::store_attachment(&mut tx, &page, &file).await.unwrap(), "and once");
+        tx.commit().await.unwrap();
+        stored
+    }
+}
+
+#[tokio::test]
+async fn each_attachment_is_fetched_once_and_kept_once() {
+    let fixture = Fixture::new().await;
+    let finder = source(&fixture).await;
+    let id = fixture.start(&collection_of(10, SOURCE)).await;
+    let first = fixture.page(id, 1).await;
+    fixture.store(&first, &page(&finder, "s1")).await.unwrap();
+    let files = fixture.files_to_fetch(id).await;
+    let names: Vec<_> = files.iter().map(|(_, file, _)| file.as_str()).collect();
+    assert_eq!(names, ["a/cv.pdf", "a/letter.txt", "b/cv.pdf", "b/letter.txt"]);
+    assert_eq!(fixture.fetch_jobs(id).await.len(), 1 + 4);
+    assert_eq!(fixture.progress(id).await.pages_expected, Some(1 + 4));
+    let page_to_fetch = fixture.page(id, files[0].0).await;
+    assert_eq!(page_to_fetch.step, Step::Attachment);
+    assert_eq!(page_to_fetch.link.as_deref(), Some("http://f.example/a/cv.pdf?s1"));
+    for (number, file, _) in &files[..3] {
+        // The letters are the same.
+        assert!(fixture.store_file(id, *number, file.rsplit('/').next().unwrap()).await);
+    }
+    let kept = sqlx::query_scalar!(r#"select count(*) as "count!" from attachments"#);
+    assert_eq!(kept.fetch_one(fixture.pool()).await.unwrap(), 2);
+
+    // The next run finds the same items, and asks for what is missing.
+    let again = fixture.start(&collection_of(10, SOURCE)).await;
+    let first = fixture.page(again, 1).await;
+    let stored = fixture.store(&first, &page(&finder, "s1")).await.unwrap();
+    assert_eq!((stored.stored, stored.unchanged), (0, 2));
+    let missing = fixture.files_to_fetch(again).await;
+    assert_eq!(missing.iter().map(|(_, file, _)| file.as_str()).collect::<Vec<_>>(), ["b/letter.txt"]);
+    assert!(fixture.store_file(again, missing[0].0, "letter.txt").await);
+    let document = sqlx::query_scalar!("select max(id) from raw_documents").fetch_one(fixture.pool()).await;
+    let listed = attachment::list(fixture.pool(), document.unwrap().unwrap()).await.unwrap();
+    let names: Vec<_> = listed.iter().map(|file| (file.place, file.name.as_str(), file.size)).collect();
+    assert_eq!(names, [(1, "cv.pdf", 6), (2, "letter.txt", 10)]);
+    assert!(fixture.progress(again).await.collection.finished_at.is_some());
+}
+
+#[tokio::test]
+async fn one_answer_has_fresh_addresses_for_all_that_it_had_named() {
+    let fixture = Fixture::new().await;
+    let finder = source(&fixture).await;
+    let id = fixture.start(&collection_of(10, SOURCE)).await;
+    let first = fixture.page(id, 1).await;
+    fixture.store(&first, &page(&finder, "s1")).await.unwrap();
+    let files = fixture.files_to_fetch(id).await;
+    assert!(fixture.store_file(id, files[3].0, "letter").await);
+
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    let expired = fixture.page(id, files[0].0).await;
+    assert!(collection::expire_attachment(&mut conn, &expired).await.unwrap());
+    assert!(!collection::expire_attachment(&mut conn, &expired).await.unwrap(), "once is enough");
+    let expired = fixture.page(id, files[0].0).await;
+    assert_eq!(expired.link, None);
+    let origin = collection::find_origin(&mut conn, &expired).await.unwrap().unwrap();
+    assert_eq!((origin.number, origin.step), (1, Step::List));
+
+    let documents = fixture.rows().await[2];
+    let fresh = page(&finder, "s2").attachments;
+    let refreshed = collection::refresh_attachments(&mut conn, &expired, &fresh).await.unwrap();
+    assert_eq!((refreshed, fixture.rows().await[2]), (Refreshed::Fresh, documents));
+    let links: Vec<_> =
+        fixture.files_to_fetch(id).await.into_iter().map(|(_, _, link)| link.unwrap()).collect();
+    assert!(links.len() == 3 && links.iter().all(|link| link.ends_with("?s2")), "{links:?}");
+    // An answer without it.
+    let gone = collection::refresh_attachments(&mut conn, &expired, &FoundAttachments::default()).await;
+    assert_eq!(gone.unwrap(), Refreshed::Gone);
+}

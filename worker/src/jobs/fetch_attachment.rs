@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use resume_connector::CallError;
+use resume_core::{
+    attachment::NewAttachment,
+    collection::{self, PageToFetch, Refreshed},
+    db,
+    jobs::FetchPage,
+};
+use resume_queue::{JobError, Lease};
+
+use super::fetch_page::{end, failed, find_attachments, leave, not_made};
+use crate::context::Context;
+
+/// Makes the one call that brings an attachment on: fetches it, or, when its address had expired, asks for a fresh one where the
+/// address came from. The job comes back for the next call.
+pub(super) async fn fetch(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    page: &PageToFetch,
+) -> Result<(), JobError> {
+    match &page.link {
+        Some(address) => download(context, lease, job, page, address).await,
+        None => refresh(context, lease, job, page).await,
+    }
+}
+
+async fn download(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    page: &PageToFetch,
+    address: &str,
+) -> Result<(), JobError> {
+    let definition = &page.source.definition;
+    let base = definition.base_url_of(lease.attempt());
+    let call = match context.connector.prepare_download(definition, base, address).await {
+        Ok(call) => call,
+        Err(error) => return Err(not_made(context, job, error).await),
+    };
+    let leave = leave(context, job, page).await?;
+    let is_elsewhere = call.is_elsewhere();
+    let answer = call.send().await;
+    let refused_for = end(leave, &answer, is_elsewhere).await;
+    match answer.result {
+        Ok(file) => store(context, lease, page, &file).await,
+        Err(CallError::Status { status, .. })
+            if refused_for.is_none() && matches!(status.as_u16(), 403 | 404 | 410) =>
+        {
+            expire(context, job, page).await
+        }
+        Err(error) => Err(failed(context, job, error, refused_for).await),
+    }
+}
+
+async fn store(
+    context: &Context,
+    lease: &Lease,
+    page: &PageToFetch,
+    file: &NewAttachment,
+) -> Result<(), JobError> {
+    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    if !collection::store_attachment(&mut tx, page, file).await.map_err(JobError::retry)? {
+        // Somebody has stored or closed it meanwhile: another look tells which.
+        return Err(JobError::Snooze(Duration::ZERO));
+    }
+    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
+    tx.commit().await.map_err(JobError::retry)
+}
+
+/// Comes back for a fresh address, or gives the attachment up when that was done before.
+async fn expire(context: &Context, job: &FetchPage, page: &PageToFetch) -> Result<(), JobError> {
+    let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
+    let is_first = collection::expire_attachment(&mut conn, page).await.map_err(JobError::retry)?;
+    drop(conn);
+    if is_first {
+        return Err(JobError::Snooze(Duration::ZERO));
+    }
+    Err(failed(context, job, CallError::AttachmentGone, None).await)
+}
+
+/// Asks for a fresh address by the call that had brought the one that has expired.
+async fn refresh(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    page: &PageToFetch,
+) -> Result<(), JobError> {
+    let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
+    let origin = collection::find_origin(&mut conn, page).await.map_err(JobError::retry)?;
+    drop(conn);
+    let Some(origin) = origin else {
+        return Err(not_made(context, job, CallError::AttachmentGone).await);
+    };
+    let definition = &origin.source.definition;
+    let (base, link) = (definition.base_url_of(lease.attempt()), origin.link.as_deref());
+    let call = match context.connector.prepare(definition, origin.step, base, link, &origin.values).await {
+        Ok(call) => call,
+        Err(error) => return Err(not_made(context, job, error).await),
+    };
+    let leave = leave(context, job, page).await?;
+    let answer = call.send().await;
+    let refused_for = end(leave, &answer, false).await;
+    let answered = match answer.result {
+        Ok(answered) => answered,
+        // The item, or the page that it stood on, is not there any more.
+        Err(CallError::Status { status, .. }) if matches!(status.as_u16(), 404 | 410) => {
+            return Err(failed(context, job, CallError::AttachmentGone, None).await);
+        }
+        Err(CallError::CursorExpired { .. }) => {
+            return Err(failed(context, job, CallError::AttachmentGone, None).await);
+        }
+        Err(error) => return Err(failed(context, job, error, refused_for).await),
+    };
+    let (_, found) = find_attachments(definition, answered.items).await;
+    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    let refreshed = collection::refresh_attachments(&mut tx, page, &found).await.map_err(JobError::retry)?;
+    tx.commit().await.map_err(JobError::retry)?;
+    match refreshed {
+        Refreshed::Fresh => Err(JobError::Snooze(Duration::ZERO)),
+        Refreshed::Gone => Err(failed(context, job, CallError::AttachmentGone, None).await),
+    }
+}

@@ -7,6 +7,7 @@
 //! | `imports/` | `/api/v1/data-collection/import`: files with items |
 //! | `sources/` | `/api/v1/sources`: list, put, check, delete; the schema of definitions |
 //! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
+//! | `attachments/` | `/api/v1/resumes/{id}/attachments` and `/api/v1/attachments`: the files that came with a resume |
 //! | `schedules/` | `/api/v1/schedules`: list, put, delete, enable, disable, run now |
 //! | `jobs/` | `/api/v1/jobs`: list, one job, why it waits; cancel, retry, discard, one or many |
 //! | `queues/` | `/api/v1/queues`: list, pause, resume, limits, demand |
@@ -29,6 +30,7 @@
 //! To add a problem type: a variant and a table row in `problem.rs`.
 
 mod app;
+mod attachments;
 mod body;
 mod collections;
 mod cursor;

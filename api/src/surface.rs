@@ -1,6 +1,11 @@
 use serde_json::Value;
 
-use crate::{name, problem::FieldError, span};
+use crate::{
+    attachments::{SHA256_EXPECTED, SHA256_FORMAT},
+    name,
+    problem::FieldError,
+    span,
+};
 
 /// What the description says of each operation, for replies to requests that missed it.
 pub(crate) struct Surface {
@@ -115,6 +120,7 @@ fn expected(schema: &Value, spec: &Value) -> String {
         (Some("array"), _) => format!("a list, separated by commas, of {}", expected(&schema["items"], spec)),
         (_, Some("uuid")) => "a UUID".to_owned(),
         (_, Some(span::FORMAT)) => span::EXPECTED.to_owned(),
+        (_, Some(SHA256_FORMAT)) => SHA256_EXPECTED.to_owned(),
         (Some("string"), _) if schema["maxLength"].is_number() => {
             let rest =
                 if schema["pattern"] == name::PATTERN { ", and not dots and slashes alone" } else { "" };

@@ -12,9 +12,9 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::{
-    collections::Collections, health::Health, imports::Imports, jobs::Jobs, maintenance::Maintenance,
-    metrics::Metrics, problem::ProblemType, queues::Queues, resumes::Resumes, schedules::Schedules,
-    sources::Sources, state::AppState, test_data::TestData, workers::Workers,
+    attachments::Attachments, collections::Collections, health::Health, imports::Imports, jobs::Jobs,
+    maintenance::Maintenance, metrics::Metrics, problem::ProblemType, queues::Queues, resumes::Resumes,
+    schedules::Schedules, sources::Sources, state::AppState, test_data::TestData, workers::Workers,
 };
 
 /// Every resource, in the order of the description.
@@ -23,6 +23,7 @@ type Apis = (
     Imports,
     Sources,
     Resumes,
+    Attachments,
     Schedules,
     Jobs,
     Queues,
@@ -84,6 +85,7 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
             Imports::new(state.clone()),
             Sources::new(state.clone()),
             Resumes::new(state.clone()),
+            Attachments::new(state.clone()),
             Schedules::new(state.clone()),
             Jobs::new(state.clone()),
             Queues::new(state.clone()),

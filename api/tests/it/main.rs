@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy takes the helpers of an integration test for ordinary code")]
 
 mod app;
+mod attachments;
 mod collections;
 mod documentation;
 mod events;

@@ -81,6 +81,7 @@ async fn every_path_works_with_a_trailing_slash() {
         format!("/api/v1/data-collection/status/{id}"),
         format!("/api/v1/resumes/{resume}"),
         format!("/api/v1/resumes/{resume}/raw"),
+        format!("/api/v1/resumes/{resume}/attachments"),
         "/api/v1/jobs".to_owned(),
         format!("/api/v1/jobs/{job}"),
         format!("/api/v1/jobs/{job}/why"),

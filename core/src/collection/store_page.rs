@@ -59,8 +59,9 @@ pub async fn store_page(
         raw::insert_new(conn, &page.source.definition.name, page.source.definition.format, place, &documents)
             .await?;
     // A page that is read again counts what it shows for the first time.
-    let shown = completeness::note_reading(conn, page, fetched).await?.min(documents.len());
-    let stored = StoredPage { stored: new_ids.len(), unchanged: shown.saturating_sub(new_ids.len()) };
+    let shown = completeness::note_reading(conn, page, fetched).await?;
+    let unchanged = shown.min(documents.len()).saturating_sub(new_ids.len());
+    let stored = StoredPage { stored: new_ids.len(), unchanged };
     let batches = enqueue_batches(conn, page, &new_ids).await?;
 
     let (opened, ahead) = open_next(conn, page, fetched, items_before).await?;
@@ -72,7 +73,7 @@ pub async fn store_page(
         .or_else(|| ahead.end.error().map(|(code, text)| (code, text.to_owned())));
     mark_fetched(conn, page, (stored, batches, fetched.items.len()), fault).await?;
     if steps::is_tallied(page) && page.step == Step::List {
-        steps::tally(conn, page, fetched.items.len()).await?;
+        steps::tally(conn, page, shown).await?;
     }
     let (is_windowed, is_first) = (page.is_windowed(), page.is_of_first_list());
     let change = Change {

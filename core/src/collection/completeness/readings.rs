@@ -20,7 +20,9 @@ pub(in crate::collection) async fn note(
     fetched: &FetchedPage,
 ) -> Result<usize, sqlx::Error> {
     let list = &page.source.definition.list;
-    if page.step != Step::List || (!list.can_lose_items() && fetched.total.is_none()) {
+    // The lists of parents are many, and what each of them announces is not what there is in all.
+    let is_one = page.step == Step::List && !list.is_fanned_out();
+    if !is_one || (!list.can_lose_items() && fetched.total.is_none()) {
         return Ok(fetched.items.len());
     }
     let keys: Vec<i64> = fetched.items.iter().map(key).collect();

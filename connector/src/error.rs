@@ -170,11 +170,13 @@ impl CallError {
         Some(code.to_owned())
     }
 
-    /// Whether the same call may succeed later. Of the 4xx only those that speak of time. A secret may yet be put where
+    /// Whether the same call may succeed later. Of the 4xx only those that speak of time, and 401: a secret may yet be put where
     /// it belongs, or be there in another process.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Status { status, .. } => !status.is_client_error() || matches!(status.as_u16(), 408 | 425),
+            Self::Status { status, .. } => {
+                !status.is_client_error() || matches!(status.as_u16(), 401 | 408 | 425)
+            }
             Self::Redirected { status, .. } => !matches!(status.as_u16(), 301 | 308),
             Self::Token(error) => error.is_passing,
             Self::TooLarge { .. }
@@ -189,6 +191,17 @@ impl CallError {
             | Self::InvalidRequest(_)
             | Self::SecretInvalid(_) => false,
             _ => true,
+        }
+    }
+
+    /// Whether it says that the whole source is away, or has locked us out: another page would have fared no better.
+    pub fn is_of_source(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status.as_u16(), 401 | 502..=504),
+            // One that broke off may do so at this page alone.
+            Self::Transport(error) => error.is_connect(),
+            Self::TokenExpired => true,
+            _ => false,
         }
     }
 
@@ -218,9 +231,16 @@ mod tests {
     fn of_the_refusals_those_that_speak_of_time_pass() {
         let status =
             |code| CallError::Status { status: StatusCode::from_u16(code).unwrap(), retry_after: None };
-        for (code, is_passing) in
-            [(400, false), (401, false), (404, false), (408, true), (425, true), (500, true), (503, true)]
-        {
+        for (code, is_passing) in [
+            (400, false),
+            (401, true),
+            (403, false),
+            (404, false),
+            (408, true),
+            (425, true),
+            (500, true),
+            (503, true),
+        ] {
             assert_eq!(status(code).is_passing(), is_passing, "{code}");
             assert_eq!(status(code).code(), Some(format!("source_http_{code}")));
         }

@@ -1,10 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use resume_connector::{Connector, Timeouts};
-use resume_core::db::PgPool;
+use resume_connector::{Answer, Connector, Timeouts};
+use resume_core::{db::PgPool, source::definition::Definition};
 
-use crate::{Settings, lag::Lag, permit::Permits};
+use crate::{
+    Settings,
+    bases::{Base, Bases},
+    lag::Lag,
+    permit::Permits,
+};
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -13,6 +18,7 @@ pub(crate) struct Context {
     pub(crate) connector: Arc<Connector>,
     pub(crate) parse_delay: Duration,
     pub(crate) permits: Arc<Permits>,
+    pub(crate) bases: Arc<Bases>,
     pub(crate) lag: Arc<Lag>,
 }
 
@@ -22,6 +28,24 @@ impl Context {
             .context("setting up the calls to sources")?;
         let permits = Arc::new(Permits::new(pool.clone(), worker_id));
         let lag = Arc::new(Lag::new(pool.clone(), settings.backlog_max));
-        Ok(Self { pool, connector: Arc::new(connector), parse_delay: settings.parse_delay, permits, lag })
+        Ok(Self {
+            pool,
+            connector: Arc::new(connector),
+            parse_delay: settings.parse_delay,
+            permits,
+            bases: Arc::default(),
+            lag,
+        })
+    }
+
+    /// Lets the calls that follow go where this one was answered, or elsewhere.
+    pub(crate) fn note_base<T>(&self, definition: &Definition, base: Base<'_>, answer: &Answer<T>) {
+        match &answer.result {
+            Ok(_) => self.bases.answered(definition, base),
+            Err(error) if error.is_passing() && error.code().is_some() && answer.status != Some(401) => {
+                self.bases.failed(definition, base);
+            }
+            Err(_) => {}
+        }
     }
 }

@@ -6,11 +6,13 @@
 //! | `registry.rs` | which handler runs which job, and how many at once |
 //! | `context.rs` | what the handlers share: pool, HTTP client, permits |
 //! | `lag.rs` | whether fetching waits for the parsers |
+//! | `bases.rs` | which of its addresses a source is called at |
 //! | `permit/` | leave to call a source, for the callers of this process |
 //! | `jobs/` | one file a job |
 //!
 //! How to add a job: its payload in `core/src/jobs/`, its handler in `jobs/`, one line in `registry.rs`.
 
+mod bases;
 mod context;
 mod jobs;
 mod lag;

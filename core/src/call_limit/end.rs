@@ -64,7 +64,8 @@ pub enum Void {
 /// Notes the end of a call, and what it says of the source for the whole fleet.
 ///
 /// `limits` are the configured ones. Transactions of its own, which do not wait for the disk: what a crash of Postgres makes it
-/// forget is a call whose end is unknown. Locks the source's row only when the call changes what is known of it.
+/// forget is a call whose end is unknown. Locks the source's row only when the call changes what is known of it. Gives whether
+/// the circuit is open, so that the source is not called for now.
 ///
 /// # Errors
 /// The database's.
@@ -74,7 +75,7 @@ pub async fn end(
     permit: &Permit,
     limits: &[Limit],
     end: &CallEnd,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let silence = silence_of(limits, end);
     if end.ending == Ending::Answered {
         let mut conn = pool.acquire().await?;
@@ -82,7 +83,7 @@ pub async fn end(
         if let Some(silence) = silence {
             fall_silent(&mut conn, source, silence).await?;
         }
-        return Ok(());
+        return Ok(false);
     }
     let mut tx = db::begin(pool).await?;
     sqlx::query!("select set_config('synchronous_commit', 'off', true)").fetch_one(&mut *tx).await?;
@@ -96,8 +97,9 @@ pub async fn end(
     if end.ending == Ending::Refused {
         slow_down(&mut tx, source, permit, end.told.limits.is_empty()).await?;
     }
-    note_failure(&mut tx, source, permit, end.ending).await?;
-    tx.commit().await
+    let is_open = note_failure(&mut tx, source, permit, end.ending).await?;
+    tx.commit().await?;
+    Ok(is_open)
 }
 
 /// How long the source is to be left in peace because of this end, if at all: what the answer asks for, at most
@@ -247,14 +249,14 @@ async fn slow_down(
 }
 
 /// Counts a failure, and opens the circuit when it is one too many, or that of the call that probed it. Calls that were under
-/// way when it opened, and refusals of calls that left before another one was refused, add nothing.
+/// way when it opened, and refusals of calls that left before another one was refused, add nothing. Gives whether it is open.
 async fn note_failure(
     conn: &mut PgConnection,
     source: &str,
     permit: &Permit,
     ending: Ending,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
+) -> Result<bool, sqlx::Error> {
+    let is_open = sqlx::query_scalar!(
         r#"
         with counted as (
             select c.source, c.failures_in_row + n.counts as failures, c.denials_in_row + case when $4 then n.counts else 0 end as denials,
@@ -282,6 +284,7 @@ async fn note_failure(
             probe_until = case when j.opens then null else l.probe_until end
         from judged j
         where l.source = j.source
+        returning l.open_until is not null as "is_open!"
         "#,
         source,
         permit.id,
@@ -293,9 +296,9 @@ async fn note_failure(
         OPEN_FIRST.as_secs_f64(),
         OPEN_MAX.as_secs_f64(),
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(())
+    Ok(is_open.unwrap_or_default())
 }
 
 /// Notes that a permit came to nothing. If its call was to probe a half-open circuit, another one may.

@@ -134,7 +134,10 @@ fn after_in_chain(page: &PageToFetch, fetched: &FetchedPage, items_before: i64) 
     match next(page, fetched) {
         None => Ahead::ending(page.place, End::Last),
         Some(_) if enough => Ahead { is_cut: true, ..Ahead::ending(page.place, End::Last) },
-        Some(_) if page.place >= chain_max(page) => Ahead::ending(page.place, End::Endless),
+        // Where each page has an item at least, the count ends it.
+        Some(_) if i64::from(page.place) >= i64::from(chain_max(page)).saturating_add(items_before) => {
+            Ahead::ending(page.place, End::Endless)
+        }
         Some(link) => Ahead::opening([(page.place + 1, link)]),
     }
 }

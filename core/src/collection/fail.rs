@@ -3,7 +3,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    ahead,
+    WINDOW_PAGES, ahead,
     finish::{Change, count_pages},
     page::{NUMBERS_BEHIND, Run, insert_pages},
     settle::settle_given_up,
@@ -114,7 +114,8 @@ pub async fn give_up_page(
     .await?;
     let Some(row) = row else { return Ok(()) };
     let list = source::of_collection(conn, &row.source).await?.definition.list;
-    let follow = if row.step == Step::List && list.is_windowed() && job.page < NUMBERS_BEHIND {
+    let is_windowed = row.step == Step::List && list.is_windowed() && job.page < NUMBERS_BEHIND;
+    let follow = if is_windowed && (row.pages_expected.is_some() || !is_dead_end(conn, job).await?) {
         let pages_max = row.count.unsigned_abs().div_ceil(row.per_page.unsigned_abs().max(1)).cast_signed();
         ahead::after_failed(job.page, list.is_told_count(), row.pages_expected, pages_max)
     } else {
@@ -124,6 +125,24 @@ pub async fn give_up_page(
     let opened = insert_pages(conn, run, row.step, follow.into_iter().map(|page| (page, None))).await?;
     count_pages(conn, job.collection_id, Change { opened, closed: 1, ..Change::default() }).await?;
     Ok(())
+}
+
+/// Whether so many numbered pages in a row have failed that there are hardly any behind them: a list whose end nobody has told would
+/// else be looked for to the last page that could be.
+async fn is_dead_end(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, sqlx::Error> {
+    let failed = sqlx::query_scalar!(
+        r#"
+        select count(*) as "failed!" from pages
+        where collection_id = $1 and step = 'list' and state = 'failed' and number < $2
+          and number > (select coalesce(max(number), 0) from pages
+                        where collection_id = $1 and step = 'list' and fetched_at is not null and number < $2)
+        "#,
+        job.collection_id,
+        NUMBERS_BEHIND,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(failed >= i64::from(WINDOW_PAGES) / 2)
 }
 
 /// Gives a batch up, because its job was discarded: its documents are listed as failed, with the code `parser_crashed`, or

@@ -86,6 +86,14 @@ impl PageToFetch {
         self.number < NUMBERS_BEHIND
     }
 
+    /// Whether nobody knows if its list reaches this far: it is asked for by its number, and no answer has told how many pages there
+    /// are.
+    pub fn may_be_behind_the_end(&self) -> bool {
+        let list = &self.source.definition.list;
+        let is_told = list.is_told_count() || (self.is_of_first_list() && self.pages_expected.is_some());
+        self.step == Step::List && self.place > 1 && list.paging.is_numbered() && !is_told
+    }
+
     pub(super) fn run(&self) -> Run<'_> {
         Run { collection_id: self.collection_id, group: self.group, source: &self.source.definition.name }
     }

@@ -10,7 +10,7 @@ use resume_core::{
 use resume_queue::{JobError, Lease};
 
 use super::fetch_page::{end, failed, find_attachments, leave, not_made};
-use crate::context::Context;
+use crate::{context::Context, permit::Ended};
 
 /// Makes the one call that brings an attachment on: fetches it, or, when its address had expired, asks for a fresh one where the
 /// address came from. The job comes back for the next call.
@@ -22,7 +22,7 @@ pub(super) async fn fetch(
 ) -> Result<(), JobError> {
     match &page.link {
         Some(address) => download(context, lease, job, page, address).await,
-        None => refresh(context, lease, job, page).await,
+        None => refresh(context, job, page).await,
     }
 }
 
@@ -34,7 +34,7 @@ async fn download(
     address: &str,
 ) -> Result<(), JobError> {
     let definition = &page.source.definition;
-    let base = definition.base_url_of(lease.attempt());
+    let base = context.bases.of(definition).url;
     let call = match context.connector.prepare_download(definition, base, address).await {
         Ok(call) => call,
         Err(error) => return Err(not_made(context, job, error).await),
@@ -42,15 +42,15 @@ async fn download(
     let leave = leave(context, job, page).await?;
     let is_elsewhere = call.is_elsewhere();
     let answer = call.send().await;
-    let refused_for = end(leave, &answer, is_elsewhere).await;
+    let ended = end(leave, &answer, is_elsewhere).await;
     match answer.result {
         Ok(file) => store(context, lease, page, &file).await,
         Err(CallError::Status { status, .. })
-            if refused_for.is_none() && matches!(status.as_u16(), 403 | 404 | 410) =>
+            if ended.refused_for.is_none() && matches!(status.as_u16(), 403 | 404 | 410) =>
         {
             expire(context, job, page).await
         }
-        Err(error) => Err(failed(context, job, error, refused_for).await),
+        Err(error) => Err(failed(context, job, error, ended).await),
     }
 }
 
@@ -77,16 +77,11 @@ async fn expire(context: &Context, job: &FetchPage, page: &PageToFetch) -> Resul
     if is_first {
         return Err(JobError::Snooze(Duration::ZERO));
     }
-    Err(failed(context, job, CallError::AttachmentGone, None).await)
+    Err(failed(context, job, CallError::AttachmentGone, Ended::default()).await)
 }
 
 /// Asks for a fresh address by the call that had brought the one that has expired.
-async fn refresh(
-    context: &Context,
-    lease: &Lease,
-    job: &FetchPage,
-    page: &PageToFetch,
-) -> Result<(), JobError> {
+async fn refresh(context: &Context, job: &FetchPage, page: &PageToFetch) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
     let origin = collection::find_origin(&mut conn, page).await.map_err(JobError::retry)?;
     drop(conn);
@@ -94,24 +89,24 @@ async fn refresh(
         return Err(not_made(context, job, CallError::AttachmentGone).await);
     };
     let definition = &origin.source.definition;
-    let (base, link) = (definition.base_url_of(lease.attempt()), origin.link.as_deref());
+    let (base, link) = (context.bases.of(definition).url, origin.link.as_deref());
     let call = match context.connector.prepare(definition, origin.step, base, link, &origin.values).await {
         Ok(call) => call,
         Err(error) => return Err(not_made(context, job, error).await),
     };
     let leave = leave(context, job, page).await?;
     let answer = call.send().await;
-    let refused_for = end(leave, &answer, false).await;
+    let ended = end(leave, &answer, false).await;
     let answered = match answer.result {
         Ok(answered) => answered,
         // The item, or the page that it stood on, is not there any more.
         Err(CallError::Status { status, .. }) if matches!(status.as_u16(), 404 | 410) => {
-            return Err(failed(context, job, CallError::AttachmentGone, None).await);
+            return Err(failed(context, job, CallError::AttachmentGone, Ended::default()).await);
         }
         Err(CallError::CursorExpired { .. }) => {
-            return Err(failed(context, job, CallError::AttachmentGone, None).await);
+            return Err(failed(context, job, CallError::AttachmentGone, Ended::default()).await);
         }
-        Err(error) => return Err(failed(context, job, error, refused_for).await),
+        Err(error) => return Err(failed(context, job, error, ended).await),
     };
     let (_, found) = find_attachments(definition, answered.items).await;
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
@@ -119,6 +114,6 @@ async fn refresh(
     tx.commit().await.map_err(JobError::retry)?;
     match refreshed {
         Refreshed::Fresh => Err(JobError::Snooze(Duration::ZERO)),
-        Refreshed::Gone => Err(failed(context, job, CallError::AttachmentGone, None).await),
+        Refreshed::Gone => Err(failed(context, job, CallError::AttachmentGone, Ended::default()).await),
     }
 }

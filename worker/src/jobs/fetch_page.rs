@@ -15,8 +15,11 @@ use resume_queue::{Coded, JobError, Lease};
 use super::fetch_attachment;
 use crate::{
     context::Context,
-    permit::{Finished, Leave},
+    permit::{Ended, Finished, Leave},
 };
+
+/// A silence that people should see: longer than a source that is asked a little too fast mostly wants.
+const LONG_SILENCE: Duration = Duration::from_secs(3);
 
 /// Fetches a page and stores it, with the jobs that follow and its own completion in the same transaction.
 ///
@@ -55,17 +58,18 @@ async fn fetch(
     page: &PageToFetch,
 ) -> Result<(), JobError> {
     let definition = &page.source.definition;
-    let base = definition.base_url_of(lease.attempt());
+    let base = context.bases.of(definition);
     let connector = &context.connector;
-    let call = match connector.prepare(definition, page.step, base, page.link.as_deref(), &page.values).await
-    {
-        Ok(call) => call,
-        Err(error) => return Err(not_made(context, job, error).await),
-    };
+    let call =
+        match connector.prepare(definition, page.step, base.url, page.link.as_deref(), &page.values).await {
+            Ok(call) => call,
+            Err(error) => return Err(not_made(context, job, error).await),
+        };
     let leave = leave(context, job, page).await?;
     let answer = call.send().await;
-    let refused_for = end(leave, &answer, false).await;
-    settle(context, lease, job, page, (answer.result, refused_for)).await
+    context.note_base(definition, base, &answer);
+    let ended = end(leave, &answer, false).await;
+    settle(context, lease, job, page, (answer.result, ended)).await
 }
 
 /// Waits for leave to make one call.
@@ -81,8 +85,8 @@ pub(super) async fn leave(context: &Context, job: &FetchPage, page: &PageToFetch
     }
 }
 
-/// Tells the fleet what the answer says of the limit; gives for how long the source wants no call, if it refused this one.
-pub(super) async fn end<T>(leave: Leave, answer: &Answer<T>, is_elsewhere: bool) -> Option<Duration> {
+/// Tells the fleet what the answer says of the source.
+pub(super) async fn end<T>(leave: Leave, answer: &Answer<T>, is_elsewhere: bool) -> Ended {
     let code = answer.result.as_ref().err().and_then(CallError::code);
     let finished = Finished {
         status: answer.status,
@@ -101,21 +105,22 @@ async fn settle(
     lease: &Lease,
     job: &FetchPage,
     page: &PageToFetch,
-    (result, refused_for): (Result<Page, CallError>, Option<Duration>),
+    (result, ended): (Result<Page, CallError>, Ended),
 ) -> Result<(), JobError> {
     match result {
         Ok(answered) => {
             let fetched = fetched(page, answered).await;
             store(context, lease, page, &fetched).await
         }
-        // The item is gone since it was listed: there is nothing to store, and nothing is wrong.
+        // The item is gone since it was listed, or the list has no such page: there is nothing to store, and nothing is wrong.
         Err(CallError::Status { status, .. })
-            if page.step == Step::Detail && matches!(status.as_u16(), 404 | 410) =>
+            if matches!(status.as_u16(), 404 | 410)
+                && (page.step == Step::Detail || page.may_be_behind_the_end()) =>
         {
             store(context, lease, page, &FetchedPage::default()).await
         }
         Err(CallError::CursorExpired { code }) => restart(context, lease, job, page, code).await,
-        Err(error) => Err(failed(context, job, error, refused_for).await),
+        Err(error) => Err(failed(context, job, error, ended).await),
     }
 }
 
@@ -156,16 +161,23 @@ pub(super) async fn not_made(context: &Context, job: &FetchPage, error: CallErro
 }
 
 /// Notes a call that failed; gives what becomes of the job.
-pub(super) async fn failed(
-    context: &Context,
-    job: &FetchPage,
-    error: CallError,
-    refused_for: Option<Duration>,
-) -> JobError {
+pub(super) async fn failed(context: &Context, job: &FetchPage, error: CallError, ended: Ended) -> JobError {
     // What is a refusal, and for how long, the headers tell.
-    let error = refused_for.map_or(error, CallError::RateLimited);
+    let error = ended.refused_for.map_or(error, CallError::RateLimited);
     note(context, job, &error, true).await;
-    verdict(error)
+    let waits = match &error {
+        CallError::RateLimited(silence) => *silence >= LONG_SILENCE,
+        error => ended.is_circuit_open && error.is_of_source(),
+    };
+    if !waits {
+        return verdict(error);
+    }
+    note_waiting(context, job).await;
+    match error {
+        error @ CallError::RateLimited(_) => verdict(error),
+        // That the source is away, or has locked us out, uses up no attempt of the page. The permits tell until when.
+        _ => JobError::Snooze(Duration::ZERO),
+    }
 }
 
 /// Lets people see that the collection waits. Where even that fails the database is away, which the snooze will find out.

@@ -41,6 +41,15 @@ pub(crate) struct Finished<'a> {
     pub(crate) is_elsewhere: bool,
 }
 
+/// What the end of a call means for those that come after it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ended {
+    /// How long the source is to be left in peace, if it refused the call as one too many.
+    pub(crate) refused_for: Option<Duration>,
+    /// Whether the source is not called for now, because its calls fail.
+    pub(crate) is_circuit_open: bool,
+}
+
 impl Leave {
     pub(super) fn new(desk: Arc<Desk>, permit: Permit, at: Instant, limits: Vec<Limit>) -> Self {
         Self { desk, permit, at, limits, left: None, is_settled: false }
@@ -60,15 +69,14 @@ impl Leave {
         true
     }
 
-    /// Tells the fleet what became of the call. Gives how long the source is to be left in peace if it refused the call as one
-    /// too many. While the database is away the end is not noted, which costs nothing but evidence.
-    pub(crate) async fn end(mut self, finished: Finished<'_>) -> Option<Duration> {
+    /// Tells the fleet what became of the call. While the database is away the end is not noted, which costs nothing but evidence.
+    pub(crate) async fn end(mut self, finished: Finished<'_>) -> Ended {
         let left = self.left.unwrap_or(self.at);
         let told = if finished.is_elsewhere { Told::default() } else { told::read(finished.headers) };
         let Some(ending) = ending(&finished, &told) else {
             // Nothing has left.
             self.left = None;
-            return None;
+            return Ended::default();
         };
         let end = CallEnd {
             late: left.saturating_duration_since(self.at),
@@ -86,13 +94,14 @@ impl Leave {
         let (desk, permit, limits) = (self.desk.clone(), self.permit, std::mem::take(&mut self.limits));
         // In a task of its own, which goes on when the handler is stopped: the call would else seem to be under way.
         let noting = tokio::spawn(async move {
-            if let Err(error) = call_limit::end(&desk.pool, &desk.source, &permit, &limits, &end).await {
+            call_limit::end(&desk.pool, &desk.source, &permit, &limits, &end).await.unwrap_or_else(|error| {
                 tracing::warn!(source = desk.source, %error, "the end of a call was not noted");
-            }
+                false
+            })
         });
         // A panic in it was reported by the panic hook.
-        let _ = noting.await;
-        silence.filter(|_| ending == Ending::Refused)
+        let is_circuit_open = noting.await.unwrap_or_default();
+        Ended { refused_for: silence.filter(|_| ending == Ending::Refused), is_circuit_open }
     }
 }
 

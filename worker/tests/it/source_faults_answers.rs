@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mock_ats::{Api, Ats, Face, FaultKind, MockServer, Pages as OnPages, Settings, Times};
 use resume_core::{
     call_limit::{self, Circuit},
-    collection::CollectionState,
+    collection::{CollectionState, Progress},
 };
 
 use crate::{
@@ -109,8 +109,8 @@ async fn a_redirect_to_another_host_is_not_followed() {
     worker.stop().await;
 }
 
-/// Three pages in a row find the credential refused. Then the source is left in peace, the other pages wait, and a new
-/// credential lets them come.
+/// Three calls in a row find the credential refused. Then the source is left in peace, and a new credential lets all pages come:
+/// that the key was wrong is no fault of theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_that_is_replaced_in_the_middle_is_read_anew() {
     // One after the other: so many calls are denied as it takes to open the circuit.
@@ -124,48 +124,36 @@ async fn a_credential_that_is_replaced_in_the_middle_is_read_anew() {
     let worker = faulty.pipeline.worker();
     let id = faulty.pipeline.collect(&collection_of(200, faulty.api.name())).await;
     assert_eq!(faulty.failures_that_open_the_circuit().await, (3, 1));
-    let progress = faulty.pipeline.until(id, "the pages are given up", |p| p.pages_failed == 3).await;
-    assert!(
-        !progress.collection.state.is_over(),
-        "the others wait for the source: {:?}",
-        progress.collection.state
-    );
+    let waiting = |p: &Progress| p.collection.state == CollectionState::WaitingForSource;
+    faulty.pipeline.until(id, "the collection waits", waiting).await;
 
     faulty.put_key("mock-key-2");
     let outcome = faulty.pipeline.outcome(id).await;
-    let expected = Outcome {
-        state: CollectionState::CompletedWithErrors,
-        pages: Pages { expected: 20, fetched: 17, failed: 3 },
-        documents: Documents { stored: 170, unchanged: 0, parsed: 170, failed: 0 },
-        calls: made(20),
-        errors: vec![("source_http_401".to_owned(), 3)],
-    };
-    assert_eq!(outcome, expected);
-    assert_eq!(faulty.pipeline.mock.ats().api_stats(faulty.api).unauthorized, 3);
-    assert_eq!(faulty.pipeline.resume(id).await, 3);
-    let outcome = faulty.pipeline.outcome(id).await;
-    assert_eq!(outcome, Outcome { calls: made(23), ..Outcome::smooth(20, 200) });
+    let denied = faulty.pipeline.mock.ats().api_stats(faulty.api).unauthorized;
+    assert!(denied >= 3, "{denied}");
+    let calls = made(20 + i64::try_from(denied).unwrap());
+    assert_eq!(outcome, Outcome { calls, ..Outcome::smooth(20, 200) });
     faulty.assert_people(200, &outcome).await;
     worker.stop().await;
 }
 
-/// A chain ends where its credential is refused, and goes on from there.
+/// A chain has one page at a time, whose attempts are not used up while nobody has put the new credential in place.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_whose_credential_was_replaced_is_resumed_where_it_broke() {
+async fn a_chain_waits_for_its_credential() {
     let faulty = Faulty::start(Api::Workable).await;
     faulty.set_fault(FaultKind::CredentialsRotate, OnPages::One(2), Times::First(1));
     let worker = faulty.pipeline.worker();
     let id = faulty.collect().await;
-    let progress = faulty.pipeline.ended(id).await;
-    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-    assert_eq!((progress.calls, progress.pages_fetched, progress.pages_failed), (2, 1, 1));
-    let errors: Vec<_> = progress.errors.iter().map(|error| (error.code.as_str(), error.count)).collect();
-    assert_eq!(errors, [("source_http_401", 1)]);
+    faulty.failures_that_open_the_circuit().await;
+    let waiting = |p: &Progress| p.collection.state == CollectionState::WaitingForSource;
+    let progress = faulty.pipeline.until(id, "the collection waits", waiting).await;
+    assert_eq!((progress.pages_fetched, progress.pages_failed), (1, 0));
 
     faulty.put_key("mock-key-2");
-    assert_eq!(faulty.pipeline.resume(id).await, 1);
+    call_limit::release(&mut faulty.pipeline.pool.acquire().await.unwrap(), faulty.api.name()).await.unwrap();
     let outcome = faulty.pipeline.outcome(id).await;
-    assert_eq!(outcome, Outcome { calls: made(4), ..Outcome::smooth(3, 25) });
+    let denied = i64::try_from(faulty.pipeline.mock.ats().api_stats(faulty.api).unauthorized).unwrap();
+    assert_eq!(outcome, Outcome { calls: made(3 + denied), ..Outcome::smooth(3, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;
     worker.stop().await;
 }

@@ -64,15 +64,6 @@ impl Definition {
         self
     }
 
-    /// The address to call at an attempt, counted from 1: the base URL first, then its fallbacks, and again from the beginning.
-    pub fn base_url_of(&self, attempt: u32) -> &str {
-        let addresses = 1 + self.fallback_urls.len();
-        match (attempt.max(1) as usize - 1) % addresses {
-            0 => &self.base_url,
-            place => &self.fallback_urls[place - 1],
-        }
-    }
-
     /// The most calls a second that its limits allow for long.
     pub fn calls_per_second(&self) -> f64 {
         let rates = self.limits.iter().map(|limit| f64::from(limit.calls) / limit.per.0.as_secs_f64());

@@ -288,11 +288,15 @@ impl Progress {
         at_the_time != *before
     }
 
-    /// How many documents there will be: those seen, and full pages for the rest, but no more than were asked for.
+    /// How many documents there will be: those seen, and as many on each of the other pages as on those before, of which some may
+    /// bring one item or none; full pages while there is nothing to judge by. But no more than were asked for.
     fn documents_expected(&self) -> i64 {
         let seen = self.stored + self.unchanged;
         let pages_left = (self.pages_expected.unwrap_or(0) - self.pages_fetched - self.pages_failed).max(0);
-        let to_come = pages_left * i64::from(self.collection.per_page);
+        let to_come = match (seen, self.pages_fetched) {
+            (1.., 1..) => (pages_left * seen + self.pages_fetched - 1) / self.pages_fetched,
+            _ => pages_left * i64::from(self.collection.per_page),
+        };
         seen + to_come.min((i64::from(self.collection.count) - seen).max(0))
     }
 }

@@ -82,6 +82,15 @@ fn percent_is_half_pages_and_half_documents() {
     }
 }
 
+/// A call for each item, a hundred of them named by one page of a list: what is left brings one item each, and not a hundred.
+#[test]
+fn calls_for_one_item_count_as_one() {
+    let mut details = progress(5.0, [51, 0], [50, 0, 50, 0]);
+    (details.collection.count, details.pages_expected) = (1_000_000, Some(101));
+    let percent = details.percent();
+    assert!((percent - 50.0).abs() < 1.0, "{percent}");
+}
+
 #[test]
 fn an_unknown_number_of_pages_counts_as_none() {
     let unknown = Progress { pages_expected: None, ..progress(5.0, [3, 0], [300, 0, 300, 0]) };

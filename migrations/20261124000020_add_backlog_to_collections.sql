@@ -2,8 +2,12 @@
 -- a collection comes on.
 
 -- Pages before collections, as jobs lock them.
-alter table pages add column settled_at timestamptz;
+alter table pages
+    add column settled_at timestamptz,
+    add column documents_open integer not null default 0;
 comment on column pages.settled_at is 'when a batch of it was settled last';
+comment on column pages.documents_open is 'how many documents were given to the parsers when it was fetched; counts while it is fetched and not done';
+update pages set documents_open = stored where state = 'fetched';
 
 alter table collections
     add column documents_open integer not null default 0

@@ -51,3 +51,10 @@ where c.finished_at is not null and c.state = 'completed_with_errors'
   and p.state = 'done' and p.error_code is null and p.stored + p.unchanged < c.per_page
   and p.number < (select max(number) from pages l where l.collection_id = c.id and l.stored + l.unchanged > 0)
 group by c.id;
+
+-- Documents of a collection can be parsed again without a call, page by page: which of a page's parsing jobs count.
+alter table pages add column pass integer not null default 0;
+comment on column pages.pass is 'how often documents of the page were given to new jobs; jobs of an earlier pass count no more';
+
+-- Documents come in the order of their collections, so a hundred bytes for each megabyte tell where those of one are.
+create index raw_documents_collection on raw_documents using brin (collection_id);

@@ -22,7 +22,7 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:malformed-body` | 400 | the body is not a JSON object, or broke off |
 /// | `urn:resume-service:problem:not-found` | 404 | nothing is there under this path or id |
 /// | `urn:resume-service:problem:method-not-allowed` | 405 | the path is there, for the methods in `Allow` |
-/// | `urn:resume-service:problem:nothing-failed` | 409 | a collection that is neither stopped nor has failed pages cannot be resumed |
+/// | `urn:resume-service:problem:nothing-failed` | 409 | a collection that is neither stopped nor has anything that failed, of what was asked for, cannot be resumed |
 /// | `urn:resume-service:problem:collection-over` | 409 | a collection that is over can be neither paused nor cancelled |
 /// | `urn:resume-service:problem:collection-under-way` | 409 | the source wants one collection at a time, and one is not over |
 /// | `urn:resume-service:problem:wrong-job-state` | 409 | a job in its state cannot be cancelled, retried or discarded |

@@ -13,7 +13,8 @@ use poem_openapi::{
 };
 use resume_core::{
     collection::{
-        self, CollectionState, NewCollection, ResumeError, StartError, Started, StopError, UnderWay,
+        self, CollectionState, NewCollection, ResumeError, Resumed, Scope, StartError, Started, StopError,
+        UnderWay,
     },
     db::{self, PgPool},
     source,
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 pub(crate) use self::dto::TriggerRequest;
 use self::{
-    dto::{CollectionList, CollectionStatus, ResumedCollection, TriggerReply},
+    dto::{CollectionList, CollectionStatus, ResumeRequest, ResumedCollection, TriggerReply},
     events::Streams,
 };
 use crate::{
@@ -58,8 +59,8 @@ enum Accepted {
 
 /// The reply to a collection that goes on.
 #[derive(ApiResponse)]
-enum Resumed {
-    /// Its pages are fetched.
+enum GoesOn {
+    /// Its pages are fetched, and its documents parsed.
     #[oai(status = 202)]
     Accepted(
         Json<ResumedCollection>,
@@ -73,6 +74,7 @@ struct TriggerRefusals;
 struct StatusRefusals;
 struct EventsRefusals;
 struct ListRefusals;
+struct StopRefusals;
 struct ResumeRefusals;
 
 impl Refusals for TriggerRefusals {
@@ -93,8 +95,12 @@ impl Refusals for ListRefusals {
     const STATUSES: &'static [u16] = &[400, 500, 503];
 }
 
-impl Refusals for ResumeRefusals {
+impl Refusals for StopRefusals {
     const STATUSES: &'static [u16] = &[400, 404, 409, 500, 503];
+}
+
+impl Refusals for ResumeRefusals {
+    const STATUSES: &'static [u16] = &[400, 404, 409, 413, 415, 500, 503];
 }
 
 impl Collections {
@@ -134,11 +140,11 @@ impl Collections {
     }
 
     /// Goes on with a collection, all or nothing.
-    async fn resume(&self, id: Uuid) -> Result<usize, Problem> {
+    async fn resume(&self, id: Uuid, scope: Scope) -> Result<Resumed, Problem> {
         let mut tx = db::begin(&self.0.pool).await?;
-        let pages = collection::resume(&mut tx, id).await?;
+        let resumed = collection::resume(&mut tx, id, scope).await?;
         tx.commit().await?;
-        Ok(pages)
+        Ok(resumed)
     }
 }
 
@@ -245,7 +251,7 @@ impl Collections {
         &self,
         /// The id that `trigger_collection` gave.
         data_request_id: Path<Uuid>,
-    ) -> Result<Json<CollectionStatus>, Refused<ResumeRefusals>> {
+    ) -> Result<Json<CollectionStatus>, Refused<StopRefusals>> {
         Ok(Json(bounded(self.stop(data_request_id.0, false)).await?))
     }
 
@@ -262,14 +268,15 @@ impl Collections {
         &self,
         /// The id that `trigger_collection` gave.
         data_request_id: Path<Uuid>,
-    ) -> Result<Json<CollectionStatus>, Refused<ResumeRefusals>> {
+    ) -> Result<Json<CollectionStatus>, Refused<StopRefusals>> {
         Ok(Json(bounded(self.stop(data_request_id.0, true)).await?))
     }
 
     /// Go on with a collection
     ///
     /// One that is paused or cancelled goes on from its checkpoint; one that ended with failed pages fetches those again, and
-    /// those behind them. What is stored is not fetched again.
+    /// those behind them. What is stored is not fetched again. Documents that nobody has parsed, because their job was ended, are
+    /// parsed. The body, which may be left out, says whether to go on with less or more than that.
     #[oai(
         path = "/api/v1/data-collection/resume/:data_request_id",
         method = "post",
@@ -279,11 +286,12 @@ impl Collections {
         &self,
         /// The id that `trigger_collection` gave.
         data_request_id: Path<Uuid>,
-    ) -> Result<Resumed, Refused<ResumeRefusals>> {
-        let pages = bounded(self.resume(data_request_id.0)).await?;
-        let reply = ResumedCollection::new(data_request_id.0, pages);
+        body: JsonBody<ResumeRequest>,
+    ) -> Result<GoesOn, Refused<ResumeRefusals>> {
+        let resumed = bounded(self.resume(data_request_id.0, body.0.scope())).await?;
+        let reply = ResumedCollection::new(data_request_id.0, resumed);
         let location = reply.status_url.clone();
-        Ok(Resumed::Accepted(Json(reply), location))
+        Ok(GoesOn::Accepted(Json(reply), location))
     }
 }
 
@@ -359,7 +367,13 @@ impl From<ResumeError> for Problem {
             ResumeError::Unknown(id) => unknown(id),
             ResumeError::NothingFailed(state) => {
                 let state = dto::State::from(state).to_json_string();
-                let detail = format!("the collection is {state} and has no failed page to fetch again");
+                let detail = format!("the collection is {state} and nothing of what was asked for failed");
+                Self::new(ProblemType::NothingFailed, detail)
+            }
+            ResumeError::Stopped(state) => {
+                let state = dto::State::from(state).to_json_string();
+                let detail =
+                    format!("the collection is {state}: its pages come before its documents, ask for `all`");
                 Self::new(ProblemType::NothingFailed, detail)
             }
             ResumeError::UnderWay(other) => under_way(other),

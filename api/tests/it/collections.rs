@@ -109,10 +109,46 @@ async fn a_collection_with_failures_is_resumed() {
     let reply = app.send(app.request(Method::POST, &format!("/api/v1/data-collection/resume/{id}"))).await;
     assert_eq!(reply.status, 202, "{}", reply.text);
     let url = format!("/api/v1/data-collection/status/{id}");
-    assert_eq!(reply.json(), json!({"data_request_id": id, "pages": 2, "status_url": url}));
+    assert_eq!(reply.json(), json!({"data_request_id": id, "pages": 2, "documents": 0, "status_url": url}));
     assert_eq!(reply.header("location"), Some(url.as_str()));
     let status: Value = app.get(&url).await.json();
     assert_eq!((&status["state"], &status["finished_at"]), (&json!("running"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_collection_goes_on_with_what_is_asked_for() {
+    let app = TestApp::start().await;
+    let id = app.collection(r#"{"count": 3, "per_page": 1}"#).await;
+    let path = format!("/api/v1/data-collection/resume/{id}");
+    for body in [r#"{"what": "pictures"}"#, r#"{"what": null}"#, r#"{"what": 1}"#] {
+        app.post(&path, body).await.names(&["what"]);
+    }
+    app.post(&path, r#"{"which": "pages"}"#).await.names(&["which"]);
+    // What the worker leaves behind when the parser has refused the only document of a page, and another page failed.
+    let failed = format!(
+        "insert into raw_documents (id, collection_id, page, position, format, source, content_hash, body)
+             values (17, '{id}', 1, 1, 'profile', 'test-data', sha256(''), '');
+         insert into parse_failures (raw_document_id, collection_id, page, parser_version, code, pointer, detail)
+             values (17, '{id}', 1, 1, 'missing_id', '', '');
+         update pages set state = case when number = 3 then 'failed' else 'done' end::page_state,
+             stored = (number = 1)::integer, failed = (number = 1)::integer;
+         update collections set state = 'completed_with_errors', pages_open = 0, finished_at = now();"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(failed)).execute(app.pool()).await.unwrap();
+    let resumed = async |what: &str| {
+        let reply = app.post(&path, &format!(r#"{{"what": "{what}"}}"#)).await;
+        assert_eq!(reply.status, 202, "{}", reply.text);
+        (reply.json()["pages"].as_i64(), reply.json()["documents"].as_i64())
+    };
+    assert_eq!(resumed("documents").await, (Some(0), Some(1)));
+    let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
+    assert_eq!((&status["state"], &status["documents"]["failed"]), (&json!("running"), &json!(0)));
+    app.post(&path, r#"{"what": "all"}"#).await.problem(409, "nothing-failed");
+
+    app.post(&format!("/api/v1/data-collection/cancel/{id}"), "").await;
+    let problem = app.post(&path, r#"{"what": "documents"}"#).await.problem(409, "nothing-failed");
+    assert!(problem["detail"].as_str().unwrap().contains("cancelled"), "{problem}");
+    assert_eq!(resumed("all").await, (Some(1), Some(1)));
 }
 
 #[tokio::test]

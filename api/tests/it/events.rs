@@ -111,7 +111,7 @@ impl TestApp {
 
     /// Counts the batch of a page as parsed.
     async fn settle(&self, collection_id: Uuid, page: i32) {
-        let job = ParseDocuments { collection_id, page, document_ids: Vec::new() };
+        let job = ParseDocuments { collection_id, page, document_ids: Vec::new(), pass: 0 };
         let mut tx = self.pool().begin().await.unwrap();
         collection::settle_batch(&mut tx, &job, BatchResult { parsed: 2, failed: 0 }).await.unwrap();
         tx.commit().await.unwrap();

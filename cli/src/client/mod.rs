@@ -138,9 +138,9 @@ impl Client {
         Ok(id.to_owned())
     }
 
-    pub(crate) async fn resume(&self, id: &str) -> Result<()> {
-        let _: Value =
-            self.send(self.http.post(self.address(&format!("data-collection/resume/{id}")))).await?;
+    pub(crate) async fn resume(&self, id: &str, what: &str) -> Result<()> {
+        let address = self.address(&format!("data-collection/resume/{id}"));
+        let _: Value = self.send(self.http.post(address).json(&serde_json::json!({ "what": what }))).await?;
         Ok(())
     }
 

@@ -16,7 +16,7 @@ pub(crate) async fn run(options: CollectOptions) -> Result<()> {
 
 pub(crate) async fn resume(options: ResumeOptions) -> Result<()> {
     let client = Client::new(&options.service.url)?;
-    client.resume(&options.id).await?;
+    client.resume(&options.id, &options.what).await?;
     wait(&client, &options.id).await
 }
 

@@ -220,6 +220,9 @@ pub(crate) struct ResumeOptions {
     pub(crate) service: ServiceOptions,
     /// The id of the collection.
     pub(crate) id: String,
+    /// What to go on with: failed pages and documents that nobody has parsed, only failed pages, all failed documents, or all.
+    #[arg(long, default_value = "unfinished", value_parser = ["unfinished", "pages", "documents", "all"])]
+    pub(crate) what: String,
 }
 
 #[derive(Debug, Args)]

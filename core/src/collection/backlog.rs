@@ -52,7 +52,7 @@ async fn recount(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
         .await?;
     let documents = sqlx::query_scalar!(
         r#"
-        select coalesce(sum(stored), 0)::integer as "documents!" from pages
+        select coalesce(sum(documents_open), 0)::integer as "documents!" from pages
         where collection_id = $1 and state = 'fetched'
         "#,
         id,

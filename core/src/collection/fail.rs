@@ -148,7 +148,7 @@ async fn is_dead_end(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, s
 /// Gives a batch up, because its job was discarded: its documents are listed as failed, with the code `parser_crashed`, or
 /// with that of the request (`cancelled_by_request`, `discarded_by_request`). If the job is retried they are parsed after all.
 ///
-/// Doing it again changes nothing but what is listed. Locks the page, and with the last batch the collection. For a job whose
+/// Doing it again changes nothing but what is listed; where later jobs parse the documents again it changes nothing. Locks the page, and with the last batch the collection. For a job whose
 /// [end stands](resume_queue::end_stands) only.
 ///
 /// # Errors
@@ -158,6 +158,9 @@ pub async fn give_up_documents(
     job: &ParseDocuments,
     discarded: &Discarded,
 ) -> Result<(), sqlx::Error> {
+    if !settle_given_up(conn, job).await? {
+        return Ok(());
+    }
     let code = by_request(discarded).unwrap_or(resume::PARSER_CRASHED);
     let failures: Vec<resume::NewParseFailure> = job
         .document_ids
@@ -174,8 +177,7 @@ pub async fn give_up_documents(
         .await?;
     // Nobody has read them, with no map.
     let of = (source.as_deref().unwrap_or_default(), 0);
-    resume::store_failures(conn, of, (job.collection_id, job.page), &failures).await?;
-    settle_given_up(conn, job).await
+    resume::store_failures(conn, of, (job.collection_id, job.page), &failures).await
 }
 
 fn error_of(discarded: &Discarded) -> &str {
@@ -184,7 +186,5 @@ fn error_of(discarded: &Discarded) -> &str {
 
 /// The code of a job that did not fail, but was ended by somebody.
 fn by_request(discarded: &Discarded) -> Option<&'static str> {
-    ["cancelled_by_request", "discarded_by_request"]
-        .into_iter()
-        .find(|code| discarded.code.as_deref() == Some(code))
+    resume::BY_REQUEST.into_iter().find(|code| discarded.code.as_deref() == Some(code))
 }

@@ -75,7 +75,7 @@ async fn recount_pages(
     let pages = sqlx::query!(
         r#"
         select count(*)::integer as "open!",
-               coalesce(sum(stored) filter (where state = 'fetched'), 0)::integer as "documents!"
+               coalesce(sum(documents_open) filter (where state = 'fetched'), 0)::integer as "documents!"
         from pages where collection_id = $1 and state in ('pending', 'fetched')
         "#,
         collection_id,

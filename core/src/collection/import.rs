@@ -139,8 +139,8 @@ impl Import {
         self.documents += new_ids.len() as i32;
         sqlx::query!(
             r#"
-            insert into pages (collection_id, number, state, stored, unchanged, batches_open, fetched_at)
-            values ($1, $2, case when $5 = 0 then 'done' else 'fetched' end::page_state, $3, $4, $5, now())
+            insert into pages (collection_id, number, state, stored, unchanged, documents_open, batches_open, fetched_at)
+            values ($1, $2, case when $5 = 0 then 'done' else 'fetched' end::page_state, $3, $4, $3, $5, now())
             "#,
             self.collection_id,
             self.pages,
@@ -174,6 +174,7 @@ impl Import {
                     collection_id: self.collection_id,
                     page: self.pages,
                     document_ids: ids.to_vec(),
+                    pass: 0,
                 };
                 Ok(run.in_group(NewJob::new(&job)?).concurrency_key(self.collection_id))
             })

@@ -13,8 +13,9 @@
 //! and completes the job, so after a crash a page was either stored or will be fetched again.
 //!
 //! Locks are taken in this order: resumes, page, raw documents, collection; the collection last and briefly. Within one
-//! of them, resumes and raw documents are locked in the order of their keys. Only [`resume()`] and [`resume_page`] begin with
-//! the collection: they lock failed pages alone, which nobody else does.
+//! of them, resumes and raw documents are locked in the order of their keys. Only [`resume()`] and [`resume_page`] lock pages
+//! behind the collection: failed ones, which nobody else does. Parse failures are locked before the page by the job that
+//! lists them, and behind it by a resume, which skips those that it does not get.
 //!
 //! Before a collection ends it looks whether its list has moved while it was read, and opens the doubtful pages again
 //! (`completeness/`); it holds its own lock then, and so skips pages that somebody else has locked.
@@ -23,7 +24,8 @@
 //! the fetching jobs from before that are void (`stop_job_id`). So nothing has to wait for the jobs to be ended.
 //!
 //! Jobs may be ended and retried by people, at any time. A page has one job at a time that may give it up (`fetch_job_id`), and
-//! a batch counts once: what was given up is noted (`batches_given_up`), and a retry that parses it corrects the count.
+//! a batch counts once: what was given up is noted (`batches_given_up`), and a retry that parses it corrects the count. When
+//! documents of a page are parsed again by new jobs, the page begins another pass over them, and jobs of earlier ones count no more.
 
 mod ahead;
 mod attachments;
@@ -37,6 +39,7 @@ mod import;
 mod list;
 mod page;
 mod progress;
+mod redo;
 mod reparse;
 mod restart;
 mod resume;
@@ -61,9 +64,10 @@ pub use import::{BegunImport, IMPORT_PER_PAGE, Import, NewImport, begin_import};
 pub use list::{Listed, list};
 pub use page::{Attached, FoundPage, NUMBERS_BEHIND, PageToFetch, find_origin, find_page};
 pub use progress::{ErrorCount, Progress, progress};
+pub use redo::REDO_MAX;
 pub use reparse::count_reparsed;
 pub use restart::restart;
-pub use resume::{ResumeError, resume, resume_page};
+pub use resume::{ResumeError, Resumed, Scope, resume, resume_page};
 pub use settle::{BatchResult, settle_batch};
 pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};
 pub use steps::skip_page;

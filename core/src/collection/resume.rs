@@ -5,10 +5,35 @@ use uuid::Uuid;
 use super::{
     CollectionState, UnderWay,
     begin::{begin_next, kept_by},
-    finish::begin_run,
+    finish::{Change, begin_run, count_pages},
     page::{Run, enqueue_fetches},
+    redo::{self, Redo, Which},
 };
 use crate::jobs::FetchPage;
+
+/// What of a collection to go on with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// All that it has not come to: pages that are still to be fetched or that failed, and documents that nobody has parsed,
+    /// because their job was cancelled or discarded, or the parser crashed.
+    #[default]
+    Unfinished,
+    /// Pages that are still to be fetched, or that failed.
+    Pages,
+    /// Documents that failed, for whatever reason: the parser or the map may have changed. Of a collection that is over.
+    Documents,
+    /// All that is unfinished, and all documents that failed.
+    All,
+}
+
+/// What a collection goes on with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// Pages that are fetched now.
+    pub pages: usize,
+    /// Documents that are parsed again.
+    pub documents: usize,
+}
 
 /// Why a collection was not resumed.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +41,15 @@ pub enum ResumeError {
     /// No collection has this id.
     #[error("there is no collection {0}")]
     Unknown(Uuid),
-    /// It is under way, or it ended and no page of it failed.
-    #[error("the collection is {0:?} and has no failed page")]
+    /// It is under way, or it ended and nothing of what was asked for failed.
+    #[error("the collection is {0:?} and nothing of it failed")]
     NothingFailed(CollectionState),
     /// It is over, and its source wants no other collection beside this one, which is not.
     #[error("the source wants one collection at a time, and {} is {:?}", .0.id, .0.state)]
     UnderWay(UnderWay),
+    /// It is stopped: its pages wait, and come before its documents.
+    #[error("the collection is {0:?}: its pages come before its documents")]
+    Stopped(CollectionState),
     /// Its pages were not enqueued.
     #[error("enqueueing the pages failed")]
     Enqueue(#[from] EnqueueError),
@@ -30,35 +58,49 @@ pub enum ResumeError {
     Database(#[from] sqlx::Error),
 }
 
-/// Goes on with a collection from its checkpoint: one that is paused or cancelled with the pages that it had still to
-/// fetch, and all with those that failed. Those behind them follow as in the first run, and nothing that is stored is
-/// fetched again. Gives the number of pages that are fetched now. One that was stopped before it had begun takes its place in the
-/// line of its source again.
+/// Goes on with a collection from its checkpoint: one that is paused or cancelled with the pages that it had still to fetch, and all
+/// with what failed of the [`Scope`]. Pages behind them follow as in the first run, and nothing that is stored is fetched
+/// again. One that was stopped before it had begun takes its place in the line of its source again. At most some [`REDO_MAX`](super::REDO_MAX) documents are parsed again at a time.
 ///
-/// In the caller's transaction; locks the collection first, then the source's row, if it wants one collection at a time.
+/// In the caller's transaction; locks the pages whose documents are parsed again, then the collection, then the
+/// source's row, if it wants one collection at a time.
 ///
 /// # Errors
 /// See [`ResumeError`]; roll back on any.
-pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<usize, ResumeError> {
+pub async fn resume(conn: &mut PgConnection, id: Uuid, scope: Scope) -> Result<Resumed, ResumeError> {
+    use CollectionState::{Cancelled, CompletedWithErrors, Failed, Paused};
+    let state = find_state(conn, id).await?.ok_or(ResumeError::Unknown(id))?;
+    match (state, scope) {
+        (Paused | Cancelled, Scope::Documents) => return Err(ResumeError::Stopped(state)),
+        (Paused | Cancelled | CompletedWithErrors | Failed, _) => {}
+        _ => return Err(ResumeError::NothingFailed(state)),
+    }
+    let redo = match scope {
+        Scope::Unfinished => redo::open(conn, id, state, Which::Unparsed).await?,
+        Scope::Documents | Scope::All => redo::open(conn, id, state, Which::Failed).await?,
+        Scope::Pages => Redo::default(),
+    };
     let held = lock(conn, id).await?.ok_or(ResumeError::Unknown(id))?;
+    if held.state != state {
+        // Somebody was faster.
+        return Err(ResumeError::NothingFailed(held.state));
+    }
     if held.state.is_over()
         && held.has_begun
         && let Some(other) = kept_by(conn, &held.source, id, false).await?
     {
         return Err(ResumeError::UnderWay(other));
     }
-    match held.state {
-        CollectionState::Paused | CollectionState::Cancelled if !held.has_begun => {
-            Ok(wait_again(conn, &held).await?)
-        }
-        CollectionState::Paused | CollectionState::Cancelled => Ok(go_on(conn, held).await?),
-        state @ (CollectionState::CompletedWithErrors | CollectionState::Failed) => {
-            match open_again(conn, held, None).await? {
-                0 => Err(ResumeError::NothingFailed(state)),
-                pages => Ok(pages),
-            }
-        }
-        state => Err(ResumeError::NothingFailed(state)),
+    if matches!(state, Paused | Cancelled) && !held.has_begun {
+        return Ok(wait_again(conn, &held).await?);
+    }
+    if matches!(state, Paused | Cancelled) {
+        return Ok(go_on(conn, held, redo).await?);
+    }
+    let failed = if scope == Scope::Documents { Vec::new() } else { reopen_failed(conn, id, None).await? };
+    match reopen(conn, held, failed, redo).await? {
+        Resumed { pages: 0, documents: 0 } => Err(ResumeError::NothingFailed(state)),
+        resumed => Ok(resumed),
     }
 }
 
@@ -73,7 +115,8 @@ pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<usize, ResumeEr
 pub async fn resume_page(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, EnqueueError> {
     match lock(conn, job.collection_id).await? {
         Some(held) if held.state != CollectionState::Cancelled => {
-            Ok(open_again(conn, held, Some(job.page)).await? > 0)
+            let failed = reopen_failed(conn, job.collection_id, Some(job.page)).await?;
+            Ok(reopen(conn, held, failed, Redo::default()).await?.pages > 0)
         }
         _ => Ok(false),
     }
@@ -185,9 +228,9 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::E
     .await
 }
 
-/// Lets a locked collection that was stopped before it had begun wait for its turn again, which may be now; gives how many pages
-/// are fetched. Locks the source.
-async fn wait_again(conn: &mut PgConnection, held: &Held) -> Result<usize, EnqueueError> {
+/// Lets a locked collection that was stopped before it had begun wait for its turn again, which may be now; gives how many
+/// pages are fetched. Locks the source.
+async fn wait_again(conn: &mut PgConnection, held: &Held) -> Result<Resumed, EnqueueError> {
     sqlx::query!("update collections set state = 'pending', finished_at = null where id = $1", held.id)
         .execute(&mut *conn)
         .await?;
@@ -198,12 +241,18 @@ async fn wait_again(conn: &mut PgConnection, held: &Held) -> Result<usize, Enque
     )
     .fetch_one(conn)
     .await?;
-    Ok(usize::try_from(pages).unwrap_or_default())
+    Ok(Resumed { pages: usize::try_from(pages).unwrap_or_default(), documents: 0 })
 }
 
-/// Goes on with a locked collection that was stopped; gives how many pages are fetched. Their pending pages are not locked,
-/// for others lock them before the collection: one that is being stored just now is stored once all the same.
-async fn go_on(conn: &mut PgConnection, held: Held) -> Result<usize, EnqueueError> {
+async fn find_state(conn: &mut PgConnection, id: Uuid) -> Result<Option<CollectionState>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select state as "state: CollectionState" from collections where id = $1"#, id)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Goes on with a locked collection that was stopped, and with these documents. Its pending pages are not locked, for others lock
+/// them before the collection: one that is being stored just now is stored once all the same.
+async fn go_on(conn: &mut PgConnection, held: Held, redo: Redo) -> Result<Resumed, EnqueueError> {
     let id = held.id;
     let failed = reopen_failed(conn, id, None).await?;
     let begins_run = !can_join(conn, &held).await?;
@@ -211,11 +260,12 @@ async fn go_on(conn: &mut PgConnection, held: Held) -> Result<usize, EnqueueErro
         r#"
         update collections
         set state = 'running', finished_at = null, run = case when $3 then run + 1 else run end,
-            pages_open = pages_open + $2
+            pages_open = pages_open + $2,
+            documents_open = (select coalesce(sum(documents_open), 0) from pages where collection_id = $1 and state = 'fetched')
         where id = $1
         "#,
         id,
-        failed.len() as i32,
+        failed.len() as i32 + redo.opened,
         begins_run,
     )
     .execute(&mut *conn)
@@ -227,36 +277,55 @@ async fn go_on(conn: &mut PgConnection, held: Held) -> Result<usize, EnqueueErro
     )
     .fetch_all(&mut *conn)
     .await?;
-    enqueue_fetches(conn, Run { collection_id: id, group, source: &held.source }, &pages).await?;
-    Ok(pages.len())
+    let run = Run { collection_id: id, group, source: &held.source };
+    enqueue_fetches(conn, run, &pages).await?;
+    let resumed = Resumed { pages: pages.len(), documents: redo.documents };
+    redo.enqueue(conn, run).await?;
+    if resumed == Resumed::default() {
+        // It was stopped with nothing left to do, and nothing will come to end it.
+        count_pages(conn, id, Change::default()).await?;
+    }
+    Ok(resumed)
 }
 
-/// Opens failed pages of a locked collection again, one or all, with a job each; gives their number. With them another run
-/// begins, unless jobs can still join the present one. Locks the pages and the group.
-async fn open_again(conn: &mut PgConnection, held: Held, page: Option<i32>) -> Result<usize, EnqueueError> {
+/// Goes on with a locked collection that was not stopped: with failed pages, which are pending again and get a job each, and with
+/// these documents. With them another run begins, unless jobs can still join the present one. Does nothing where there are neither.
+/// Locks the pages and the group.
+async fn reopen(
+    conn: &mut PgConnection,
+    held: Held,
+    pages: Vec<i32>,
+    redo: Redo,
+) -> Result<Resumed, EnqueueError> {
     let id = held.id;
-    let pages = reopen_failed(conn, id, page).await?;
-    if pages.is_empty() {
-        return Ok(0);
+    let resumed = Resumed { pages: pages.len(), documents: redo.documents };
+    if resumed == Resumed::default() {
+        return Ok(resumed);
     }
     let begins_run = !can_join(conn, &held).await?;
     sqlx::query!(
         r#"
         update collections
         set state = case when finished_at is null then state else 'running' end, finished_at = null,
-            run = case when $3 then run + 1 else run end, pages_open = pages_open + $2
+            run = case when $3 then run + 1 else run end, pages_open = pages_open + $2,
+            documents_open = (select coalesce(sum(documents_open), 0) from pages where collection_id = $1 and state = 'fetched'),
+            reread_in_run = case when $3 and $4 then run + 1 else reread_in_run end
         where id = $1
         "#,
         id,
-        pages.len() as i32,
+        pages.len() as i32 + redo.opened,
         begins_run,
+        // Documents are parsed again without a call: what was doubtful about the list stays so.
+        pages.is_empty(),
     )
     .execute(&mut *conn)
     .await?;
     let group = if begins_run { Some(begin_run(conn, id).await?) } else { held.group };
-    let jobs = enqueue_fetches(conn, Run { collection_id: id, group, source: &held.source }, &pages).await?;
+    let run = Run { collection_id: id, group, source: &held.source };
+    let jobs = enqueue_fetches(conn, run, &pages).await?;
     hand_over(conn, id, &pages, &jobs).await?;
-    Ok(pages.len())
+    redo.enqueue(conn, run).await?;
+    Ok(resumed)
 }
 
 /// Makes failed pages pending, one or all; gives their numbers. Locks them.

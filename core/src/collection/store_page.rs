@@ -49,9 +49,7 @@ pub async fn store_page(
     page: &PageToFetch,
     fetched: &FetchedPage,
 ) -> Result<Option<StoredPage>, EnqueueError> {
-    if !lock_pending(conn, page).await? {
-        return Ok(None);
-    }
+    let Some(pass) = lock_pending(conn, page).await? else { return Ok(None) };
     let items_before = items_before(conn, page).await?;
     let Division { documents, open, fault, is_cut } = divide(page, fetched, items_before);
     let place = (page.collection_id, page.number);
@@ -62,7 +60,7 @@ pub async fn store_page(
     let shown = completeness::note_reading(conn, page, fetched).await?;
     let unchanged = shown.min(documents.len()).saturating_sub(new_ids.len());
     let stored = StoredPage { stored: new_ids.len(), unchanged };
-    let batches = enqueue_batches(conn, page, &new_ids).await?;
+    let batches = enqueue_batches(conn, page, pass, &new_ids).await?;
 
     let (opened, ahead) = open_next(conn, page, fetched, items_before).await?;
     let opened = opened
@@ -97,6 +95,7 @@ pub async fn store_page(
 async fn enqueue_batches(
     conn: &mut PgConnection,
     page: &PageToFetch,
+    pass: i32,
     new_ids: &[i64],
 ) -> Result<usize, EnqueueError> {
     let batches: Vec<NewJob> = new_ids
@@ -106,6 +105,7 @@ async fn enqueue_batches(
                 collection_id: page.collection_id,
                 page: page.number,
                 document_ids: ids.to_vec(),
+                pass,
             };
             // A limit for each key lets no collection take all that the queue may run.
             Ok(page.run().in_group(NewJob::new(&job)?).concurrency_key(page.collection_id))
@@ -122,10 +122,11 @@ fn pages_announced(page: &PageToFetch, fetched: &FetchedPage) -> Option<i32> {
     i32::try_from(pages).ok().filter(|_| !fetched.items.is_empty())
 }
 
-async fn lock_pending(conn: &mut PgConnection, page: &PageToFetch) -> Result<bool, sqlx::Error> {
-    let row = sqlx::query!(
+/// Locks a page that waits to be fetched; gives its pass over its documents.
+async fn lock_pending(conn: &mut PgConnection, page: &PageToFetch) -> Result<Option<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select number from pages
+        select pass from pages
         where collection_id = $1 and number = $2 and state = 'pending'
           and not exists (select from collections where id = $1 and state = 'cancelled')
         for update
@@ -134,8 +135,7 @@ async fn lock_pending(conn: &mut PgConnection, page: &PageToFetch) -> Result<boo
         page.number,
     )
     .fetch_optional(conn)
-    .await?;
-    Ok(row.is_some())
+    .await
 }
 
 /// Opens the pages that this one makes room for (numbered) or leads to (the others); gives how many were opened, and
@@ -187,7 +187,7 @@ async fn mark_fetched(
         r#"
         update pages
         set state = case when $5 = 0 then 'done' else 'fetched' end::page_state,
-            stored = stored + $3, unchanged = unchanged + $4, batches_open = $5, calls = calls + 1, fetched_at = now(),
+            stored = stored + $3, unchanged = unchanged + $4, documents_open = $3, batches_open = $5, calls = calls + 1, fetched_at = now(),
             error_code = $6, error = $7, items = $8
         where collection_id = $1 and number = $2
         "#,

@@ -13,6 +13,14 @@ pub struct ParseDocuments {
     pub page: i32,
     /// The raw documents.
     pub document_ids: Vec<i64>,
+    /// The page's pass over its documents that the job belongs to: 0, and one more each time that some are parsed again.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub pass: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_first(pass: &i32) -> bool {
+    *pass == 0
 }
 
 impl ParseDocuments {

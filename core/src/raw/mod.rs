@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::parsing::{Format, external_id, is_external_id};
 
 pub(crate) use store::latest_ids;
-pub use store::{RawDocument, find, insert_new, load};
+pub use store::{RawDocument, find, ids_of_pages, insert_new, load};
 
 /// An item of a page, ready to be stored.
 #[derive(Debug, Clone, PartialEq)]

@@ -129,6 +129,26 @@ pub async fn load(pool: &PgPool, ids: &[i64]) -> Result<Vec<RawDocument>, sqlx::
     .await
 }
 
+/// The pages and ids of all raw documents that came with these pages of a collection, in the order of the ids.
+///
+/// # Errors
+/// The database's.
+pub async fn ids_of_pages(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    pages: &[i32],
+) -> Result<Vec<(i32, i64)>, sqlx::Error> {
+    if pages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        "select page, id from raw_documents where collection_id = $1 and page = any($2) order by id",
+        collection_id,
+        pages,
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.page, row.id)).collect())
+}
+
 /// The raw document of this id, if there is one.
 ///
 /// # Errors

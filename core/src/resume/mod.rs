@@ -9,6 +9,6 @@ pub use search::{
     Hit, MAX_LIMIT, MAX_SKILLS, Match, SearchError, SearchPage, SkillQuery, TOTAL_EXACT_UP_TO, Total, search,
 };
 pub use store::{
-    NewParseFailure, NewResume, PARSER_CRASHED, Resume, failure_counts, find, store_failures, store_parsed,
-    withdraw_failures,
+    BY_REQUEST, NewParseFailure, NewResume, PARSER_CRASHED, Resume, UNPARSED, failure_counts, find,
+    store_failures, store_parsed, take_failures, withdraw_failures,
 };

@@ -21,6 +21,12 @@ pub struct NewResume {
 /// The code of a document whose parser ended without a verdict: it panicked, or its job used its attempts up.
 pub const PARSER_CRASHED: &str = "parser_crashed";
 
+/// The codes of documents whose jobs did not fail, but were ended by somebody.
+pub const BY_REQUEST: [&str; 2] = ["cancelled_by_request", "discarded_by_request"];
+
+/// The codes of documents of which no parser has told what they are.
+pub const UNPARSED: [&str; 3] = [PARSER_CRASHED, BY_REQUEST[0], BY_REQUEST[1]];
+
 /// A document that did not parse, ready to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewParseFailure {
@@ -175,6 +181,40 @@ pub async fn withdraw_failures(conn: &mut PgConnection, raw_document_ids: &[i64]
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// Lists documents of these pages of a collection as failed no longer, because they are parsed again: those with one of the codes,
+/// or all, and no more than `limit`. Gives their pages and ids, in the order of the ids. Leaves out what somebody else has locked.
+///
+/// # Errors
+/// The database's.
+pub async fn take_failures(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    pages: &[i32],
+    codes: Option<&[&str]>,
+    limit: i64,
+) -> Result<Vec<(i32, i64)>, sqlx::Error> {
+    let mut taken: Vec<(i32, i64)> = sqlx::query!(
+        r#"
+        delete from parse_failures where raw_document_id in (
+            select raw_document_id from parse_failures
+            where collection_id = $1 and page = any($2) and ($3::text[] is null or code = any($3))
+            order by raw_document_id limit $4 for update skip locked)
+        returning page, raw_document_id
+        "#,
+        collection_id,
+        pages,
+        codes as Option<&[&str]>,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(|row| (row.page, row.raw_document_id))
+    .collect();
+    taken.sort_unstable_by_key(|&(_, id)| id);
+    Ok(taken)
 }
 
 /// How often each kind of parse failure happened in a collection, the most frequent first.

@@ -1,7 +1,7 @@
 //! Lists that move while they are read: what is read again, and what is told.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage},
+    collection::{self, CollectionState, FetchedPage, Scope},
     jobs::{FetchPage, FinishCollection},
     source::{
         self,
@@ -196,7 +196,7 @@ async fn a_page_that_cannot_be_read_again_has_failed() {
     assert_eq!(progress.collection.state, CompletedWithErrors);
     assert_eq!((progress.pages_fetched, progress.pages_failed, progress.stored), (1, 1, 19));
     let mut tx = fixture.pool().begin().await.unwrap();
-    assert_eq!(collection::resume(&mut tx, id).await.unwrap(), 1);
+    assert_eq!(collection::resume(&mut tx, id, Scope::Pages).await.unwrap().pages, 1);
     tx.commit().await.unwrap();
     assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
     assert_eq!((fixture.state(id).await, fixture.doubts(id).await), (Completed, vec![]));
@@ -221,7 +221,7 @@ async fn a_paused_collection_reads_again_when_it_goes_on() {
     assert_eq!((fixture.state(id).await, fixture.pages_open(id).await), (Paused, 1));
     assert_eq!(fixture.fetch_jobs(id).await, [1, 2]);
     let mut tx = fixture.pool().begin().await.unwrap();
-    assert_eq!(collection::resume(&mut tx, id).await.unwrap(), 1);
+    assert_eq!(collection::resume(&mut tx, id, Scope::Pages).await.unwrap().pages, 1);
     tx.commit().await.unwrap();
     assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
     assert_eq!(fixture.state(id).await, Completed);

@@ -205,7 +205,7 @@ pub(crate) fn collection_of(count: u32, source: &str) -> NewCollection {
 
 /// A batch that was never given up.
 pub(crate) fn some_batch(collection_id: Uuid, page: i32) -> ParseDocuments {
-    ParseDocuments { collection_id, page, document_ids: Vec::new() }
+    ParseDocuments { collection_id, page, document_ids: Vec::new(), pass: 0 }
 }
 
 /// The end of a job whose last attempt failed with this error.

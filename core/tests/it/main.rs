@@ -25,6 +25,7 @@ mod progress_numbers;
 mod raw_documents;
 mod raw_documents_at_once;
 mod resume_collection;
+mod resume_documents;
 mod resumes;
 mod retried_jobs;
 mod search;

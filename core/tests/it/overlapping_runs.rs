@@ -1,7 +1,7 @@
 //! Collections of a source that are started while another one of it is not over.
 
 use resume_core::{
-    collection::{self, CollectionState, NewCollection, ResumeError, StartError, Started, UnderWay},
+    collection::{self, CollectionState, NewCollection, ResumeError, Scope, StartError, Started, UnderWay},
     db::{PgConnection, PgPool},
     jobs::FinishCollection,
     source::{
@@ -59,7 +59,7 @@ async fn change(fixture: &Fixture, id: Uuid, what: &str) {
     match what {
         "pause" => collection::pause(&mut tx, id).await.unwrap(),
         "cancel" => collection::cancel(&mut tx, id).await.unwrap(),
-        _ => _ = collection::resume(&mut tx, id).await.unwrap(),
+        _ => _ = collection::resume(&mut tx, id, Scope::default()).await.unwrap(),
     }
     tx.commit().await.unwrap();
 }
@@ -102,7 +102,7 @@ async fn a_second_one_is_refused_until_the_first_is_over() {
     change(&fixture, second, "cancel").await;
     let third = fixture.start(&one_page()).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    let error = collection::resume(&mut tx, second).await.unwrap_err();
+    let error = collection::resume(&mut tx, second, Scope::default()).await.unwrap_err();
     tx.rollback().await.unwrap();
     assert!(matches!(error, ResumeError::UnderWay(other) if other.id == third), "{error:?}");
     ended(&fixture, third).await;

@@ -1,7 +1,7 @@
 //! Going on with a collection where pages failed.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage, ResumeError},
+    collection::{self, CollectionState, FetchedPage, ResumeError, Scope},
     jobs::FetchPage,
 };
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, discarded, in_
 impl Fixture {
     async fn resume(&self, id: Uuid) -> Result<usize, ResumeError> {
         let mut tx = self.pool().begin().await.unwrap();
-        let resumed = collection::resume(&mut tx, id).await?;
+        let resumed = collection::resume(&mut tx, id, Scope::default()).await?.pages;
         tx.commit().await.unwrap();
         Ok(resumed)
     }
@@ -120,12 +120,12 @@ async fn of_two_that_resume_at_once_one_does() {
     }
     drop(conn);
     let mut tx = fixture.pool().begin().await.unwrap();
-    assert_eq!(collection::resume(&mut tx, id).await.unwrap(), 2);
+    assert_eq!(collection::resume(&mut tx, id, Scope::default()).await.unwrap().pages, 2);
     let second = tokio::spawn({
         let pool = fixture.pool().clone();
         async move {
             let mut conn = pool.acquire().await.unwrap();
-            collection::resume(&mut conn, id).await
+            collection::resume(&mut conn, id, Scope::default()).await
         }
     });
     fixture.until_blocked(1).await;

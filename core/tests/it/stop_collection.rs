@@ -1,7 +1,7 @@
 //! Collections that are paused, cancelled, and go on.
 
 use resume_core::{
-    collection::{self, CollectionState, FoundPage, StopError},
+    collection::{self, BatchResult, CollectionState, FoundPage, Scope, StopError},
     jobs::{FetchPage, FinishCollection, StopCollection},
 };
 use uuid::Uuid;
@@ -27,7 +27,7 @@ impl Fixture {
 
     pub(crate) async fn go_on(&self, id: Uuid) -> usize {
         let mut tx = self.pool().begin().await.unwrap();
-        let pages = collection::resume(&mut tx, id).await.unwrap();
+        let pages = collection::resume(&mut tx, id, Scope::default()).await.unwrap().pages;
         tx.commit().await.unwrap();
         pages
     }
@@ -139,7 +139,14 @@ async fn a_cancelled_collection_is_over_at_once_and_can_go_on() {
     for page in 2..=4 {
         fixture.store_items(id, page, Vec::new()).await;
     }
-    assert_eq!(fixture.state(id).await, CollectionState::CompletedWithErrors);
+    assert_eq!(fixture.state(id).await, Running, "what was stored is parsed after all");
+    for job in &fixture.parse_jobs(id).await[3..] {
+        let result = BatchResult { parsed: job.document_ids.len(), failed: 0 };
+        let mut conn = fixture.pool().acquire().await.unwrap();
+        collection::settle_batch(&mut conn, job, result).await.unwrap();
+    }
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.parsed, progress.failed), (Completed, 10, 0));
     assert_eq!(fixture.pages_open(id).await, 0);
 }
 

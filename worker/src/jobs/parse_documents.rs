@@ -43,7 +43,7 @@ pub(crate) async fn run(
     resume::store_parsed(&mut tx, of, parsed).await.map_err(JobError::retry)?;
     resume::store_failures(&mut tx, of, place, &failed).await.map_err(JobError::retry)?;
     let was_given_up = collection::settle_batch(&mut tx, &job, result).await.map_err(JobError::retry)?;
-    if was_given_up {
+    if was_given_up || job.pass > 0 {
         resume::withdraw_failures(&mut tx, &parsed_ids).await.map_err(JobError::retry)?;
     }
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;

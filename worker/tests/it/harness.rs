@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Times};
 use resume_core::{
-    collection::{self, BACKLOG_MAX, NewCollection, Progress},
+    collection::{self, BACKLOG_MAX, NewCollection, Progress, Resumed, Scope},
     db::{self, MIGRATOR, PgPool, Role},
     parsing::Format,
     source::{self, definition::Definition},
@@ -168,10 +168,15 @@ impl Pipeline {
 
     /// Goes on with a collection that is over; gives the number of pages that are tried again.
     pub(crate) async fn resume(&self, id: Uuid) -> usize {
+        self.resume_with(id, Scope::default()).await.pages
+    }
+
+    /// Goes on with this of a collection.
+    pub(crate) async fn resume_with(&self, id: Uuid, scope: Scope) -> Resumed {
         let mut tx = db::begin(&self.pool).await.unwrap();
-        let pages = collection::resume(&mut tx, id).await.unwrap();
+        let resumed = collection::resume(&mut tx, id, scope).await.unwrap();
         tx.commit().await.unwrap();
-        pages
+        resumed
     }
 
     /// Lets the jobs of a kind that are there have one attempt only; gives their number.

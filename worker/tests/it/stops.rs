@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use mock_ats::Face;
 use resume_core::{
-    collection::{self, CollectionState},
+    collection::{self, CollectionState, Resumed, Scope},
     db,
 };
 use uuid::Uuid;
 
 use crate::{
     harness::{NEXT_LINK, NUMBERED, Pipeline, SEED, collection_of, in_time},
-    outcome::people,
+    outcome::{Outcome, people},
 };
 
 impl Pipeline {
@@ -101,5 +101,30 @@ async fn a_collection_that_is_cancelled_while_it_parses_ends_at_once_and_account
     assert_eq!(cancelled.collection.state, CollectionState::Cancelled);
     assert_eq!((cancelled.stored, cancelled.parsed, cancelled.failed), (100, 0, 100));
     assert_eq!(cancelled.errors[0].code, "cancelled_by_request");
+    worker.stop().await;
+
+    let worker = pipeline.worker();
+    let resumed = pipeline.resume_with(id, Scope::default()).await;
+    assert_eq!(resumed, Resumed { pages: 0, documents: 100 });
+    assert_eq!(pipeline.outcome(id).await, Outcome::smooth(10, 100));
+    assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 100, false));
+    worker.stop().await;
+}
+
+/// Without waiting for the end of its jobs: some are ended, some run, some wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_that_goes_on_right_after_it_was_cancelled_parses_everything() {
+    let pipeline = Pipeline::start().await;
+    let worker = pipeline.worker();
+    let id = pipeline.collect(&collection_of(300, NUMBERED)).await;
+    for pages in [3, 10, 20] {
+        pipeline.until(id, "some pages are there", |progress| progress.pages_fetched >= pages).await;
+        pipeline.cancel_collection(id).await;
+        pipeline.resume_with(id, Scope::default()).await;
+    }
+    let ended = pipeline.ended(id).await;
+    assert_eq!(ended.collection.state, CollectionState::Completed, "{ended:#?}");
+    assert_eq!((ended.stored, ended.parsed, ended.failed), (300, 300, 0));
+    assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 300, false));
     worker.stop().await;
 }

@@ -1,6 +1,7 @@
 //! What goes over the wire.
 
 mod list;
+mod resume;
 mod status;
 mod trigger;
 
@@ -8,9 +9,10 @@ use chrono::{DateTime, TimeZone, Utc};
 use uuid::{Uuid, uuid};
 
 pub(super) use list::{CollectionList, default_limit};
+pub(super) use resume::{ResumeRequest, ResumedCollection};
 pub(super) use status::{CollectionStatus, State};
+pub(super) use trigger::TriggerReply;
 pub(crate) use trigger::TriggerRequest;
-pub(super) use trigger::{ResumedCollection, TriggerReply};
 
 const EXAMPLE_ID: Uuid = uuid!("019a9c5b-3c1e-7d2f-8a54-2f1c8b7e9d10");
 

@@ -144,30 +144,6 @@ impl Example for TriggerReply {
     }
 }
 
-/// A collection that goes on.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub(in crate::collections) struct ResumedCollection {
-    /// The id of the collection.
-    data_request_id: Uuid,
-    /// How many pages are fetched again.
-    pages: usize,
-    /// Where to follow its progress.
-    pub(in crate::collections) status_url: String,
-}
-
-impl ResumedCollection {
-    pub(in crate::collections) fn new(id: Uuid, pages: usize) -> Self {
-        Self { data_request_id: id, pages, status_url: status_url(id) }
-    }
-}
-
-impl Example for ResumedCollection {
-    fn example() -> Self {
-        Self::new(EXAMPLE_ID, 3)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,3 +58,7 @@ comment on column pages.pass is 'how often documents of the page were given to n
 
 -- Documents come in the order of their collections, so a hundred bytes for each megabyte tell where those of one are.
 create index raw_documents_collection on raw_documents using brin (collection_id);
+
+-- Resumes of people whom their source lists no more can be hidden from searches.
+alter table resumes add column gone_at timestamptz;
+comment on column resumes.gone_at is 'when it was noticed that its source lists it no more; not found by searches then';

@@ -57,6 +57,7 @@ pub use attachments::{
 };
 pub use backlog::{BACKLOG_MAX, note_lagging, recount_backlog};
 pub use begin::UnderWay;
+pub use completeness::hide_missing;
 pub use eta::{Course, Mark};
 pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call, note_waiting};
 pub use finish::close;

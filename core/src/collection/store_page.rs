@@ -11,6 +11,7 @@ use super::{
 use crate::{
     jobs::ParseDocuments,
     raw::{self, NewRawDocument},
+    resume,
     source::definition::Step,
 };
 
@@ -49,6 +50,10 @@ pub async fn store_page(
     page: &PageToFetch,
     fetched: &FetchedPage,
 ) -> Result<Option<StoredPage>, EnqueueError> {
+    if page.step == Step::List && page.source.definition.list.hides_missing() {
+        let ids: Vec<&str> = fetched.items.iter().filter_map(|item| item.external_id.as_deref()).collect();
+        resume::show_again(conn, &page.source.definition.name, &ids).await?;
+    }
     let Some(pass) = lock_pending(conn, page).await? else { return Ok(None) };
     let items_before = items_before(conn, page).await?;
     let Division { documents, open, fault, is_cut } = divide(page, fetched, items_before);

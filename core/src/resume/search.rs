@@ -162,7 +162,7 @@ async fn few_any(
     sqlx::query_as!(
         Few,
         r#"
-        with matching as materialized (select id from resumes where skills && $1 limit $4)
+        with matching as materialized (select id from resumes where skills && $1 and gone_at is null limit $4)
         select count(*) as "count!",
                array(select id from matching where id < $2 order by id desc limit $3) as "ids!"
         from matching
@@ -185,7 +185,7 @@ async fn few_all(
     sqlx::query_as!(
         Few,
         r#"
-        with matching as materialized (select id from resumes where skills @> $1 limit $4)
+        with matching as materialized (select id from resumes where skills @> $1 and gone_at is null limit $4)
         select count(*) as "count!",
                array(select id from matching where id < $2 order by id desc limit $3) as "ids!"
         from matching
@@ -204,7 +204,7 @@ async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Resume>, sqlx:
         Resume,
         r#"
         select id, source, external_id, raw_document_id, parser_version,
-               document as "document: Json<ParsedResume>", created_at, updated_at
+               document as "document: Json<ParsedResume>", created_at, updated_at, gone_at
         from resumes where id = any($1) order by id desc
         "#,
         ids
@@ -223,8 +223,8 @@ async fn walk_any(
         Resume,
         r#"
         select id, source, external_id, raw_document_id, parser_version,
-               document as "document: Json<ParsedResume>", created_at, updated_at
-        from resumes where skills && $1 and id < $2 order by id desc limit $3
+               document as "document: Json<ParsedResume>", created_at, updated_at, gone_at
+        from resumes where skills && $1 and id < $2 and gone_at is null order by id desc limit $3
         "#,
         keys,
         before,
@@ -244,8 +244,8 @@ async fn walk_all(
         Resume,
         r#"
         select id, source, external_id, raw_document_id, parser_version,
-               document as "document: Json<ParsedResume>", created_at, updated_at
-        from resumes where skills @> $1 and id < $2 order by id desc limit $3
+               document as "document: Json<ParsedResume>", created_at, updated_at, gone_at
+        from resumes where skills @> $1 and id < $2 and gone_at is null order by id desc limit $3
         "#,
         keys,
         before,

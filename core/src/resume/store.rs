@@ -60,6 +60,8 @@ pub struct Resume {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// When it was noticed that its source lists it no more; searches do not find it then.
+    pub gone_at: Option<DateTime<Utc>>,
 }
 
 /// Stores parsed documents of one source, which were read with this version of its map, one resume for each external id.
@@ -97,7 +99,8 @@ pub async fn store_parsed(
         order by external_id
         on conflict on constraint resumes_unique do update
         set raw_document_id = excluded.raw_document_id, parser_version = excluded.parser_version,
-            map_version = excluded.map_version, skills = excluded.skills, document = excluded.document, updated_at = now()
+            map_version = excluded.map_version, skills = excluded.skills, document = excluded.document, updated_at = now(),
+            gone_at = null
         where (resumes.raw_document_id, resumes.parser_version, resumes.map_version)
             < (excluded.raw_document_id, excluded.parser_version, excluded.map_version)
         "#,
@@ -254,7 +257,7 @@ pub async fn find(pool: &PgPool, id: i64) -> Result<Option<Resume>, sqlx::Error>
         Resume,
         r#"
         select id, source, external_id, raw_document_id, parser_version,
-               document as "document: Json<ParsedResume>", created_at, updated_at
+               document as "document: Json<ParsedResume>", created_at, updated_at, gone_at
         from resumes where id = $1
         "#,
         id

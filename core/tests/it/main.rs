@@ -7,6 +7,7 @@ mod call_limit;
 mod collection_end;
 mod completeness;
 mod connections;
+mod deleted_people;
 mod fail;
 mod fixture;
 mod imports;

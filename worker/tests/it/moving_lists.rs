@@ -1,14 +1,15 @@
 //! Lists that move while they are read by page numbers: the exact end of the collection, and every item once.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use mock_ats::{Api, FaultKind, Pages as OnPages, Times};
 use resume_core::{
-    collection::CollectionState,
-    source::definition::{Definition, Paging},
+    collection::{CollectionState, NewCollection},
+    source::definition::{Definition, Deleted, DeletedPolicy, Paging},
 };
 
 use crate::{
+    harness::{collection_of, in_time},
     outcome::{Documents, Outcome},
     source_faults::{Faulty, made},
 };
@@ -82,6 +83,36 @@ async fn a_list_without_a_total_is_read_again_where_it_looks_odd() {
         assert_eq!((outcome.documents.stored, is_complete), (people.into(), Some(true)), "{fault:?}");
         faulty.assert_people(people, &outcome).await;
     }
+}
+
+/// Those who are gone are hidden behind the end of the collection, by the follow-up of its jobs.
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_the_source_lists_no_more_searches_do_not_find() {
+    let faulty = Faulty::start_with(Api::Teamtailor, |definition| {
+        by_numbers(definition);
+        definition.list.deleted = Some(Deleted { missing: DeletedPolicy::Hide });
+    })
+    .await;
+    let pipeline = &faulty.pipeline;
+    let worker = pipeline.worker();
+    for people in [15, 12, 14] {
+        pipeline.mock.ats().set_people(faulty.api, people);
+        let new = NewCollection { full: true, ..collection_of(1000, faulty.api.name()) };
+        let id = pipeline.collect(&new).await;
+        pipeline.ended(id).await;
+        let visible = async || {
+            let count =
+                sqlx::query_scalar!(r#"select count(*) as "count!" from resumes where gone_at is null"#);
+            count.fetch_one(&pipeline.pool).await.unwrap()
+        };
+        let hidden = async {
+            while visible().await != i64::from(people) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        in_time("the others are hidden", hidden).await;
+    }
+    worker.stop().await;
 }
 
 /// Twenty pages side by side, in whatever order they come.

@@ -49,6 +49,8 @@ pub(in crate::resumes) struct ResumeReply {
     created_at: DateTime<Utc>,
     /// When it last changed.
     updated_at: DateTime<Utc>,
+    /// When it was noticed that its source lists it no more; searches do not find it then.
+    gone_at: Option<DateTime<Utc>>,
 }
 
 /// A skill of a resume.
@@ -96,6 +98,7 @@ impl From<resume::Resume> for ResumeReply {
             raw_document_url: format!("/api/v1/resumes/{}/raw", resume.id),
             created_at: resume.created_at,
             updated_at: resume.updated_at,
+            gone_at: resume.gone_at,
         }
     }
 }
@@ -134,6 +137,7 @@ impl Example for ResumeReply {
             raw_document_url: "/api/v1/resumes/4711/raw".to_owned(),
             created_at: example_time(),
             updated_at: example_time(),
+            gone_at: None,
         }
     }
 }

@@ -6,9 +6,11 @@
 
 mod doubts;
 mod look;
+mod missing;
 mod readings;
 mod reread;
 
 pub(super) use doubts::list as doubts;
+pub use missing::hide_missing;
 pub(super) use readings::note as note_reading;
 pub(super) use reread::open_doubtful;

@@ -21,8 +21,8 @@ pub(in crate::collection) async fn note(
 ) -> Result<usize, sqlx::Error> {
     let list = &page.source.definition.list;
     // The lists of parents are many, and what each of them announces is not what there is in all.
-    let is_one = page.step == Step::List && !list.is_fanned_out();
-    if !is_one || (!list.can_lose_items() && fetched.total.is_none()) {
+    let can_tell = !list.is_fanned_out() && (list.can_lose_items() || fetched.total.is_some());
+    if page.step != Step::List || !(can_tell || list.hides_missing()) {
         return Ok(fetched.items.len());
     }
     let keys: Vec<i64> = fetched.items.iter().map(key).collect();

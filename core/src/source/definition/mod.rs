@@ -26,7 +26,7 @@ pub use auth::{Auth, Secret, SecretPlace};
 pub use check::{Fault, Faults};
 pub use files::Files;
 pub use limits::{Interval, Limit};
-pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
+pub use list::{Deleted, DeletedPolicy, Expect, ListCall, Method, Paging, Since, TimeFormat};
 pub use mapping::Mapping;
 pub use overlapping_runs::OverlappingRuns;
 pub use read::{DefinitionError, MAX_DEFINITION_BYTES};

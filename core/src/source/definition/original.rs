@@ -42,6 +42,7 @@ impl Definition {
                 paging: Paging::Numbered { first: 1, total: None },
                 expect: None,
                 since: None,
+                deleted: None,
             },
             detail: None,
             attachments: None,

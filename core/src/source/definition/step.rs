@@ -92,6 +92,7 @@ impl Definition {
             paging: Paging::Single {},
             expect: self.list.expect.clone(),
             since: None,
+            deleted: None,
         };
         Some(match step {
             Step::Parents => {

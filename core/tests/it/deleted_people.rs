@@ -1,0 +1,108 @@
+//! People whom their source lists no more.
+
+use resume_core::{
+    collection::{self, FetchedPage, NewCollection},
+    resume::{self, Match, SkillQuery},
+    source::{
+        self,
+        definition::{Definition, Deleted, DeletedPolicy, Interval, Paging, Since, TimeFormat},
+    },
+};
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, collection_of, item, parsed};
+
+const SOURCE: &str = "staff";
+
+async fn fixture(missing: DeletedPolicy) -> Fixture {
+    let fixture = Fixture::new().await;
+    let mut definition = Definition::original(SOURCE, "http://ats.example", "/people", 30);
+    definition.list.params = [("updated_after".to_owned(), "{since}".parse().unwrap())].into();
+    definition.list.paging = Paging::NextUrl { at: "/next".to_owned() };
+    definition.list.since =
+        Some(Since { format: TimeFormat::EpochMs, overlap: Interval(std::time::Duration::ZERO) });
+    definition.list.deleted = Some(Deleted { missing });
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    source::put(&mut conn, &definition).await.unwrap();
+    drop(conn);
+    fixture
+}
+
+impl Fixture {
+    /// A run that sees these people, each of whom knows SQL; gives how many it hides at its end.
+    async fn run_over(&self, people: &[&str], full: bool) -> u64 {
+        let id = self.start(&NewCollection { full, ..collection_of(100, SOURCE) }).await;
+        self.read(id, people, None).await;
+        collection::hide_missing(self.pool(), id).await.unwrap()
+    }
+
+    async fn read(&self, id: Uuid, people: &[&str], next: Option<String>) {
+        let page = self.page(id, 1).await;
+        let items: Vec<_> = people.iter().map(|name| item(name, &["SQL"])).collect();
+        let fetched = FetchedPage { items: items.clone(), next, ..FetchedPage::default() };
+        self.store(&page, &fetched).await.unwrap();
+        for job in self.parse_jobs(id).await {
+            let documents = resume_core::raw::load(self.pool(), &job.document_ids).await.unwrap();
+            let resumes = documents.iter().map(|document| {
+                let item = items.iter().find(|item| item.external_id == document.external_id).unwrap();
+                parsed(document.id, item)
+            });
+            let mut conn = self.pool().acquire().await.unwrap();
+            resume::store_parsed(&mut conn, (SOURCE, 0), resumes.collect()).await.unwrap();
+            self.settle(id, 1, job.document_ids.len(), 0).await;
+        }
+    }
+
+    /// Whom a search finds, and whom the search says that there are.
+    async fn searched(&self) -> (Vec<String>, i64) {
+        let query = SkillQuery::parse("SQL").unwrap();
+        let page = resume::search(self.pool(), &query, Match::Any, None, 100).await.unwrap();
+        let all = resume::search(self.pool(), &query, Match::All, None, 100).await.unwrap();
+        assert_eq!(page, all);
+        let mut ids: Vec<_> = page.hits.into_iter().map(|hit| hit.resume.external_id).collect();
+        ids.sort_unstable();
+        (ids, page.total.value)
+    }
+}
+
+fn people(ids: &[&str]) -> (Vec<String>, i64) {
+    (ids.iter().map(|&id| id.to_owned()).collect(), ids.len() as i64)
+}
+
+#[tokio::test]
+async fn who_is_listed_no_more_is_hidden_until_they_come_back() {
+    let fixture = fixture(DeletedPolicy::Hide).await;
+    assert_eq!(fixture.run_over(&["ann", "bob", "cyd"], true).await, 0);
+    assert_eq!(fixture.run_over(&["ann", "cyd"], true).await, 1);
+    assert_eq!(fixture.searched().await, people(&["ann", "cyd"]));
+    let id = sqlx::query_scalar!("select id from resumes where external_id = 'bob'");
+    let id = id.fetch_one(fixture.pool()).await.unwrap();
+    let bob = resume::find(fixture.pool(), id).await.unwrap().unwrap();
+    assert!(bob.gone_at.is_some());
+    // What he comes back with is known by its hash, and not parsed again.
+    assert_eq!(fixture.run_over(&["bob"], false).await, 0);
+    assert_eq!(fixture.searched().await, people(&["ann", "bob", "cyd"]));
+}
+
+#[tokio::test]
+async fn a_run_that_has_not_seen_everything_hides_nobody() {
+    let fixture = fixture(DeletedPolicy::Hide).await;
+    fixture.run_over(&["ann", "bob"], true).await;
+    assert_eq!(fixture.run_over(&["ann"], false).await, 0, "it asked for changes");
+    assert_eq!(fixture.run_over(&[], true).await, 0, "an empty list is rather an error of the source");
+
+    let id = fixture.start(&NewCollection { full: true, ..collection_of(100, SOURCE) }).await;
+    fixture.read(id, &["ann"], Some("http://ats.example/2".to_owned())).await;
+    assert_eq!(collection::hide_missing(fixture.pool(), id).await.unwrap(), 0, "it is under way");
+    fixture.give_up(id, 2, "gone").await;
+    assert_eq!(collection::hide_missing(fixture.pool(), id).await.unwrap(), 0, "a page failed");
+    assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
+}
+
+#[tokio::test]
+async fn by_default_everybody_stays() {
+    let fixture = fixture(DeletedPolicy::Keep).await;
+    fixture.run_over(&["ann", "bob"], true).await;
+    assert_eq!(fixture.run_over(&["ann"], true).await, 0);
+    assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
+}

@@ -53,3 +53,4 @@ pub use error::{CallError, TokenError};
 pub use home::LINK_BYTES_MAX;
 pub use page::{ITEMS_MAX, Page};
 pub use probe::Probe;
+pub use retry_after::{retry_after, source_time};

@@ -1,22 +1,23 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use resume_core::call_limit::SILENCE_MAX;
 
-/// The longest `Retry-After` that is obeyed; what asks for more is asked again then.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-
-/// How long the answer asks to wait: seconds, or a date (RFC 9110, section 10.2.3) by the clock of the source, which its header
-/// `Date` shows; without that by ours. At most an hour.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// How long the answer asks to wait: seconds, or a date (RFC 9110, section 10.2.3) by the [clock of the
+/// source](source_time). At most [`SILENCE_MAX`].
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     let wait = match value.trim().parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now(headers)).unwrap_or_default(),
+        Err(_) => {
+            httpdate::parse_http_date(value).ok()?.duration_since(source_time(headers)).unwrap_or_default()
+        }
     };
-    Some(wait.min(RETRY_AFTER_MAX))
+    Some(wait.min(SILENCE_MAX))
 }
 
-fn now(headers: &HeaderMap) -> SystemTime {
+/// The clock of the source, which its times are by, as its header `Date` shows it; without that, ours.
+pub fn source_time(headers: &HeaderMap) -> SystemTime {
     let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     date.unwrap_or_else(SystemTime::now)
 }
@@ -32,7 +33,7 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         assert_eq!(parse("7"), Some(Duration::from_secs(7)));
-        assert_eq!(parse("99999999"), Some(RETRY_AFTER_MAX));
+        assert_eq!(parse("99999999"), Some(SILENCE_MAX));
         assert_eq!(parse("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert_eq!(parse("soon"), None);
         assert_eq!(parse("-1"), None);

@@ -35,9 +35,6 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// What a variable must begin with to be given to a source.
-const VARIABLE_PREFIX: &str = "RESUME_SECRET_";
-
 /// The secrets that may be given to sources. Whoever can add a source says where they are sent, so it must not be possible to
 /// name just any variable or file of this process: not its database URL, not a private key.
 #[derive(Debug, Clone)]
@@ -96,9 +93,10 @@ pub(crate) fn place_of(secret: &Secret) -> String {
 }
 
 fn read_variable(name: &str) -> Result<SecretText, CallError> {
-    if !name.starts_with(VARIABLE_PREFIX) {
+    if !name.starts_with(Secret::VARIABLE_PREFIX) {
         return Err(CallError::SecretInvalid(format!(
-            "the name of the variable {name} does not begin with {VARIABLE_PREFIX}, and others are given to no source"
+            "the name of the variable {name} does not begin with {}, and others are given to no source",
+            Secret::VARIABLE_PREFIX,
         )));
     }
     match env::var(name) {

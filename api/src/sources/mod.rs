@@ -185,6 +185,8 @@ impl Sources {
     async fn remove(&self, name: &str) -> Result<source::Source, Problem> {
         let mut tx = db::begin(&self.0.pool).await?;
         let source = find(&mut tx, name).await?;
+        // Nobody could do that afterwards, and its collections would wait for ever.
+        call_limit::release(&mut tx, name).await?;
         source::remove(&mut tx, name).await?;
         tx.commit().await?;
         Ok(source)

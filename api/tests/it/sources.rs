@@ -16,7 +16,7 @@ const LEVER: &str = "/api/v1/sources/lever";
 fn lever() -> Value {
     json!({
         "name": "lever", "base_url": "https://api.lever.co",
-        "auth": [{"basic": {"user": "env:LEVER_API_KEY"}}],
+        "auth": [{"basic": {"user": "env:RESUME_SECRET_LEVER_API_KEY"}}],
         "limits": [{"calls": 10, "per": "1s"}],
         "list": {
             "path": "/v1/opportunities", "params": {"limit": "{per_page}"}, "items": "/data",

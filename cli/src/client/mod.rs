@@ -214,6 +214,7 @@ impl CollectOptions {
         set("count", self.count.map(Value::from));
         set("per_page", self.per_page.map(Value::from));
         set("batch_size", self.batch_size.map(Value::from));
+        set("full", self.full.then_some(Value::from(true)));
         set("error_mode", self.error_mode.then_some(Value::from(true)));
         set("seed", self.seed.map(Value::from));
         body

@@ -185,6 +185,9 @@ pub(crate) struct CollectOptions {
     /// Resumes parsed by one job.
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<u32>,
+    /// Ask for everything, also where the source could tell what has changed since the last complete run.
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Makes the mock system break about one resume in five.
     #[arg(long)]
     pub(crate) error_mode: bool,

@@ -22,7 +22,8 @@ impl From<Row> for Source {
 }
 
 /// Adds a source, or replaces the one of the same name, also one that was removed. Collections that are under way go on
-/// with the new definition. A change of the format or the map counts up the version of the map. Gives whether there was none of
+/// with the new definition. A change of the format or the map counts up the version of the map; one that is asked for another list, or was
+/// removed, is asked for everything by the next run. Gives whether there was none of
 /// this name.
 ///
 /// The caller has [checked](Definition::check) the definition.
@@ -39,6 +40,17 @@ pub async fn put(conn: &mut PgConnection, definition: &Definition) -> Result<boo
                 when sources.definition -> 'map' is distinct from excluded.definition -> 'map'
                     or sources.definition -> 'format' is distinct from excluded.definition -> 'format' then 1
                 else 0
+            end,
+            synced_until = case
+                when sources.removed_at is null
+                    and row(sources.definition -> 'base_url', sources.definition -> 'parents',
+                            sources.definition -> 'list' -> 'path', sources.definition -> 'list' -> 'params',
+                            sources.definition -> 'list' -> 'body')
+                        is not distinct from
+                        row(excluded.definition -> 'base_url', excluded.definition -> 'parents',
+                            excluded.definition -> 'list' -> 'path', excluded.definition -> 'list' -> 'params',
+                            excluded.definition -> 'list' -> 'body')
+                then sources.synced_until
             end,
             updated_at = case when sources.definition = excluded.definition then sources.updated_at else now() end
         returning (xmax = 0) as "is_new!"

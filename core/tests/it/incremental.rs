@@ -83,6 +83,36 @@ async fn a_run_that_was_cut_at_its_count_is_none_either() {
     assert_eq!(synced_until(&fixture).await, None);
 }
 
+/// What has changed in another list nobody knows.
+#[tokio::test]
+async fn another_list_is_read_from_its_beginning() {
+    let fixture = fixture().await;
+    let complete = async || {
+        let id = fixture.start(&collection_of(100, CHANGES)).await;
+        fixture.store_items(id, 1, Vec::new()).await;
+        assert!(synced_until(&fixture).await.is_some());
+    };
+    let change = async |change: &dyn Fn(&mut Definition)| {
+        let mut conn = fixture.pool().acquire().await.unwrap();
+        let mut definition = source::find(&mut conn, CHANGES).await.unwrap().unwrap().definition;
+        change(&mut definition);
+        source::put(&mut conn, &definition).await.unwrap();
+    };
+    complete().await;
+    change(&|definition| definition.description = Some("the same list".to_owned())).await;
+    assert!(synced_until(&fixture).await.is_some());
+    change(&|definition| definition.list.path = "/others".to_owned()).await;
+    assert_eq!(synced_until(&fixture).await, None);
+
+    complete().await;
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    let definition = source::find(&mut conn, CHANGES).await.unwrap().unwrap().definition;
+    assert!(source::remove(&mut conn, CHANGES).await.unwrap());
+    source::put(&mut conn, &definition).await.unwrap();
+    drop(conn);
+    assert_eq!(synced_until(&fixture).await, None, "it may be another system by now");
+}
+
 /// A run that began earlier and ends later does not set the clock back.
 #[tokio::test]
 async fn the_latest_beginning_counts() {

@@ -1,7 +1,7 @@
 //! Numbered pages of a source that is not told how many items are wanted: nobody knows how many pages there are.
 
 use resume_core::{
-    collection::{CollectionState, FetchedPage},
+    collection::{CollectionState, FetchedPage, NewCollection},
     source::{
         self,
         definition::{Definition, Paging},
@@ -117,4 +117,29 @@ async fn a_short_page_in_the_middle_is_an_error() {
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
     let [error] = &progress.errors[..] else { panic!("{:?}", progress.errors) };
     assert_eq!((error.code.as_str(), error.count), ("page_short", 1));
+}
+
+/// Many systems answer with an error to a page that is not there.
+#[tokio::test]
+async fn an_end_that_nobody_tells_is_not_looked_for_for_ever() {
+    let fixture = fixture(None).await;
+    let new = NewCollection { batch_size: 10, ..collection_of(1_000_000, OFFSETS) };
+    let id = fixture.start(&new).await;
+    let mut at = 0;
+    while let Some(&number) = fixture.fetch_jobs(id).await.get(at) {
+        at += 1;
+        if number > 7 {
+            fixture.give_up(id, number, "page out of range").await;
+            continue;
+        }
+        let page = fixture.page(id, number).await;
+        assert_eq!(page.may_be_behind_the_end(), number > 1);
+        let items = items(&format!("page-{number}"), 5);
+        fixture.store(&page, &FetchedPage { items, ..FetchedPage::default() }).await;
+        fixture.settle(id, number, 5, 0).await;
+    }
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!(progress.pages_fetched, 7);
+    assert!((16..=64).contains(&progress.pages_failed), "{}", progress.pages_failed);
 }

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
+use resume_connector::{retry_after, source_time};
 use resume_core::call_limit::{SILENCE_MAX, Told, ToldLimit};
 
 /// A number of calls that no source allows; what tells of more says nothing.
@@ -14,7 +15,7 @@ const PARTS_MAX: usize = 16;
 /// draft-ietf-httpapi-ratelimit-headers and the three headers of its older versions; `X-RateLimit-*` and `X-Rate-Limit-*`,
 /// which nobody has defined.
 pub(super) fn read(headers: &HeaderMap) -> Told {
-    let now = now(headers);
+    let now = source_time(headers);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let first = |names: [&str; 3]| names.into_iter().find_map(text);
     let remaining = first(["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining"]);
@@ -29,25 +30,10 @@ pub(super) fn read(headers: &HeaderMap) -> Told {
         limits.extend(plain.and_then(|value| limit(value.split([',', ';']).next()?, None)));
     }
     Told {
-        retry_after: headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now)),
+        retry_after: retry_after(headers),
         limits,
         exhausted_for: remaining.filter(|left| *left < 1.0).and_then(|_| Some(until(reset?, now))),
     }
-}
-
-/// The source's clock, which its times are by; without it, ours.
-fn now(headers: &HeaderMap) -> SystemTime {
-    let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    date.unwrap_or_else(SystemTime::now)
-}
-
-/// The two forms of RFC 9110, section 10.2.3: seconds, or a date.
-fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let wait = match value.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
-    };
-    Some(wait.min(SILENCE_MAX))
 }
 
 /// The time until a reset, which some tell in seconds, others as seconds or milliseconds since 1970.
@@ -151,21 +137,6 @@ mod tests {
                 assert_eq!((told.limits, told.exhausted_for), (limit(50, None), Some(SECOND * seconds)));
             }
         }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let date = "Wed, 21 Oct 2015 07:28:00 GMT";
-        let wait = |value| told(&[("date", date), ("retry-after", value)]).retry_after;
-        assert_eq!(wait("7"), Some(7 * SECOND));
-        assert_eq!(wait("99999999"), Some(SILENCE_MAX));
-        assert_eq!(wait("Wed, 21 Oct 2015 07:29:00 GMT"), Some(60 * SECOND), "by the source's clock");
-        assert_eq!(wait("Wed, 21 Oct 2015 07:27:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("soon"), None);
-        assert_eq!(wait("-1"), None);
-        let ours = httpdate::fmt_http_date(SystemTime::now() + 60 * SECOND);
-        let wait = told(&[("retry-after", &ours)]).retry_after.unwrap();
-        assert!(wait > 50 * SECOND && wait <= 60 * SECOND, "without its clock by ours: {wait:?}");
     }
 
     #[test]

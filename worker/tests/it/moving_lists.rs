@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use mock_ats::{Api, FaultKind, Pages as OnPages, Times};
+use mock_ats::{Api, Fault, FaultKind, Pages as OnPages, Times};
 use resume_core::{
     collection::{CollectionState, NewCollection},
     source::definition::{Definition, Deleted, DeletedPolicy, Paging},
@@ -133,4 +133,18 @@ async fn many_pages_side_by_side_lose_nobody() {
         }
         assert!((199..=201).contains(&found.len()), "{fault:?}: {}", found.len());
     }
+}
+
+/// Many systems answer 404 to a page behind their last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_not_there_ends_the_list() {
+    let faulty = Faulty::start_with(Api::Recruitee, |definition| definition.detail = None).await;
+    faulty.pipeline.mock.ats().set_people(faulty.api, PEOPLE);
+    let missing = |page| Fault::new(FaultKind::Status(404), OnPages::One(page), Times::Always);
+    faulty.pipeline.mock.ats().set_api_faults(faulty.api, (3..100).map(missing).collect::<Vec<_>>());
+    let (outcome, is_complete) = faulty.collected().await;
+    assert_eq!((outcome.state, &outcome.errors), (CollectionState::Completed, &Vec::new()));
+    assert_eq!(is_complete, Some(true));
+    assert!(outcome.calls.made <= 7, "{:?}", outcome.calls);
+    faulty.assert_people(PEOPLE, &outcome).await;
 }

@@ -95,11 +95,11 @@ impl Auth {
     }
 }
 
-/// Where a secret is: `env:NAME`, a variable of the environment, or `file:/path`, the first line of a file. The secret
+/// Where a secret is: `env:RESUME_SECRET_NAME`, a variable of the environment, or `file:/path`, the first line of a file. The secret
 /// itself is read by the process that makes the call, when it makes it; it is never stored, logged or shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Secret(#[schemars(regex(pattern = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"))] String);
+pub struct Secret(#[schemars(regex(pattern = r"^(env:RESUME_SECRET_[A-Za-z0-9_]+|file:/.+)$"))] String);
 
 /// The two places where a secret can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,9 @@ pub enum SecretPlace<'a> {
 }
 
 impl Secret {
+    /// What a variable must begin with to be given to a source: whoever adds one says where its secrets are sent.
+    pub const VARIABLE_PREFIX: &str = "RESUME_SECRET_";
+
     /// Refers to a secret.
     pub fn new(reference: impl Into<String>) -> Self {
         Self(reference.into())

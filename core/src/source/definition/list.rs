@@ -97,7 +97,7 @@ impl ListCall {
     /// Whether the system is told how many items the collection wants: it gives that many then, so that the number of pages is
     /// known from the beginning.
     pub fn is_told_count(&self) -> bool {
-        self.params.values().any(|template| template.has(Placeholder::Count))
+        self.has(Placeholder::Count)
     }
 }
 
@@ -146,8 +146,8 @@ pub enum Paging {
         /// The number of the first page; 1 by default. Offsets begin with 0 whatever it is.
         #[serde(default = "first_page")]
         first: u32,
-        /// Where the number of all items is in the answer, as a JSON Pointer. Without it the collection asks for as many as it
-        /// was asked for, or up to the first page that is not full.
+        /// Where the number of all items is in the answer, as a JSON Pointer. Without it the list ends
+        /// with an empty page, or one that is not there (404).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         total: Option<String>,
     },

@@ -57,7 +57,7 @@ pub struct Definition {
     /// Whether an address may resolve to this machine or a private network. By default it may not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_private_network: bool,
-    /// What proves to the system who we are. Sent to the host of the base URL alone.
+    /// What proves to the system who we are. Sent to the host of the base URL, and to those of the fallback URLs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auth: Vec<Auth>,
     /// Headers sent with every call. No secrets: those belong into `auth`.

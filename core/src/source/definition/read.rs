@@ -77,7 +77,10 @@ fn yaml_options() -> Options {
 /// Reads without checking; the error is the first place of another shape.
 fn of_shape(value: &Value) -> Result<Definition, Fault> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let (at, detail) = (pointer(error.path()), error.inner().to_string());
+        let (at, mut detail) = (pointer(error.path()), error.inner().to_string());
+        if at.contains("/paging") && detail.starts_with("invalid type: unit") {
+            detail.push_str("; write for example `numbered: {}`");
+        }
         if !at.starts_with("/auth") || detail.starts_with("missing field") {
             return Fault { at, detail: in_short(&detail) };
         }

@@ -126,11 +126,14 @@ fn check_auth(at: &str, auth: &Auth, faults: &mut FaultList) {
 fn secret_fault(secret: &Secret) -> Option<String> {
     match secret.place() {
         None => Some(
-            "write env:NAME or file:/path, where the secret is, and not the secret itself; what stands here is not shown"
+            "write env:RESUME_SECRET_NAME or file:/path, where the secret is, and not the secret itself; what stands here is not shown"
                 .to_owned(),
         ),
         Some(SecretPlace::Env(path) | SecretPlace::File(path)) if path.len() > MAX_SECRET_PATH_BYTES => {
             Some(format!("{} bytes, the most is {MAX_SECRET_PATH_BYTES}", path.len()))
+        }
+        Some(SecretPlace::Env(name)) if !name.starts_with(Secret::VARIABLE_PREFIX) => {
+            Some(format!("only variables that begin with {} are given to sources", Secret::VARIABLE_PREFIX))
         }
         Some(place) => {
             let (SecretPlace::Env(text) | SecretPlace::File(text)) = place;

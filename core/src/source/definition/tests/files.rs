@@ -28,7 +28,7 @@ fn files_and_calls_do_not_go_together() {
         ("/files", json!({})),
         ("/fallback_urls", json!(["https://b"])),
         ("/allow_private_network", json!(true)),
-        ("/auth", json!([{"bearer": "env:A"}])),
+        ("/auth", json!([{"bearer": "env:RESUME_SECRET_A"}])),
         ("/headers", json!({"a": "b"})),
         ("/concurrency", json!(1)),
     ]);

@@ -6,7 +6,7 @@ const LEVER: &str = r#"
 name: lever
 base_url: https://api.lever.co/v1
 auth:
-  - basic: {user: env:LEVER_KEY}
+  - basic: {user: env:RESUME_SECRET_LEVER_KEY}
 limits:
   - {calls: 10, per: 1s, burst: 5}
 list:
@@ -29,7 +29,7 @@ const ASHBY: &str = r#"
 name: ashby
 base_url: https://api.ashbyhq.com
 auth:
-  - basic: {user: env:ASHBY_KEY}
+  - basic: {user: env:RESUME_SECRET_ASHBY_KEY}
 headers:
   Accept: application/json; version=1
 limits: [{calls: 100, per: 1m}]
@@ -76,7 +76,7 @@ const RECRUITEE: &str = r#"
 name: recruitee
 base_url: https://api.recruitee.com/c/4711
 auth:
-  - bearer: env:RECRUITEE_TOKEN
+  - bearer: env:RESUME_SECRET_RECRUITEE_TOKEN
 limits: [{calls: 5, per: 1s}]
 concurrency: 2
 list:
@@ -100,8 +100,8 @@ base_url: https://harvest.greenhouse.io/v3
 auth:
   - client_credentials:
       token_url: https://auth.greenhouse.io/token
-      client_id: env:GREENHOUSE_ID
-      client_secret: env:GREENHOUSE_SECRET
+      client_id: env:RESUME_SECRET_GREENHOUSE_ID
+      client_secret: env:RESUME_SECRET_GREENHOUSE_SECRET
 limits: [{calls: 50, per: 10s}]
 list:
   path: /candidates
@@ -122,7 +122,7 @@ name: teamtailor
 description: Candidates of our career site
 base_url: https://api.teamtailor.com/v1
 auth:
-  - header: {name: Authorization, prefix: Token token=, value: env:TEAMTAILOR_KEY}
+  - header: {name: Authorization, prefix: Token token=, value: env:RESUME_SECRET_TEAMTAILOR_KEY}
 headers:
   Accept: application/vnd.api+json
   X-Api-Version: 20240404
@@ -175,7 +175,10 @@ fn each_page_style_is_a_file_of_25_lines() {
 #[test]
 fn what_is_read_is_what_was_written() {
     let lever = good(LEVER);
-    assert_eq!(lever.auth, [Auth::Basic { user: Secret::new("env:LEVER_KEY"), password: None }]);
+    assert_eq!(
+        lever.auth,
+        [Auth::Basic { user: Secret::new("env:RESUME_SECRET_LEVER_KEY"), password: None }]
+    );
     assert_eq!(lever.limits[0].per.0, std::time::Duration::from_secs(1));
     assert_eq!((lever.limits[0].burst, lever.concurrency), (5, None));
     assert_eq!((lever.list.id.as_str(), lever.list.per_page_max), ("/id", 100));

@@ -117,7 +117,7 @@ fn texts_of_another_shape() {
     assert!(error.contains("missing field `format`"), "{error}");
     let error = refused(&with_lines("concurrency: 1\n---\nname: b\n"));
     assert!(error.to_lowercase().contains("document"), "{error}");
-    let error = refused(&with_lines("auth: [{magic: env:A}]\n"));
+    let error = refused(&with_lines("auth: [{magic: env:RESUME_SECRET_A}]\n"));
     assert!(error.starts_with("/auth/0: write one of basic") && error.contains("line 6"), "{error}");
 }
 

@@ -8,7 +8,7 @@ use super::{
 #[test]
 fn secrets_go_over_https_alone() {
     let auth = json!([{"client_credentials":
-        {"token_url": "http://c/token", "client_id": "env:A", "client_secret": "env:B"}}]);
+        {"token_url": "http://c/token", "client_id": "env:RESUME_SECRET_A", "client_secret": "env:RESUME_SECRET_B"}}]);
     let mut definition =
         with(&[("/base_url", json!("http://a")), ("/fallback_urls", json!(["http://b"])), ("/auth", auth)]);
     let expected = |at: &str| {
@@ -24,7 +24,7 @@ fn secrets_go_over_https_alone() {
 
 #[test]
 fn a_refresh_token_is_in_a_file() {
-    let auth = |refresh_token: &str| json!([{"refresh_token": {"token_url": "https://a", "client_id": "env:I", "refresh_token": refresh_token}}]);
+    let auth = |refresh_token: &str| json!([{"refresh_token": {"token_url": "https://a", "client_id": "env:RESUME_SECRET_I", "refresh_token": refresh_token}}]);
     assert_eq!(faults(&with(&[("/auth", auth("file:/run/secrets/acme"))])), [""; 0]);
     let expected = "/auth/0/refresh_token/refresh_token: write file:/path: the token endpoint gives another refresh token";
     let found = faults(&with(&[("/auth", auth("env:RESUME_SECRET_ACME"))]));
@@ -41,7 +41,7 @@ fn a_login_is_looked_at_field_by_field() {
     let fields = ["url", "body/a~1b", "token", "header", "prefix"];
     assert_eq!(places, fields.map(|field| format!("/auth/0/login/{field}")));
     assert!(!found.concat().contains("hunter2"));
-    let both = json!([{"bearer": "env:A"}, {"login": {"url": "https://a", "body": {}, "token": "/t"}}]);
+    let both = json!([{"bearer": "env:RESUME_SECRET_A"}, {"login": {"url": "https://a", "body": {}, "token": "/t"}}]);
     let found = faults(&with(&[("/auth", both)]));
     assert_eq!(found, ["/auth/1: sets the same header as /auth/0: only one can be sent"]);
 }
@@ -50,22 +50,22 @@ fn a_login_is_looked_at_field_by_field() {
 fn a_secret_that_stands_there_is_not_shown() {
     let secret = "sk_live_hunter2";
     let fields = [
-        (json!({"basic": {"user": secret, "password": "env:P"}}), "basic/user"),
-        (json!({"basic": {"user": "env:U", "password": secret}}), "basic/password"),
+        (json!({"basic": {"user": secret, "password": "env:RESUME_SECRET_P"}}), "basic/user"),
+        (json!({"basic": {"user": "env:RESUME_SECRET_U", "password": secret}}), "basic/password"),
         (json!({"bearer": secret}), "bearer"),
         (json!({"header": {"name": "X-Key", "value": secret}}), "header/value"),
         (
             json!({"client_credentials":
-                {"token_url": "https://a", "client_id": secret, "client_secret": "env:S"}}),
+                {"token_url": "https://a", "client_id": secret, "client_secret": "env:RESUME_SECRET_S"}}),
             "client_credentials/client_id",
         ),
         (
             json!({"client_credentials":
-                {"token_url": "https://a", "client_id": "env:I", "client_secret": secret}}),
+                {"token_url": "https://a", "client_id": "env:RESUME_SECRET_I", "client_secret": secret}}),
             "client_credentials/client_secret",
         ),
         (
-            json!({"refresh_token": {"token_url": "https://a", "client_id": "env:I", "refresh_token": secret}}),
+            json!({"refresh_token": {"token_url": "https://a", "client_id": "env:RESUME_SECRET_I", "refresh_token": secret}}),
             "refresh_token/refresh_token",
         ),
         (
@@ -75,14 +75,17 @@ fn a_secret_that_stands_there_is_not_shown() {
     ];
     for (auth, field) in fields {
         let expected = format!(
-            "/auth/0/{field}: write env:NAME or file:/path, where the secret is, and not the secret itself; what stands \
+            "/auth/0/{field}: write env:RESUME_SECRET_NAME or file:/path, where the secret is, and not the secret itself; what stands \
              here is not shown"
         );
         check("/auth", json!([auth]), &expected);
     }
-    for reference in ["env:", "env:1A", "env:A-B", "file:relative", "ENV:A", ""] {
+    for reference in ["env:", "env:1A", "env:RESUME_SECRET_A-B", "file:relative", "ENV:A", ""] {
         let found = faults(&with(&[("/auth", json!([{"bearer": reference}]))]));
-        assert!(found[0].starts_with("/auth/0/bearer: write env:NAME"), "{reference}: {found:?}");
+        assert!(
+            found[0].starts_with("/auth/0/bearer: write env:RESUME_SECRET_NAME"),
+            "{reference}: {found:?}"
+        );
     }
     check("/auth", json!([{"bearer": "file:/a\nb"}]), "/auth/0/bearer: holds a control character");
     let long = format!("env:{}", "A".repeat(501));
@@ -91,8 +94,7 @@ fn a_secret_that_stands_there_is_not_shown() {
 
 #[test]
 fn headers_of_auth() {
-    let header =
-        |name: &str, prefix: &str| json!([{"header": {"name": name, "prefix": prefix, "value": "env:A"}}]);
+    let header = |name: &str, prefix: &str| json!([{"header": {"name": name, "prefix": prefix, "value": "env:RESUME_SECRET_A"}}]);
     check(
         "/auth",
         header("X Key", ""),
@@ -111,11 +113,20 @@ fn headers_of_auth() {
     fine("/auth", [header("Authorization", ""), header("cookie", "session="), header("X-Key", "")]);
     check(
         "/auth",
-        json!([{"basic": {"user": "env:A"}}, {"bearer": "env:B"}]),
+        json!([{"basic": {"user": "env:RESUME_SECRET_A"}}, {"bearer": "env:RESUME_SECRET_B"}]),
         "/auth/1: sets the same header as /auth/0: only one can be sent",
     );
-    check("/auth", json!(vec![json!({"bearer": "env:A"}); 5]), "/auth: 5 proofs, the most is 4");
-    fine("/auth", [json!([{"bearer": "env:A"}, {"header": {"name": "X-Account-Token", "value": "env:B"}}])]);
+    check(
+        "/auth",
+        json!(vec![json!({"bearer": "env:RESUME_SECRET_A"}); 5]),
+        "/auth: 5 proofs, the most is 4",
+    );
+    fine(
+        "/auth",
+        [
+            json!([{"bearer": "env:RESUME_SECRET_A"}, {"header": {"name": "X-Account-Token", "value": "env:RESUME_SECRET_B"}}]),
+        ],
+    );
 }
 
 #[test]
@@ -145,7 +156,7 @@ fn headers() {
     let many: serde_json::Map<String, Value> = (0..33).map(|n| (format!("X-{n}"), json!(""))).collect();
     check("/headers", Value::Object(many), "/headers: 33 headers, the most is 32");
     let both = [
-        ("/auth", json!([{"header": {"name": "X-Key", "value": "env:A"}}])),
+        ("/auth", json!([{"header": {"name": "X-Key", "value": "env:RESUME_SECRET_A"}}])),
         ("/headers", header("x-key", "secret")),
     ];
     assert_eq!(faults(&with(&both)), ["/headers/x-key: is set by /auth/0 too: only one can be sent"]);
@@ -159,10 +170,10 @@ fn a_secret_of_another_shape_is_not_shown() {
         json!(secret),
         json!([secret]),
         json!([{"basic": secret}]),
-        json!([{ secret: "env:A" }]),
+        json!([{ secret: "env:RESUME_SECRET_A" }]),
         json!([{"bearer": [secret]}]),
-        json!([{"bearer": "env:A", "x": secret}]),
-        json!([{"header": {"name": "A", "value": "env:A", secret: 1}}]),
+        json!([{"bearer": "env:RESUME_SECRET_A", "x": secret}]),
+        json!([{"header": {"name": "A", "value": "env:RESUME_SECRET_A", secret: 1}}]),
     ] {
         let definition = with(&[("/auth", auth)]);
         let found = faults(&definition);

@@ -86,12 +86,12 @@ impl PageToFetch {
         self.number < NUMBERS_BEHIND
     }
 
-    /// Whether nobody knows if its list reaches this far: it is asked for by its number, and no answer has told how many pages there
-    /// are.
+    /// Whether its list may not reach this far: it is asked for by its number, and is behind the last page that is known, or none is.
     pub fn may_be_behind_the_end(&self) -> bool {
         let list = &self.source.definition.list;
-        let is_told = list.is_told_count() || (self.is_of_first_list() && self.pages_expected.is_some());
-        self.step == Step::List && self.place > 1 && list.paging.is_numbered() && !is_told
+        let last = self.pages_expected.filter(|_| self.is_of_first_list());
+        let is_numbered = list.paging.is_numbered() && !list.is_told_count();
+        self.step == Step::List && is_numbered && self.place > 1 && last.is_none_or(|last| self.place > last)
     }
 
     pub(super) fn run(&self) -> Run<'_> {

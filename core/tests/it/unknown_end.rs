@@ -143,3 +143,22 @@ async fn an_end_that_nobody_tells_is_not_looked_for_for_ever() {
     assert_eq!(progress.pages_fetched, 7);
     assert!((16..=64).contains(&progress.pages_failed), "{}", progress.pages_failed);
 }
+
+/// Another page may have told the end since this one was opened.
+#[tokio::test]
+async fn a_page_behind_the_end_that_was_told_is_behind_it() {
+    let fixture = fixture(None).await;
+    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
+    let behind = async |number: i32| fixture.page(id, number).await.may_be_behind_the_end();
+    for (number, count) in [(1, 5), (2, 5)] {
+        let page = fixture.page(id, number).await;
+        let items = items(&format!("page-{number}"), count);
+        fixture.store(&page, &FetchedPage { items, ..FetchedPage::default() }).await;
+    }
+    assert!(behind(3).await && behind(5).await, "nobody knows");
+    let page = fixture.page(id, 4).await;
+    fixture.store(&page, &FetchedPage::default()).await;
+    assert_eq!(fixture.progress(id).await.pages_expected, Some(3));
+    assert!(!behind(3).await, "a page of the list");
+    assert!(behind(5).await);
+}

@@ -62,8 +62,8 @@ pub enum ResumeError {
 /// with what failed of the [`Scope`]. Pages behind them follow as in the first run, and nothing that is stored is fetched
 /// again. One that was stopped before it had begun takes its place in the line of its source again. At most some [`REDO_MAX`](super::REDO_MAX) documents are parsed again at a time.
 ///
-/// In the caller's transaction; locks the pages whose documents are parsed again, then the collection, then the
-/// source's row, if it wants one collection at a time.
+/// In the caller's transaction; locks the pages of one that is stopped that wait to be fetched, those whose documents are parsed
+/// again, then the collection, then the source's row, if it wants one collection at a time.
 ///
 /// # Errors
 /// See [`ResumeError`]; roll back on any.
@@ -74,6 +74,9 @@ pub async fn resume(conn: &mut PgConnection, id: Uuid, scope: Scope) -> Result<R
         (Paused | Cancelled, Scope::Documents) => return Err(ResumeError::Stopped(state)),
         (Paused | Cancelled | CompletedWithErrors | Failed, _) => {}
         _ => return Err(ResumeError::NothingFailed(state)),
+    }
+    if matches!(state, Paused | Cancelled) {
+        wait_for_pages(conn, id).await?;
     }
     let redo = match scope {
         Scope::Unfinished => redo::open(conn, id, state, Which::Unparsed).await?,
@@ -250,8 +253,20 @@ async fn find_state(conn: &mut PgConnection, id: Uuid) -> Result<Option<Collecti
         .await
 }
 
-/// Goes on with a locked collection that was stopped, and with these documents. Its pending pages are not locked, for others lock
-/// them before the collection: one that is being stored just now is stored once all the same.
+/// Locks the pages that wait to be fetched, as whoever stores one of them does before the collection. One that was being stored when
+/// the collection was stopped is stored then, and its jobs are seen: they may be older than the job that ends those of the
+/// collection, which is perhaps about to end them.
+async fn wait_for_pages(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "select from pages where collection_id = $1 and state = 'pending' order by number for update",
+        id
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
+/// Goes on with a locked collection that was stopped, and with these documents.
 async fn go_on(conn: &mut PgConnection, held: Held, redo: Redo) -> Result<Resumed, EnqueueError> {
     let id = held.id;
     let failed = reopen_failed(conn, id, None).await?;

@@ -1,7 +1,7 @@
 //! Going on with a collection where pages failed.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage, ResumeError, Scope},
+    collection::{self, CollectionState, FetchedPage, ResumeError, Resumed, Scope},
     jobs::FetchPage,
 };
 use uuid::Uuid;
@@ -133,4 +133,44 @@ async fn of_two_that_resume_at_once_one_does() {
     let second = in_time("the second one ends", second).await.unwrap();
     assert!(matches!(second, Err(ResumeError::NothingFailed(CollectionState::Running))), "{second:?}");
     assert_eq!(fixture.pages_open(id).await, 2);
+}
+
+/// Its parsing jobs are older than the job that ends those of the collection, which may come to them at any time.
+#[tokio::test]
+async fn a_page_that_was_being_stored_during_the_cancellation_is_parsed_again() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(20, NUMBERED)).await;
+    let page = fixture.page(id, 1).await;
+    let mut cancelling = fixture.pool().begin().await.unwrap();
+    sqlx::query!("select from collections where id = $1 for update", id)
+        .fetch_one(&mut *cancelling)
+        .await
+        .unwrap();
+    let storing = tokio::spawn({
+        let pool = fixture.pool().clone();
+        async move {
+            let mut tx = pool.begin().await.unwrap();
+            let fetched = FetchedPage { items: items("a", 10), ..FetchedPage::default() };
+            collection::store_page(&mut tx, &page, &fetched).await.unwrap();
+            tx
+        }
+    });
+    fixture.until_blocked(1).await;
+    collection::cancel(&mut cancelling, id).await.unwrap();
+    cancelling.commit().await.unwrap();
+    let storing = in_time("the page is stored", storing).await.unwrap();
+
+    let resuming = tokio::spawn({
+        let pool = fixture.pool().clone();
+        async move {
+            let mut tx = pool.begin().await.unwrap();
+            let resumed = collection::resume(&mut tx, id, Scope::default()).await.unwrap();
+            tx.commit().await.unwrap();
+            resumed
+        }
+    });
+    fixture.until_blocked(1).await;
+    storing.commit().await.unwrap();
+    let resumed = in_time("it goes on", resuming).await.unwrap();
+    assert_eq!(resumed, Resumed { pages: 1, documents: 10 });
 }

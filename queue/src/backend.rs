@@ -23,6 +23,7 @@ use crate::{Job, LeaseLayer, claimer::Claiming, session::Shared};
 pub struct QueueConfig {
     pub(crate) min_concurrency: usize,
     pub(crate) max_concurrency: usize,
+    pub(crate) in_shares: bool,
 }
 
 impl QueueConfig {
@@ -40,7 +41,18 @@ impl QueueConfig {
         let min = if min < 1 { 1 } else { min };
         let max = if max < min { min } else { max };
         assert!(max <= Semaphore::MAX_PERMITS, "more slots than a process can count");
-        Self { min_concurrency: min, max_concurrency: max }
+        Self { min_concurrency: min, max_concurrency: max, in_shares: false }
+    }
+
+    /// Shares the slots among the concurrency keys: a key gets no slot that would leave fewer free than it has. So one key alone has
+    /// at most half of the slots, two have a third each, and a job whose key has none starts at once while there are fewer keys
+    /// than slots. Within a key its groups take turns, a job each. Jobs without a key get what is left.
+    ///
+    /// For jobs that wait for something which others of their key want too, such as permits to call a source. Not for queues with
+    /// many hundreds of keys: each claim looks at all keys that have available jobs.
+    #[must_use]
+    pub const fn in_shares(self) -> Self {
+        Self { in_shares: true, ..self }
     }
 }
 

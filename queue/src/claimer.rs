@@ -3,7 +3,7 @@
 use std::{
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -16,14 +16,15 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
     Job, Lease, QueueConfig, backoff,
-    claim::{Claimed, Outlook, Place, claim, hand_back_unknown, outlook},
+    claim::{Claimed, Outlook, Place, claim, claim_in_shares, hand_back_unknown, outlook},
     completer::RECONNECT_MAX,
     error::code,
-    held::hold,
+    held::{hold, lock},
     lookout::Lookout,
     metrics,
     session::Shared,
     settle::Outcome,
+    shares::Turns,
     slots::Slots,
 };
 
@@ -49,6 +50,8 @@ pub(crate) struct Claiming<J> {
     locked_out: Duration,
     /// Where the next claim may begin.
     front: Option<Front>,
+    /// Who had the last turns, where the slots are shared.
+    turns: Option<Arc<Mutex<Turns>>>,
     lookout: Lookout,
     reported: Option<(Report, Instant)>,
     payload: PhantomData<fn() -> J>,
@@ -76,6 +79,7 @@ impl<J: Job> Claiming<J> {
             worker,
             locked_out: Duration::ZERO,
             front: None,
+            turns: config.in_shares.then(Arc::default),
             lookout: Lookout::new(),
             reported: None,
             payload: PhantomData,
@@ -116,7 +120,7 @@ impl<J: Job> Claiming<J> {
             return;
         }
         if came.jobs == wanted {
-            self.front = came.front(front);
+            self.front = came.front(front).filter(|_| self.turns.is_none());
             return;
         }
         if front.is_some() {
@@ -142,11 +146,15 @@ impl<J: Job> Claiming<J> {
         let shared = self.shared.clone();
         let sender = self.sender.clone();
         let worker = self.worker.clone();
+        let order = match &self.turns {
+            Some(turns) => Order::InShares(turns.clone()),
+            None => Order::ByTurn(behind),
+        };
         let under_way = shared.held.begin_claim();
         let (tell, came) = oneshot::channel();
         tokio::spawn(async move {
             let _under_way = under_way;
-            let claimed = claim_when_reachable(&shared, &sender, slots, behind).await;
+            let claimed = claim_when_reachable(&shared, &sender, slots, &order).await;
             if worker.is_paused() {
                 // They go back, rather than to wait for the worker to go on.
                 return;
@@ -167,7 +175,7 @@ impl<J: Job> Claiming<J> {
     /// room.
     async fn pause(&mut self, got: usize) -> Duration {
         match self.lookout.gap() {
-            Some(gap) if got > 0 || !self.shared.held.is_limited(J::KIND) => gap,
+            Some(gap) if got > 0 || !self.may_hold_up() => gap,
             Some(gap) => {
                 self.until_next_look(got).await;
                 self.locked_out.max(gap)
@@ -176,12 +184,18 @@ impl<J: Job> Claiming<J> {
         }
     }
 
+    /// Whether there may be available jobs that no claim gets now.
+    fn may_hold_up(&self) -> bool {
+        self.turns.is_some() || self.shared.held.is_limited(J::KIND)
+    }
+
     /// How long to sleep after a claim that found too little: until the next scheduled job is due, at most the poll time,
     /// less up to a fifth so that processes do not look in step.
     async fn until_next_look(&mut self, got: usize) -> Duration {
         let poll = self.shared.settings.poll;
         let poll = poll - backoff::jitter(poll / 5);
-        let look = self.shared.ask(async |conn| outlook(conn, J::KIND).await).await;
+        let in_shares = self.turns.is_some();
+        let look = self.shared.ask(async |conn| outlook(conn, J::KIND, in_shares).await).await;
         let Ok(Outlook { next_due, is_paused, is_limited, is_held_up }) = look else {
             return poll.min(RECONNECT_MAX);
         };
@@ -219,7 +233,8 @@ impl<J: Job> Claiming<J> {
             return;
         }
         let worker_id = self.shared.worker_id;
-        match self.shared.ask(async |conn| tell(conn, worker_id, J::KIND, report).await).await {
+        let in_shares = self.turns.is_some();
+        match self.shared.ask(async |conn| tell(conn, worker_id, J::KIND, in_shares, report).await).await {
             Ok(()) => self.reported = Some((report, Instant::now())),
             Err(error) => tracing::debug!(queue = J::KIND, %error, "telling of the queue's slots failed"),
         }
@@ -265,11 +280,12 @@ async fn tell(
     conn: &mut PgConnection,
     worker_id: i64,
     queue: &str,
+    in_shares: bool,
     report: Report,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
-        insert into queue.worker_queues (worker_id, queue, slots, mean_run_s) values ($1, $2, $3, $4)
+        insert into queue.worker_queues (worker_id, queue, slots, mean_run_s, in_shares) values ($1, $2, $3, $4, $5)
         on conflict (worker_id, queue) do update
         set slots = excluded.slots, mean_run_s = excluded.mean_run_s, updated_at = now()
         "#,
@@ -277,6 +293,7 @@ async fn tell(
         queue,
         report.slots,
         report.mean_run_s,
+        in_shares,
     )
     .execute(conn)
     .await?;
@@ -301,13 +318,21 @@ async fn want_notify(
     Ok(done.rows_affected() > 0)
 }
 
+/// Which jobs a claim takes.
+enum Order {
+    /// The first ones behind this place.
+    ByTurn(Option<Place>),
+    /// So that the slots are shared among the keys.
+    InShares(Arc<Mutex<Turns>>),
+}
+
 /// Claims a job for each slot, however long the database is away; nothing once the session stops or the worker is
 /// closed.
 async fn claim_when_reachable<J: Job>(
     shared: &Arc<Shared>,
     sender: &mpsc::Sender<Task<J>>,
     mut slots: Vec<OwnedSemaphorePermit>,
-    behind: Option<Place>,
+    order: &Order,
 ) -> Vec<(Claimed, Lease)> {
     let mut pause = Duration::from_millis(50);
     let mut answer_lost = false;
@@ -318,9 +343,24 @@ async fn claim_when_reachable<J: Job>(
                 tracing::warn!(queue = J::KIND, %error, "handing back jobs of a lost claim failed");
             }
             let _known_when_held = shared.claiming.read().await;
-            let claimed = shared
-                .ask(async |conn| claim(conn, J::KIND, worker_id, slots.len(), lease, behind).await)
-                .await?;
+            let free = slots.len();
+            let claimed = match order {
+                Order::ByTurn(behind) => {
+                    shared
+                        .ask(async |conn| claim(conn, J::KIND, worker_id, free, lease, *behind).await)
+                        .await?
+                }
+                Order::InShares(turns) => {
+                    let holds = lock(turns).holds(shared.held.by_key(J::KIND));
+                    let claimed = shared
+                        .ask(async |conn| {
+                            claim_in_shares(conn, J::KIND, worker_id, free, lease, &holds).await
+                        })
+                        .await?;
+                    lock(turns).note(&claimed);
+                    claimed
+                }
+            };
             metrics::claimed(J::KIND, claimed.iter().map(|job| job.waited_s));
             let held =
                 claimed.into_iter().zip(slots.drain(..)).map(|(job, slot)| held::<J>(shared, job, slot));

@@ -36,6 +36,8 @@ struct HeldJob {
     completed: Arc<AtomicBool>,
     queue: &'static str,
     since: Instant,
+    /// Where the queue's slots are shared.
+    key: Option<String>,
     /// One of the queue's slots in this process, free again when the job is released.
     _slot: OwnedSemaphorePermit,
 }
@@ -147,6 +149,7 @@ pub(crate) fn hold(
         completed: completed.clone(),
         queue,
         since: Instant::now(),
+        key: job.concurrency_key.clone(),
         _slot: slot,
     };
     if let Some(older) = lock(&shared.held.jobs).insert(job.id, held) {
@@ -178,6 +181,11 @@ impl Held {
             let mut means = lock(&self.mean_run_s);
             let mean = means.entry(job.queue).or_insert(seconds);
             *mean += (seconds - *mean) * MEAN_WEIGHT;
+            drop(means);
+            if job.key.is_some() {
+                // Its share has room, though there may have been free slots all the time.
+                self.wake_claimers_of(job.queue);
+            }
             ran
         });
         self.changed.notify_waiters();
@@ -187,6 +195,17 @@ impl Held {
     /// How long a job of this queue is held by this process on average, in seconds; `None` before the first has ended.
     pub(crate) fn mean_run_s(&self, queue: &str) -> Option<f64> {
         lock(&self.mean_run_s).get(queue).copied()
+    }
+
+    /// How many jobs of each concurrency key are held, of a queue whose slots are shared.
+    pub(crate) fn by_key(&self, queue: &str) -> HashMap<String, i32> {
+        let mut by_key = HashMap::new();
+        for key in
+            lock(&self.jobs).values().filter(|job| job.queue == queue).filter_map(|job| job.key.as_ref())
+        {
+            *by_key.entry(key.clone()).or_default() += 1;
+        }
+        by_key
     }
 
     /// The ids and fences of all jobs held.

@@ -51,6 +51,7 @@ mod presence;
 pub mod schedules;
 mod session;
 mod settle;
+mod shares;
 mod slots;
 #[cfg(test)]
 mod tests;

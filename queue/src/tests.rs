@@ -8,7 +8,7 @@ use sqlx::{Acquire, AssertSqlSafe, PgConnection, Row, migrate::Migrator, raw_sql
 
 use crate::{
     JobFilter, JobState,
-    claim::{claim, hand_back_unknown, outlook},
+    claim::{claim, claim_in_shares, hand_back_unknown, outlook},
     control::{
         end::{Ending, end_batch},
         filter::{COUNT_WINDOW, Remaining, count_in},
@@ -28,6 +28,7 @@ use crate::{
     },
     schedules::fire::{Fired, fire_due, next_due as next_due_schedule},
     settle::{Outcome, Settlement, settle},
+    shares::Holds,
     unique::forget_keys,
 };
 
@@ -165,7 +166,7 @@ async fn assert_all_cheap(case: Case, database: &TestDatabase) {
     assert_cheap!(case, "claim in an empty queue", conn, 0, |tx| claim(
         &mut tx, "nothing", 1, 100, LEASE, None
     ));
-    assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work"));
+    assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work", false));
     assert_cheap!(case, "look for the dead", conn, 0, |tx| look(&mut tx, 1, false));
     // It looks at the lease of each running job.
     assert_cheap!(case, "note the absent", conn, 2, |tx| note(&mut tx, &[1, 2]));
@@ -244,7 +245,7 @@ async fn cheap_with_a_queue_full_of_due_jobs() {
         }
         let case = Case { name: "all due", statistics, rows: MANY, available: 0 };
         let conn = &mut *database.pool().acquire().await.unwrap();
-        assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work"));
+        assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work", false));
         for limit in [1, 500] {
             let jobs = limit + DUE_MAX;
             assert_cheap!(case, "claim", conn, jobs, |tx| claim(&mut tx, "work", 1, limit, LEASE, None));
@@ -276,7 +277,7 @@ async fn assert_limited_to_cheap(per_key: i32, name: &'static str, rows: &str, l
             let jobs = limit as i64 + looked_at;
             assert_cheap!(case, "claim", conn, jobs, |tx| claim(&mut tx, "work", 1, limit, LEASE, None));
         }
-        assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work"));
+        assert_cheap!(case, "outlook", conn, 0, |tx| outlook(&mut tx, "work", false));
     }
 }
 
@@ -321,6 +322,41 @@ async fn cheap_with_many_busy_keys() {
     assert_limited_cheap("5,000 busy keys", &rows, 250).await;
 }
 
+/// A claim looks at the keys, at as many jobs of each as it could take, and at the groups that have a turn; where keys leave room, at
+/// the first 1,000 jobs.
+#[tokio::test]
+async fn cheap_in_shares() {
+    let of = |count: i64, keys: i64, groups: i64| {
+        let columns = ", concurrency_key, group_id";
+        fill("work", "available", count, &format!("{columns}=, 'key ' || n % {keys}, n % {groups}"))
+    };
+    for (name, rows, looked_at) in [
+        ("one key and group", of(300_000, 1, 1), 10),
+        ("one key, 50,000 groups", of(200_000, 1, 50_000), 10),
+        ("100 keys", of(200_000, 100, 10_000), 100),
+    ] {
+        for statistics in [Statistics::None, Statistics::Stale, Statistics::Fresh] {
+            let before = match statistics {
+                Statistics::Stale => fill("work", "scheduled", 1000, ", run_at=, now() + interval '1 hour'"),
+                _ => String::new(),
+            };
+            let database = filled(&(before + "analyze queue.live_jobs;"), &rows).await;
+            if statistics == Statistics::Fresh {
+                analyze(&database).await;
+            }
+            let case = Case { name, statistics, rows: MANY, available: 0 };
+            let conn = &mut *database.pool().acquire().await.unwrap();
+            for (free, held) in [(1, 0), (32, 0), (16, 16)] {
+                let holds = Holds { keys: vec!["key 0".to_owned()], held: vec![held], behind: vec![Some(7)] };
+                let jobs = looked_at + free as i64;
+                assert_cheap!(case, "claim", conn, jobs, |tx| claim_in_shares(
+                    &mut tx, "work", 1, free, LEASE, &holds
+                ));
+            }
+        }
+    }
+}
+
 /// A claim makes more jobs available than it takes; another one that found them locked must not sleep through that.
 #[tokio::test]
 async fn jobs_that_another_claim_leaves_over_are_due() {
@@ -332,11 +368,11 @@ async fn jobs_that_another_claim_leaves_over_are_due() {
     let mut tx = one.begin().await.unwrap();
     assert_eq!(claim(&mut tx, "work", 1, 1, LEASE, None).await.unwrap().len(), 1);
     assert!(claim(&mut other, "work", 1, 1, LEASE, None).await.unwrap().is_empty());
-    assert_eq!(outlook(&mut other, "work").await.unwrap().next_due, Some(Duration::ZERO));
+    assert_eq!(outlook(&mut other, "work", false).await.unwrap().next_due, Some(Duration::ZERO));
     tx.commit().await.unwrap();
-    assert_eq!(outlook(&mut other, "work").await.unwrap().next_due, Some(Duration::ZERO));
+    assert_eq!(outlook(&mut other, "work", false).await.unwrap().next_due, Some(Duration::ZERO));
     assert_eq!(claim(&mut other, "work", 1, 5, LEASE, None).await.unwrap().len(), 2);
-    assert_eq!(outlook(&mut other, "work").await.unwrap().next_due, None);
+    assert_eq!(outlook(&mut other, "work", false).await.unwrap().next_due, None);
 }
 
 #[tokio::test]

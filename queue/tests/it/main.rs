@@ -26,6 +26,7 @@ mod races;
 mod schedule;
 mod schedules;
 mod sessions;
+mod shares;
 mod shutdown;
 mod ticks;
 mod unique;

@@ -79,6 +79,14 @@ impl Lease {
         ordered_to_stop(&mut stop).await;
     }
 
+    /// Lets this process claim no further job with the concurrency key of this one for so long, where the slots of its queue are
+    /// shared ([`QueueConfig::in_shares`](crate::QueueConfig::in_shares)); elsewhere it does nothing. For a handler that
+    /// [snoozes](crate::JobError::Snooze) the job for a reason that all jobs of the key have: else each of them would be claimed to be
+    /// snoozed, however many there are. Of several times the last to end counts.
+    pub fn rest_key(&self, time: Duration) {
+        self.hold.shared.held.rest_key(self.hold.id, time);
+    }
+
     /// Completes the job in the caller's transaction, so that the handler's effects and the completion are one: both or
     /// neither, and once. After the commit return `Ok`; on any error roll back and return the error.
     ///

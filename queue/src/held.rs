@@ -52,6 +52,8 @@ pub(crate) struct Held {
     claimers: Mutex<HashMap<String, Vec<Weak<Notify>>>>,
     /// The queues whose running jobs are limited across the fleet, as the last look of a claimer found them.
     limited: Mutex<HashSet<&'static str>>,
+    /// By queue and concurrency key, until when no job is claimed; where the queue's slots are shared.
+    resting: Mutex<HashMap<(&'static str, String), Instant>>,
     /// By queue, how long a job is held, in seconds; newer ones count more.
     mean_run_s: Mutex<HashMap<&'static str, f64>>,
 }
@@ -78,7 +80,7 @@ pub(crate) struct Hold {
     /// Set once the handler has completed the job in a transaction of its own, which may or may not be committed.
     completed: Arc<AtomicBool>,
     settled: AtomicBool,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Hold {
@@ -197,9 +199,27 @@ impl Held {
         lock(&self.mean_run_s).get(queue).copied()
     }
 
-    /// How many jobs of each concurrency key are held, of a queue whose slots are shared.
+    /// Lets this process claim no job with the concurrency key of this one for so long, where the queue's slots are shared.
+    pub(crate) fn rest_key(&self, id: JobId, time: Duration) {
+        let job = lock(&self.jobs).get(&id).and_then(|job| Some((job.queue, job.key.clone()?)));
+        if let Some(of) = job {
+            let until = Instant::now() + time;
+            let mut resting = lock(&self.resting);
+            let known = resting.entry(of).or_insert(until);
+            *known = (*known).max(until);
+        }
+    }
+
+    /// How many jobs of each concurrency key are held, of a queue whose slots are shared; more than there can be of a key that rests.
     pub(crate) fn by_key(&self, queue: &str) -> HashMap<String, i32> {
-        let mut by_key = HashMap::new();
+        let mut resting = lock(&self.resting);
+        resting.retain(|_, until| Instant::now() < *until);
+        let mut by_key: HashMap<String, i32> = resting
+            .keys()
+            .filter(|(of, _)| *of == queue)
+            .map(|(_, key)| (key.clone(), i32::MAX / 2))
+            .collect();
+        drop(resting);
         for key in
             lock(&self.jobs).values().filter(|job| job.queue == queue).filter_map(|job| job.key.as_ref())
         {

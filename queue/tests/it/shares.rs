@@ -1,10 +1,10 @@
 //! Slots that are shared among concurrency keys, and groups of a key that take turns.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use resume_queue::{
-    Job, JobState, Limits, NewJob, QueueConfig, create_group, enqueue_all, inspect::why_not_running,
-    limit_queue, pause_queue, resume_queue,
+    Job, JobError, JobState, Limits, NewJob, QueueConfig, create_group, enqueue_all,
+    inspect::why_not_running, limit_queue, pause_queue, resume_queue,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgPool, Row, raw_sql};
@@ -190,6 +190,43 @@ async fn claims_pass_by_what_others_have_locked() {
     raw_sql("select from queue.live_jobs order by id limit 3 for update").execute(&mut *other).await.unwrap();
     assert_eq!(claim_shares(pool, 8, &[], &[]).await, [3, 4, 5, 6]);
     other.rollback().await.unwrap();
+}
+
+/// A handler that knows that the others of its key could do nothing either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_rests_is_not_claimed_and_keeps_no_other_back() {
+    let database = database().await;
+    let pool = database.pool();
+    let seen = Seen::new();
+    let shares = QueueConfig::fixed(4).in_shares();
+    let rest = Duration::from_millis(300);
+    let worker = TestWorker::start(database.url()).await.work_with(shares, {
+        let seen = seen.clone();
+        move |work: Work, lease| {
+            let is_first = seen.all().iter().all(|(n, _)| *n != work.n);
+            seen.note((work.n, Instant::now()));
+            async move {
+                if work.n < 100 && is_first {
+                    lease.rest_key(rest);
+                    return Err(JobError::Snooze(rest).into());
+                }
+                Ok(())
+            }
+        }
+    });
+    enqueue_group(pool, "silent", 0..10).await;
+    until("the first ones have run", || async { (seen.all().len() >= 2).then_some(()) }).await;
+    enqueue_group(pool, "other", 100..120).await;
+    until("the others have run", || async { (others(&seen.all()) == 20).then_some(()) }).await;
+    let first = seen.all()[0].1;
+    let early = seen.all().iter().filter(|(n, at)| *n < 100 && *at < first + rest).count();
+    assert!(early <= 4, "{early} jobs of the key ran although it rested");
+    until("all are done", || async { (completed_jobs(pool).await == 30).then_some(()) }).await;
+    worker.stop().await;
+}
+
+fn others(seen: &[(i64, Instant)]) -> usize {
+    seen.iter().filter(|(n, _)| *n >= 100).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

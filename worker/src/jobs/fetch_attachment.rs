@@ -22,7 +22,7 @@ pub(super) async fn fetch(
 ) -> Result<(), JobError> {
     match &page.link {
         Some(address) => download(context, lease, job, page, address).await,
-        None => refresh(context, job, page).await,
+        None => refresh(context, lease, job, page).await,
     }
 }
 
@@ -39,7 +39,7 @@ async fn download(
         Ok(call) => call,
         Err(error) => return Err(not_made(context, job, error).await),
     };
-    let leave = leave(context, job, page).await?;
+    let leave = leave(context, lease, job, page).await?;
     let is_elsewhere = call.is_elsewhere();
     let answer = call.send().await;
     let ended = end(leave, &answer, is_elsewhere).await;
@@ -81,7 +81,12 @@ async fn expire(context: &Context, job: &FetchPage, page: &PageToFetch) -> Resul
 }
 
 /// Asks for a fresh address by the call that had brought the one that has expired.
-async fn refresh(context: &Context, job: &FetchPage, page: &PageToFetch) -> Result<(), JobError> {
+async fn refresh(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    page: &PageToFetch,
+) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
     let origin = collection::find_origin(&mut conn, page).await.map_err(JobError::retry)?;
     drop(conn);
@@ -94,7 +99,7 @@ async fn refresh(context: &Context, job: &FetchPage, page: &PageToFetch) -> Resu
         Ok(call) => call,
         Err(error) => return Err(not_made(context, job, error).await),
     };
-    let leave = leave(context, job, page).await?;
+    let leave = leave(context, lease, job, page).await?;
     let answer = call.send().await;
     let ended = end(leave, &answer, false).await;
     let answered = match answer.result {

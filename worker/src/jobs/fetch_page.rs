@@ -21,6 +21,10 @@ use crate::{
 /// A silence that people should see: longer than a source that is asked a little too fast mostly wants.
 const LONG_SILENCE: Duration = Duration::from_secs(3);
 
+/// For how long at most no page of a source is claimed that cannot be called: so late may it be noticed that it can again, because
+/// somebody has released it.
+const REST_MAX: Duration = Duration::from_secs(5);
+
 /// Fetches a page and stores it, with the jobs that follow and its own completion in the same transaction.
 ///
 /// Running twice does no harm: a page that is stored is not fetched again, and of two attempts that fetched it at the
@@ -46,6 +50,7 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
         return fetch_attachment::fetch(&context, &lease, &job, &page).await;
     }
     if let Some(pause) = context.lag.pause(&job, page.backlog, lease.job_id()).await {
+        lease.rest_key(pause);
         return Err(JobError::Snooze(pause));
     }
     fetch(&context, &lease, &job, &page).await
@@ -65,7 +70,7 @@ async fn fetch(
             Ok(call) => call,
             Err(error) => return Err(not_made(context, job, error).await),
         };
-    let leave = leave(context, job, page).await?;
+    let leave = leave(context, lease, job, page).await?;
     let answer = call.send().await;
     context.note_base(definition, base, &answer);
     let ended = end(leave, &answer, false).await;
@@ -73,13 +78,19 @@ async fn fetch(
 }
 
 /// Waits for leave to make one call.
-pub(super) async fn leave(context: &Context, job: &FetchPage, page: &PageToFetch) -> Result<Leave, JobError> {
+pub(super) async fn leave(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    page: &PageToFetch,
+) -> Result<Leave, JobError> {
     let pacer = context.permits.pacer(&page.source);
     // The slot is for those who may call: other sources can be called.
     match pacer.leave(job.collection_id, job.page).await {
         Ok(leave) => Ok(leave),
         Err(wait) => {
             note_waiting(context, job).await;
+            lease.rest_key(wait.left.min(REST_MAX));
             Err(JobError::Snooze(wait.left))
         }
     }

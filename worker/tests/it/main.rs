@@ -16,6 +16,7 @@ mod pages;
 mod plain;
 mod reparse;
 mod retries;
+mod shares;
 mod shipped_sources;
 mod source_faults;
 mod source_faults_answers;

@@ -107,7 +107,7 @@ impl Reading<'_> {
         let follow = |link: String| self.home.follow(response.url(), &link).map(String::from);
         page.next = match shape.paging() {
             Paging::NextUrl { .. } => page.next.map(follow).transpose()?,
-            Paging::LinkHeader {} => linked(response.headers())?.map(follow).transpose()?,
+            Paging::LinkHeader { .. } => linked(response.headers())?.map(follow).transpose()?,
             Paging::Numbered { .. } | Paging::Cursor { .. } | Paging::Single {} => page.next,
         };
         Ok(page)

@@ -82,7 +82,8 @@ impl Download {
             Ok(response) => {
                 status = Some(response.status().as_u16());
                 headers = response.headers().clone();
-                read(response, self.loan, &mut bytes).await
+                let read = read(response, self.loan, &mut bytes).await;
+                if self.is_elsewhere { read.map_err(unlimited) } else { read }
             }
             Err(error) => Err(CallError::of_transport(error, &self.host)),
         };
@@ -113,6 +114,16 @@ fn check_elsewhere(definition: &Definition, url: &Url) -> Result<(), CallError> 
         return Ok(());
     }
     Err(CallError::AttachmentForeign { host: shown_host(url) })
+}
+
+/// A refusal of another host is no limit of the source's, which is waited for as long as it takes: it is an error that passes.
+fn unlimited(error: CallError) -> CallError {
+    match error {
+        CallError::RateLimited(wait) => {
+            CallError::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after: Some(wait) }
+        }
+        other => other,
+    }
 }
 
 async fn read(

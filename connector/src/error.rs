@@ -134,7 +134,8 @@ pub enum CallError {
 pub struct TokenError {
     pub(crate) code: String,
     pub(crate) detail: String,
-    pub(crate) is_passing: bool,
+    /// For how long nobody of this process asks for one again.
+    pub wait: Duration,
 }
 
 impl CallError {
@@ -175,10 +176,9 @@ impl CallError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Status { status, .. } => {
-                !status.is_client_error() || matches!(status.as_u16(), 401 | 408 | 425)
+                !status.is_client_error() || matches!(status.as_u16(), 401 | 408 | 425 | 429)
             }
             Self::Redirected { status, .. } => !matches!(status.as_u16(), 301 | 308),
-            Self::Token(error) => error.is_passing,
             Self::TooLarge { .. }
             | Self::AddressNotAllowed { .. }
             | Self::CursorExpired { .. }
@@ -199,7 +199,7 @@ impl CallError {
         match self {
             Self::Status { status, .. } => matches!(status.as_u16(), 401 | 502..=504),
             // One that broke off may do so at this page alone.
-            Self::Transport(error) => error.is_connect(),
+            Self::Transport(error) | Self::Timeout(error) => error.is_connect(),
             Self::TokenExpired => true,
             _ => false,
         }
@@ -238,6 +238,7 @@ mod tests {
             (404, false),
             (408, true),
             (425, true),
+            (429, true),
             (500, true),
             (503, true),
         ] {

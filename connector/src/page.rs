@@ -78,13 +78,13 @@ impl Shape {
         self.check(&places)?;
         let items = self.items(&places)?;
         let next = match &self.list.paging {
-            Paging::NextUrl { at } => next_address(&places, at)?,
+            Paging::NextUrl { at, .. } => next_address(&places, at)?,
             Paging::Cursor { token, has_more, .. } => next_token(&places, token, has_more.as_deref())?,
-            Paging::Numbered { .. } | Paging::LinkHeader {} | Paging::Single {} => None,
+            Paging::Numbered { .. } | Paging::LinkHeader { .. } | Paging::Single {} => None,
         };
-        let total = match &self.list.paging {
-            Paging::Numbered { total: Some(at), .. } => total(&places, at)?,
-            _ => None,
+        let total = match self.list.paging.total() {
+            Some(at) => total(&places, at)?,
+            None => None,
         };
         Ok(Page { items, next, total })
     }
@@ -190,14 +190,14 @@ impl<'s, 'j> Places<'s, 'j> {
     fn find(list: &'s ListCall, body: &'j [u8]) -> Result<Self, CallError> {
         let mut at = vec![list.items.as_str()];
         match &list.paging {
-            Paging::Numbered { total, .. } => at.extend(total.as_deref()),
-            Paging::NextUrl { at: next } => at.push(next),
+            Paging::NextUrl { at: next, .. } => at.push(next),
             Paging::Cursor { token, has_more, .. } => {
                 at.push(token);
                 at.extend(has_more.as_deref());
             }
-            Paging::LinkHeader {} | Paging::Single {} => {}
+            Paging::Numbered { .. } | Paging::LinkHeader { .. } | Paging::Single {} => {}
         }
+        at.extend(list.paging.total());
         if let Some(expect) = &list.expect {
             at.push(&expect.at);
             at.extend(expect.code.as_deref());

@@ -25,7 +25,7 @@ pub(crate) fn question(
     };
     let (url, body) = match (&list.paging, link) {
         (_, None) => (address(list, home, values, list.render_params(values))?, list.render_body(values)),
-        (Paging::NextUrl { .. } | Paging::LinkHeader {}, Some(link)) => {
+        (Paging::NextUrl { .. } | Paging::LinkHeader { .. }, Some(link)) => {
             (home.follow(home.in_use(), link)?, list.render_body(values))
         }
         (Paging::Cursor { param, alone, .. }, Some(token)) => {

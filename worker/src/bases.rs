@@ -20,21 +20,27 @@ struct Fallback {
     until: Instant,
 }
 
-/// An address of a source: `0` is the base URL, the others are the fallback URLs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An address of a source.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Base<'a> {
+    definition: &'a Definition,
+    /// `0` is the base URL, the others are the fallback URLs.
     index: usize,
-    pub(crate) url: &'a str,
+}
+
+impl<'a> Base<'a> {
+    /// The address itself.
+    pub(crate) fn url(self) -> &'a str {
+        let Definition { base_url, fallback_urls, .. } = self.definition;
+        self.index.checked_sub(1).and_then(|index| fallback_urls.get(index)).unwrap_or(base_url)
+    }
 }
 
 impl Bases {
     /// The address to call now. Once in a while one call goes to the base URL again.
     pub(crate) fn of<'a>(&self, definition: &'a Definition) -> Base<'a> {
         let index = self.present(&definition.name);
-        match definition.fallback_urls.get(index.wrapping_sub(1)) {
-            Some(url) => Base { index, url },
-            None => Base { index: 0, url: &definition.base_url },
-        }
+        Base { definition, index: if index > definition.fallback_urls.len() { 0 } else { index } }
     }
 
     fn present(&self, source: &str) -> usize {
@@ -48,15 +54,25 @@ impl Bases {
         0
     }
 
+    /// Notes that no call was made to an address after all: if it was to try whether the base URL is back, the next one does.
+    pub(crate) fn not_called(&self, base: Base<'_>) {
+        if base.index == 0
+            && let Some(fallback) = self.known().get_mut(&base.definition.name)
+        {
+            fallback.until = Instant::now();
+        }
+    }
+
     /// Notes that a source has answered at an address.
-    pub(crate) fn answered(&self, definition: &Definition, base: Base<'_>) {
-        if base.index == 0 && !definition.fallback_urls.is_empty() {
-            self.known().remove(&definition.name);
+    pub(crate) fn answered(&self, base: Base<'_>) {
+        if base.index == 0 && !base.definition.fallback_urls.is_empty() {
+            self.known().remove(&base.definition.name);
         }
     }
 
     /// Notes that a source has failed at an address: the next call goes to the next one, if this was the present one.
-    pub(crate) fn failed(&self, definition: &Definition, base: Base<'_>) {
+    pub(crate) fn failed(&self, base: Base<'_>) {
+        let definition = base.definition;
         let mut known = self.known();
         let present = known.get(&definition.name).map_or(0, |fallback| fallback.index);
         if definition.fallback_urls.is_empty() || present != base.index {
@@ -85,24 +101,27 @@ mod tests {
     async fn the_next_address_is_called_until_the_first_one_is_back() {
         let (bases, definition) = (Bases::default(), definition(&["http://second", "http://third"]));
         let first = bases.of(&definition);
-        assert_eq!(first.url, "http://first");
+        assert_eq!(first.url(), "http://first");
         for _ in 0..2 {
             // Of several calls that were under way at the same address one is enough.
-            bases.failed(&definition, first);
-            assert_eq!(bases.of(&definition).url, "http://second");
+            bases.failed(first);
+            assert_eq!(bases.of(&definition).url(), "http://second");
         }
-        bases.answered(&definition, bases.of(&definition));
-        bases.failed(&definition, bases.of(&definition));
-        assert_eq!(bases.of(&definition).url, "http://third");
+        bases.answered(bases.of(&definition));
+        bases.failed(bases.of(&definition));
+        assert_eq!(bases.of(&definition).url(), "http://third");
 
         tokio::time::advance(AWAY).await;
         let trial = bases.of(&definition);
-        assert_eq!(trial.url, "http://first", "one tries whether it is back");
-        assert_eq!(bases.of(&definition).url, "http://third", "the others do not");
-        bases.failed(&definition, trial);
-        assert_eq!(bases.of(&definition).url, "http://third");
-        bases.answered(&definition, trial);
-        assert_eq!(bases.of(&definition).url, "http://first");
+        assert_eq!(trial.url(), "http://first", "one tries whether it is back");
+        bases.not_called(trial);
+        let trial = bases.of(&definition);
+        assert_eq!(trial.url(), "http://first", "another one, for that one did not");
+        assert_eq!(bases.of(&definition).url(), "http://third", "the others do not");
+        bases.failed(trial);
+        assert_eq!(bases.of(&definition).url(), "http://third");
+        bases.answered(trial);
+        assert_eq!(bases.of(&definition).url(), "http://first");
     }
 
     #[tokio::test(start_paused = true)]
@@ -110,15 +129,15 @@ mod tests {
         let (bases, definition) = (Bases::default(), definition(&["http://second"]));
         for expected in ["http://first", "http://second", "http://first", "http://second"] {
             let base = bases.of(&definition);
-            assert_eq!(base.url, expected);
-            bases.failed(&definition, base);
+            assert_eq!(base.url(), expected);
+            bases.failed(base);
         }
     }
 
     #[test]
     fn a_source_with_one_address_has_one() {
         let (bases, definition) = (Bases::default(), definition(&[]));
-        bases.failed(&definition, bases.of(&definition));
-        assert_eq!(bases.of(&definition).url, "http://first");
+        bases.failed(bases.of(&definition));
+        assert_eq!(bases.of(&definition).url(), "http://first");
     }
 }

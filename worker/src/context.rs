@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use resume_connector::{Answer, Connector, Timeouts};
-use resume_core::{db::PgPool, source::definition::Definition};
+use resume_core::db::PgPool;
 
 use crate::{
     Settings,
@@ -39,11 +39,11 @@ impl Context {
     }
 
     /// Lets the calls that follow go where this one was answered, or elsewhere.
-    pub(crate) fn note_base<T>(&self, definition: &Definition, base: Base<'_>, answer: &Answer<T>) {
+    pub(crate) fn note_base<T>(&self, base: Base<'_>, answer: &Answer<T>) {
         match &answer.result {
-            Ok(_) => self.bases.answered(definition, base),
+            Ok(_) => self.bases.answered(base),
             Err(error) if error.is_passing() && error.code().is_some() && answer.status != Some(401) => {
-                self.bases.failed(definition, base);
+                self.bases.failed(base);
             }
             Err(_) => {}
         }

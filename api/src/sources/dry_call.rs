@@ -139,7 +139,7 @@ async fn one_call(
     note(shown, &answer);
     if let Some((stored, (permit, late))) = leave {
         let end = call_end(&answer, late);
-        call_limit::end_check(&mut *pool.acquire().await?, &stored.name, &permit, &end).await?;
+        call_limit::end(pool, &stored.name, &permit, &stored.limits, &end).await?;
     }
     Ok(answer)
 }
@@ -212,7 +212,8 @@ fn call_end(answer: &Answer, late: Duration) -> CallEnd {
         status: answer.status,
         code: error.map(code_of),
         bytes: answer.bytes,
-        ending: Ending::Answered,
+        // The definition need not be the one that the source's collections use.
+        ending: Ending::Aside,
         told: Told::default(),
     }
 }

@@ -97,9 +97,8 @@ impl Endpoint {
         if is_refused && first == ClientIn::Header {
             response = self.send(grant, params, ClientIn::Body).await?;
         }
-        let status = response.status();
-        if status != StatusCode::OK {
-            return Err(refused(status).into());
+        if response.status() != StatusCode::OK {
+            return Err(refused(&response).into());
         }
         let body = receive(&mut response, ANSWER_BYTES_MAX, &mut 0).await.map_err(unreachable)?;
         let answer = read_answer(&body);

@@ -1,6 +1,8 @@
-use reqwest::StatusCode;
+use std::time::Duration;
 
-use crate::{CallError, TokenError};
+use reqwest::Response;
+
+use crate::{CallError, TokenError, retry_after};
 
 /// The error of a call to a token endpoint, which is not to be taken for one of the source.
 pub(super) fn unreachable(error: CallError) -> CallError {
@@ -10,27 +12,29 @@ pub(super) fn unreachable(error: CallError) -> CallError {
         CallError::TooLarge { .. } => return invalid("").into(),
         _ => return error,
     };
-    passing(code, detail.to_owned()).into()
+    failure(code, detail.to_owned()).into()
 }
 
-pub(super) fn refused(status: StatusCode) -> TokenError {
+pub(super) fn refused(response: &Response) -> TokenError {
+    let status = response.status();
     TokenError {
         code: format!("token_http_{}", status.as_u16()),
         detail: format!("the token endpoint answered {status}"),
-        is_passing: !status.is_client_error() || matches!(status.as_u16(), 408 | 425 | 429),
+        wait: retry_after(response.headers()).unwrap_or_default(),
     }
 }
 
 /// An answer without the token that is wanted. Without a word of what was answered: it may hold a token.
 pub(super) fn invalid(wanted: &str) -> TokenError {
-    passing("token_invalid", format!("the token endpoint's answer is no JSON {wanted}").trim_end().to_owned())
+    failure("token_invalid", format!("the token endpoint's answer is no JSON {wanted}").trim_end().to_owned())
 }
 
 /// The refresh token cannot be kept, or could not: what is to be done, the text says.
 pub(super) fn not_kept(detail: String) -> CallError {
-    passing("token_not_kept", detail).into()
+    failure("token_not_kept", detail).into()
 }
 
-pub(super) fn passing(code: &str, detail: String) -> TokenError {
-    TokenError { code: code.to_owned(), detail, is_passing: true }
+/// The wait is told by those who wait.
+pub(super) fn failure(code: &str, detail: String) -> TokenError {
+    TokenError { code: code.to_owned(), detail, wait: Duration::ZERO }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::failure::{not_kept, passing};
+use super::failure::{failure, not_kept};
 use crate::{
     CallError,
     secret::{SECRET_BYTES_MAX, SecretText},
@@ -48,7 +48,7 @@ impl Kept {
                 Err(TryLockError::WouldBlock) => {
                     let detail =
                         format!("another process has held {}.lock for {LOCK_WAIT_MAX:?}", path.display());
-                    return Err(passing("token_timeout", detail).into());
+                    return Err(failure("token_timeout", detail).into());
                 }
                 Err(TryLockError::Error(error)) => return Err(no_room(&path, &error)),
             }

@@ -48,9 +48,8 @@ impl Login<'_> {
         let sent = request.send().await;
         let mut response =
             sent.map_err(|error| unreachable(CallError::of_transport(error, &shown_host(&url))))?;
-        let status = response.status();
-        if !matches!(status, StatusCode::OK | StatusCode::CREATED) {
-            return Err(refused(status).into());
+        if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED) {
+            return Err(refused(&response).into());
         }
         let answer = receive(&mut response, ANSWER_BYTES_MAX, &mut 0).await.map_err(unreachable)?;
         let header = self.header_of(&answer).ok_or_else(|| invalid("with a token where `token` says"))?;

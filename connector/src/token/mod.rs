@@ -17,7 +17,7 @@ mod refresh;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use reqwest::header::{HeaderName, HeaderValue};
@@ -30,6 +30,11 @@ use self::{
 };
 use crate::{CallError, TokenError, client::Clients, secret::Secrets};
 
+/// How long nobody asks again after a failure, at first and at most; each time in a row it is twice as long. An endpoint that
+/// refuses us is asked once a minute then, by each process, whatever waits for a token.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// The tokens of this process: one for each proof of each source, until shortly before it expires.
 #[derive(Default)]
 pub(crate) struct Tokens(Mutex<HashMap<(String, usize), SharedSlot>>);
@@ -41,8 +46,29 @@ struct Slot {
     /// What the token was fetched for: a definition that was changed has another one.
     auth: Option<Auth>,
     token: Option<Token>,
-    /// When the last fetch failed, and how: those who waited for it do not try again one after the other.
-    failed: Option<(Instant, TokenError)>,
+    /// How the last fetch failed.
+    failure: Option<Failure>,
+}
+
+/// Why there is no token, and until when nobody asks for one again.
+struct Failure {
+    error: TokenError,
+    until: Instant,
+    in_row: u32,
+}
+
+impl Failure {
+    fn after(before: Option<&Self>, error: TokenError) -> Self {
+        let in_row = before.map_or(0, |failure| failure.in_row.saturating_add(1));
+        let wait = WAIT_FIRST.saturating_mul(2_u32.saturating_pow(in_row)).min(WAIT_MAX).max(error.wait);
+        Self { error, until: Instant::now() + wait, in_row }
+    }
+
+    /// The error for those who want a token now; `None` when one may be asked for again.
+    fn of_now(&self) -> Option<TokenError> {
+        let wait = self.until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())?;
+        Some(TokenError { wait, ..self.error.clone() })
+    }
 }
 
 struct Token {
@@ -77,7 +103,8 @@ impl Loan {
 }
 
 impl Tokens {
-    /// The token of the proof of a source with this number. Of those who want one at the same time one fetches it.
+    /// The token of the proof of a source with this number. Of those who want one at the same time one fetches it. After a failure
+    /// nobody does for a while, which the error tells.
     pub(crate) async fn borrow(
         &self,
         clients: &Clients,
@@ -86,16 +113,13 @@ impl Tokens {
         index: usize,
     ) -> Result<Loan, CallError> {
         let (source, auth) = (definition.name.as_str(), &definition.auth[index]);
-        let begun = Instant::now();
         let shared = self.slot(source, index);
         let mut slot = shared.lock().await;
         if slot.auth.as_ref() != Some(auth) {
             *slot = Slot { auth: Some(auth.clone()), ..Slot::default() };
         }
-        if let Some((at, error)) = &slot.failed
-            && *at >= begun
-        {
-            return Err(error.clone().into());
+        if let Some(error) = slot.failure.as_ref().and_then(Failure::of_now) {
+            return Err(error.into());
         }
         let kept = slot.token.as_ref().filter(|token| Instant::now() < token.good_until);
         let (token, is_fresh) = match kept {
@@ -103,14 +127,16 @@ impl Tokens {
             None => match fetch(clients, secrets, auth, definition.allow_private_network).await {
                 Ok(token) => {
                     tracing::debug!(source, "a token was fetched");
+                    slot.failure = None;
                     (&*slot.token.insert(token), true)
                 }
-                Err(error) => {
-                    if let CallError::Token(error) = &error {
-                        slot.failed = Some((Instant::now(), error.clone()));
-                    }
-                    return Err(error);
+                Err(CallError::Token(error)) => {
+                    let failure = Failure::after(slot.failure.as_ref(), error);
+                    let error = failure.of_now().unwrap_or_else(|| failure.error.clone());
+                    slot.failure = Some(failure);
+                    return Err(error.into());
                 }
+                Err(error) => return Err(error),
             },
         };
         let (name, header) = (token.name.clone(), token.header.clone());

@@ -1,8 +1,9 @@
-use std::{io::Write, time::Duration};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use resume_connector::{CallError, Connector, PAGE_BYTES_MAX, Timeouts};
-use resume_core::source::definition::Step;
+use resume_core::source::definition::{Definition, Step};
 use serde_json::json;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{
     call, code, definition, list,
@@ -67,6 +68,38 @@ async fn silence_ends_in_time() {
         code(&connector.call(&definition, Step::List, &definition.base_url, None, &values()).await),
         "source_timeout"
     );
+}
+
+/// A host that takes no connection is away, whether it refuses it or lets us wait: a broken answer may be one page's, this is not.
+#[tokio::test]
+async fn a_host_that_takes_no_connection_is_away() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let source = away(address);
+    let timeouts = Timeouts { connect: Duration::from_millis(200), ..Timeouts::default() };
+    let connector = Connector::new(timeouts, std::env::temp_dir()).unwrap();
+    let answer = connector.call(&source, Step::List, &source.base_url, None, &values()).await;
+    assert_eq!(code(&answer), "source_unreachable");
+    assert!(answer.result.unwrap_err().is_of_source());
+
+    // One that nobody accepts from: when its queue is full, the kernel answers no more.
+    let _listener = socket.listen(0).unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+    {
+        waiting.push(connected.unwrap());
+    }
+    let answer = connector.call(&source, Step::List, &source.base_url, None, &values()).await;
+    assert_eq!(code(&answer), "source_timeout");
+    assert!(answer.result.unwrap_err().is_of_source());
+}
+
+fn away(address: SocketAddr) -> Definition {
+    let mut definition = Definition::original("away", &format!("http://{address}"), "/", 1);
+    definition.allow_private_network = true;
+    definition
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{Permit, SILENCE_MAX, Told, grant::milliseconds, spacing::Spacing};
+use super::{Permit, SILENCE_MAX, Told, end_aside::end_aside, grant::milliseconds, spacing::Spacing};
 use crate::{db, source::definition::Limit};
 
 /// So many failed calls in a row, of the whole fleet, open the circuit.
@@ -50,6 +50,8 @@ pub enum Ending {
     Denied,
     /// It does not work: an error of its own, no answer in time, no connection.
     Failed,
+    /// Nothing: another host was called, the call was to check a definition, or what was refused is mended without anybody's help.
+    Aside,
 }
 
 /// Why a permit came to no call that ended.
@@ -77,6 +79,10 @@ pub async fn end(
     end: &CallEnd,
 ) -> Result<bool, sqlx::Error> {
     let silence = silence_of(limits, end);
+    if end.ending == Ending::Aside {
+        end_aside(&mut *pool.acquire().await?, source, permit, end).await?;
+        return Ok(false);
+    }
     if end.ending == Ending::Answered {
         let mut conn = pool.acquire().await?;
         note_answer(&mut conn, source, permit, limits, end).await?;
@@ -110,7 +116,8 @@ pub fn silence_of(limits: &[Limit], end: &CallEnd) -> Option<Duration> {
         Ending::Refused => asked.or(end.told.exhausted_for).unwrap_or(SILENCE_DEFAULT).max(SILENCE_DEFAULT),
         // Of a source that is overloaded: 503 with `Retry-After`.
         Ending::Failed => asked?,
-        _ => end.told.drought(limits)?,
+        Ending::Answered | Ending::Denied => end.told.drought(limits)?,
+        Ending::Aside => return None,
     };
     Some(wait.min(SILENCE_MAX))
 }

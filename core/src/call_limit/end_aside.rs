@@ -2,15 +2,11 @@ use sqlx::PgConnection;
 
 use super::{CallEnd, Permit, grant::milliseconds};
 
-/// Notes the end of a call that checked a definition: in the ledger alone. It says nothing of the source, for the definition need
-/// not be the one that its collections use; so it counts neither for nor against the circuit, and a call that probed it by chance
-/// leaves that to another one. What `end` says of ending and limits is left aside.
+/// Notes the end of a call that says nothing of the source: in the ledger alone. It counts neither for nor against the circuit, and
+/// changes nothing of what is known of the limits; one that probed the circuit by chance leaves that to another one.
 ///
-/// One statement, to be called outside of a transaction: it does not wait for the disk.
-///
-/// # Errors
-/// The database's.
-pub async fn end_check(
+/// One statement, outside of a transaction: it does not wait for the disk.
+pub(super) async fn end_aside(
     conn: &mut PgConnection,
     source: &str,
     permit: &Permit,

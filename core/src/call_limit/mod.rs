@@ -10,7 +10,7 @@
 //! | `spacing.rs` | from a limit to the even distance of its calls |
 //! | `grant.rs` | [`grant`]: permits for the callers of one process |
 //! | `end.rs` | [`end`], [`void`]: what became of a permit; silences, the pace, the circuit |
-//! | `end_check.rs` | [`end_check`]: what became of the permit of a call that checked a definition |
+//! | `end_aside.rs` | the end of a call that says nothing of its source |
 //! | `told.rs` | [`Told`]: what an answer says of the limit, and what of it counts |
 //! | `circuit.rs` | [`hold`], [`release`]: the circuit by hand |
 //! | `state.rs` | [`state`]: what holds now |
@@ -20,7 +20,7 @@
 
 mod circuit;
 mod end;
-mod end_check;
+mod end_aside;
 mod evidence;
 mod grant;
 mod ledger;
@@ -31,7 +31,6 @@ mod told;
 
 pub use circuit::{hold, release};
 pub use end::{CallEnd, Ending, Void, end, silence_of, void};
-pub use end_check::end_check;
 pub use evidence::{Evidence, WindowUse, evidence};
 pub use grant::{Answer, Caller, Demand, Obstacle, Permit, grant};
 pub use ledger::{CallRecord, LedgerPlace, keep_ledger, ledger};

@@ -9,8 +9,11 @@ use resume_core::{
 };
 use resume_queue::{JobError, Lease};
 
-use super::fetch_page::{end, failed, find_attachments, leave, not_made};
-use crate::{context::Context, permit::Ended};
+use super::fetch_page::{end, failed, find_attachments, given_up, leave, not_made};
+use crate::{
+    context::Context,
+    permit::{About, Ended},
+};
 
 /// Makes the one call that brings an attachment on: fetches it, or, when its address had expired, asks for a fresh one where the
 /// address came from. The job comes back for the next call.
@@ -34,15 +37,20 @@ async fn download(
     address: &str,
 ) -> Result<(), JobError> {
     let definition = &page.source.definition;
-    let base = context.bases.of(definition).url;
-    let call = match context.connector.prepare_download(definition, base, address).await {
+    let base = context.bases.of(definition);
+    let call = match context.connector.prepare_download(definition, base.url(), address).await {
         Ok(call) => call,
-        Err(error) => return Err(not_made(context, job, error).await),
+        Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
     };
-    let leave = leave(context, lease, job, page).await?;
-    let is_elsewhere = call.is_elsewhere();
+    let leave = leave(context, lease, job, page, base).await?;
+    let about = if call.is_elsewhere() { About::Elsewhere } else { About::Address };
     let answer = call.send().await;
-    let ended = end(leave, &answer, is_elsewhere).await;
+    if about == About::Elsewhere {
+        context.bases.not_called(base);
+    } else {
+        context.note_base(base, &answer);
+    }
+    let ended = end(leave, &answer, about).await;
     match answer.result {
         Ok(file) => store(context, lease, page, &file).await,
         Err(CallError::Status { status, .. })
@@ -91,17 +99,19 @@ async fn refresh(
     let origin = collection::find_origin(&mut conn, page).await.map_err(JobError::retry)?;
     drop(conn);
     let Some(origin) = origin else {
-        return Err(not_made(context, job, CallError::AttachmentGone).await);
+        return Err(given_up(context, job, CallError::AttachmentGone).await);
     };
     let definition = &origin.source.definition;
-    let (base, link) = (context.bases.of(definition).url, origin.link.as_deref());
-    let call = match context.connector.prepare(definition, origin.step, base, link, &origin.values).await {
-        Ok(call) => call,
-        Err(error) => return Err(not_made(context, job, error).await),
-    };
-    let leave = leave(context, lease, job, page).await?;
+    let (base, link) = (context.bases.of(definition), origin.link.as_deref());
+    let call =
+        match context.connector.prepare(definition, origin.step, base.url(), link, &origin.values).await {
+            Ok(call) => call,
+            Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
+        };
+    let leave = leave(context, lease, job, page, base).await?;
     let answer = call.send().await;
-    let ended = end(leave, &answer, false).await;
+    context.note_base(base, &answer);
+    let ended = end(leave, &answer, About::Source).await;
     let answered = match answer.result {
         Ok(answered) => answered,
         // The item, or the page that it stood on, is not there any more.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use resume_connector::{Answer, CallError, Page};
+use resume_connector::{Answer, CallError, Page, TokenError};
 use resume_core::{
     attachment::Finder,
     collection::{self, CallFailure, FetchedPage, FoundAttachments, FoundPage, PageToFetch},
@@ -14,8 +14,9 @@ use resume_queue::{Coded, JobError, Lease};
 
 use super::fetch_attachment;
 use crate::{
+    bases::Base,
     context::Context,
-    permit::{Ended, Finished, Leave},
+    permit::{About, Ended, Finished, Leave},
 };
 
 /// A silence that people should see: longer than a source that is asked a little too fast mostly wants.
@@ -65,30 +66,34 @@ async fn fetch(
     let definition = &page.source.definition;
     let base = context.bases.of(definition);
     let connector = &context.connector;
-    let call =
-        match connector.prepare(definition, page.step, base.url, page.link.as_deref(), &page.values).await {
-            Ok(call) => call,
-            Err(error) => return Err(not_made(context, job, error).await),
-        };
-    let leave = leave(context, lease, job, page).await?;
+    let call = match connector
+        .prepare(definition, page.step, base.url(), page.link.as_deref(), &page.values)
+        .await
+    {
+        Ok(call) => call,
+        Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
+    };
+    let leave = leave(context, lease, job, page, base).await?;
     let answer = call.send().await;
-    context.note_base(definition, base, &answer);
-    let ended = end(leave, &answer, false).await;
+    context.note_base(base, &answer);
+    let ended = end(leave, &answer, About::Source).await;
     settle(context, lease, job, page, (answer.result, ended)).await
 }
 
-/// Waits for leave to make one call.
+/// Waits for leave to make one call, to this address.
 pub(super) async fn leave(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
     page: &PageToFetch,
+    base: Base<'_>,
 ) -> Result<Leave, JobError> {
     let pacer = context.permits.pacer(&page.source);
     // The slot is for those who may call: other sources can be called.
     match pacer.leave(job.collection_id, job.page).await {
         Ok(leave) => Ok(leave),
         Err(wait) => {
+            context.bases.not_called(base);
             note_waiting(context, job).await;
             lease.rest_key(wait.left.min(REST_MAX));
             Err(JobError::Snooze(wait.left))
@@ -97,7 +102,9 @@ pub(super) async fn leave(
 }
 
 /// Tells the fleet what the answer says of the source.
-pub(super) async fn end<T>(leave: Leave, answer: &Answer<T>, is_elsewhere: bool) -> Ended {
+pub(super) async fn end<T>(leave: Leave, answer: &Answer<T>, about: About) -> Ended {
+    let is_old_token = matches!(answer.result, Err(CallError::TokenExpired));
+    let about = if is_old_token { About::OldToken } else { about };
     let code = answer.result.as_ref().err().and_then(CallError::code);
     let finished = Finished {
         status: answer.status,
@@ -105,7 +112,7 @@ pub(super) async fn end<T>(leave: Leave, answer: &Answer<T>, is_elsewhere: bool)
         is_broken: answer.is_broken(),
         code: code.as_deref(),
         bytes: answer.bytes,
-        is_elsewhere,
+        about,
     };
     leave.end(finished).await
 }
@@ -165,8 +172,24 @@ pub(super) async fn find_attachments(
     }
 }
 
-/// Notes a call that could not be made; gives what becomes of the job.
-pub(super) async fn not_made(context: &Context, job: &FetchPage, error: CallError) -> JobError {
+/// Notes a call that could not be made, to this address; gives what becomes of the job.
+pub(super) async fn not_made(
+    context: &Context,
+    lease: &Lease,
+    job: &FetchPage,
+    (base, error): (Base<'_>, CallError),
+) -> JobError {
+    context.bases.not_called(base);
+    let CallError::Token(TokenError { wait, .. }) = error else { return given_up(context, job, error).await };
+    // As with a credential that the source itself refuses: it is the trouble of all pages, and uses up no attempt of one.
+    note(context, job, &error, false).await;
+    note_waiting(context, job).await;
+    lease.rest_key(wait.min(REST_MAX));
+    JobError::Snooze(wait)
+}
+
+/// Notes why no call is made; gives what becomes of the job.
+pub(super) async fn given_up(context: &Context, job: &FetchPage, error: CallError) -> JobError {
     note(context, job, &error, false).await;
     verdict(error)
 }
@@ -176,18 +199,21 @@ pub(super) async fn failed(context: &Context, job: &FetchPage, error: CallError,
     // What is a refusal, and for how long, the headers tell.
     let error = ended.refused_for.map_or(error, CallError::RateLimited);
     note(context, job, &error, true).await;
-    let waits = match &error {
-        CallError::RateLimited(silence) => *silence >= LONG_SILENCE,
-        error => ended.is_circuit_open && error.is_of_source(),
-    };
-    if !waits {
-        return verdict(error);
-    }
-    note_waiting(context, job).await;
     match error {
-        error @ CallError::RateLimited(_) => verdict(error),
+        // The limit is no failure of the page. Those that were refused together come back one after the other: the permits
+        // are spaced.
+        CallError::RateLimited(silence) => {
+            if silence >= LONG_SILENCE {
+                note_waiting(context, job).await;
+            }
+            JobError::Snooze(silence.max(Duration::from_millis(1)))
+        }
         // That the source is away, or has locked us out, uses up no attempt of the page. The permits tell until when.
-        _ => JobError::Snooze(Duration::ZERO),
+        error if ended.is_circuit_open && error.is_of_source() => {
+            note_waiting(context, job).await;
+            JobError::Snooze(Duration::ZERO)
+        }
+        error => verdict(error),
     }
 }
 
@@ -278,9 +304,6 @@ async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bo
 
 fn verdict(error: CallError) -> JobError {
     match error {
-        // The limit is no failure of the page. Those that were refused together come back one after the other: the permits
-        // are spaced.
-        CallError::RateLimited(silence) => JobError::Snooze(silence.max(Duration::from_millis(1))),
         CallError::Status { retry_after: Some(wait), .. } if error.is_passing() => {
             JobError::RetryAfter(error.into(), wait)
         }

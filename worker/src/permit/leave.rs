@@ -37,8 +37,21 @@ pub(crate) struct Finished<'a> {
     pub(crate) code: Option<&'a str>,
     /// How many bytes of its body came.
     pub(crate) bytes: u64,
-    /// Whether another host than the source's was called, whose answer says nothing of the source.
-    pub(crate) is_elsewhere: bool,
+    /// What its answer is about.
+    pub(crate) about: About,
+}
+
+/// What the answer to a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The source.
+    Source,
+    /// A token that was kept for too long. The next call has another one.
+    OldToken,
+    /// An address that lasts for a while: when it is forbidden it has expired, and the next call has another one.
+    Address,
+    /// Another host, whose answer says nothing of the source.
+    Elsewhere,
 }
 
 /// What the end of a call means for those that come after it.
@@ -72,7 +85,8 @@ impl Leave {
     /// Tells the fleet what became of the call. While the database is away the end is not noted, which costs nothing but evidence.
     pub(crate) async fn end(mut self, finished: Finished<'_>) -> Ended {
         let left = self.left.unwrap_or(self.at);
-        let told = if finished.is_elsewhere { Told::default() } else { told::read(finished.headers) };
+        let told =
+            if finished.about == About::Elsewhere { Told::default() } else { told::read(finished.headers) };
         let Some(ending) = ending(&finished, &told) else {
             // Nothing has left.
             self.left = None;
@@ -110,10 +124,12 @@ fn ending(finished: &Finished<'_>, told: &Told) -> Option<Ending> {
     let is_limited = told.retry_after.is_some() || told.exhausted_for.is_some();
     Some(match finished.status {
         None if !finished.is_broken => return None,
-        _ if finished.is_elsewhere => Ending::Answered,
+        _ if finished.about == About::Elsewhere => Ending::Aside,
         Some(429) => Ending::Refused,
         // GitHub's way: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
         Some(403) if is_limited => Ending::Refused,
+        Some(401) if finished.about == About::OldToken => Ending::Aside,
+        Some(403) if finished.about == About::Address => Ending::Aside,
         Some(401 | 403) => Ending::Denied,
         Some(status) if status < 500 && !finished.is_broken => Ending::Answered,
         _ => Ending::Failed,
@@ -153,7 +169,7 @@ mod tests {
     }
 
     fn finished(status: Option<u16>, is_broken: bool, headers: &HeaderMap) -> Finished<'_> {
-        Finished { status, headers, is_broken, code: None, bytes: 0, is_elsewhere: false }
+        Finished { status, headers, is_broken, code: None, bytes: 0, about: About::Source }
     }
 
     #[test]
@@ -161,9 +177,24 @@ mod tests {
         let headers = HeaderMap::new();
         for (status, is_broken) in [(Some(403), false), (Some(429), false), (Some(500), false), (None, true)]
         {
-            let finished = Finished { is_elsewhere: true, ..finished(status, is_broken, &headers) };
-            assert_eq!(ending(&finished, &Told::default()), Some(Ending::Answered));
+            let finished = Finished { about: About::Elsewhere, ..finished(status, is_broken, &headers) };
+            assert_eq!(ending(&finished, &Told::default()), Some(Ending::Aside));
         }
+    }
+
+    #[test]
+    fn what_has_expired_says_nothing_of_the_source() {
+        let headers = HeaderMap::new();
+        let nothing = Told::default();
+        let about = |about, status, told: &Told| {
+            ending(&Finished { about, ..finished(Some(status), false, &headers) }, told)
+        };
+        assert_eq!(about(About::OldToken, 401, &nothing), Some(Ending::Aside));
+        assert_eq!(about(About::Address, 403, &nothing), Some(Ending::Aside));
+        assert_eq!(about(About::Address, 401, &nothing), Some(Ending::Denied));
+        assert_eq!(about(About::Address, 404, &nothing), Some(Ending::Answered));
+        let limited = Told { retry_after: Some(Duration::from_secs(1)), ..Told::default() };
+        assert_eq!(about(About::Address, 403, &limited), Some(Ending::Refused));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use resume_core::{
 };
 use tokio::task::AbortHandle;
 
-pub(crate) use leave::{Ended, Finished, Leave};
+pub(crate) use leave::{About, Ended, Finished, Leave};
 use pacer::Pacer;
 
 /// The pacers of a process: one for each source that it has called.

@@ -20,20 +20,26 @@ pub(super) fn read(headers: &HeaderMap) -> Told {
     let first = |names: [&str; 3]| names.into_iter().find_map(text);
     let remaining = first(["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining"]);
     let reset = first(["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset"]);
-    let standing = text("ratelimit").unwrap_or_default();
-    let remaining = parameter(standing, &["r", "remaining"]).or_else(|| number(remaining?));
-    let reset = parameter(standing, &["t", "reset"]).or_else(|| number(reset?));
+    let exhausted_for = match text("ratelimit").map(standings) {
+        Some(standings) if !standings.is_empty() => exhausted(standings, now),
+        _ => exhausted([(number(remaining.unwrap_or_default()), number(reset.unwrap_or_default()))], now),
+    };
 
     let mut limits = text("ratelimit-policy").map(policies).unwrap_or_default();
     if limits.is_empty() {
         let plain = first(["ratelimit-limit", "x-ratelimit-limit", "x-rate-limit-limit"]);
         limits.extend(plain.and_then(|value| limit(value.split([',', ';']).next()?, None)));
     }
-    Told {
-        retry_after: retry_after(headers),
-        limits,
-        exhausted_for: remaining.filter(|left| *left < 1.0).and_then(|_| Some(until(reset?, now))),
-    }
+    Told { retry_after: retry_after(headers), limits, exhausted_for }
+}
+
+/// How long until there are calls again, by the quotas of which none is left: what is left of each, and its reset.
+fn exhausted(
+    standings: impl IntoIterator<Item = (Option<f64>, Option<f64>)>,
+    now: SystemTime,
+) -> Option<Duration> {
+    let used_up = standings.into_iter().filter(|(left, _)| left.is_some_and(|left| left < 1.0));
+    used_up.filter_map(|(_, reset)| Some(until(reset?, now))).max()
 }
 
 /// The time until a reset, which some tell in seconds, others as seconds or milliseconds since 1970.
@@ -45,6 +51,16 @@ fn until(reset: f64, now: SystemTime) -> Duration {
         seconds => seconds,
     };
     Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(SILENCE_MAX).min(SILENCE_MAX)
+}
+
+/// What is left of each quota, and when there is more: `"name";r=50;t=30` each, separated by commas; in an older draft one quota
+/// alone, `limit=100, remaining=50, reset=5`.
+fn standings(value: &str) -> Vec<(Option<f64>, Option<f64>)> {
+    let of = |item: &str| (parameter(item, &["r", "remaining"]), parameter(item, &["t", "reset"]));
+    if parameter(value, &["remaining"]).is_some() {
+        return vec![of(value)];
+    }
+    value.split(',').take(PARTS_MAX).map(of).filter(|(left, _)| left.is_some()).collect()
 }
 
 /// The policies `"name";q=100;w=60`, or as in older drafts `100;w=60`, separated by commas.
@@ -110,6 +126,15 @@ mod tests {
             Told { limits: limit(100, Some(10)), exhausted_for: Some(5 * SECOND), retry_after: None };
         assert_eq!(told(&headers), expected);
         assert_eq!(told(&[("ratelimit", r#""default";r=1;t=5"#)]), Told::default(), "one is left");
+        for (standings, seconds) in [
+            (r#""burst";r=5;t=1, "day";r=0;t=3600"#, Some(3600)),
+            (r#""day";r=0;t=600, "burst";r=5;t=1"#, Some(600)),
+            (r#""burst";r=0;t=1, "day";r=0;t=60"#, Some(60)),
+            (r#""burst";t=1, "day";r=0"#, None),
+        ] {
+            let told = told(&[("ratelimit", standings)]);
+            assert_eq!(told.exhausted_for, seconds.map(|s| SECOND * s), "{standings}");
+        }
         let several = told(&[("ratelimit-policy", r#""burst";q=10;w=1, "day";q=5000;w=86400"#)]);
         assert_eq!(several.limits, [limit(10, Some(1)), limit(5000, Some(86_400))].concat());
     }

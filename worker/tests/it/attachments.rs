@@ -8,7 +8,7 @@ use resume_core::{
 };
 
 use crate::{
-    harness::collection_of,
+    harness::{collection_of, in_time},
     outcome::{Documents, Outcome, Pages},
     source_faults::{Faulty, PEOPLE, made},
 };
@@ -125,6 +125,39 @@ async fn a_host_of_files_that_fails_does_not_stop_the_source() {
     assert_eq!(files(&faulty).await, resume());
     let state = resume_core::call_limit::state(&faulty.pipeline.pool, API.name()).await.unwrap().unwrap();
     assert_eq!(state.failed, 0);
+}
+
+/// Its limits are nobody's to keep, and it is not waited for without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_of_files_that_refuses_every_call_is_given_up() {
+    let faulty = Faulty::start_in_full(API, elsewhere).await;
+    let kind = FaultKind::RateLimited { retry_after_seconds: 0 };
+    faulty.set_fault(kind, OnPages::One(FILES_FROM + 7), Times::Always);
+    let worker = faulty.pipeline.worker();
+    let id = faulty.collect().await;
+    let attempts_of_the_file = async || {
+        let jobs = sqlx::query_scalar!(
+            r#"
+            select max(attempt) as "attempt!" from jobs
+            where kind = 'fetch_page' and (args->>'page')::integer >= 10000001
+            having max(attempt) > 1
+            "#
+        );
+        jobs.fetch_optional(&faulty.pipeline.pool).await.unwrap()
+    };
+    let tried = async {
+        while attempts_of_the_file().await.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    in_time("a refused attempt is used up", tried).await;
+    faulty.pipeline.allow_one_attempt("fetch_page").await;
+    let progress = faulty.pipeline.ended(id).await;
+    assert_eq!((progress.collection.state, progress.pages_failed), (CollectionState::CompletedWithErrors, 1));
+    assert_eq!(progress.errors[0].code, "source_http_429");
+    let state = resume_core::call_limit::state(&faulty.pipeline.pool, API.name()).await.unwrap().unwrap();
+    assert_eq!((state.refused, state.silences, state.failed), (0, 0, 0));
+    worker.stop().await;
 }
 
 /// The signature in its address makes the item another one each time; the file is the same.

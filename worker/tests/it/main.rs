@@ -24,3 +24,4 @@ mod source_faults_random;
 mod starts;
 mod steps;
 mod stops;
+mod tokens;

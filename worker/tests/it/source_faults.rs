@@ -63,6 +63,7 @@ impl Faulty {
         source::put(&mut conn, &definition).await.unwrap();
         drop(conn);
         let faulty = Self { pipeline, secrets, api };
+        std::fs::write(faulty.secrets.path().join("client"), "mock-client").unwrap();
         faulty.put_key("mock-key");
         faulty
     }
@@ -118,6 +119,11 @@ fn shipped(api: Api, mock_url: &str, key: &Path) -> Definition {
         match auth {
             Auth::Basic { user: secret, .. } | Auth::Bearer(secret) | Auth::Header { value: secret, .. } => {
                 *secret = Secret::new(format!("file:{}", key.display()));
+            }
+            Auth::ClientCredentials { token_url, client_id, client_secret, .. } => {
+                *token_url = format!("{}/token", definition.base_url);
+                *client_id = Secret::new(format!("file:{}", key.with_file_name("client").display()));
+                *client_secret = Secret::new(format!("file:{}", key.display()));
             }
             other => panic!("{other:?} is not for this test"),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use resume_core::call_limit::{self, Circuit, Ending, Obstacle, Void};
+use resume_core::call_limit::{self, CallEnd, Circuit, Ending, Obstacle, Told, ToldLimit, Void};
 
 use super::{Process, SECOND, ended, plenty, state};
 use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of};
@@ -105,6 +105,59 @@ async fn a_lost_probe_is_followed_by_another() {
     assert_eq!(open_for(&process).await, SECOND);
     let age = sqlx::query!("update call_limits set probe_until = now() where probe_id is not null");
     assert_eq!(age.execute(fixture.pool()).await.unwrap().rows_affected(), 1);
+    process.permit().await;
+}
+
+/// The process that probes is killed: nobody will tell how the call ended.
+#[tokio::test]
+async fn the_probe_of_a_dead_worker_is_not_waited_for() {
+    let fixture = Fixture::new().await;
+    let (process, other) = (Process::start(&fixture).await, Process::start(&fixture).await);
+    for _ in 0..5 {
+        process.call(Ending::Failed).await;
+    }
+    wait_until_half_open(&fixture).await;
+    process.permit().await;
+    assert_eq!(open_for(&other).await, SECOND);
+    let missed = sqlx::query!(
+        "update queue.workers set absent_since = now() - interval '2 s', absent_seen_at = now() where id = $1",
+        process.id
+    );
+    missed.execute(fixture.pool()).await.unwrap();
+    other.permit().await;
+    assert_eq!(open_for(&other).await, SECOND, "that one is waited for");
+}
+
+/// What another host answers neither opens nor closes it, and changes nothing of the limits that are known.
+#[tokio::test]
+async fn a_call_aside_says_nothing_of_the_source() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let permits = process.ask(7, &plenty(), None).await.permits;
+    let told = Told { limits: vec![ToldLimit { calls: 10_000, per: Some(SECOND) }], ..Told::default() };
+    process.end(&permits[0], &plenty(), &CallEnd { told, ..ended(Ending::Answered) }).await;
+    for permit in &permits[1..5] {
+        process.end(permit, &plenty(), &ended(Ending::Failed)).await;
+    }
+    let known = state(&fixture).await;
+    assert_eq!((known.told.map(|told| told.calls), known.failures_in_row), (Some(10_000), 4));
+    for permit in &permits[5..] {
+        process.end(permit, &plenty(), &ended(Ending::Aside)).await;
+    }
+    let now = state(&fixture).await;
+    assert_eq!((now.told, now.failures_in_row, now.under_way), (known.told, 4, 0));
+}
+
+#[tokio::test]
+async fn a_call_aside_probes_nothing() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    for _ in 0..5 {
+        process.call(Ending::Failed).await;
+    }
+    wait_until_half_open(&fixture).await;
+    process.call(Ending::Aside).await;
+    assert_eq!(state(&fixture).await.circuit, Circuit::HalfOpen);
     process.permit().await;
 }
 

@@ -1,7 +1,7 @@
 use apalis::prelude::{WorkerBuilder, WorkerError};
 use resume_core::jobs::{
-    FetchPage, FinishCollection, ParseDocuments, ReparseSource, SettleDiscarded, StartCollection,
-    StopCollection,
+    FetchPage, FinishCollection, ParseDocuments, ReparseSource, ResumePages, SettleDiscarded,
+    StartCollection, StopCollection,
 };
 use resume_queue::{Job, QueueConfig, Session};
 use tokio::task::JoinSet;
@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use crate::{
     context::Context,
     jobs::{
-        fetch_page, finish_collection, parse_documents, reparse_source, settle_discarded, start_collection,
-        stop_collection,
+        fetch_page, finish_collection, parse_documents, reparse_source, resume_pages, settle_discarded,
+        start_collection, stop_collection,
     },
 };
 
@@ -49,6 +49,7 @@ pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), 
     start!(FinishCollection, SETTLEMENTS, finish_collection::run);
     start!(StartCollection, STARTS, start_collection::run);
     start!(StopCollection, STARTS, stop_collection::run);
+    start!(ResumePages, STARTS, resume_pages::run);
     start!(ReparseSource, REPARSES, reparse_source::run);
     workers
 }

@@ -113,15 +113,15 @@ impl Sources {
         Ok((stored, is_new))
     }
 
-    /// How many documents of a source an older parser or an older map has made.
-    async fn count_outdated(&self, name: &str) -> Result<i64, Problem> {
+    /// How many documents of a source an older parser or an older map has made, unless they are too many to count.
+    async fn count_outdated(&self, name: &str) -> Result<Option<i64>, Problem> {
         let map = source::mapping(&self.0.pool, name).await?;
-        let mut conn = self.0.pool.acquire().await?;
-        Ok(resume::count_outdated(&mut conn, (name, map.version)).await?)
+        Ok(resume::count_outdated(&self.0.pool, (name, map.version)).await?)
     }
 
     async fn reparse(&self, name: &str) -> Result<Reparse, Problem> {
         let documents = self.count_outdated(name).await?;
+        // Counted before: the job makes them fewer.
         let map = source::mapping(&self.0.pool, name).await?;
         let mut tx = db::begin(&self.0.pool).await?;
         find(&mut tx, name).await?;

@@ -30,6 +30,7 @@ async fn the_queues_of_the_service_are_always_there() {
         "reparse_source",
         "settle_discarded",
         "start_collection",
+        "resume_pages",
         "stop_collection",
     ];
     assert_eq!(list["results"], json!(names.map(idle)));

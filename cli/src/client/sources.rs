@@ -11,13 +11,15 @@ pub(crate) struct Source {
     pub(crate) updated_at: String,
     /// How many documents an older map made, where the reply tells.
     #[serde(default)]
-    pub(crate) outdated: u64,
+    pub(crate) outdated: Option<u64>,
 }
 
 /// A source that is parsed again.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Reparse {
-    pub(crate) documents: u64,
+    /// Missing where there are too many to count.
+    #[serde(default)]
+    pub(crate) documents: Option<u64>,
     pub(crate) job_id: i64,
 }
 

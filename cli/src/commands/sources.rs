@@ -31,10 +31,9 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
             say!(
                 "the source {name} is there; collect from it with `resume-service {command} --source {name}`"
             );
-            if source.outdated > 0 {
+            if let Some(outdated @ 1..) = source.outdated {
                 say!(
-                    "{} documents were read as it was before; `resume-service sources reparse {name}` reads them again",
-                    source.outdated
+                    "{outdated} documents were read as it was before; `resume-service sources reparse {name}` reads them again"
                 );
             }
         }
@@ -56,7 +55,8 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
         }
         SourcesCommand::Reparse(options) => {
             let reparse = Client::new(&options.service.url)?.reparse_source(&options.name).await?;
-            let (documents, job) = (reparse.documents, reparse.job_id);
+            let documents = reparse.documents.map_or_else(|| "many".to_owned(), |count| count.to_string());
+            let job = reparse.job_id;
             say!(
                 "{documents} documents are read again; `resume-service jobs show {job}` tells of the first ones"
             );
@@ -196,7 +196,7 @@ fn paging(paging: &Paging) -> &'static str {
     match paging {
         Paging::Numbered { .. } => "numbered",
         Paging::NextUrl { .. } => "next url",
-        Paging::LinkHeader {} => "link header",
+        Paging::LinkHeader { .. } => "link header",
         Paging::Cursor { .. } => "cursor",
         Paging::Single {} => "one",
     }

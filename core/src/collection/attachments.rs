@@ -80,6 +80,8 @@ async fn insert(
         select $1, 'attachment', nextval('page_numbers'), $2, $3, a.raw_document_id, a.item, a.place, a.link, a.name
         from unnest($4::bigint[], $5::text[], $6::integer[], $7::text[], $8::text[])
             as a (raw_document_id, item, place, link, name)
+        -- In one order for all: two pages may have the same items.
+        order by raw_document_id, place
         on conflict do nothing
         returning number
         "#,

@@ -55,10 +55,13 @@ fn since(source: &Source) -> Option<DateTime<Utc>> {
 }
 
 /// Begins the collection of this source that has waited longest, unless one is under way. Every end of a collection comes here,
-/// also where the source lets several run at once: it may have been changed while one waited. Holds the source until the end
-/// of the transaction, and locks the collection that begins.
+/// also where the source lets several run at once: it may have been changed while one waited. Of a source that was removed those
+/// that wait are cancelled. Holds the source until the end of the transaction, and locks the collection that begins.
 pub(super) async fn begin_next(conn: &mut PgConnection, source_name: &str) -> Result<(), EnqueueError> {
     let source = source::hold(conn, source_name).await?;
+    if source::is_removed(conn, source_name).await? {
+        return Ok(cancel_waiting(conn, source_name).await?);
+    }
     let next = sqlx::query_scalar!(
         r#"
         select id from collections
@@ -76,6 +79,20 @@ pub(super) async fn begin_next(conn: &mut PgConnection, source_name: &str) -> Re
         Some(id) => begin(conn, id, &source).await,
         None => Ok(()),
     }
+}
+
+/// Ends the collections of a source that have not begun. They have no jobs.
+async fn cancel_waiting(conn: &mut PgConnection, source_name: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        update collections set state = 'cancelled', finished_at = now()
+        where source = $1 and begun_at is null and state = 'pending'
+        "#,
+        source_name,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// [`begin_next`] after the end of this collection. Its errors are the database's: no part of what is enqueued is made of more than

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use super::{
     PageToFetch,
     finish::{Change, count_pages},
-    steps::open_list,
+    steps::{forget_list, is_tallied, open_list},
 };
 use crate::source::definition::Step;
 
@@ -13,7 +13,7 @@ use crate::source::definition::Step;
 /// is read would be read for ever.
 ///
 /// Gives false, and changes nothing, when this run has begun the list again before, or when the page is no longer pending. In the
-/// caller's transaction, which should also complete the fetching job; locks the pages, then the collection.
+/// caller's transaction, which should also complete the fetching job; locks the pages, the collection, and pages that are new.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -51,6 +51,9 @@ pub async fn restart(conn: &mut PgConnection, page: &PageToFetch) -> Result<bool
     )
     .execute(&mut *conn)
     .await?;
+    if is_tallied(page) && page.step == Step::List {
+        forget_list(conn, page).await?;
+    }
     let opened = open_list(conn, page, vec![(page.place + 1, None)]).await?;
     sqlx::query!(
         r#"

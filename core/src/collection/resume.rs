@@ -1,4 +1,4 @@
-use resume_queue::{EnqueueError, GroupId, JobId, hold_group};
+use resume_queue::{EnqueueError, GroupId, hold_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -8,6 +8,7 @@ use super::{
     finish::{Change, begin_run, count_pages},
     page::{Run, enqueue_fetches},
     redo::{self, Redo, Which},
+    resume_pages::{enqueue_portion, hand_over},
 };
 use crate::jobs::FetchPage;
 
@@ -60,7 +61,9 @@ pub enum ResumeError {
 
 /// Goes on with a collection from its checkpoint: one that is paused or cancelled with the pages that it had still to fetch, and all
 /// with what failed of the [`Scope`]. Pages behind them follow as in the first run, and nothing that is stored is fetched
-/// again. One that was stopped before it had begun takes its place in the line of its source again. At most some [`REDO_MAX`](super::REDO_MAX) documents are parsed again at a time.
+/// again. One that was stopped before it had begun takes its place in the line of its source again. At most some [`REDO_MAX`](super::REDO_MAX)
+/// documents are parsed again at a time. Of many pages the first ones get their jobs here, the others by a
+/// [`ResumePages`](crate::jobs::ResumePages) job.
 ///
 /// In the caller's transaction; locks the pages of one that is stopped that wait to be fetched, those whose documents are parsed
 /// again, then the collection, then the source's row, if it wants one collection at a time.
@@ -257,12 +260,14 @@ async fn find_state(conn: &mut PgConnection, id: Uuid) -> Result<Option<Collecti
 /// the collection was stopped is stored then, and its jobs are seen: they may be older than the job that ends those of the
 /// collection, which is perhaps about to end them.
 async fn wait_for_pages(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "select from pages where collection_id = $1 and state = 'pending' order by number for update",
+    let locked = sqlx::query!(
+        r#"
+        select count(*) from (
+            select from pages where collection_id = $1 and state = 'pending' order by number for update) as waiting
+        "#,
         id
-    )
-    .fetch_all(conn)
-    .await?;
+    );
+    locked.fetch_one(conn).await?;
     Ok(())
 }
 
@@ -293,7 +298,8 @@ async fn go_on(conn: &mut PgConnection, held: Held, redo: Redo) -> Result<Resume
     .fetch_all(&mut *conn)
     .await?;
     let run = Run { collection_id: id, group, source: &held.source };
-    enqueue_fetches(conn, run, &pages).await?;
+    // Some may have a job already: of a page that was stored after the collection had been stopped.
+    enqueue_portion(conn, run, &pages, pages.last().copied().unwrap_or_default()).await?;
     let resumed = Resumed { pages: pages.len(), documents: redo.documents };
     redo.enqueue(conn, run).await?;
     if resumed == Resumed::default() {
@@ -337,19 +343,18 @@ async fn reopen(
     .await?;
     let group = if begins_run { Some(begin_run(conn, id).await?) } else { held.group };
     let run = Run { collection_id: id, group, source: &held.source };
-    let jobs = enqueue_fetches(conn, run, &pages).await?;
-    hand_over(conn, id, &pages, &jobs).await?;
+    enqueue_portion(conn, run, &pages, pages.last().copied().unwrap_or_default()).await?;
     redo.enqueue(conn, run).await?;
     Ok(resumed)
 }
 
-/// Makes failed pages pending, one or all; gives their numbers. Locks them.
+/// Makes failed pages pending, one or all; gives their numbers, in order. Locks them.
 async fn reopen_failed(
     conn: &mut PgConnection,
     id: Uuid,
     page: Option<i32>,
 ) -> Result<Vec<i32>, sqlx::Error> {
-    sqlx::query_scalar!(
+    let mut pages = sqlx::query_scalar!(
         r#"
         update pages set state = 'pending', error_code = null, error = null, is_refreshed = false
         where collection_id = $1 and state = 'failed' and number = coalesce($2, number) returning number
@@ -358,7 +363,9 @@ async fn reopen_failed(
         page,
     )
     .fetch_all(conn)
-    .await
+    .await?;
+    pages.sort_unstable();
+    Ok(pages)
 }
 
 /// Whether jobs can join the present run. When all jobs of a run have ended, its group has finished and the job that
@@ -370,25 +377,4 @@ async fn can_join(conn: &mut PgConnection, held: &Held) -> Result<bool, sqlx::Er
         Some(group) => hold_group(conn, group).await,
         None => Ok(true),
     }
-}
-
-/// Notes which jobs the pages belong to from now on: their earlier ones may be retried as well.
-async fn hand_over(
-    conn: &mut PgConnection,
-    id: Uuid,
-    pages: &[i32],
-    jobs: &[JobId],
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        r#"
-        update pages set fetch_job_id = j.id from unnest($2::integer[], $3::bigint[]) as j (number, id)
-        where pages.collection_id = $1 and pages.number = j.number
-        "#,
-        id,
-        pages,
-        jobs,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }

@@ -77,16 +77,16 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
     if source.definition.is_of_files() {
         return Err(StartError::OfFiles(new.source.clone()));
     }
-    let policy = match source.definition.overlapping_runs {
-        OverlappingRuns::Allow => OverlappingRuns::Allow,
-        // Under the lock it may be another one.
-        _ => source::hold(conn, &new.source).await?.definition.overlapping_runs,
+    let source = match source.definition.overlapping_runs {
+        OverlappingRuns::Allow => source,
+        // Under the lock it may be another one, or have brought more.
+        _ => source::hold(conn, &new.source).await?,
     };
     let request = request_of(new);
     let Some(id) = insert(conn, new, &source, &request).await? else {
         return repeated(conn, new.idempotency_key.as_deref(), &request).await;
     };
-    match policy {
+    match source.definition.overlapping_runs {
         OverlappingRuns::Allow => begin(conn, id, &source).await?,
         OverlappingRuns::Refuse => match kept_by(conn, &new.source, id, true).await? {
             Some(other) => return Err(StartError::UnderWay(other)),

@@ -112,6 +112,8 @@ pub(super) async fn insert_steps(
         insert into pages (collection_id, step, number, parent, item, place)
         select $1, $2, nextval('page_numbers'), parent, item, 1
         from unnest($3::text[], $4::text[]) as p (parent, item)
+        -- In one order for all: two pages may lead to the same calls.
+        order by parent, item
         on conflict do nothing
         returning number
         "#,
@@ -157,14 +159,42 @@ pub(super) async fn open_list(
     Ok(numbers.len() as i32)
 }
 
-/// How many items the lists of the collection have brought so far. Others may add some at the same time: a list may bring a page
-/// more than was asked for.
+/// How many items the lists of the collection have brought so far, but for this page, which may have been read before. Others may
+/// add some at the same time: a list may bring a page more than was asked for.
 pub(super) async fn items_listed(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64, sqlx::Error> {
-    let listed =
-        sqlx::query_scalar!("select items_listed from collections where id = $1", page.collection_id)
-            .fetch_one(conn)
-            .await?;
-    Ok(listed.into())
+    sqlx::query_scalar!(
+        r#"
+        select c.items_listed::bigint - coalesce(p.items, 0) as "items!"
+        from collections c join pages p on p.collection_id = c.id and p.number = $2
+        where c.id = $1
+        "#,
+        page.collection_id,
+        page.number,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Counts the items of a list no more that begins again: all of them come anew. Locks the collection.
+pub(super) async fn forget_list(conn: &mut PgConnection, page: &PageToFetch) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        update collections set items_listed = greatest(0, items_listed - (
+            select coalesce(sum(coalesce(p.items, p.stored + p.unchanged)), 0) from pages p
+            where p.collection_id = $1 and p.step = 'list' and p.parent is not distinct from $2
+              and coalesce(p.place, p.number) between coalesce((
+                  select max(coalesce(b.place, b.number)) from pages b
+                  where b.collection_id = $1 and b.step = 'list' and b.parent is not distinct from $2
+                    and b.begun_in_run is not null), 1) and $3))
+        where id = $1
+        "#,
+        page.collection_id,
+        page.values.parent,
+        page.place,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Counts the items of a list. Locks the collection, so call it at the end.
@@ -190,7 +220,7 @@ pub(super) async fn tally(
 /// The database's; roll back.
 pub async fn skip_page(conn: &mut PgConnection, page: &PageToFetch) -> Result<(), sqlx::Error> {
     let closed = sqlx::query!(
-        "update pages set state = 'done' where collection_id = $1 and number = $2 and state = 'pending'",
+        "update pages set state = 'done', error_code = null, error = null where collection_id = $1 and number = $2 and state = 'pending'",
         page.collection_id,
         page.number,
     )

@@ -161,7 +161,8 @@ async fn open_next(
     Ok((opened, ahead))
 }
 
-/// How many items the lists have brought before this page, where that decides what follows; else 0.
+/// How many items the lists have brought before this page, where that decides what follows; else 0. A page that is read again
+/// does not count what it brought itself.
 async fn items_before(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64, sqlx::Error> {
     match page.step {
         Step::List if steps::is_tallied(page) => steps::items_listed(conn, page).await,
@@ -170,10 +171,14 @@ async fn items_before(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64
     }
 }
 
-/// How many items the pages of the collection had so far.
+/// How many items the pages of the collection had so far, since the list was begun again, if it was: then all of them come anew.
 async fn items_stored(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"select coalesce(sum(stored + unchanged), 0) as "items!" from pages where collection_id = $1"#,
+        r#"
+        select coalesce(sum(stored + unchanged), 0) as "items!" from pages
+        where collection_id = $1 and number >= coalesce(
+            (select max(number) from pages where collection_id = $1 and begun_in_run is not null), 0)
+        "#,
         page.collection_id,
     )
     .fetch_one(conn)

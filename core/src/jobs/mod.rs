@@ -4,6 +4,7 @@ mod fetch_page;
 mod finish_collection;
 mod parse_documents;
 mod reparse_source;
+mod resume_pages;
 mod settle_discarded;
 mod start_collection;
 mod stop_collection;
@@ -14,16 +15,18 @@ pub use fetch_page::FetchPage;
 pub use finish_collection::FinishCollection;
 pub use parse_documents::ParseDocuments;
 pub use reparse_source::ReparseSource;
+pub use resume_pages::ResumePages;
 pub use settle_discarded::SettleDiscarded;
 pub use start_collection::StartCollection;
 pub use stop_collection::StopCollection;
 
 /// The kinds of all jobs of the service, which are also the names of their queues.
-pub const KINDS: [&str; 7] = [
+pub const KINDS: [&str; 8] = [
     FetchPage::KIND,
     FinishCollection::KIND,
     ParseDocuments::KIND,
     ReparseSource::KIND,
+    ResumePages::KIND,
     SettleDiscarded::KIND,
     StartCollection::KIND,
     StopCollection::KIND,

@@ -1,23 +1,21 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
-/// How many resumes are hidden by one statement, whose locks others may wait for.
-const HIDDEN_AT_ONCE: usize = 10_000;
+/// The class of the advisory locks that those who hide and those who show the resumes of a source take: "gone" in ASCII.
+const LOCK_CLASS: i32 = 0x676f_6e65;
 
-/// Hides the resumes of a source that are not among those seen: `seen` has the first eight bytes of the SHA-256 of their external
-/// ids, as big-endian integers. What was parsed at `before` or later stays. Gives how many are hidden that were not.
-///
-/// In transactions of its own, ten thousand at a time; doing it again does no harm.
+/// The ids of the resumes of a source that are shown and not among those seen, in the order of their external ids: `seen` has the
+/// first eight bytes of the SHA-256 of their external ids, as big-endian integers. What was parsed at `before` or later is left out.
 ///
 /// # Errors
 /// The database's.
-pub async fn hide_missing(
+pub async fn missing(
     pool: &PgPool,
     source: &str,
     before: DateTime<Utc>,
     seen: &[i64],
-) -> Result<u64, sqlx::Error> {
-    let missing = sqlx::query_scalar!(
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
         select id from resumes
         where source = $1 and gone_at is null and updated_at < $2
@@ -31,24 +29,52 @@ pub async fn hide_missing(
         seen,
     )
     .fetch_all(pool)
-    .await?;
-    let mut hidden = 0;
-    for ids in missing.chunks(HIDDEN_AT_ONCE) {
-        let update = sqlx::query!(
-            r#"
-            update resumes set gone_at = now()
-            where id in (select id from resumes where id = any($1) and gone_at is null and updated_at < $2
-                         order by external_id for update)
-            "#,
-            ids,
-            before,
-        );
-        hidden += update.execute(pool).await?.rows_affected();
-    }
-    Ok(hidden)
+    .await
 }
 
-/// Lets searches find those resumes of a source again that were hidden: they were seen. Locks them in the order of their external ids.
+/// Waits until nobody is seen any more whose resume [`show_again`] has looked for, and lets nobody be seen until the end of the
+/// transaction: who has been seen is known then.
+///
+/// # Errors
+/// The database's.
+pub async fn hold_sight(conn: &mut PgConnection, source: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("select pg_advisory_xact_lock($1, hashtext($2))", LOCK_CLASS, source)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+/// Hides those of these resumes that are not among those seen, as [`missing`] has them. Gives how many are hidden that were not. Locks
+/// them in the order of their external ids.
+///
+/// # Errors
+/// The database's.
+pub async fn hide(
+    conn: &mut PgConnection,
+    ids: &[i64],
+    before: DateTime<Utc>,
+    seen: &[i64],
+) -> Result<u64, sqlx::Error> {
+    let update = sqlx::query!(
+        r#"
+        update resumes set gone_at = now()
+        where id in (
+            select id from resumes
+            where id = any($1) and gone_at is null and updated_at < $2
+              and not exists (
+                  select from unnest($3::bigint[]) as seen (key)
+                  where seen.key = ('x' || encode(substring(sha256(convert_to(external_id, 'UTF8')) for 8), 'hex'))::bit(64)::bigint)
+            order by external_id for update)
+        "#,
+        ids,
+        before,
+        seen,
+    );
+    Ok(update.execute(conn).await?.rows_affected())
+}
+
+/// Lets searches find those resumes of a source again that were hidden: they were seen. Locks them in the order of their external
+/// ids, and waits for whoever [hides](hold_sight) resumes of the source.
 ///
 /// # Errors
 /// The database's.
@@ -57,6 +83,9 @@ pub async fn show_again(
     source: &str,
     external_ids: &[&str],
 ) -> Result<(), sqlx::Error> {
+    sqlx::query!("select pg_advisory_xact_lock_shared($1, hashtext($2))", LOCK_CLASS, source)
+        .fetch_one(&mut *conn)
+        .await?;
     sqlx::query!(
         r#"
         update resumes set gone_at = null

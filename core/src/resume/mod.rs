@@ -5,7 +5,7 @@ mod reparse;
 mod search;
 mod store;
 
-pub use gone::{hide_missing, show_again};
+pub use gone::{hide, hold_sight, missing, show_again};
 pub use reparse::{Outdated, Recount, ReparsePlace, count_outdated, outdated_after, reparse, store_reparsed};
 pub use search::{
     Hit, MAX_LIMIT, MAX_SKILLS, Match, SearchError, SearchPage, SkillQuery, TOTAL_EXACT_UP_TO, Total, search,

@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{NewParseFailure, NewResume, store_failures, store_parsed};
-use crate::{jobs::ReparseSource, parsing::PARSER_VERSION};
+use super::{NewParseFailure, NewResume, UNPARSED, store_failures, store_parsed};
+use crate::{db, jobs::ReparseSource, parsing::PARSER_VERSION};
+
+/// What Postgres answers when a statement takes longer than it may: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+const QUERY_CANCELED: &str = "57014";
 
 /// How far the parsing anew of a source has come: resumes first, then failures, each by id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,28 +41,35 @@ pub struct Recount {
 }
 
 /// How many resumes and failures of a source were made by an older parser, or with an older version of its map than this one.
-/// Reads all resumes of the source: some 0.3 s for a million.
+/// Reads all resumes of the source, some 0.3 s to a second for a million: `None` where that takes more than two seconds.
 ///
 /// # Errors
 /// The database's.
 pub async fn count_outdated(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     (source, map_version): (&str, i32),
-) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
+) -> Result<Option<i64>, sqlx::Error> {
+    let mut tx = db::begin(pool).await?;
+    sqlx::query!("set local statement_timeout = '2s'").execute(&mut *tx).await?;
+    let counted = sqlx::query_scalar!(
         r#"
         select (select count(*) from resumes r
                 where source = $1 and (parser_version, map_version) < ($2, $3)
                   and not exists (select from parse_failures f where f.raw_document_id = r.raw_document_id))
              + (select count(*) from parse_failures
-                where source = $1 and (parser_version, map_version) < ($2, $3)) as "count!"
+                where source = $1 and (parser_version, map_version) < ($2, $3) and code <> all($4)) as "count!"
         "#,
         source,
         PARSER_VERSION,
         map_version,
+        &UNPARSED as &[&str],
     )
-    .fetch_one(conn)
-    .await
+    .fetch_one(&mut *tx)
+    .await;
+    match counted {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED) => Ok(None),
+        counted => counted.map(Some),
+    }
 }
 
 /// Enqueues a [`ReparseSource`] job, in the caller's transaction; gives its id. A source that has one keeps that.
@@ -111,12 +121,15 @@ pub async fn outdated_after(
     .fetch_all(pool)
     .await?;
     let mut next = after;
-    next.resume_id = resumes.last().map_or(after.resume_id, |resume| resume.id);
+    // Behind the last one there is none, and nobody need look again.
+    let are_more = resumes.len() as i64 == limit;
+    next.resume_id = resumes.last().filter(|_| are_more).map_or(i64::MAX, |resume| resume.id);
     let mut document_ids: Vec<i64> = resumes.into_iter().map(|resume| resume.raw_document_id).collect();
     let failed = sqlx::query_scalar!(
         r#"
         select raw_document_id from parse_failures
         where source = $1 and raw_document_id > $2 and (parser_version, map_version) < ($3, $4)
+          and code <> all($6)
         order by raw_document_id limit $5
         "#,
         source,
@@ -124,6 +137,7 @@ pub async fn outdated_after(
         PARSER_VERSION,
         map_version,
         limit - document_ids.len() as i64,
+        &UNPARSED as &[&str],
     )
     .fetch_all(pool)
     .await?;

@@ -11,7 +11,7 @@ use definition::Definition;
 
 pub(crate) use store::of_collection;
 pub use store::{VersionedMap, all, find, list, mapping, put, remove};
-pub(crate) use store::{hold, note_synced};
+pub(crate) use store::{hold, is_removed, note_synced};
 
 /// The source of a collection that names none: the original test data.
 pub const DEFAULT_SOURCE: &str = "test-data";

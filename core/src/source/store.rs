@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 
 use super::{
     Source,
@@ -116,6 +116,18 @@ pub(crate) async fn hold(conn: &mut PgConnection, name: &str) -> Result<Source, 
     Ok(row.into())
 }
 
+/// Whether a source was removed. One that never was is, too.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn is_removed(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
+    let is_there = sqlx::query_scalar!(
+        r#"select exists (select from sources where name = $1 and removed_at is null) as "is_there!""#,
+        name
+    );
+    Ok(!is_there.fetch_one(conn).await?)
+}
+
 /// All sources, by name.
 ///
 /// # Errors
@@ -156,18 +168,19 @@ pub struct VersionedMap {
 ///
 /// # Errors
 /// The database's.
-pub async fn mapping(pool: &PgPool, name: &str) -> Result<VersionedMap, sqlx::Error> {
+pub async fn mapping(on: impl PgExecutor<'_>, name: &str) -> Result<VersionedMap, sqlx::Error> {
     let row = sqlx::query!(
         r#"select map_version, definition -> 'map' as "map: Json<Mapping>" from sources where name = $1"#,
         name
     )
-    .fetch_optional(pool)
+    .fetch_optional(on)
     .await?;
     let versioned = row.map(|row| VersionedMap { version: row.map_version, map: row.map.map(|map| map.0) });
     Ok(versioned.unwrap_or_default())
 }
 
-/// Removes a source: no collection of it starts any more. Those that are under way end, and what it brought stays. Gives
+/// Removes a source: no collection of it starts any more. Those that are under way end, those that wait for their turn are cancelled
+/// then, and what it brought stays. Gives
 /// false when there is none of this name.
 ///
 /// # Errors
@@ -182,7 +195,7 @@ pub async fn remove(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::E
 }
 
 /// Notes that a run which began at `until` has brought everything up to then; changes nothing for a source that cannot be asked
-/// for changes, or when a later run did so before. Locks the source.
+/// for changes, that was changed since, or when a later run did so before. Locks the source.
 ///
 /// # Errors
 /// The database's.
@@ -195,6 +208,7 @@ pub(crate) async fn note_synced(
         r#"
         update sources set synced_until = $2
         where name = $1 and definition -> 'list' ? 'since' and (synced_until is null or synced_until < $2)
+          and updated_at <= $2
         "#,
         name,
         until,

@@ -131,3 +131,30 @@ async fn one_answer_has_fresh_addresses_for_all_that_it_had_named() {
     let gone = collection::refresh_attachments(&mut conn, &expired, &FoundAttachments::default()).await;
     assert_eq!(gone.unwrap(), Refreshed::Gone);
 }
+
+/// It has two documents then, and the resume stands on the second one.
+#[tokio::test]
+async fn an_item_that_changes_during_the_run_has_its_files_with_both() {
+    let fixture = Fixture::new().await;
+    let finder = source(&fixture).await;
+    let chain = json!({
+        "name": SOURCE, "base_url": "http://ats.example", "limits": [{"calls": 10, "per": "1s"}],
+        "list": {"path": "/people", "items": "", "paging": {"next_url": {"at": "/next"}}},
+        "attachments": {"at": "files"}, "format": "mapped", "map": {"name": "name"},
+    });
+    let chain = Definition::from_json(&chain).unwrap();
+    source::put(&mut fixture.pool().acquire().await.unwrap(), &chain).await.unwrap();
+    let id = fixture.start(&collection_of(100, SOURCE)).await;
+    let next = Some("http://ats.example/2".to_owned());
+    fixture.store(&fixture.page(id, 1).await, &FetchedPage { next, ..page(&finder, "v1") }).await.unwrap();
+    fixture.store(&fixture.page(id, 2).await, &page(&finder, "v2")).await.unwrap();
+    for (number, file, _) in fixture.files_to_fetch(id).await {
+        assert!(fixture.store_file(id, number, &file).await);
+    }
+    let documents = sqlx::query_scalar!("select id from raw_documents order by id");
+    let documents = documents.fetch_all(fixture.pool()).await.unwrap();
+    assert_eq!(documents.len(), 4, "two people, two versions");
+    for document in documents {
+        assert_eq!(attachment::list(fixture.pool(), document).await.unwrap().len(), 2, "{document}");
+    }
+}

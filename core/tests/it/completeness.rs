@@ -1,8 +1,10 @@
 //! Lists that move while they are read: what is read again, and what is told.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage, Scope},
+    attachment::Finder,
+    collection::{self, CollectionState, FetchedPage, FoundAttachments, Scope},
     jobs::{FetchPage, FinishCollection},
+    raw::NewRawDocument,
     source::{
         self,
         definition::{Definition, Paging},
@@ -246,4 +248,86 @@ async fn a_run_that_has_to_be_closed_reads_again_in_another() {
     assert_eq!((fixture.state(id).await, fixture.pages_open(id).await), (Running, 1));
     assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
     assert_eq!(fixture.doubts(id).await, [("job_lost".to_owned(), 1)]);
+}
+
+/// As many as may be read again, and no more: the rest of what was announced is told as missing.
+#[tokio::test]
+async fn a_total_that_was_huge_for_a_moment_opens_a_hundred_pages() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(1_000_000, OFFSETS)).await;
+    fixture.show(id, 1, 0..10, 25).await;
+    fixture.show(id, 2, 10..20, 250_000).await;
+    fixture.show(id, 3, 20..25, 25).await;
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, Running);
+    assert!((1..=102).contains(&progress.pages_pending), "{}", progress.pages_pending);
+}
+
+/// What became of a file says nothing of the list.
+#[tokio::test]
+async fn an_attachment_that_failed_does_not_hide_a_move() {
+    let fixture = Fixture::new().await;
+    let definition = Definition::from_json(&serde_json::json!({
+        "name": "with-files", "base_url": "http://ats.example", "limits": [{"calls": 10, "per": "1s"}],
+        "list": {
+            "path": "/people", "items": "", "params": {"limit": "{per_page}", "offset": "{offset}"},
+            "paging": {"numbered": {"total": "/total"}},
+        },
+        "attachments": {"at": "file"}, "format": "mapped", "map": {"name": "name"},
+    }))
+    .unwrap();
+    source::put(&mut fixture.pool().acquire().await.unwrap(), &definition).await.unwrap();
+    let finder = Finder::new(definition.attachments.as_ref().unwrap()).unwrap();
+    let id = fixture.start(&collection_of(1000, "with-files")).await;
+    for (number, people, total) in [(1, 0..10, 25), (2, 11..21, 24), (3, 21..25, 24)] {
+        let body = |person| match person {
+            0 => r#"{"file": {"url": "http://ats.example/cv", "name": "cv"}}"#.to_owned(),
+            person => format!(r#"{{"number": {person}}}"#),
+        };
+        let items: Vec<_> = people
+            .map(|person| NewRawDocument::with_id(Some(format!("p{person}")), body(person).as_bytes()))
+            .collect();
+        let attachments = FoundAttachments::of(&finder, &items);
+        let fetched = FetchedPage { items, total: Some(total), attachments, ..FetchedPage::default() };
+        let stored = fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap().stored;
+        for _ in 0..stored.div_ceil(4) {
+            fixture.settle(id, number, 0, 0).await;
+        }
+    }
+    let file = sqlx::query_scalar!("select number from pages where step = 'attachment'");
+    fixture.give_up(id, file.fetch_one(fixture.pool()).await.unwrap(), "gone").await;
+    assert_eq!(fixture.state(id).await, Running);
+    assert_eq!(fixture.fetch_jobs(id).await.last(), Some(&1), "the first page is read again");
+}
+
+/// The pages of a chain are not read again, but what is missing is told.
+#[tokio::test]
+async fn a_chain_that_brings_fewer_than_it_announced_is_not_complete() {
+    let fixture = fixture().await;
+    let mut definition = Definition::original("chain", "http://ats.example", "/people", 30);
+    definition.list.params = [("limit".to_owned(), "{per_page}".parse().unwrap())].into();
+    definition.list.paging = Paging::NextUrl { at: "/next".to_owned(), total: Some("/total".to_owned()) };
+    source::put(&mut fixture.pool().acquire().await.unwrap(), &definition).await.unwrap();
+    for (last, expected) in
+        [(25, (Completed, Some(true), vec![])), (24, (CompletedWithErrors, Some(false), missing(1)))]
+    {
+        let id = fixture.start(&collection_of(1000, "chain")).await;
+        for (number, people) in [(1, 0..10), (2, 10..20), (3, 20..last)] {
+            let items: Vec<_> = people.map(|person| item(&format!("{last}-{person}"), &["SQL"])).collect();
+            let next = (number < 3).then(|| format!("http://ats.example/people?page={}", number + 1));
+            let fetched = FetchedPage { items, next, total: Some(25), ..FetchedPage::default() };
+            let stored = fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap().stored;
+            for _ in 0..stored.div_ceil(4) {
+                fixture.settle(id, number, 0, 0).await;
+            }
+        }
+        let progress = fixture.progress(id).await;
+        let seen = (progress.collection.state, progress.is_complete, fixture.doubts(id).await);
+        assert_eq!(seen, expected);
+        assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 3]);
+    }
+}
+
+fn missing(count: i64) -> Vec<(String, i64)> {
+    vec![("items_missing".to_owned(), count)]
 }

@@ -18,7 +18,7 @@ async fn fixture(missing: DeletedPolicy) -> Fixture {
     let fixture = Fixture::new().await;
     let mut definition = Definition::original(SOURCE, "http://ats.example", "/people", 30);
     definition.list.params = [("updated_after".to_owned(), "{since}".parse().unwrap())].into();
-    definition.list.paging = Paging::NextUrl { at: "/next".to_owned() };
+    definition.list.paging = Paging::NextUrl { at: "/next".to_owned(), total: None };
     definition.list.since =
         Some(Since { format: TimeFormat::EpochMs, overlap: Interval(std::time::Duration::ZERO) });
     definition.list.deleted = Some(Deleted { missing });

@@ -23,7 +23,7 @@ async fn fixture() -> Fixture {
     definition.list.params = [("updated_after", "{since}"), ("limit", "{per_page}")]
         .map(|(param, template)| (param.to_owned(), template.parse().unwrap()))
         .into();
-    definition.list.paging = Paging::NextUrl { at: "/next".to_owned() };
+    definition.list.paging = Paging::NextUrl { at: "/next".to_owned(), total: None };
     definition.list.since = Some(Since { format: TimeFormat::EpochMs, overlap: Interval(OVERLAP) });
     let mut conn = fixture.pool().acquire().await.unwrap();
     source::put(&mut conn, &definition).await.unwrap();
@@ -123,4 +123,20 @@ async fn the_latest_beginning_counts() {
     let began = fixture.progress(quick).await.collection.created_at;
     fixture.store_items(slow, 1, Vec::new()).await;
     assert_eq!(synced_until(&fixture).await, Some(began));
+}
+
+/// What it brought is no ground for asking another list for changes.
+#[tokio::test]
+async fn a_run_whose_source_was_changed_meanwhile_is_no_ground_for_the_next() {
+    let fixture = fixture().await;
+    let (id, _) = start(&fixture, &collection_of(100, CHANGES)).await;
+    let page = fixture.page(id, 1).await;
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    let mut other = source::find(&mut conn, CHANGES).await.unwrap().unwrap().definition;
+    other.list.path = "/former-people".to_owned();
+    source::put(&mut conn, &other).await.unwrap();
+    drop(conn);
+    fixture.store(&page, &FetchedPage::default()).await.unwrap();
+    assert_eq!(synced_until(&fixture).await, None);
+    assert_eq!(start(&fixture, &collection_of(100, CHANGES)).await.1, None);
 }

@@ -1,13 +1,15 @@
 //! Maps of sources have versions.
 
 use resume_core::{
+    collection::{self, Scope},
     db::MIGRATOR,
+    resume::{self, ReparsePlace},
     source::{self, VersionedMap, definition::Definition},
 };
 use resume_postgres::testing::TestDatabase;
 use sqlx::migrate::Migrator;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, collection_of, discarded, items};
 
 /// The first migration that the data has not seen.
 const VERSION_MAPS: i64 = 20261124000023;
@@ -58,4 +60,33 @@ async fn what_was_there_before_is_of_the_map_that_was_there() {
     let failure = sqlx::query!("select source, map_version from parse_failures");
     let failure = failure.fetch_one(database.pool()).await.unwrap();
     assert_eq!((failure.source.as_deref(), failure.map_version), (Some("changed"), 0));
+}
+
+/// They belong to a job that a retry would bring back, and to a resume: nobody has read them, with no map.
+#[tokio::test]
+async fn documents_that_nobody_parsed_are_not_parsed_anew() {
+    let fixture = Fixture::new().await;
+    let put = async |map: &str| {
+        let yaml = format!(
+            "{{name: a, base_url: 'http://ats.example', limits: [{{calls: 9, per: 1s}}], format: mapped, map: {{name: {map}}}, \
+             list: {{path: /p, items: '', paging: {{single: {{}}}}}}}}"
+        );
+        let mut conn = fixture.pool().acquire().await.unwrap();
+        source::put(&mut conn, &Definition::from_yaml(&yaml).unwrap()).await.unwrap();
+    };
+    put("name").await;
+    let id = fixture.start(&collection_of(100, "a")).await;
+    fixture.store_items(id, 1, items("p", 2)).await;
+    let job = fixture.parse_jobs(id).await.pop().unwrap();
+    let mut tx = fixture.pool().begin().await.unwrap();
+    collection::give_up_documents(&mut tx, &job, &discarded(1, "boom")).await.unwrap();
+    tx.commit().await.unwrap();
+    put("title").await;
+    let outdated =
+        resume::outdated_after(fixture.pool(), ("a", 1), ReparsePlace::default(), 10).await.unwrap();
+    assert_eq!((outdated.document_ids, outdated.next), (vec![], None));
+    assert_eq!(resume::count_outdated(fixture.pool(), ("a", 1)).await.unwrap(), Some(0));
+    let mut tx = fixture.pool().begin().await.unwrap();
+    let resumed = collection::resume(&mut tx, id, Scope::All).await.unwrap();
+    assert_eq!(resumed.documents, 2);
 }

@@ -350,3 +350,21 @@ async fn of_many_at_once_never_two_are_under_way() {
     );
     assert_eq!(waiting.fetch_one(fixture.pool()).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn of_a_source_that_is_removed_none_begins_any_more() {
+    let fixture = fixture(OverlappingRuns::Queue).await;
+    let first = fixture.start(&one_page()).await;
+    let waiting = fixture.start(&one_page()).await;
+    source::remove(&mut fixture.pool().acquire().await.unwrap(), SOURCE).await.unwrap();
+    assert_eq!(fixture.state(waiting).await, Pending, "it may yet be added again");
+    ended(&fixture, first).await;
+    assert_eq!(fixture.state(waiting).await, Cancelled);
+    assert!(!has_begun(&fixture, waiting).await);
+    change(&fixture, waiting, "resume").await;
+    assert_eq!(fixture.state(waiting).await, Cancelled);
+
+    put(&fixture, OverlappingRuns::Queue).await;
+    change(&fixture, waiting, "resume").await;
+    assert!(has_begun(&fixture, waiting).await);
+}

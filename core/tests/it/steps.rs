@@ -199,3 +199,71 @@ async fn a_list_of_a_parent_begins_again_alone_and_once_a_run() {
     assert_eq!(fourth.len(), 2);
     assert!(!restart(fourth[0].0).await, "and only once");
 }
+
+fn offsets() -> Value {
+    json!({
+        "path": "/people", "items": "", "params": {"limit": "{per_page}", "offset": "{offset}"},
+        "paging": {"numbered": {"total": "/total"}},
+    })
+}
+
+/// The page that is read again has been counted before: what it shows for the first time has room.
+#[tokio::test]
+async fn who_is_seen_when_a_page_is_read_again_gets_a_detail() {
+    let fixture = Fixture::new().await;
+    stepped(&fixture, json!({"parents": null, "list": offsets(), "detail": {"path": "/people/{id}"}})).await;
+    let id = fixture.start(&collection_of(30, SOURCE)).await;
+    let show = async |number, ids: Vec<u32>, total| {
+        let ids: Vec<String> = ids.into_iter().map(|id| format!("p{id}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        fixture.store_steps(id, number, &FetchedPage { total: Some(total), ..page_of(&ids, None) }).await;
+    };
+    // The fourth one goes after the first page was read, and the eleventh moves onto it.
+    show(1, (0..10).collect(), 25).await;
+    show(2, (11..21).collect(), 24).await;
+    show(3, (21..25).collect(), 24).await;
+    let details = async || {
+        let open = fixture.behind(id).await;
+        for (number, _, item) in &open {
+            // Nothing to store: what counts here is who was asked for.
+            fixture.store_steps(id, *number, &FetchedPage::default()).await;
+            assert!(item.is_some());
+        }
+        open.len()
+    };
+    assert_eq!(details().await, 24);
+    show(1, (0..11).filter(|id| *id != 3).collect(), 24).await;
+    assert_eq!(details().await, 1, "the eleventh");
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.is_complete), (CollectionState::Completed, Some(true)));
+}
+
+/// As many as were asked for are as many different ones: what comes again, since the list was begun again, is no part of them.
+#[tokio::test]
+async fn a_list_that_begins_again_is_counted_anew() {
+    for detail in [json!(null), json!({"path": "/people/{id}"})] {
+        let fixture = Fixture::new().await;
+        let list = json!({
+            "path": "/people", "items": "", "per_page_max": 1,
+            "paging": {"cursor": {"token": "/next", "param": "after"}},
+        });
+        stepped(&fixture, json!({"parents": null, "list": list, "detail": detail})).await;
+        let id = fixture.start(&collection_of(3, SOURCE)).await;
+        fixture.store_steps(id, 1, &page_of(&["a"], Some("t2"))).await;
+        fixture.store_steps(id, 2, &page_of(&["b"], Some("t3"))).await;
+        let page = fixture.page(id, 3).await;
+        let mut tx = fixture.pool().begin().await.unwrap();
+        assert!(collection::restart(&mut tx, &page).await.unwrap());
+        tx.commit().await.unwrap();
+        fixture.store_steps(id, 4, &page_of(&["a"], Some("t2"))).await;
+        fixture.store_steps(id, 5, &page_of(&["b"], Some("t3"))).await;
+        fixture.store_steps(id, 6, &page_of(&["c"], Some("t4"))).await;
+        assert!(fixture.pending(id, 7).await.is_none(), "those are as many as were asked for");
+        if detail.is_null() {
+            assert_eq!(fixture.progress(id).await.stored, 3);
+            continue;
+        }
+        let items: Vec<_> = fixture.behind(id).await.into_iter().filter_map(|(.., item)| item).collect();
+        assert_eq!(items, ["a", "b", "c"]);
+    }
+}

@@ -1,12 +1,12 @@
 //! Collections that are paused, cancelled, and go on.
 
 use resume_core::{
-    collection::{self, BatchResult, CollectionState, FoundPage, Scope, StopError},
-    jobs::{FetchPage, FinishCollection, StopCollection},
+    collection::{self, BatchResult, CollectionState, FetchedPage, FoundPage, Scope, StopError},
+    jobs::{FetchPage, FinishCollection, ResumePages, StopCollection},
 };
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NUMBERED, collection_of, discarded, items};
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, discarded, items};
 
 use CollectionState::{Cancelled, Completed, Paused, Running};
 
@@ -156,4 +156,79 @@ async fn an_unknown_collection_is_not_stopped() {
     let id = Uuid::now_v7();
     assert!(matches!(fixture.pause(id).await, Err(StopError::Unknown(unknown)) if unknown == id));
     assert!(matches!(fixture.cancel(id).await, Err(StopError::Unknown(unknown)) if unknown == id));
+}
+
+/// Its first page is stored after the pause, and opens the second one with a job that is younger than the stop.
+#[tokio::test]
+async fn a_page_that_was_opened_during_the_pause_has_one_job_that_counts() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(40, NEXT_LINK)).await;
+    let under_way = fixture.page(id, 1).await;
+    fixture.pause(id).await.unwrap();
+    let fetched = FetchedPage { items: items("a", 3), next: Some("t2".to_owned()), ..FetchedPage::default() };
+    fixture.store(&under_way, &fetched).await.unwrap();
+    fixture.go_on(id).await;
+    let jobs = sqlx::query_scalar!(
+        r#"select id as "id!" from jobs where kind = 'fetch_page' and args ->> 'page' = '2' order by id"#
+    );
+    let jobs = jobs.fetch_all(fixture.pool()).await.unwrap();
+    assert_eq!(jobs.len(), 2);
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    let page = FetchPage { collection_id: id, page: 2 };
+    let first = collection::find_page(&mut conn, &page, jobs[0]).await.unwrap();
+    assert!(matches!(first, FoundPage::TakenOver), "{first:?}");
+    let second = collection::find_page(&mut conn, &page, jobs[1]).await.unwrap();
+    assert!(matches!(second, FoundPage::Pending(_)), "{second:?}");
+}
+
+/// Its request enqueues the first ten thousand, and a job the others.
+#[tokio::test]
+async fn a_collection_with_many_pages_goes_on_in_portions() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(40, NUMBERED)).await;
+    fixture.pause(id).await.unwrap();
+    let waiting = sqlx::query!(
+        "insert into pages (collection_id, number) select $1, generate_series(5, 25000) returning number",
+        id
+    );
+    waiting.fetch_all(fixture.pool()).await.unwrap();
+    let with_a_job = async || {
+        let count = sqlx::query_scalar!(
+            r#"
+            select count(distinct p.number) as "count!" from pages p
+            join jobs j on j.id = p.fetch_job_id and j.state = 'available'
+            join collections c on c.id = p.collection_id and j.id > c.stop_job_id
+            where p.collection_id = $1 and p.state = 'pending'
+            "#,
+            id
+        );
+        count.fetch_one(fixture.pool()).await.unwrap()
+    };
+    assert_eq!(fixture.go_on(id).await, 25_000);
+    assert_eq!(with_a_job().await, 10_000);
+    let portion = async |expected: ResumePages| {
+        let job = sqlx::query!(
+            r#"select id as "id!", args as "args!" from jobs where kind = 'resume_pages' order by id desc limit 1"#
+        );
+        let job = job.fetch_one(fixture.pool()).await.unwrap();
+        assert_eq!(serde_json::from_value::<ResumePages>(job.args).unwrap(), expected);
+        let mut tx = fixture.pool().begin().await.unwrap();
+        collection::resume_pages(&mut tx, &expected, job.id).await.unwrap();
+        tx.commit().await.unwrap();
+        job.id
+    };
+    let first = ResumePages { collection_id: id, after: 10_000, last: 25_000 };
+    portion(first.clone()).await;
+    assert_eq!(with_a_job().await, 20_000);
+    let second = ResumePages { after: 20_000, ..first };
+    let last = portion(second.clone()).await;
+    assert_eq!(with_a_job().await, 25_000);
+    assert_eq!(fixture.live("resume_pages", id).await, 2, "there is no third one");
+
+    // One that runs again, or after another stop, does no harm.
+    fixture.pause(id).await.unwrap();
+    let mut tx = fixture.pool().begin().await.unwrap();
+    collection::resume_pages(&mut tx, &second, last).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(with_a_job().await, 0);
 }

@@ -14,7 +14,7 @@ const STEP: i64 = 500;
 /// Resumes, failures, counts, the next job and the own completion are one transaction.
 ///
 /// Running twice does no harm: what is stored is of the present version, and is not found again. A map that changes on the
-/// way begins the walk anew.
+/// way begins the walk anew, also during the last step: whoever asks for that finds this job, and enqueues none.
 #[tracing::instrument(name = "reparse_source", skip_all, fields(source = job.source))]
 pub(crate) async fn run(
     job: ReparseSource,
@@ -36,8 +36,10 @@ pub(crate) async fn run(
     let changes = resume::store_reparsed(&mut tx, of, &places, made).await.map_err(JobError::retry)?;
     collection::count_reparsed(&mut tx, &changes).await.map_err(JobError::retry)?;
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    if let Some(after) = outdated.next {
-        // Behind the completion, which gives back the unique key that the next job takes.
+    // Behind the completion, which gives back the unique key that the next job takes. Who asks from now on has to wait for us.
+    let present = source::mapping(&mut *tx, &job.source).await.map_err(JobError::retry)?.version;
+    let next = outdated.next.or((present != map.version).then(Default::default));
+    if let Some(after) = next {
         let next = ReparseSource { source: job.source.clone(), map_version: map.version, after };
         let next = next.new_job().map_err(JobError::retry)?;
         enqueue_all(&mut tx, &[next]).await.map_err(JobError::retry)?;

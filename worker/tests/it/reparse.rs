@@ -40,8 +40,7 @@ async fn collect(pipeline: &Pipeline) -> Uuid {
 /// How many were read with another map, or could not be.
 async fn outdated(pipeline: &Pipeline) -> i64 {
     let version = source::mapping(&pipeline.pool, "people").await.unwrap().version;
-    let mut conn = pipeline.pool.acquire().await.unwrap();
-    resume::count_outdated(&mut conn, ("people", version)).await.unwrap()
+    resume::count_outdated(&pipeline.pool, ("people", version)).await.unwrap().unwrap()
 }
 
 async fn reparse(pipeline: &Pipeline) -> JobId {

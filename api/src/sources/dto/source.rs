@@ -30,7 +30,8 @@ pub(in crate::sources) struct Source {
     created_at: DateTime<Utc>,
     /// When its definition last changed.
     updated_at: DateTime<Utc>,
-    /// In the reply of `put_source`: how many of its documents were read by an older parser or with another map.
+    /// In the reply of `put_source`: how many of its documents were read by an older parser or with another map. Missing where there
+    /// are too many to count in two seconds.
     #[oai(skip_serializing_if_is_none)]
     outdated: Option<i64>,
 }
@@ -39,16 +40,18 @@ pub(in crate::sources) struct Source {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(in crate::sources) struct Reparse {
-    /// How many documents were read by an older parser or with another map.
-    pub(in crate::sources) documents: i64,
+    /// How many documents were read by an older parser or with another map. Missing where there are too many to count in two
+    /// seconds.
+    #[oai(skip_serializing_if_is_none)]
+    pub(in crate::sources) documents: Option<i64>,
     /// The job that reads the first of them. It enqueues the next one when it ends.
     pub(in crate::sources) job_id: i64,
 }
 
 impl Source {
     /// The same, and how many of its documents were read in another way.
-    pub(in crate::sources) fn with_outdated(self, documents: i64) -> Self {
-        Self { outdated: Some(documents), ..self }
+    pub(in crate::sources) fn with_outdated(self, outdated: Option<i64>) -> Self {
+        Self { outdated, ..self }
     }
 
     /// Where it is.
@@ -89,7 +92,7 @@ impl Example for Source {
 
 impl Example for Reparse {
     fn example() -> Self {
-        Self { documents: 12_000, job_id: 4711 }
+        Self { documents: Some(12_000), job_id: 4711 }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the readings of a numbered list come to. Pure.
+//! What the readings of a list come to. Pure.
 //!
 //! The readings are divided into epochs: one ends where an answer announces another total than the one before it, and where an
 //! item turns up on a second page. Neighbours that were read in the same epoch show a list that did not move between them. Of
@@ -95,6 +95,11 @@ pub(super) fn look(readings: &[Reading], asked: Asked) -> Look {
     let ends_too_early = announced.is_none() && pages.iter().any(is_hole);
     let last_page = last_page(readings, asked);
     Look { shifted, short, announced, seen: found.seen, again, ends_too_early, last_page }
+}
+
+/// Compares how many different items the readings of a chain show with how many were announced; nothing else is told of it.
+pub(super) fn count(readings: &[Reading], asked: Asked) -> Look {
+    Look { announced: announced(readings, asked), seen: repeats(readings).seen, ..Look::default() }
 }
 
 fn sorted([a, b]: [i32; 2]) -> [i32; 2] {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     doubts,
-    look::{Asked, Look, Reading, look},
+    look::{Asked, Look, Reading, count, look},
     readings,
 };
 use crate::{
@@ -17,7 +17,8 @@ use crate::{
     source,
 };
 
-/// How many pages are read again at least, where so many are doubtful. Of a longer list it may be a tenth.
+/// How many pages are read again at least, where so many are doubtful, and as many that the list got since. Of a longer list it may
+/// be a tenth.
 const AGAIN_MAX: usize = 100;
 
 /// Opens the doubtful pages of a collection again whose last page has closed, with a job each, and those that the list has got
@@ -34,16 +35,25 @@ pub(in crate::collection) async fn open_doubtful(
     collection_id: Uuid,
 ) -> Result<bool, EnqueueError> {
     let Some(run) = Run::find(conn, collection_id).await? else { return Ok(false) };
-    if !source::of_collection(conn, &run.source).await?.definition.list.is_windowed() {
-        // The pages of a chain cannot be read one by one, and lead on from one another: what comes twice lost nothing.
+    let source = source::of_collection(conn, &run.source).await?;
+    let list = &source.definition.list;
+    if !list.is_windowed() && (list.is_fanned_out() || list.paging.total().is_none()) {
+        // The pages of a chain lead on from one another: what comes twice lost nothing, and what was lost nobody tells.
         return Ok(false);
     }
     let readings = readings::all(conn, collection_id).await?;
-    let look = if run.has_failed { Look::default() } else { look(&readings, run.asked()) };
-    if !run.has_read_again {
+    let look = match list.is_windowed() {
+        _ if run.has_failed => Look::default(),
+        true => look(&readings, run.asked()),
+        false => count(&readings, run.asked()),
+    };
+    // The pages of a chain cannot be read one by one.
+    if !run.has_read_again && list.is_windowed() {
         let pages = (readings.len() / 10).max(AGAIN_MAX);
         let again = &look.again[..look.again.len().min(pages)];
-        let opened = resume::read_again(conn, collection_id, again, run.beyond(&look, &readings)).await?;
+        let mut beyond = run.beyond(&look, &readings);
+        beyond.numbers.truncate(pages);
+        let opened = resume::read_again(conn, collection_id, again, beyond).await?;
         if opened > 0 {
             tracing::info!(%collection_id, pages = opened, "doubtful pages of a list are read again");
             return Ok(true);
@@ -59,7 +69,7 @@ struct Run {
     count: i32,
     per_page: i32,
     has_read_again: bool,
-    /// Whether a page of it failed, which says enough.
+    /// Whether a page of the list failed, which says enough.
     has_failed: bool,
 }
 
@@ -70,7 +80,7 @@ impl Run {
             Self,
             r#"
             select source, count, per_page, reread_in_run is not distinct from run as "has_read_again!",
-                   exists (select from pages where collection_id = $1 and state = 'failed') as "has_failed!"
+                   exists (select from pages where collection_id = $1 and state = 'failed' and step = 'list') as "has_failed!"
             from collections where id = $1 and finished_at is null
             "#,
             collection_id,

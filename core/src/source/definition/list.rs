@@ -155,9 +155,16 @@ pub enum Paging {
     NextUrl {
         /// Where, as a JSON Pointer. Missing, null or empty on the last page.
         at: String,
+        /// Where the number of all items is in the answer, as a JSON Pointer: a run that saw fewer says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<String>,
     },
     /// The `Link` header has the address of the next page, with `rel="next"`: RFC 8288.
-    LinkHeader {},
+    LinkHeader {
+        /// Where the number of all items is in the answer, as a JSON Pointer: a run that saw fewer says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<String>,
+    },
     /// The answer holds a token that asks for the next page.
     Cursor {
         /// Where the token is, as a JSON Pointer.
@@ -168,6 +175,9 @@ pub enum Paging {
         /// pages without a token are an error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         has_more: Option<String>,
+        /// Where the number of all items is in the answer, as a JSON Pointer: a run that saw fewer says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<String>,
         /// Whether a call with a token must carry no other parameter.
         #[serde(default, skip_serializing_if = "super::is_false")]
         alone: bool,
@@ -187,6 +197,17 @@ impl Paging {
     /// Whether pages can be asked for in any order, several side by side. The others lead from one to the next.
     pub fn is_numbered(&self) -> bool {
         matches!(self, Self::Numbered { .. })
+    }
+
+    /// Where the number of all items is in the answer, where the system tells it.
+    pub fn total(&self) -> Option<&str> {
+        match self {
+            Self::Numbered { total, .. }
+            | Self::NextUrl { total, .. }
+            | Self::LinkHeader { total }
+            | Self::Cursor { total, .. } => total.as_deref(),
+            Self::Single {} => None,
+        }
     }
 
     /// The number of the first page, as the source counts; 1 where pages have none.

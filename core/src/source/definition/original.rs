@@ -61,7 +61,7 @@ impl Definition {
     /// The same, read along its next links instead of by numbers.
     #[must_use]
     pub fn along_links(mut self) -> Self {
-        self.list.paging = Paging::NextUrl { at: "/next".to_owned() };
+        self.list.paging = Paging::NextUrl { at: "/next".to_owned(), total: None };
         self
     }
 

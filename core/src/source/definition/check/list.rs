@@ -173,11 +173,17 @@ fn check_body_value(
 }
 
 fn check_paging(at: &str, list: &ListCall, templates: &[Template], faults: &mut FaultList) {
+    if let Some(total) = list.paging.total() {
+        let style = match &list.paging {
+            Paging::Numbered { .. } => "numbered",
+            Paging::NextUrl { .. } => "next_url",
+            Paging::LinkHeader { .. } => "link_header",
+            Paging::Cursor { .. } | Paging::Single {} => "cursor",
+        };
+        check_pointer(&format!("{at}/{style}/total"), total, faults);
+    }
     match &list.paging {
-        Paging::Numbered { total, .. } => {
-            if let Some(total) = total {
-                check_pointer(&format!("{at}/numbered/total"), total, faults);
-            }
+        Paging::Numbered { .. } => {
             if !has(templates, &[Placeholder::Page, Placeholder::Offset]) {
                 faults.add(
                     format!("{at}/numbered"),
@@ -185,7 +191,7 @@ fn check_paging(at: &str, list: &ListCall, templates: &[Template], faults: &mut 
                 );
             }
         }
-        Paging::NextUrl { at: next } => check_pointer(&format!("{at}/next_url/at"), next, faults),
+        Paging::NextUrl { at: next, .. } => check_pointer(&format!("{at}/next_url/at"), next, faults),
         Paging::Cursor { token, param, has_more, expired, .. } => {
             check_pointer(&format!("{at}/cursor/token"), token, faults);
             if let Some(has_more) = has_more {
@@ -194,7 +200,7 @@ fn check_paging(at: &str, list: &ListCall, templates: &[Template], faults: &mut 
             faults.add_some(format!("{at}/cursor/param"), param_fault(list, param));
             check_codes(&format!("{at}/cursor/expired"), expired, faults);
         }
-        Paging::LinkHeader {} | Paging::Single {} => {}
+        Paging::LinkHeader { .. } | Paging::Single {} => {}
     }
 }
 

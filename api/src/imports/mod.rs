@@ -128,7 +128,7 @@ impl Imports {
     /// The items of a file become a collection that is fetched already; replies when all of the file is stored. Of anything but a
     /// 202 nothing is stored. Of JSON a list of objects, or one object; of NDJSON an object a line; of CSV a row of names and
     /// a row for each item, which becomes an object of its cells, without the empty ones. UTF-8, at most 1 GiB, 1,000,000
-    /// items and 4 MiB an item. What is wrong with a file is told by line and column. An item that cannot be parsed is
+    /// items, 4 MiB an item and 2 GiB for all of them as objects; of CSV 2,000 columns, whose names have 64 KiB. What is wrong with a file is told by line and column. An item that cannot be parsed is
     /// kept and fails alone, and one that is known is not parsed again, as with any collection.
     ///
     /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the same file
@@ -191,3 +191,4 @@ impl From<StoreError> for Problem {
         }
     }
 }
+            Unusable::TooLarge => Self::new(ProblemType::BodyTooLarge, unusable.to_string()),

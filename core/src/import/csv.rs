@@ -79,7 +79,7 @@ impl Csv {
         }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8], found: &mut Found) {
+    pub(super) fn push(&mut self, bytes: &[u8], found: &mut Found<'_>) {
         match &mut self.delimiter {
             Delimiter::Known(delimiter) => {
                 let delimiter = *delimiter;
@@ -95,9 +95,9 @@ impl Csv {
         }
     }
 
-    pub(super) fn finish(&mut self, found: &mut Found) {
+    pub(super) fn finish(&mut self, found: &mut Found<'_>) {
         self.cut_head(found);
-        if found.is_lost {
+        if found.is_lost() {
             return;
         }
         if self.cell == Cell::Quoted {
@@ -108,7 +108,7 @@ impl Csv {
     }
 
     /// Settles on the delimiter and reads what was kept back.
-    fn cut_head(&mut self, found: &mut Found) {
+    fn cut_head(&mut self, found: &mut Found<'_>) {
         if let Delimiter::Sought { head, counts, .. } = &mut self.delimiter {
             let head = std::mem::take(head);
             // Of equals the first.
@@ -118,14 +118,14 @@ impl Csv {
         }
     }
 
-    fn cut(&mut self, bytes: &[u8], delimiter: u8, found: &mut Found) {
+    fn cut(&mut self, bytes: &[u8], delimiter: u8, found: &mut Found<'_>) {
         for &byte in bytes {
             let is_second_half = std::mem::take(&mut self.is_behind_cr) && byte == b'\n';
             if !is_second_half {
                 self.take(byte, delimiter, found);
             }
             self.here.step(byte);
-            if found.is_lost {
+            if found.is_lost() {
                 return;
             }
             if self.cell == Cell::Start && self.row.ends.is_empty() {
@@ -134,7 +134,7 @@ impl Csv {
         }
     }
 
-    fn take(&mut self, byte: u8, delimiter: u8, found: &mut Found) {
+    fn take(&mut self, byte: u8, delimiter: u8, found: &mut Found<'_>) {
         match (self.cell, byte) {
             (Cell::Quoted, b'"') => self.cell = Cell::Quote,
             (Cell::Quoted, _) => self.row.keep(byte),
@@ -168,7 +168,7 @@ impl Csv {
         }
     }
 
-    fn end_row(&mut self, found: &mut Found) {
+    fn end_row(&mut self, found: &mut Found<'_>) {
         self.row.end_cell();
         self.cell = Cell::Start;
         if self.row.is_too_long {

@@ -49,17 +49,17 @@ impl Default for Json {
 }
 
 impl Json {
-    pub(super) fn push(&mut self, bytes: &[u8], found: &mut Found) {
+    pub(super) fn push(&mut self, bytes: &[u8], found: &mut Found<'_>) {
         for &byte in bytes {
             self.take(byte, found);
-            if found.is_lost {
+            if found.is_lost() {
                 return;
             }
             self.here.step(byte);
         }
     }
 
-    pub(super) fn finish(&mut self, found: &mut Found) {
+    pub(super) fn finish(&mut self, found: &mut Found<'_>) {
         match self.state {
             State::Start | State::End => {}
             State::Object => found.fault(self.here, "the file ends in the middle of an object"),
@@ -69,7 +69,7 @@ impl Json {
         }
     }
 
-    fn take(&mut self, byte: u8, found: &mut Found) {
+    fn take(&mut self, byte: u8, found: &mut Found<'_>) {
         match (self.state, byte) {
             (State::Start, b'[') => self.state = State::List,
             (State::Start, b'{') => {
@@ -127,7 +127,7 @@ impl Json {
     }
 
     /// Ends an element of the list, at its comma or at the end of the list.
-    fn end_element(&mut self, byte: u8, found: &mut Found) {
+    fn end_element(&mut self, byte: u8, found: &mut Found<'_>) {
         let is_there = !self.item.is_empty();
         // Only the list without elements ends with no element before it.
         if !is_there && (byte == b',' || self.state == State::Next) {
@@ -139,7 +139,7 @@ impl Json {
         self.state = if byte == b',' { State::Next } else { State::End };
     }
 
-    fn emit(&mut self, found: &mut Found) {
+    fn emit(&mut self, found: &mut Found<'_>) {
         if self.item.len() > MAX_ITEM_BYTES {
             found.too_long(self.begin);
         } else {

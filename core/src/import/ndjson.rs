@@ -17,7 +17,7 @@ impl Default for Ndjson {
 }
 
 impl Ndjson {
-    pub(super) fn push(&mut self, bytes: &[u8], found: &mut Found) {
+    pub(super) fn push(&mut self, bytes: &[u8], found: &mut Found<'_>) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             self.keep(&rest[..end]);
@@ -27,7 +27,7 @@ impl Ndjson {
         self.keep(rest);
     }
 
-    pub(super) fn finish(&mut self, found: &mut Found) {
+    pub(super) fn finish(&mut self, found: &mut Found<'_>) {
         self.end_line(found);
     }
 
@@ -37,7 +37,7 @@ impl Ndjson {
         self.line.extend_from_slice(&part[..part.len().min(room)]);
     }
 
-    fn end_line(&mut self, found: &mut Found) {
+    fn end_line(&mut self, found: &mut Found<'_>) {
         let (before, item) = trim(&self.line);
         let place = Place { line: self.number, column: before as u64 + 1 };
         if self.line.len() > MAX_ITEM_BYTES {

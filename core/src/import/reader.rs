@@ -28,11 +28,13 @@ pub enum Container {
 }
 
 /// Reads the items of one file, from its bytes as they come: wherever they are cut, the items are the same. Keeps one item and
-/// the faults, and no more of the file.
+/// the faults, and no more of the file: items are given one at a time, since a few bytes of a table may be a long item.
 #[derive(Debug)]
 pub struct ItemReader {
     cutter: Cutter,
-    found: Found,
+    faults: Faults,
+    /// Whether what follows cannot be read because of what is wrong.
+    is_lost: bool,
     /// The first bytes, until it is clear whether they are a byte order mark.
     head: Option<Vec<u8>>,
 }
@@ -44,13 +46,12 @@ enum Cutter {
     Csv(Csv),
 }
 
-/// What the bytes so far have come to.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) items: Vec<Vec<u8>>,
-    pub(super) faults: Faults,
-    /// Whether what follows cannot be read because of what is wrong.
-    pub(super) is_lost: bool,
+/// Where what is found in the bytes goes.
+pub(super) struct Found<'a> {
+    /// Takes the items.
+    take: &'a mut dyn FnMut(&[u8]),
+    faults: &'a mut Faults,
+    is_lost: &'a mut bool,
 }
 
 impl ItemReader {
@@ -61,70 +62,76 @@ impl ItemReader {
             Container::Ndjson => Cutter::Ndjson(Ndjson::default()),
             Container::Csv => Cutter::Csv(Csv::new(id)),
         };
-        Self { cutter, found: Found::default(), head: Some(Vec::new()) }
+        Self { cutter, faults: Faults::default(), is_lost: false, head: Some(Vec::new()) }
     }
 
-    /// Takes the next bytes of the file; gives the items that end in them, each a JSON object. Of JSON and NDJSON an item is
-    /// what stands there, byte by byte, without white space around it.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+    /// Takes the next bytes of the file; gives the items that end in them to `take`, one after the other, each a JSON object, and
+    /// none once something is wrong. Of JSON and NDJSON an item is what stands there, byte by byte, without white space around it.
+    pub fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8])) {
         match self.head.take() {
-            None => self.cut(bytes),
+            None => self.cut(bytes, &mut take),
             Some(mut head) => {
                 head.extend_from_slice(bytes);
                 if MARKS.iter().any(|mark| head.len() < mark.len() && mark.starts_with(&head)) {
                     self.head = Some(head);
                 } else {
-                    self.begin(&head);
+                    self.begin(&head, &mut take);
                 }
             }
         }
-        std::mem::take(&mut self.found.items)
     }
 
-    /// Ends the file; gives the items that nothing stands behind.
+    /// Ends the file; gives the items that nothing stands behind, as [`push`](Self::push) does.
     ///
     /// # Errors
     /// All that is wrong with the file, what was found before included.
-    pub fn finish(mut self) -> Result<Vec<Vec<u8>>, Faults> {
+    pub fn finish(mut self, mut take: impl FnMut(&[u8])) -> Result<(), Faults> {
         if let Some(head) = self.head.take() {
-            self.begin(&head);
+            self.begin(&head, &mut take);
         }
-        if !self.found.is_lost {
-            match &mut self.cutter {
-                Cutter::Json(json) => json.finish(&mut self.found),
-                Cutter::Ndjson(ndjson) => ndjson.finish(&mut self.found),
-                Cutter::Csv(csv) => csv.finish(&mut self.found),
+        if !self.is_lost {
+            let Self { cutter, faults, is_lost, .. } = &mut self;
+            let mut found = Found { take: &mut take, faults, is_lost };
+            match cutter {
+                Cutter::Json(json) => json.finish(&mut found),
+                Cutter::Ndjson(ndjson) => ndjson.finish(&mut found),
+                Cutter::Csv(csv) => csv.finish(&mut found),
             }
         }
-        if self.found.faults.count > 0 { Err(self.found.faults) } else { Ok(self.found.items) }
+        if self.faults.count > 0 { Err(self.faults) } else { Ok(()) }
     }
 
     /// Whether the file is known to be bad, so that its items are of no use.
     pub fn has_faults(&self) -> bool {
-        self.found.faults.count > 0
+        self.faults.count > 0
     }
 
-    fn begin(&mut self, head: &[u8]) {
+    fn begin(&mut self, head: &[u8], take: &mut dyn FnMut(&[u8])) {
         match MARKS.map(|mark| head.strip_prefix(mark)) {
-            [Some(text), ..] => self.cut(text),
-            [None, None, None] => self.cut(head),
-            _ => self.found.lose(Place::START, "the file is UTF-16: save it as UTF-8"),
+            [Some(text), ..] => self.cut(text, take),
+            [None, None, None] => self.cut(head, take),
+            _ => {
+                self.faults.add(Place::START, "the file is UTF-16: save it as UTF-8");
+                self.is_lost = true;
+            }
         }
     }
 
-    fn cut(&mut self, bytes: &[u8]) {
-        if self.found.is_lost || self.found.faults.are_many() {
+    fn cut(&mut self, bytes: &[u8], take: &mut dyn FnMut(&[u8])) {
+        let Self { cutter, faults, is_lost, .. } = self;
+        if *is_lost || faults.are_many() {
             return;
         }
-        match &mut self.cutter {
-            Cutter::Json(json) => json.push(bytes, &mut self.found),
-            Cutter::Ndjson(ndjson) => ndjson.push(bytes, &mut self.found),
-            Cutter::Csv(csv) => csv.push(bytes, &mut self.found),
+        let mut found = Found { take, faults, is_lost };
+        match cutter {
+            Cutter::Json(json) => json.push(bytes, &mut found),
+            Cutter::Ndjson(ndjson) => ndjson.push(bytes, &mut found),
+            Cutter::Csv(csv) => csv.push(bytes, &mut found),
         }
     }
 }
 
-impl Found {
+impl Found<'_> {
     pub(super) fn fault(&mut self, place: Place, detail: impl Into<String>) {
         self.faults.add(place, detail);
     }
@@ -132,13 +139,25 @@ impl Found {
     /// Notes a fault behind which the file cannot be read.
     pub(super) fn lose(&mut self, place: Place, detail: impl Into<String>) {
         self.fault(place, detail);
-        self.is_lost = true;
+        *self.is_lost = true;
+    }
+
+    /// Whether what follows cannot be read because of what is wrong.
+    pub(super) fn is_lost(&self) -> bool {
+        *self.is_lost
+    }
+
+    /// Gives an item on, unless the file is bad.
+    pub(super) fn give(&mut self, item: &[u8]) {
+        if self.faults.count == 0 {
+            (self.take)(item);
+        }
     }
 
     /// Takes an item that begins here and is said to be a JSON object, if it is one.
     pub(super) fn item(&mut self, place: Place, bytes: &[u8]) {
         match check_object(place, bytes) {
-            Ok(()) => self.items.push(bytes.to_vec()),
+            Ok(()) => self.give(bytes),
             Err((place, detail)) => self.fault(place, detail),
         }
     }

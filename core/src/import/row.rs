@@ -11,6 +11,9 @@ use super::{
 /// The most columns.
 const MAX_COLUMNS: usize = 2_000;
 
+/// The most bytes of their names together, as JSON. Each row repeats them, however short it is.
+const MAX_NAMES_BYTES: usize = 64 * 1024;
+
 /// The names of the columns, once the first row has told them; makes objects of the rows below.
 #[derive(Debug)]
 pub(super) struct Columns {
@@ -26,7 +29,7 @@ impl Columns {
     }
 
     /// Takes a row, of which at least one cell is not empty.
-    pub(super) fn take(&mut self, row: &Row, found: &mut Found) {
+    pub(super) fn take(&mut self, row: &Row, found: &mut Found<'_>) {
         let text = match text(row.begin, row.bytes()) {
             Ok(text) => text,
             Err((Place { line, .. }, detail)) => {
@@ -44,19 +47,15 @@ impl Columns {
                     names.len()
                 ),
             ),
-            Some(names) => {
-                let item = object(names, row, text);
-                if item.len() > MAX_ITEM_BYTES {
-                    found.too_long(row.begin);
-                } else {
-                    found.items.push(item);
-                }
-            }
+            Some(names) => match object(names, row, text) {
+                Some(item) => found.give(&item),
+                None => found.too_long(row.begin),
+            },
         }
     }
 
     /// Takes the first row.
-    fn name(&mut self, row: &Row, text: &str, found: &mut Found) {
+    fn name(&mut self, row: &Row, text: &str, found: &mut Found<'_>) {
         if row.len() > MAX_COLUMNS {
             let detail = format!("{} columns, the most is {MAX_COLUMNS}", row.len());
             return found.lose(row.begin, detail);
@@ -79,19 +78,32 @@ impl Columns {
             );
             return found.lose(row.begin, detail);
         }
-        self.names = Some(names.into_iter().map(|name| Value::String(name).to_string()).collect());
+        let names: Vec<String> = names.into_iter().map(|name| Value::String(name).to_string()).collect();
+        let names_bytes: usize = names.iter().map(String::len).sum();
+        if names_bytes > MAX_NAMES_BYTES {
+            let detail = format!(
+                "the names of the columns have {names_bytes} bytes together, the most is {MAX_NAMES_BYTES}: shorten them"
+            );
+            return found.lose(row.begin, detail);
+        }
+        self.names = Some(names);
     }
 }
 
-/// A row as an object, from the names of its columns to its cells as they are. What is empty is left out.
-fn object(names: &[String], row: &Row, text: &str) -> Vec<u8> {
-    let mut object = String::with_capacity(text.len() + 16 * names.len());
+/// A row as an object, from the names of its columns to its cells as they are. What is empty is left out. `None` when it is
+/// longer than an item may be.
+fn object(names: &[String], row: &Row, text: &str) -> Option<Vec<u8>> {
+    let mut object = Vec::with_capacity(text.len() + 2);
     for (name, cell) in names.iter().zip(row.cells(text)).filter(|(_, cell)| !cell.is_empty()) {
-        object.push(if object.is_empty() { '{' } else { ',' });
-        object.push_str(name);
-        object.push(':');
-        object.push_str(&Value::from(cell).to_string());
+        object.push(if object.is_empty() { b'{' } else { b',' });
+        object.extend_from_slice(name.as_bytes());
+        object.push(b':');
+        // Into memory, where nothing goes wrong.
+        serde_json::to_writer(&mut object, cell).ok()?;
+        if object.len() >= MAX_ITEM_BYTES {
+            return None;
+        }
     }
-    object.push('}');
-    object.into_bytes()
+    object.push(b'}');
+    Some(object)
 }

@@ -7,9 +7,11 @@ use crate::source::definition::Definition;
 /// What a file comes to whose bytes come in pieces of this many.
 fn read_in(pieces: usize, container: Container, id: &str, file: &[u8]) -> Result<Vec<String>, String> {
     let mut reader = ItemReader::new(container, id);
-    let mut items: Vec<Vec<u8>> = file.chunks(pieces).flat_map(|piece| reader.push(piece)).collect();
-    items.extend(reader.finish().map_err(|faults| faults.to_string())?);
-    Ok(items.into_iter().map(|item| String::from_utf8(item).unwrap()).collect())
+    let mut items = Vec::new();
+    let mut take = |item: &[u8]| items.push(String::from_utf8(item.to_vec()).unwrap());
+    file.chunks(pieces).for_each(|piece| reader.push(piece, &mut take));
+    reader.finish(&mut take).map_err(|faults| faults.to_string())?;
+    Ok(items)
 }
 
 fn read(container: Container, file: impl AsRef<[u8]>) -> Result<Vec<String>, String> {
@@ -163,6 +165,30 @@ fn an_item_has_a_most() {
     }
 }
 
+/// A row of three bytes is an item with all the names of the first row: the items of a small piece are never there together.
+#[test]
+fn a_small_table_with_long_names_is_no_danger() {
+    let table = |name_bytes: usize| format!("{},id\n", "n".repeat(name_bytes));
+    let piece = "x,\n".repeat(256 * 1024 / 3);
+    let mut reader = ItemReader::new(Container::Csv, "/id");
+    let (mut count, mut longest) = (0, 0);
+    let mut take = |item: &[u8]| {
+        count += 1;
+        longest = longest.max(item.len());
+    };
+    reader.push(table(20_000).as_bytes(), &mut take);
+    reader.push(piece.as_bytes(), &mut take);
+    reader.finish(&mut take).unwrap();
+    assert_eq!((count, longest), (87_381, 20_000 + r#"{"":"x"}"#.len()));
+
+    let most = 64 * 1024 - r#""""id""#.len();
+    gives(Container::Csv, table(most), &[]);
+    let expected = "line 1, column 1: the names of the columns have 65537 bytes together, the most is 65536";
+    refuses(Container::Csv, table(most + 1), expected);
+    // Each of these is six bytes long as JSON.
+    refuses(Container::Csv, format!("{},id\n", "\u{1}".repeat(20_000)), "line 1, column 1: the names of the");
+}
+
 #[test]
 fn deep_nesting_is_no_danger() {
     let deep = format!("{{\"id\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
@@ -181,10 +207,10 @@ fn deep_nesting_is_no_danger() {
 fn not_every_fault_is_told() {
     let mut reader = ItemReader::new(Container::Ndjson, "/id");
     for _ in 0..1000 {
-        assert_eq!(reader.push(b"x\n"), Vec::<Vec<u8>>::new());
+        reader.push(b"x\n{}\n", |item| panic!("{item:?} is of no use"));
     }
     assert!(reader.has_faults());
-    let faults = reader.finish().unwrap_err();
+    let faults = reader.finish(|_| ()).unwrap_err();
     assert_eq!(
         (faults.first.len(), faults.count),
         (MAX_FAULTS, MAX_FAULTS as u64 + 1),

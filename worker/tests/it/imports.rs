@@ -15,8 +15,9 @@ use crate::harness::Pipeline;
 /// Imports a file, as the API does.
 async fn import(pipeline: &Pipeline, definition: &Definition, container: Container, file: &str) -> Uuid {
     let mut reader = ItemReader::new(container, definition.id_pointer());
-    let mut items = reader.push(file.as_bytes());
-    items.extend(reader.finish().unwrap());
+    let mut items: Vec<Vec<u8>> = Vec::new();
+    reader.push(file.as_bytes(), |item| items.push(item.to_vec()));
+    reader.finish(|item| items.push(item.to_vec())).unwrap();
     let new = NewImport {
         source: definition.name.clone(),
         container,

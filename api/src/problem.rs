@@ -32,6 +32,7 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:idempotency-key-reused` | 422 | the key stands for a request with other parameters |
 /// | `urn:resume-service:problem:internal-error` | 500 | a fault of the service; its log has the request id that `instance` names |
 /// | `urn:resume-service:problem:too-many-streams` | 503 | the process serves 100 streams of events already |
+/// | `urn:resume-service:problem:too-many-imports` | 503 | as many files are received, or stored, as may be at once; try again after `Retry-After` |
 /// | `urn:resume-service:problem:database-unavailable` | 503 | the database is away; try again after `Retry-After` |
 ///
 /// Besides, `about:blank`: the status says it all. The mock source uses it, for its 429.
@@ -65,6 +66,8 @@ pub(crate) enum ProblemType {
     InternalError,
     /// So many streams are not served at once.
     TooManyStreams,
+    /// So many files are not received at once, or not stored.
+    TooManyImports,
     /// The database is away.
     DatabaseUnavailable,
     /// A status that the framework gave.
@@ -73,7 +76,7 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,
@@ -88,6 +91,7 @@ impl ProblemType {
         Self::IdempotencyKeyReused,
         Self::InternalError,
         Self::TooManyStreams,
+        Self::TooManyImports,
         Self::DatabaseUnavailable,
     ];
 
@@ -150,6 +154,11 @@ impl ProblemType {
                 "urn:resume-service:problem:too-many-streams",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many streams",
+            ),
+            Self::TooManyImports => (
+                "urn:resume-service:problem:too-many-imports",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many imports",
             ),
             Self::DatabaseUnavailable => (
                 "urn:resume-service:problem:database-unavailable",

@@ -8,13 +8,15 @@ mod dto;
 mod store;
 mod upload;
 
+use std::time::Duration;
+
 use poem_openapi::{ApiResponse, OpenApi, param::Query, payload::Json};
 use resume_core::{
     collection::{NewImport, StartError},
     import::{Container, Faults, MAX_FAULTS},
     source,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::{
     body::{FileBody, Pieces},
@@ -33,11 +35,14 @@ use crate::{
     state::AppState,
 };
 
-/// How many files are received at once; their senders are slowed down, and further ones wait.
+/// How many files are received at once; their senders are slowed down, and further ones wait for so long.
 const RECEIVED_AT_ONCE: usize = 8;
+const RECEIVE_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How many are stored at once: each takes one of the ten connections for as long as it takes.
+/// How many are stored at once: each takes one of the ten connections for as long as it takes. The others wait for so long: the
+/// largest takes a minute or two.
 const STORED_AT_ONCE: usize = 2;
+const STORE_WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// The resource.
 pub(crate) struct Imports {
@@ -63,6 +68,8 @@ struct ImportRefusals;
 
 impl Refusals for ImportRefusals {
     const STATUSES: &'static [u16] = &[400, 413, 415, 422, 500, 503];
+    const UNAVAILABLE: &'static str =
+        "There are too many imports, or the database cannot be reached for now; `type` says which.";
 }
 
 impl Imports {
@@ -80,22 +87,27 @@ impl Imports {
         }
     }
 
+    /// Before anything of a file is read: the place of the ids in the items of its source, and a place among those that are
+    /// received.
+    async fn admit(&self, source: &str) -> Result<(String, SemaphorePermit<'_>), Problem> {
+        let id = self.id_pointer(source).await?;
+        Ok((id, place(&self.receiving, RECEIVE_WAIT_MAX, "received").await?))
+    }
+
     async fn import(
         &self,
         source: &str,
         (container, mut pieces): (Container, Pieces),
         idempotency_key: Option<String>,
     ) -> Result<ImportReply, Problem> {
-        let id = self.id_pointer(source).await;
-        let _received = self.receiving.acquire().await.map_err(Problem::failure)?;
-        let upload = match id {
-            Ok(id) => receive(&mut pieces, Incoming::new(container, &id)).await?,
+        let (id, _received) = match self.admit(source).await {
+            Ok(admitted) => admitted,
             Err(problem) => {
-                // The caller, who is still sending, shall hear it.
-                while pieces.next().await?.is_some() {}
+                pieces.drain().await;
                 return Err(problem);
             }
         };
+        let upload = receive(&mut pieces, Incoming::new(container, &id)).await?;
         let new = NewImport {
             source: source.to_owned(),
             container,
@@ -105,9 +117,28 @@ impl Imports {
             pages: upload.pages.len() as u32,
             idempotency_key,
         };
-        let _stored = self.storing.acquire().await.map_err(Problem::failure)?;
+        let _stored = place(&self.storing, STORE_WAIT_MAX, "stored").await?;
         let collection = store(&self.state.pool, &new, upload).await?;
         Ok(ImportReply::new(new.count, source, collection))
+    }
+}
+
+/// Waits for a place, but not for ever: who has one may need it for long.
+async fn place<'a>(
+    places: &'a Semaphore,
+    wait_max: Duration,
+    what: &str,
+) -> Result<SemaphorePermit<'a>, Problem> {
+    match tokio::time::timeout(wait_max, places.acquire()).await {
+        Ok(place) => place.map_err(Problem::failure),
+        Err(_) => {
+            let detail = format!(
+                "as many files are being {what} as may be at once, and none was done within {} s; nothing of this one is stored: \
+                 send it again later",
+                wait_max.as_secs()
+            );
+            Err(Problem::new(ProblemType::TooManyImports, detail))
+        }
     }
 }
 
@@ -130,6 +161,9 @@ impl Imports {
     /// a row for each item, which becomes an object of its cells, without the empty ones. UTF-8, at most 1 GiB, 1,000,000
     /// items, 4 MiB an item and 2 GiB for all of them as objects; of CSV 2,000 columns, whose names have 64 KiB. What is wrong with a file is told by line and column. An item that cannot be parsed is
     /// kept and fails alone, and one that is known is not parsed again, as with any collection.
+    ///
+    /// Eight files are received at once; a further one waits 5 s for its turn, and is refused then. A sender who is silent for 30 s, or sends
+    /// less than 64 KiB a second, is refused too.
     ///
     /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the same file
     /// stores nothing more and gives the same reply.
@@ -162,6 +196,7 @@ impl From<Unusable> for Problem {
             Unusable::Faults(faults) => faults.into(),
             Unusable::Io(error) => Self::failure(error),
             Unusable::Empty | Unusable::TooMany => Self::invalid_field("body", unusable.to_string()),
+            Unusable::TooLarge => Self::new(ProblemType::BodyTooLarge, unusable.to_string()),
         }
     }
 }
@@ -191,4 +226,3 @@ impl From<StoreError> for Problem {
         }
     }
 }
-            Unusable::TooLarge => Self::new(ProblemType::BodyTooLarge, unusable.to_string()),

@@ -223,8 +223,12 @@ async fn raw(app: &TestApp, text: &str) -> TcpStream {
 }
 
 fn head(length: u64) -> String {
+    head_for("files", length)
+}
+
+fn head_for(source: &str, length: u64) -> String {
     format!(
-        "POST {IMPORT}?source=files HTTP/1.1\r\nhost: x\r\ncontent-type: {NDJSON}\r\ncontent-length: {length}\r\n\
+        "POST {IMPORT}?source={source} HTTP/1.1\r\nhost: x\r\ncontent-type: {NDJSON}\r\ncontent-length: {length}\r\n\
          connection: close\r\n\r\n"
     )
 }
@@ -242,6 +246,43 @@ async fn a_file_that_is_too_large_is_refused() {
     tokio::time::timeout(PATIENCE, stream.read_to_string(&mut reply)).await.unwrap().unwrap();
     assert!(reply.starts_with("HTTP/1.1 413") && reply.contains("more than 1073741824 bytes"), "{reply}");
     nothing(&app).await;
+}
+
+/// Nobody waits for a file of which nothing will be stored.
+#[tokio::test]
+async fn of_a_file_for_an_unknown_source_little_is_read() {
+    let app = app().await;
+    let mut stream = raw(&app, &head_for("nowhere", 1024 * 1024 * 1024)).await;
+    let mebibyte = vec![b'\n'; 1024 * 1024];
+    for _ in 0..16 {
+        stream.write_all(&mebibyte).await.unwrap();
+    }
+    let mut reply = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut reply)).await.unwrap().unwrap();
+    assert!(reply.starts_with("HTTP/1.1 400") && reply.contains("json-resumes"), "{reply}");
+}
+
+#[tokio::test]
+async fn slow_senders_do_not_make_others_wait_for_ever() {
+    let app = app().await;
+    let mut slow = Vec::new();
+    for key in 0..8 {
+        slow.push(raw(&app, &(head(1_000_000) + &format!("{{\"Key\": {key}}}\n"))).await);
+    }
+    // Until all of them have their places.
+    let refused = loop {
+        let reply = import(&app, "files", NDJSON, "{\"Key\": 9}\n".repeat(100_000)).await;
+        if reply.status != 202 {
+            break reply;
+        }
+    };
+    refused.problem(503, "too-many-imports");
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    import(&app, "nowhere", NDJSON, "{}\n").await.names(&["source"]);
+    drop(slow);
+    let one = async || import(&app, "files", NDJSON, "{\"Key\": 9}\n").await;
+    let freed = async { while one().await.status != 202 {} };
+    tokio::time::timeout(PATIENCE, freed).await.unwrap();
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -23,8 +23,8 @@ const LOCK_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A file with a secret, for as long as it is held by one process alone, with room for the next secret beside it.
 ///
 /// The lock is on a file of its own that stays, `<file>.lock`, since the file itself is another one after each change. The room is
-/// `<file>.new`, readable by this user alone; it is made and filled once before the secret is used, so that where it cannot be, nobody
-/// learns of it too late.
+/// `<file>.new`, readable by this user alone until the next secret is in it; it is made and filled once before the secret is used, so
+/// that where it cannot be, nobody learns of it too late.
 pub(super) struct Kept {
     path: PathBuf,
     room: PathBuf,
@@ -54,6 +54,8 @@ impl Kept {
             }
         }
         let kept = Self { room: beside(&path, ".new"), path, _lock: lock };
+        // One that a crash has left may be one that nobody can write to, as the file that it was to replace.
+        drop(fs::remove_file(&kept.room));
         // As much as there will be to write: a full disk shows now.
         blocking(move || match kept.fill(&[b'\n'; SECRET_BYTES_MAX as usize]) {
             Ok(()) => Ok(kept),
@@ -73,6 +75,7 @@ impl Kept {
     fn replace_now(&self, secret: &SecretText) -> Result<(), CallError> {
         let replaced = self
             .fill(format!("{}\n", secret.reveal()).as_bytes())
+            .and_then(|()| self.liken())
             .and_then(|()| fs::rename(&self.room, &self.path))
             .and_then(|()| File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all());
         replaced.map_err(|error| {
@@ -82,6 +85,17 @@ impl Kept {
                 self.path.display()
             ))
         })
+    }
+
+    /// Gives the next file the owner and the mode of this one, so that whoever could read it still can, and nobody else. Where this
+    /// process may not give it to the group, that group has no share in it.
+    fn liken(&self) -> io::Result<()> {
+        let (old, new) = (fs::metadata(&self.path)?, File::open(&self.room)?);
+        let (owner, group) = (old.uid(), old.gid());
+        let is_of_group =
+            fchown(&new, Some(owner), Some(group)).is_ok() || fchown(&new, None, Some(group)).is_ok();
+        let mode = old.permissions().mode() & if is_of_group { 0o777 } else { 0o707 };
+        new.set_permissions(fs::Permissions::from_mode(mode))
     }
 
     fn fill(&self, content: &[u8]) -> io::Result<()> {

@@ -104,6 +104,10 @@ async fn rotating() -> (Server, Arc<AtomicUsize>) {
 async fn a_refresh_token_is_replaced_in_its_file() {
     let (server, used) = rotating().await;
     let desk = Desk::new();
+    let set_mode =
+        |mode| fs::set_permissions(desk.path("refresh"), fs::Permissions::from_mode(mode)).unwrap();
+    let mode = || fs::metadata(desk.path("refresh")).unwrap().permissions().mode() & 0o777;
+    set_mode(0o640);
     let definition = desk.definition(&server);
     let connector = desk.connector();
     let (one, two, three) = tokio::join!(
@@ -113,13 +117,15 @@ async fn a_refresh_token_is_replaced_in_its_file() {
     );
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     assert_eq!((used.load(Ordering::SeqCst), desk.refresh_token().as_str()), (1, "r1\n"), "one asks for all");
-    assert_eq!(fs::metadata(desk.path("refresh")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(mode(), 0o640, "who could read it still can");
+    set_mode(0o400);
     assert_eq!(desk.files(), ["client", "refresh", "refresh.lock"]);
     // Another process goes on with what the first one kept, and takes the first one's access token away.
     ask(&desk.connector(), &definition).await.unwrap();
     assert!(matches!(ask(&connector, &definition).await, Err(CallError::TokenExpired)));
     ask(&connector, &definition).await.unwrap();
     assert_eq!((used.load(Ordering::SeqCst), desk.refresh_token().as_str()), (3, "r3\n"));
+    assert_eq!(mode(), 0o400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -189,6 +195,7 @@ async fn what_was_left_by_a_crash_is_in_nobodys_way() {
     // Between the answer and the change of the file: the lock is free, the room is there.
     fs::write(desk.path("refresh.lock"), "").unwrap();
     fs::write(desk.path("refresh.new"), "r7-half").unwrap();
+    fs::set_permissions(desk.path("refresh.new"), fs::Permissions::from_mode(0o400)).unwrap();
     ask(&desk.connector(), &desk.definition(&server)).await.unwrap();
     assert_eq!((used.load(Ordering::SeqCst), desk.refresh_token().as_str()), (1, "r1\n"));
     // One that is burned is told as such, and stays where it is.

@@ -9,7 +9,7 @@ use resume_connector::{Answer, Call, CallError, Connector};
 use resume_core::{
     call_limit::{self, CallEnd, Caller, Demand, Ending, Obstacle, Permit, Told, Void},
     db::{self, PgConnection, PgPool},
-    source::definition::Definition,
+    source::definition::{Auth, Definition},
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -42,6 +42,7 @@ pub struct DryCalls {
 /// Why no call was made.
 pub(super) enum NotMade {
     PrivateNetwork,
+    RefreshToken,
     Busy,
     Late,
     Kept(Obstacle),
@@ -92,6 +93,11 @@ impl DryCalls {
         let not_made = |why| Ok(DryCall::not_made(&why, Shown::default()));
         if definition.allow_private_network && !self.private_networks {
             return not_made(NotMade::PrivateNetwork);
+        }
+        // The endpoint's answer would be written into the file that the definition names, whatever stands there; and a token that
+        // was rotated here is lost to workers with another copy of it, which is why those of the stored source are none the safer.
+        if definition.auth.iter().any(|auth| matches!(auth, Auth::RefreshToken { .. })) {
+            return not_made(NotMade::RefreshToken);
         }
         let making = tokio::spawn(async move { self.calls(&pool, &definition, stored.as_ref()).await });
         match tokio::time::timeout(TIME_LIMIT, making).await {

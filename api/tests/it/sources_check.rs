@@ -127,3 +127,33 @@ async fn a_process_calls_private_networks_only_if_it_was_started_so() {
     assert_eq!(check(&app, &definition, true).await["call"]["code"], "address_not_allowed");
     assert_eq!(mock.ats().stats().calls, 0);
 }
+
+/// Else whoever may post a definition could have a file overwritten by an endpoint of their own, and a check would use up the
+/// refresh token of the workers.
+#[tokio::test]
+async fn a_refresh_token_is_not_used() {
+    let app = TestApp::start().await;
+    let (mock, mut definition) = mock().await;
+    // In the directory of the secrets.
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "r0\n").unwrap();
+    let reference = format!("file:{}", secret.path().display());
+    definition["auth"] = json!([{"refresh_token": {
+        "token_url": format!("{}/token", mock.url()), "client_id": reference, "refresh_token": reference,
+    }}]);
+    let stored = serde_json::from_value::<Definition>(definition.clone()).unwrap();
+    for is_stored in [false, true] {
+        if is_stored {
+            source::put(&mut app.pool().acquire().await.unwrap(), &stored).await.unwrap();
+        }
+        let call = check(&app, &definition, true).await["call"].take();
+        assert_eq!((&call["code"], &call["calls"]), (&json!("refresh_token_not_used"), &json!(0)), "{call}");
+        assert!(call["detail"].as_str().unwrap().contains("`resume-service sources check`"), "{call}");
+    }
+    assert_eq!(std::fs::read_to_string(secret.path()).unwrap(), "r0\n");
+    let lock = format!("{}.lock", secret.path().display());
+    assert!(!std::path::Path::new(&lock).exists(), "nobody has asked for it");
+    assert_eq!(mock.ats().stats().calls, 0);
+    let granted = call_limit::state(app.pool(), "new").await.unwrap().map_or(0, |state| state.granted);
+    assert_eq!(granted, 0);
+}

@@ -134,6 +134,11 @@ fn explain(why: &NotMade) -> (String, String) {
             "this process calls no private network for a check: check with `resume-service sources check`, or start the API \
              with --check-private-networks",
         ),
+        NotMade::RefreshToken => (
+            "refresh_token_not_used",
+            "a refresh token is used up by the call, and the next one written into its file: check with `resume-service sources \
+             check` on a machine whose workers share that file",
+        ),
         NotMade::Busy => ("check_busy", "too many checks are under way: try again"),
         NotMade::Late => ("check_timeout", "there was no answer within 30 s"),
         NotMade::Kept(Obstacle::Limit | Obstacle::Concurrency) => (

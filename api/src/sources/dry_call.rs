@@ -167,8 +167,8 @@ async fn leave(
     let begun = Instant::now();
     loop {
         let mut conn = pool.acquire().await?;
-        let asked = Instant::now();
         let answer = ask(&mut conn, source, begun.elapsed()).await?;
+        let came = Instant::now();
         let Some(permit) = answer.permits.first() else {
             let (obstacle, wait) = answer.obstacle.unwrap_or((Obstacle::Limit, LEAD));
             if begun.elapsed() + wait > PERMIT_WAIT_MAX {
@@ -179,8 +179,8 @@ async fn leave(
             continue;
         };
         drop(conn);
-        // The question was answered somewhere between.
-        let at = asked + asked.elapsed() / 2 + (permit.departs_at - answer.at).to_std().unwrap_or_default();
+        // The question was answered before that, perhaps after a long wait for the lock: so no call leaves too early.
+        let at = came + (permit.departs_at - answer.at).to_std().unwrap_or_default();
         tokio::time::sleep_until(at.into()).await;
         let late = at.elapsed();
         if late <= LATE_MAX {

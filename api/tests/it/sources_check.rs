@@ -7,6 +7,8 @@ use resume_core::{
 };
 use serde_json::{Value, json};
 
+use sqlx::Row;
+
 use crate::app::TestApp;
 
 /// A definition that is not stored, of a mock that answers at once.
@@ -156,4 +158,34 @@ async fn a_refresh_token_is_not_used() {
     assert_eq!(mock.ats().stats().calls, 0);
     let granted = call_limit::state(app.pool(), "new").await.unwrap().map_or(0, |state| state.granted);
     assert_eq!(granted, 0);
+}
+
+/// A permit's time is the database's, and the answer that gives it may have waited for the lock.
+#[tokio::test]
+async fn a_call_that_waited_for_the_lock_leaves_no_earlier() {
+    let app = TestApp::start().await;
+    let (_mock, mut definition) = mock().await;
+    definition["limits"] = json!([{"calls": 1, "per": "1s"}]);
+    let stored = serde_json::from_value::<Definition>(definition.clone()).unwrap();
+    source::put(&mut app.pool().acquire().await.unwrap(), &stored).await.unwrap();
+    // The next turn is a second away.
+    assert_eq!(check(&app, &definition, true).await["call"]["status"], 200);
+    let mut holder = app.pool().begin().await.unwrap();
+    sqlx::raw_sql("select from call_limits for update").execute(&mut *holder).await.unwrap();
+    let checking = check(&app, &definition, true);
+    let holding = async {
+        let waits = "select count(*) > 0 from pg_stat_activity
+                     where datname = current_database() and wait_event_type = 'Lock'";
+        while !sqlx::raw_sql(waits).fetch_one(app.pool()).await.unwrap().get::<bool, _>(0) {
+            tokio::task::yield_now().await;
+        }
+        // The wait is what is tested.
+        sqlx::raw_sql("select pg_sleep(0.4)").execute(&mut *holder).await.unwrap();
+        holder.commit().await.unwrap();
+    };
+    let (checked, ()) = tokio::join!(checking, holding);
+    assert_eq!(checked["call"]["status"], 200, "{checked}");
+    let early = "select count(*) from call_ledger where code is distinct from 'permit_missed' and ended_at < departs_at";
+    let early: i64 = sqlx::raw_sql(early).fetch_one(app.pool()).await.unwrap().get(0);
+    assert_eq!(early, 0, "it had ended before its time");
 }

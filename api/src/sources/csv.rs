@@ -37,6 +37,13 @@ impl Payload for Csv {
     }
 }
 
+impl Csv {
+    /// All lines, that of the names included.
+    pub(super) fn of(text: String) -> Self {
+        Self(Body::from_string(text))
+    }
+}
+
 impl IntoResponse for Csv {
     fn into_response(self) -> Response {
         Response::builder().content_type("text/csv; charset=utf-8").body(self.0)
@@ -96,7 +103,7 @@ fn write(text: &mut String, call: &CallRecord) {
 }
 
 /// A field as RFC 4180 wants it. One that a spreadsheet would take for a formula begins with an apostrophe.
-fn quoted(field: &str) -> String {
+pub(super) fn quoted(field: &str) -> String {
     let guard = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{guard}{}\"", field.replace('"', "\"\""))

@@ -4,7 +4,9 @@ mod body;
 mod csv;
 mod dry_call;
 mod dto;
+mod evidence;
 mod period;
+mod statement;
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -28,7 +30,9 @@ use self::{
     body::DefinitionBody,
     csv::LedgerFile,
     dto::{Reparse, Source, SourceCalls, SourceCheck, SourceList},
+    evidence::evidence,
     period::period,
+    statement::{StatementFile, statement},
 };
 use crate::{
     database::bounded,
@@ -154,10 +158,21 @@ impl Sources {
         name: &str,
         period: (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<SourceCalls, Problem> {
-        let source = self.find(name).await?;
-        let evidence = call_limit::evidence(&self.0.pool, name, period, &source.definition.limits).await?;
-        let state = call_limit::state(&self.0.pool, name).await?;
+        let source = bounded(self.find(name)).await?;
+        let evidence = evidence(&self.0.pool, name, period, &source.definition.limits).await?;
+        let state = bounded(call_limit::state(&self.0.pool, name)).await?;
         Ok(SourceCalls::new(period, evidence, state))
+    }
+
+    /// Whether each limit was kept in a period.
+    async fn statement(
+        &self,
+        name: &str,
+        period: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<StatementFile, Problem> {
+        let source = bounded(self.find(name)).await?;
+        let evidence = evidence(&self.0.pool, name, period, &source.definition.limits).await?;
+        Ok(statement(name, period, &evidence))
     }
 
     async fn ledger(
@@ -255,7 +270,7 @@ impl Sources {
     /// Stores nothing. The body is that of `put_source`, and so is what is said of a wrong one. With `call`, the API's process asks
     /// the system for its first page, with its own secrets, and tells what came: a call that fails is no failure of this
     /// request. Where a source of this name is there the call keeps its limits, and is in its ledger, without a worker. It takes
-    /// 30 s at most.
+    /// 30 s at most. With a `refresh_token` no call is made: it would be used up.
     #[oai(path = "/api/v1/sources/:source/check", method = "post", operation_id = "check_source")]
     async fn check_source(
         &self,
@@ -299,7 +314,8 @@ impl Sources {
     /// Look at the calls to a source
     ///
     /// What its ledger proves of a period, the last hour by default: how many calls left, the most in any stretch of each
-    /// limit's length, how many were refused. And what holds now: silence, circuit, rate. Calls are kept for 30 days.
+    /// limit's length, how many were refused. And what holds now: silence, circuit, rate. Calls are kept for 30 days. A period with
+    /// more calls than can be read in 10 s, some millions, is refused, with the longest one that is answered.
     #[oai(path = "/api/v1/sources/:source/calls", method = "get", operation_id = "get_source_calls")]
     async fn get_source_calls(
         &self,
@@ -311,7 +327,30 @@ impl Sources {
         to: Query<Option<DateTime<Utc>>>,
     ) -> Result<Json<SourceCalls>, Refused<SourceRefusals>> {
         let period = period(from.0, to.0, bounded(db::now(&self.0.pool)).await?)?;
-        Ok(Json(bounded(self.calls(&source.0.0, period)).await?))
+        Ok(Json(self.calls(&source.0.0, period).await?))
+    }
+
+    /// Get a statement of the calls to a source
+    ///
+    /// Whether each of its limits, as they are now, was kept in a period, the last hour by default: as comma-separated values, a line for
+    /// each limit, with the most calls in any stretch of its length, and what else the ledger proves of the period. As
+    /// `get_source_calls`, it names the longest period where there are too many calls to read for one request.
+    #[oai(
+        path = "/api/v1/sources/:source/statement.csv",
+        method = "get",
+        operation_id = "get_source_statement"
+    )]
+    async fn get_source_statement(
+        &self,
+        /// The name of the source.
+        source: Path<Name>,
+        /// The beginning of the period; by default an hour before its end.
+        from: Query<Option<DateTime<Utc>>>,
+        /// Its end; by default now.
+        to: Query<Option<DateTime<Utc>>>,
+    ) -> Result<StatementFile, Refused<SourceRefusals>> {
+        let period = period(from.0, to.0, bounded(db::now(&self.0.pool)).await?)?;
+        Ok(self.statement(&source.0.0, period).await?)
     }
 
     /// Get the ledger of the calls to a source

@@ -204,10 +204,38 @@ async fn the_calls_to_a_source_are_counted_and_listed() {
     );
 }
 
+/// Two calls a second are more than one of the limits allows.
+#[tokio::test]
+async fn a_statement_tells_whether_each_limit_was_kept() {
+    let app = TestApp::start().await;
+    let mut definition = app.get("/api/v1/sources/test-data").await.json()["definition"].take();
+    definition["limits"] =
+        json!([{"calls": 2, "per": "1s"}, {"calls": 3, "per": "1m"}, {"calls": 9, "per": "500ms"}]);
+    app.put("/api/v1/sources/test-data", &definition.to_string()).await.json();
+    let fill = "insert into call_ledger (source, worker_id, collection_id, page, departs_at, left_at, waited_ms, ended_at, status, code)
+                select 'test-data', 1, gen_random_uuid(), 1, at, at, n * 10, at, 200, code
+                from (values (0, null), (1, 'rate_limited'), (2, null), (3, 'source_http_500'), (4, 'permit_missed')) calls (n, code)
+                cross join lateral (select timestamptz '2026-11-24T10:00:00Z' + n * interval '500 ms' as at) t";
+    sqlx::raw_sql(fill).execute(app.pool()).await.unwrap();
+    let path = "/api/v1/sources/test-data/statement.csv?from=2026-11-24T10:00:00Z&to=2026-11-24T11:00:00Z";
+    let reply = app.get(path).await;
+    assert_eq!(reply.header("content-type"), Some("text/csv; charset=utf-8"));
+    let period = "test-data,2026-11-24T10:00:00.000Z,2026-11-24T11:00:00.000Z";
+    let expected = format!(
+        "source,from,to,limit_calls,limit_seconds,most,kept,calls,refused,failed,wasted,missed,waited_ms_median,waited_ms_max\n\
+         {period},2,1,2,true,4,1,1,0,1,10,30\n{period},3,60,4,false,4,1,1,0,1,10,30\n{period},9,0.5,1,true,4,1,1,0,1,10,30\n"
+    );
+    assert_eq!(reply.text, expected);
+    let later = app.get("/api/v1/sources/test-data/statement.csv").await.text;
+    assert_eq!(later.matches(",0,true,0,0,0,0,0,0,0\n").count(), 3, "{later}");
+}
+
 #[tokio::test]
 async fn bad_periods_are_named() {
     let app = TestApp::start().await;
-    for path in ["/api/v1/sources/test-data/calls", "/api/v1/sources/test-data/calls.csv"] {
+    for path in
+        ["calls", "calls.csv", "statement.csv"].map(|what| format!("/api/v1/sources/test-data/{what}"))
+    {
         for query in [
             "from=2026-11-24T00:00:00Z&to=2026-11-24T00:00:00Z",
             "from=2026-11-24T00:00:01Z&to=2026-11-24T00:00:00Z",
@@ -221,6 +249,7 @@ async fn bad_periods_are_named() {
     }
     app.get("/api/v1/sources/none/calls").await.problem(404, "not-found");
     app.get("/api/v1/sources/none/calls.csv").await.problem(404, "not-found");
+    app.get("/api/v1/sources/none/statement.csv").await.problem(404, "not-found");
 }
 
 #[tokio::test]

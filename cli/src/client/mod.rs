@@ -183,6 +183,12 @@ impl Client {
     }
 
     async fn send<T: for<'a> Deserialize<'a>>(&self, request: reqwest::RequestBuilder) -> Result<T> {
+        let body = self.answer(request).await?;
+        serde_json::from_slice(&body).context("the service answered something else than expected")
+    }
+
+    /// The body of the answer, where it is no error.
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>> {
         let response = request.send().await.with_context(|| {
             format!(
                 "no service answers at {}; start one with `resume-service up`, or name it with --url",
@@ -197,7 +203,7 @@ impl Client {
                 Err(_) => bail!("the service answered {status}"),
             }
         }
-        serde_json::from_slice(&body).context("the service answered something else than expected")
+        Ok(body.into())
     }
 }
 

@@ -1,4 +1,5 @@
-use anyhow::Result;
+use anyhow::{Context, Result};
+use reqwest::Url;
 use resume_core::source::definition::Definition;
 use serde::Deserialize;
 
@@ -26,6 +27,8 @@ pub(crate) struct Reparse {
 /// The calls to a source in a period.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct SourceCalls {
+    pub(crate) from: String,
+    pub(crate) to: String,
     pub(crate) calls: i64,
     pub(crate) most_in_any_second: i64,
     pub(crate) windows: Vec<WindowOfCalls>,
@@ -55,9 +58,28 @@ pub(crate) struct CallState {
     pub(crate) under_way: i64,
 }
 
+/// From when to when; what is left out is the service's default.
+type Period<'a> = (Option<&'a str>, Option<&'a str>);
+
 impl Client {
-    pub(crate) async fn source_calls(&self, name: &str) -> Result<SourceCalls> {
-        self.send(self.http.get(self.named("sources", name, &["calls"])?)).await
+    pub(crate) async fn source_calls(&self, name: &str, period: Period<'_>) -> Result<SourceCalls> {
+        self.send(self.http.get(self.in_period(name, "calls", period)?)).await
+    }
+
+    /// For each limit of a source whether it was kept, as CSV.
+    pub(crate) async fn source_statement(&self, name: &str, period: Period<'_>) -> Result<String> {
+        let body = self.answer(self.http.get(self.in_period(name, "statement.csv", period)?)).await?;
+        String::from_utf8(body).context("the service answered something else than expected")
+    }
+
+    fn in_period(&self, name: &str, what: &str, (from, to): Period<'_>) -> Result<Url> {
+        let mut url = self.named("sources", name, &[what])?;
+        for (parameter, time) in [("from", from), ("to", to)] {
+            if let Some(time) = time {
+                url.query_pairs_mut().append_pair(parameter, time);
+            }
+        }
+        Ok(url)
     }
 
     pub(crate) async fn hold_source(&self, name: &str) -> Result<Source> {

@@ -43,7 +43,14 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
         }
         SourcesCommand::Check(options) => check(&options).await?,
         SourcesCommand::Calls(options) => {
-            show_calls(&Client::new(&options.service.url)?.source_calls(&options.name).await?);
+            let client = Client::new(&options.service.url)?;
+            let period = (options.from.as_deref(), options.to.as_deref());
+            if options.statement {
+                // Its last line ends as the others do.
+                say!("{}", client.source_statement(&options.name, period).await?.trim_end());
+            } else {
+                show_calls(&client.source_calls(&options.name, period).await?);
+            }
         }
         SourcesCommand::Hold(options) => {
             let source = Client::new(&options.service.url)?.hold_source(&options.name).await?;
@@ -166,7 +173,7 @@ fn show(source: &Source) -> Result<()> {
 }
 
 fn show_calls(calls: &SourceCalls) {
-    say!("in the last hour");
+    say!("from {} to {}", time(&calls.from), time(&calls.to));
     let line = |name: &str, value: String| say!("  {name:<22} {}", one_line(&value));
     line("calls", calls.calls.to_string());
     line("most in any second", calls.most_in_any_second.to_string());

@@ -17,8 +17,8 @@ pub(crate) enum SourcesCommand {
     /// Checks a file: whether it defines a source, and, with one call of each kind that it describes, whether the source
     /// answers as it says.
     Check(CheckSourceOptions),
-    /// Shows how many calls a source got in the last hour, and what holds now.
-    Calls(SourceOptions),
+    /// Shows how many calls a source got in a period, the last hour by default, and what holds now.
+    Calls(SourceCallsOptions),
     /// Holds the calls to a source back, until `sources release`.
     Hold(SourceOptions),
     /// Lets a source be called again that is held, or whose calls failed.
@@ -41,6 +41,23 @@ pub(crate) struct SourceOptions {
     pub(crate) service: ServiceOptions,
     /// The name of the source.
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SourceCallsOptions {
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
+    /// The name of the source.
+    pub(crate) name: String,
+    /// The beginning of the period, such as 2026-11-24T00:00:00Z; by default an hour before its end.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// The end of the period; by default now.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Prints a statement as CSV instead: for each limit whether it was kept.
+    #[arg(long)]
+    pub(crate) statement: bool,
 }
 
 #[derive(Debug, Args)]

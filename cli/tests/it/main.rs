@@ -8,4 +8,5 @@ mod demo;
 mod imports;
 mod scene;
 mod schedules;
+mod sources;
 mod up;

@@ -1,10 +1,20 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::end::{MISSED, REFUSED};
+use super::{
+    busiest::Busiest,
+    end::{MISSED, REFUSED},
+    ledger::LedgerPlace,
+};
 use crate::source::definition::Limit;
+
+/// How many rows are read at once: some MiB.
+const ROWS_AT_ONCE: i64 = 100_000;
+
+/// What every source is looked at for, whatever its limits.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What the ledger proves of the calls to a source in a period.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,90 +52,168 @@ pub struct WindowUse {
     pub most: i64,
 }
 
-/// What the ledger proves of the calls to a source that left from `from` to before `to`. Of a call whose leaving nobody told,
-/// the time of its permit counts. Reads all of them: a busy day has some millions.
+/// What the ledger proves of the calls to a source that left from `from` to before `to`, however long it takes to read all of
+/// them. Of a call whose leaving nobody told, the time of its permit counts.
 ///
 /// # Errors
 /// The database's.
 pub async fn evidence(
     pool: &PgPool,
     source: &str,
-    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    period: (DateTime<Utc>, DateTime<Utc>),
     limits: &[Limit],
 ) -> Result<Evidence, sqlx::Error> {
-    let second = most_in_any(pool, source, (from, to), Duration::from_secs(1)).await?;
-    let mut most_in_any_window = Vec::with_capacity(limits.len());
-    for &limit in limits {
-        let most = most_in_any(pool, source, (from, to), limit.per.0).await?;
-        most_in_any_window.push(WindowUse { limit, most });
-    }
-    let sums = sqlx::query!(
-        r#"
-        with period as (
-            select *, code is not distinct from $4 as is_missed,
-                   ended_at is null and (not queue.is_present(worker_id)
-                       or departs_at < clock_timestamp() - interval '35 s') as is_wasted
-            from call_ledger where source = $1 and departs_at >= $2 and departs_at < $3
-        )
-        select count(*) filter (where not is_missed) as "calls!",
-               count(*) filter (where code = $5) as "refused!",
-               count(*) filter (where code is not null and not is_missed and code <> $5) as "failed!",
-               count(*) filter (where is_wasted) as "wasted!",
-               count(*) filter (where is_missed) as "missed!",
-               coalesce(percentile_disc(0.5) within group (order by waited_ms) filter (where not is_missed), 0) as "half!",
-               coalesce(max(waited_ms) filter (where not is_missed), 0) as "longest!",
-               coalesce(sum(bytes), 0)::bigint as "bytes!"
-        from period
-        "#,
-        source,
-        from,
-        to,
-        MISSED,
-        REFUSED,
-    )
-    .fetch_one(pool)
-    .await?;
-    let seconds = (to - from).as_seconds_f64();
-    Ok(Evidence {
-        calls: sums.calls,
-        calls_per_second: if seconds > 0.0 { sums.calls as f64 / seconds } else { 0.0 },
-        most_in_any_second: second,
-        most_in_any_window,
-        refused: sums.refused,
-        failed: sums.failed,
-        wasted: sums.wasted,
-        missed: sums.missed,
-        waited_ms_half: sums.half,
-        waited_ms_max: sums.longest,
-        bytes: sums.bytes,
-    })
+    let mut survey = Survey::new(source, period, limits);
+    while survey.go_on(pool).await? {}
+    Ok(survey.evidence())
 }
 
-/// The most calls that left within any stretch of this length. Its end does not belong to it: a call leaves a second exactly
-/// one second after it came.
-async fn most_in_any(
-    pool: &PgPool,
-    source: &str,
-    (from, to): (DateTime<Utc>, DateTime<Utc>),
-    window: Duration,
-) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"
-        select coalesce(max(calls), 0) as "most!"
-        from (
-            select count(*) over (
-                order by coalesce(left_at, departs_at)
-                range between make_interval(secs => $4) preceding and current row) as calls
-            from call_ledger
-            where source = $1 and departs_at >= $2 and departs_at < $3 and code is distinct from $5
-        ) windows
-        "#,
-        source,
-        from,
-        to,
-        window.saturating_sub(Duration::from_micros(1)).as_secs_f64(),
-        MISSED,
-    )
-    .fetch_one(pool)
-    .await
+/// A ledger that is being read for its [`Evidence`]: once from the beginning of a period to its end, some hundred thousand rows
+/// at a time, so that who asks can stop when it takes too long. A busy day has some millions. Keeps the times of the longest
+/// limit's stretch.
+#[derive(Debug)]
+pub struct Survey {
+    source: String,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    limits: Vec<Limit>,
+    /// Behind the row that was read last.
+    place: LedgerPlace,
+    /// When calls left that others may have left before, which are not read yet.
+    unsettled: Vec<i64>,
+    busiest: Busiest,
+    /// How many calls waited for so many milliseconds.
+    waits: BTreeMap<i32, i64>,
+    sums: Sums,
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    refused: i64,
+    failed: i64,
+    wasted: i64,
+    missed: i64,
+    bytes: i64,
+}
+
+impl Survey {
+    /// Of the calls that left from `from` to before `to`.
+    pub fn new(source: &str, (from, to): (DateTime<Utc>, DateTime<Utc>), limits: &[Limit]) -> Self {
+        let lengths = limits.iter().map(|limit| limit.per.0).chain([SECOND]);
+        Self {
+            source: source.to_owned(),
+            from,
+            to,
+            limits: limits.to_vec(),
+            place: LedgerPlace { departs_at: from, id: -1 },
+            unsettled: Vec::new(),
+            busiest: Busiest::new(lengths),
+            waits: BTreeMap::new(),
+            sums: Sums::default(),
+        }
+    }
+
+    /// Up to where the ledger was read.
+    pub fn until(&self) -> DateTime<Utc> {
+        self.place.departs_at
+    }
+
+    /// Reads on; gives whether there is more to read.
+    ///
+    /// One statement, which reads the rows by their index.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn go_on(&mut self, pool: &PgPool) -> Result<bool, sqlx::Error> {
+        // A subquery gives its rows in their order to the aggregates, so that the last number is that of the last row.
+        let read = sqlx::query!(
+            r#"
+            select count(*) as "rows!", max(departs_at) as last_departs_at, (array_agg(id))[count(*)] as last_id,
+                   coalesce(array_agg(left_at) filter (where not is_missed), '{}') as "left_at!: Vec<DateTime<Utc>>",
+                   coalesce(array_agg(waited_ms) filter (where not is_missed), '{}') as "waited_ms!",
+                   count(*) filter (where code = $7) as "refused!",
+                   count(*) filter (where code <> $6 and code <> $7) as "failed!",
+                   count(*) filter (where is_wasted) as "wasted!",
+                   count(*) filter (where is_missed) as "missed!",
+                   coalesce(sum(bytes), 0)::bigint as "bytes!"
+            from (
+                select id, departs_at, coalesce(left_at, departs_at) as left_at, waited_ms, code, bytes,
+                       code is not distinct from $6 as is_missed,
+                       ended_at is null and (not queue.is_present(worker_id)
+                           or departs_at < clock_timestamp() - interval '35 s') as is_wasted
+                from call_ledger
+                where source = $1 and departs_at >= $2 and departs_at < $3 and (departs_at, id) > ($2, $4)
+                order by departs_at, id
+                limit $5
+            ) calls
+            "#,
+            self.source,
+            self.place.departs_at,
+            self.to,
+            self.place.id,
+            ROWS_AT_ONCE,
+            MISSED,
+            REFUSED,
+        )
+        .fetch_one(pool)
+        .await?;
+        if let (Some(departs_at), Some(id)) = (read.last_departs_at, read.last_id) {
+            self.place = LedgerPlace { departs_at, id };
+        }
+        read.waited_ms.iter().for_each(|&waited_ms| *self.waits.entry(waited_ms).or_default() += 1);
+        let Sums { refused, failed, wasted, missed, bytes } = &mut self.sums;
+        *refused += read.refused;
+        *failed += read.failed;
+        *wasted += read.wasted;
+        *missed += read.missed;
+        *bytes += read.bytes;
+        self.unsettled.extend(read.left_at.iter().map(DateTime::timestamp_micros));
+        let has_more = read.rows == ROWS_AT_ONCE;
+        self.settle(has_more);
+        Ok(has_more)
+    }
+
+    /// Takes the times that are in their place. No call leaves before its permit's time: what is read later is none before the
+    /// last one.
+    fn settle(&mut self, has_more: bool) {
+        self.unsettled.sort_unstable();
+        let settled = if has_more {
+            let last = self.place.departs_at.timestamp_micros();
+            self.unsettled.partition_point(|&at| at < last)
+        } else {
+            self.unsettled.len()
+        };
+        self.unsettled.drain(..settled).for_each(|at| self.busiest.take(at));
+    }
+
+    /// What was read proves.
+    pub fn evidence(&self) -> Evidence {
+        let calls: i64 = self.waits.values().sum();
+        let seconds = (self.to - self.from).as_seconds_f64();
+        let used = |&limit: &Limit| WindowUse { limit, most: self.busiest.most_in(limit.per.0) };
+        let Sums { refused, failed, wasted, missed, bytes } = self.sums;
+        Evidence {
+            calls,
+            calls_per_second: if seconds > 0.0 { calls as f64 / seconds } else { 0.0 },
+            most_in_any_second: self.busiest.most_in(SECOND),
+            most_in_any_window: self.limits.iter().map(used).collect(),
+            refused,
+            failed,
+            wasted,
+            missed,
+            waited_ms_half: self.waited_ms_half(calls),
+            waited_ms_max: self.waits.keys().next_back().copied().unwrap_or_default(),
+            bytes,
+        }
+    }
+
+    /// The shortest wait such that half of the calls have waited no longer.
+    fn waited_ms_half(&self, calls: i64) -> i32 {
+        let mut counted = 0;
+        let half = self.waits.iter().find(|(_, count)| {
+            counted += **count;
+            counted * 2 >= calls
+        });
+        half.map_or(0, |(waited_ms, _)| *waited_ms)
+    }
 }

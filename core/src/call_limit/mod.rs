@@ -14,10 +14,12 @@
 //! | `told.rs` | [`Told`]: what an answer says of the limit, and what of it counts |
 //! | `circuit.rs` | [`hold`], [`release`]: the circuit by hand |
 //! | `state.rs` | [`state`]: what holds now |
-//! | `evidence.rs` | [`evidence`]: what the ledger proves of a period |
+//! | `evidence.rs` | [`evidence`]: what the ledger proves of a period; [`Survey`]: the same step by step |
+//! | `busiest.rs` | the busiest stretch of a length |
 //! | `recent.rs` | [`recent_calls`]: those of the last seconds |
 //! | `ledger.rs` | [`ledger`]: its rows; [`keep_ledger`]: its partitions |
 
+mod busiest;
 mod circuit;
 mod end;
 mod end_aside;
@@ -31,7 +33,7 @@ mod told;
 
 pub use circuit::{hold, release};
 pub use end::{CallEnd, Ending, Void, end, silence_of, void};
-pub use evidence::{Evidence, WindowUse, evidence};
+pub use evidence::{Evidence, Survey, WindowUse, evidence};
 pub use grant::{Answer, Caller, Demand, Obstacle, Permit, grant};
 pub use ledger::{CallRecord, LedgerPlace, keep_ledger, ledger};
 pub use recent::{RecentCalls, recent_calls};

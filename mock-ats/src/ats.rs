@@ -160,6 +160,16 @@ impl Ats {
         self.api(api).set_people(people);
     }
 
+    /// Has one of the people deleted, by their index from 0. A list shows them no more, or flagged where the API can be asked to.
+    pub fn let_go(&self, api: Api, index: u64) {
+        self.api(api).let_go(index);
+    }
+
+    /// Has somebody come back who was deleted: every list shows them as changed, whatever time it is asked about.
+    pub fn let_back(&self, api: Api, index: u64) {
+        self.api(api).let_back(index);
+    }
+
     /// Makes the first so many signatures of the addresses of files void: each answer of a list gives out one. 0 at first.
     pub fn set_void_signatures(&self, api: Api, up_to: u64) {
         self.api(api).set_void_signatures(up_to);

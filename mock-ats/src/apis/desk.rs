@@ -192,25 +192,57 @@ impl<'a> Desk<'a> {
                 return Err(self.refuse());
             }
             Some(FaultKind::PersonComes) => self.state.came += 1,
-            Some(FaultKind::PersonGoes(index)) => _ = self.state.gone.insert(index.into()),
+            Some(FaultKind::PersonGoes(index)) => self.state.let_go(index.into()),
             _ => {}
         }
         Ok(())
     }
 
-    /// Reads `size` people from `place` on, of those from index `first` on, and draws the fault of this page.
+    /// Reads `size` people from `place` on, of those from index `first` on, and draws the fault of this page. Who came since is
+    /// at the head of the list, and who has come back at its end.
     pub(super) fn list(&mut self, first: u64, place: u64, size: u64) -> Result<Page, Reply> {
+        self.list_among(first, place, size, false)
+    }
+
+    /// As [`Desk::list`], with all who have gone.
+    pub(super) fn list_with_gone(&mut self, first: u64, place: u64, size: u64) -> Result<Page, Reply> {
+        self.list_among(first, place, size, true)
+    }
+
+    fn list_among(&mut self, first: u64, place: u64, size: u64, with_gone: bool) -> Result<Page, Reply> {
         self.draw_fault(self.page_number(place, size))?;
         let (came, people) = (u64::from(self.state.came), self.people());
-        let gone: Vec<u64> = self.state.gone.range(first..people).copied().collect();
-        let total = came + people.saturating_sub(first) - gone.len() as u64;
+        let (gone, back) = (&self.state.gone, &self.state.back);
+        let left_out: Vec<u64> = match with_gone {
+            true => Vec::new(),
+            false => gone.range(first..people.max(first)).map(|(&index, _)| index).collect(),
+        };
+        let shown_though_gone = gone.keys().filter(|_| with_gone);
+        let earlier: Vec<u64> =
+            shown_though_gone.chain(back).copied().filter(|&index| index < first).collect();
+        let regular = people.saturating_sub(first) - left_out.len() as u64;
+        let total = came + regular + earlier.len() as u64;
         Ok(self.slice(total, place, size, |place| {
             if place < came {
                 return people + came - 1 - place;
             }
-            gone.iter()
-                .fold(first + place - came, |index, &gone| if gone <= index { index + 1 } else { index })
+            let place = place - came;
+            if let Some(&index) = place.checked_sub(regular).and_then(|place| earlier.get(place as usize)) {
+                return index;
+            }
+            left_out.iter().fold(first + place, |index, &gone| if gone <= index { index + 1 } else { index })
         }))
+    }
+
+    /// Reads `size` of those who have gone at this time or later, in milliseconds since 1970, from `place` on. Faults call these
+    /// pages 1001, 1002, ..
+    pub(super) fn gone(&mut self, since: u64, place: u64, size: u64) -> Result<Page, Reply> {
+        self.pages_before = 1000;
+        self.draw_fault(self.page_number(place, size))?;
+        let gone = self.state.gone.iter().filter(|(_, at)| **at >= since);
+        let gone: Vec<u64> = gone.map(|(&index, _)| index).collect();
+        let at = |place: u64| gone.get(place as usize).copied().unwrap_or_default();
+        Ok(self.slice(gone.len() as u64, place, size, at))
     }
 
     /// As [`Desk::list`], of a list of `total` in which `index` tells who is at a place. Nobody comes or goes in it.
@@ -233,7 +265,11 @@ impl<'a> Desk<'a> {
     fn slice(&self, total: u64, place: u64, size: u64, index: impl Fn(u64) -> u64) -> Page {
         let Slice { places, changed, next } = slice(total, place, size, self.fault);
         let changed = changed.map(|place| Person::changed(index(place)));
-        let people = changed.into_iter().chain(places.map(|place| Person::new(index(place % total.max(1)))));
+        let person = |place| {
+            let index = index(place % total.max(1));
+            Person { is_gone: self.state.gone.contains_key(&index), ..Person::new(index) }
+        };
+        let people = changed.into_iter().chain(places.map(person));
         let more = match self.fault {
             Some(FaultKind::AnnouncesMore(more)) => more.into(),
             _ => 0,

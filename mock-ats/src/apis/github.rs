@@ -1,7 +1,9 @@
-//! GitHub users: `GET /users`, after recorded headers and general knowledge.
+//! GitHub users: `GET /users`, and `GET /users/{login}/repos` for the repositories of one, after recorded headers and general
+//! knowledge. The person with index 7 is `person-7`, has a repository for each skill, and a fork of another one.
 //!
 //! A call over the limit gets 403 and no `Retry-After`. Unconfirmed: all but the headers. A number in `since` is
-//! a place here, which is the id of the person before it. `ETag` and the call of one user are missing.
+//! a place here, which is the id of the person before it. `ETag`, the call of
+//! one user and further pages of repositories are missing.
 
 use std::time::Duration;
 
@@ -32,6 +34,10 @@ pub(super) const API: Description = Description {
 
 fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     desk.admit(desk.bearer())?;
+    let of_one = desk.call.path.strip_prefix("/users/").and_then(|path| path.strip_suffix("/repos"));
+    if let Some(login) = of_one {
+        return repositories(desk, login);
+    }
     desk.route(Method::GET, "/users")?;
     let size = desk.number("per_page", 1..=100, 30)?;
     let since = desk.number("since", 0..=u32::MAX.into(), 0)?;
@@ -40,6 +46,24 @@ fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     let Some((place, size)) = page.next_place() else { return Ok(reply) };
     let base_url = &desk.call.base_url;
     Ok(reply.with("link", format!(r#"<{base_url}/users?per_page={size}&since={place}>; rel="next""#)))
+}
+
+fn repositories(desk: &mut Desk<'_>, login: &str) -> Result<Reply, Reply> {
+    desk.route(Method::GET, &format!("/users/{login}/repos"))?;
+    desk.number("per_page", 1..=100, 30)?;
+    let index = login.strip_prefix("person-").and_then(|index| index.parse::<u64>().ok());
+    let id = index.map(number).unwrap_or_default();
+    let person = desk.person(&id)?;
+    let repository = |(language, is_fork): (&Value, bool)| {
+        json!({
+            "name": "work", "fork": is_fork, "language": language, "topics": [],
+            "owner": {"login": login, "html_url": format!("https://github.com/{login}")},
+        })
+    };
+    let fork = Value::from("Brainfuck");
+    let own = person.skills.as_array().into_iter().flatten().map(|skill| (skill, false));
+    let all: Vec<Value> = own.chain([(&fork, true)]).map(repository).collect();
+    Ok(Reply::value(StatusCode::OK, &all.into()))
 }
 
 fn user(person: &Person) -> Value {

@@ -1,7 +1,9 @@
-//! Lever: `GET /v1/opportunities`, after syncs that run against it.
+//! Lever: `GET /v1/opportunities` and `GET /v1/opportunities/deleted`, after syncs that run against them. Faults call the pages of
+//! the deleted 1001, 1002, ..
 //!
 //! The limit of 10 a second with a burst of 20 is 20 in any two seconds here. Unconfirmed: the words of errors
-//! other than the status; no header tells the limit.
+//! other than the status; no header tells the limit; of the deleted all but
+//! the path, `deleted_at_start` and the id.
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     description::{Description, untold},
-    desk::Desk,
+    desk::{Desk, Page},
     person::{Person, first_updated_since, uuid},
 };
 use crate::Reply;
@@ -32,15 +34,27 @@ pub(super) const API: Description = Description {
 
 fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     desk.admit(desk.basic_user())?;
+    if desk.call.path.trim_end_matches('/').ends_with("/deleted") {
+        desk.route(Method::GET, "/v1/opportunities/deleted")?;
+        let since = desk.number("deleted_at_start", 0..=i64::MAX as u64, 0)?;
+        let (place, size) = place_and_size(desk)?;
+        return Ok(reply(&desk.gone(since, place, size)?, |person| json!({"id": uuid(person.index)})));
+    }
     desk.route(Method::GET, "/v1/opportunities")?;
-    let size = desk.number("limit", 1..=100, 100)?;
-    let place = desk.place(desk.param("offset"))?;
-    let page = desk.list(since(desk)?, place, size)?;
-    let mut body = json!({"data": page.show(opportunity), "hasNext": page.has_more()});
+    let (place, size) = place_and_size(desk)?;
+    Ok(reply(&desk.list(since(desk)?, place, size)?, opportunity))
+}
+
+fn place_and_size(desk: &Desk<'_>) -> Result<(u64, u64), Reply> {
+    Ok((desk.place(desk.param("offset"))?, desk.number("limit", 1..=100, 100)?))
+}
+
+fn reply(page: &Page, show: fn(&Person) -> Value) -> Reply {
+    let mut body = json!({"data": page.show(show), "hasNext": page.has_more()});
     if let Some(token) = page.token() {
         body["next"] = token.into();
     }
-    Ok(Reply::value(StatusCode::OK, &body))
+    Reply::value(StatusCode::OK, &body)
 }
 
 /// `updated_at_start` is in milliseconds since 1970, inclusive.
@@ -57,11 +71,17 @@ fn opportunity(person: &Person) -> Value {
         "headline": person.headline,
         "emails": [person.email()],
         "phones": [{"type": "mobile", "value": person.phone()}],
-        "links": [],
+        "links": links(person),
         "tags": person.skills,
         "updatedAt": person.updated_at.timestamp_millis(),
         "isAnonymized": false,
     })
+}
+
+/// Every third person has a page at GitHub.
+fn links(person: &Person) -> Vec<String> {
+    let is_third = person.index.is_multiple_of(3);
+    is_third.then(|| format!("https://www.github.com/person-{}/", person.index)).into_iter().collect()
 }
 
 fn error(status: StatusCode, detail: &str) -> Reply {

@@ -1,5 +1,7 @@
 //! Merge ATS: `GET /api/ats/v1/candidates`, after its published client. The account's token is `mock-account`.
 //!
+//! With `include_deleted_data` those who have gone are listed, as `remote_was_deleted`.
+//!
 //! Unconfirmed: the limit (by plan; 100 a minute here), the largest `page_size` and the body of errors.
 
 use std::time::Duration;
@@ -34,7 +36,11 @@ fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     desk.route(Method::GET, "/api/ats/v1/candidates")?;
     let size = desk.number("page_size", 1..=100, 100)?;
     let place = desk.place(desk.param("cursor"))?;
-    let page = desk.list(desk.since("modified_after")?, place, size)?;
+    let since = desk.since("modified_after")?;
+    let page = match desk.param("include_deleted_data") {
+        Some("true") => desk.list_with_gone(since, place, size)?,
+        _ => desk.list(since, place, size)?,
+    };
     let body = json!({"next": page.token(), "previous": null, "results": page.show(candidate)});
     Ok(Reply::value(StatusCode::OK, &body))
 }
@@ -52,7 +58,7 @@ fn candidate(person: &Person) -> Value {
         "attachments": [],
         "created_at": person.created(),
         "modified_at": person.updated(),
-        "remote_was_deleted": false,
+        "remote_was_deleted": person.is_gone,
     })
 }
 

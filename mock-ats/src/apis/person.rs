@@ -24,6 +24,8 @@ pub(super) struct Person {
     /// A list of `{company, title, start_date, end_date, description}`.
     pub(super) work: Vec<Value>,
     pub(super) updated_at: DateTime<Utc>,
+    /// Whether they were deleted, and are shown all the same.
+    pub(super) is_gone: bool,
 }
 
 impl Person {
@@ -43,6 +45,7 @@ impl Person {
             skills: item["skills"].take(),
             work,
             updated_at: updated_at(index),
+            is_gone: false,
         }
     }
 

@@ -1,4 +1,7 @@
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::SystemTime,
+};
 
 use poem::http::StatusCode;
 use serde::Serialize;
@@ -38,8 +41,10 @@ pub(crate) struct ApiState {
     pub(super) people: u32,
     /// How many people came in at the head of the lists since; each has the next index.
     pub(super) came: u32,
-    /// Those of the first people who have gone, in ascending order.
-    pub(super) gone: BTreeSet<u64>,
+    /// Those of the first people who have gone, in ascending order, and when, in milliseconds since 1970.
+    pub(super) gone: BTreeMap<u64, u64>,
+    /// Those who had gone and have come back.
+    pub(super) back: BTreeSet<u64>,
     /// The access tokens given out, and how many calls each is still good for.
     pub(super) tokens: HashMap<String, u32>,
     pub(super) token_calls: u32,
@@ -60,7 +65,8 @@ impl ApiState {
             key: String::from("mock-key"),
             people: 250,
             came: 0,
-            gone: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            back: BTreeSet::new(),
             tokens: HashMap::new(),
             token_calls: 100,
             faults: FaultPlan::default(),
@@ -128,6 +134,19 @@ impl ApiState {
         self.people = people;
         self.came = 0;
         self.gone.clear();
+        self.back.clear();
+    }
+
+    pub(crate) fn let_go(&mut self, index: u64) {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.gone.insert(index, since_1970.as_millis() as u64);
+        self.back.remove(&index);
+    }
+
+    pub(crate) fn let_back(&mut self, index: u64) {
+        if self.gone.remove(&index).is_some() {
+            self.back.insert(index);
+        }
     }
 
     pub(crate) fn set_void_signatures(&mut self, up_to: u64) {

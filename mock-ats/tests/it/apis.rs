@@ -207,6 +207,54 @@ async fn a_call_over_the_limit_is_refused() {
     }
 }
 
+/// A time after all changes of the mock's people, as RFC 3339 and in milliseconds since 1970; who is deleted later is told.
+const LATER: (&str, &str) = ("2026-06-01T00:00:00Z", "1780272000000");
+
+#[tokio::test]
+async fn lever_tells_in_a_feed_who_was_deleted() {
+    let reader = Reader::new(Api::Lever).await;
+    let ids = async |path: &str| reader.page(&reader.url(path)).await.ids;
+    let (ats, [_, second, third]) =
+        (reader.server.ats(), [0, 1, 2].map(|index| Api::Lever.external_id(index)));
+    ats.set_people(Api::Lever, 3);
+    let changed = format!("v1/opportunities?updated_at_start={}", LATER.1);
+    let deleted = format!("v1/opportunities/deleted?limit=1&deleted_at_start={}", LATER.1);
+    assert!(ids(&deleted).await.is_empty() && ids(&changed).await.is_empty());
+    ats.let_go(Api::Lever, 1);
+    ats.let_go(Api::Lever, 2);
+    assert_eq!(ids("v1/opportunities").await.len(), 1);
+    let first = reader.page(&reader.url(&deleted)).await;
+    assert_eq!((&first.ids, first.body["hasNext"].as_bool()), (&vec![second.clone()], Some(true)));
+    assert_eq!(reader.page(&first.next.unwrap()).await.ids, [third]);
+    assert!(ids("v1/opportunities/deleted?deleted_at_start=99999999999999").await.is_empty());
+    ats.let_back(Api::Lever, 1);
+    assert_eq!((ids(&deleted).await.len(), ids(&changed).await), (1, vec![second]));
+    let post = reader.client.http.post(reader.url("v1/opportunities/deleted")).basic_auth(KEY, Some(""));
+    assert_eq!(post.send().await.unwrap().status(), 405);
+}
+
+#[tokio::test]
+async fn merge_flags_who_was_deleted_where_it_is_asked_to() {
+    let reader = Reader::new(Api::Merge).await;
+    let list = async |query: &str| {
+        let body = reader.page(&reader.url(&format!("api/ats/v1/candidates?{query}"))).await.body;
+        let flags = body["results"].as_array().unwrap().iter();
+        flags
+            .map(|item| (item["id"].as_str().unwrap().to_owned(), item["remote_was_deleted"] == true))
+            .collect::<Vec<_>>()
+    };
+    let [first, second] = [0, 1].map(|index| Api::Merge.external_id(index));
+    reader.server.ats().set_people(Api::Merge, 2);
+    reader.server.ats().let_go(Api::Merge, 1);
+    assert_eq!(list("").await, [(first.clone(), false)]);
+    assert_eq!(list("include_deleted_data=true").await, [(first, false), (second.clone(), true)]);
+    let changed = format!("modified_after={}", LATER.0);
+    assert_eq!(list(&changed).await, []);
+    assert_eq!(list(&format!("{changed}&include_deleted_data=true")).await, [(second.clone(), true)]);
+    reader.server.ats().let_back(Api::Merge, 1);
+    assert_eq!(list(&changed).await, [(second, false)]);
+}
+
 #[tokio::test]
 async fn greenhouse_tells_its_limit_and_when_to_come_back() {
     let reader = Reader::new(Api::GreenhouseV1).await;

@@ -3,7 +3,7 @@ use std::fmt;
 use resume_core::{
     parsing::Format,
     raw::NewRawDocument,
-    source::definition::{Definition, Expect, ListCall, Paging, Step, Values},
+    source::definition::{Definition, Deleted, Expect, ListCall, Paging, Step, Values},
 };
 use serde::{
     Deserializer as _,
@@ -43,6 +43,8 @@ pub(crate) struct Shape {
     is_mapped: bool,
     /// The id of the one item that is asked for; then the answer is no list.
     one: Option<String>,
+    /// Whether that one is a list.
+    is_array: bool,
 }
 
 impl Shape {
@@ -57,8 +59,9 @@ impl Shape {
         Ok(Self {
             list,
             format: definition.format,
-            is_mapped: definition.map.is_some() || step == Step::Parents,
+            is_mapped: definition.map.is_some() || matches!(step, Step::Parents | Step::Deleted),
             one: values.id.clone().filter(|_| step == Step::Detail),
+            is_array: definition.detail.as_ref().is_some_and(|detail| detail.array),
         })
     }
 
@@ -122,9 +125,12 @@ impl Shape {
         let at = &self.list.items;
         let value = places.get(at);
         if let Some(id) = &self.one {
-            let item = value.filter(|value| value.get().starts_with('{'));
-            let item = item.ok_or_else(|| misshapen(at, "the item", value))?;
-            return Ok(vec![NewRawDocument::with_id(Some(id.clone()), item.get().as_bytes())]);
+            let (begin, expected) = if self.is_array { ('[', "the item, a list") } else { ('{', "the item") };
+            let item = value.filter(|value| value.get().starts_with(begin));
+            let item = item.ok_or_else(|| misshapen(at, expected, value))?;
+            let is_deleted = self.flag()?.is_some_and(|flag| is_flagged(item.get(), &flag));
+            let item = NewRawDocument::with_id(Some(id.clone()), item.get().as_bytes());
+            return Ok(vec![NewRawDocument { is_deleted, ..item }]);
         }
         let Some(list) = value.filter(|value| value.get().starts_with('[')) else {
             return Err(misshapen(at, "the list of items", value));
@@ -133,7 +139,7 @@ impl Shape {
             true => Some([parse_pointer(&self.list.id)?]),
             false => None,
         };
-        let mut split = Split { shape: self, id, items: Vec::new(), is_over: false };
+        let mut split = Split { shape: self, id, flag: self.flag()?, items: Vec::new(), is_over: false };
         serde_json::Deserializer::from_str(list.get())
             .deserialize_seq(&mut split)
             .map_err(CallError::InvalidJson)?;
@@ -142,6 +148,20 @@ impl Shape {
         }
         Ok(split.items)
     }
+
+    /// Where an item says that it was deleted, if the source tells so.
+    fn flag(&self) -> Result<Option<[Pointer; 1]>, CallError> {
+        self.list.deleted_flag().map(|flag| Ok([parse_pointer(flag)?])).transpose()
+    }
+}
+
+/// Whether an item says that it was deleted.
+fn is_flagged(item: &str, flag: &[Pointer; 1]) -> bool {
+    let found = pointer::find(item.as_bytes(), flag).ok().and_then(|found| found.first().copied().flatten());
+    // What is nested too deeply to be read is not empty.
+    found.is_some_and(|value| {
+        serde_json::from_str(value.get()).map_or(true, |value| Deleted::is_told_by(&value))
+    })
 }
 
 /// Takes a list apart.
@@ -149,12 +169,19 @@ struct Split<'s> {
     shape: &'s Shape,
     /// Where the id of an item is, when the definition says so.
     id: Option<[Pointer; 1]>,
+    /// Where it says that it was deleted.
+    flag: Option<[Pointer; 1]>,
     items: Vec<NewRawDocument>,
     is_over: bool,
 }
 
 impl Split<'_> {
     fn document(&self, item: &str) -> NewRawDocument {
+        let is_deleted = self.flag.as_ref().is_some_and(|flag| is_flagged(item, flag));
+        NewRawDocument { is_deleted, ..self.with_id(item) }
+    }
+
+    fn with_id(&self, item: &str) -> NewRawDocument {
         let Some(id) = &self.id else { return NewRawDocument::new(self.shape.format, item.as_bytes()) };
         let found =
             pointer::find(item.as_bytes(), id).ok().and_then(|found| found.first().copied().flatten());

@@ -21,7 +21,9 @@ pub struct Probe {
     pub has_next: bool,
     /// How many items there are in all, where the source says so and the definition says where.
     pub total: Option<u64>,
-    /// The first item, verbatim and in full, with the id that it would be known by. As large as the source made it: at most
+    /// How many were deleted, on the first page of the feed that tells so, for a source that has one.
+    pub deleted: Option<usize>,
+    /// The first item that was not deleted, verbatim and in full, with the id that it would be known by. As large as the source made it: at most
     /// a page.
     pub first: Option<NewRawDocument>,
     /// Bytes of the answers' bodies, as they came over the wire.
@@ -32,8 +34,8 @@ pub struct Probe {
 
 impl Connector {
     /// Asks the source for its first page, as a collection would that wants no more than one page, and on the way for the
-    /// first page of parents, and the first item in full. Makes one call for each step that the source has, beside those of
-    /// a token endpoint. Nothing is kept of it.
+    /// first page of parents, and the first item in full; and for those who were deleted. Makes one call for each step that the source has, beside those of
+    /// a token endpoint; none for a source that is asked for known people only. Nothing is kept of it.
     ///
     /// # Errors
     /// Any [`CallError`].
@@ -51,29 +53,46 @@ impl Connector {
         make: impl Fn(Call) -> F,
     ) -> Result<Probe, E> {
         let mut probe = Probe::default();
+        if !definition.has_first_call() {
+            return Ok(probe);
+        }
+        self.look_at_items(definition, &make, &mut probe).await?;
+        if definition.list.has_deleted_feed() {
+            let page = self.look(definition, Step::Deleted, (None, None), &make, &mut probe).await?;
+            probe.deleted = Some(page.items.len());
+        }
+        Ok(probe)
+    }
+
+    /// Looks at the first parents, the first items and the first one of them that was not deleted.
+    async fn look_at_items<E: From<CallError>, F: Future<Output = Result<Answer, E>>>(
+        &self,
+        definition: &Definition,
+        make: &impl Fn(Call) -> F,
+        probe: &mut Probe,
+    ) -> Result<(), E> {
         let mut parent = None;
         if definition.parents.is_some() {
-            let page = self.look(definition, Step::Parents, (None, None), &make, &mut probe).await?;
+            let page = self.look(definition, Step::Parents, (None, None), make, probe).await?;
             probe.parents = Some(page.items.len());
-            let more = page.items.len() > 1 || has_next(definition, Step::Parents, &page);
+            probe.has_next = page.items.len() > 1 || has_next(definition, Step::Parents, &page);
             parent = page.items.into_iter().find_map(|item| item.external_id);
-            probe.has_next = more;
             if parent.is_none() {
-                return Ok(probe);
+                return Ok(());
             }
         }
-        let page = self.look(definition, Step::List, (parent.clone(), None), &make, &mut probe).await?;
+        let page = self.look(definition, Step::List, (parent.clone(), None), make, probe).await?;
         probe.items = page.items.len();
         probe.has_next |= has_next(definition, Step::List, &page);
         probe.total = page.total;
-        probe.first = page.items.into_iter().next();
+        probe.first = page.items.into_iter().find(|item| !item.is_deleted);
         if definition.detail.is_some()
             && let Some(id) = probe.first.as_ref().and_then(|item| item.external_id.clone())
         {
-            let page = self.look(definition, Step::Detail, (parent, Some(id)), &make, &mut probe).await?;
+            let page = self.look(definition, Step::Detail, (parent, Some(id)), make, probe).await?;
             probe.first = page.items.into_iter().next();
         }
-        Ok(probe)
+        Ok(())
     }
 
     /// Makes the call of a step for its first page, about a parent and an item.

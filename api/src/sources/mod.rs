@@ -137,7 +137,7 @@ impl Sources {
     /// Makes one call as a definition says, if a call is to be made.
     async fn check(&self, name: &str, definition: Definition, call: bool) -> Result<SourceCheck, Problem> {
         check_name(name, &definition)?;
-        if !call || definition.is_of_files() {
+        if !call || !definition.has_first_call() {
             return Ok(SourceCheck::new(definition.name, None));
         }
         let Some(dry_calls) = self.0.dry_calls.clone() else {

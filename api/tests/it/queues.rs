@@ -28,9 +28,9 @@ async fn the_queues_of_the_service_are_always_there() {
         "finish_collection",
         KIND,
         "reparse_source",
+        "resume_pages",
         "settle_discarded",
         "start_collection",
-        "resume_pages",
         "stop_collection",
     ];
     assert_eq!(list["results"], json!(names.map(idle)));

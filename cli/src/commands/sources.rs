@@ -93,6 +93,10 @@ async fn check(options: &CheckSourceOptions) -> Result<()> {
         say!("its items come in files: `resume-service import --source {}`", one_line(&definition.name));
         return Ok(());
     }
+    if definition.known.is_some() {
+        say!("it is asked for people who are known by their links, and nobody is asked for now");
+        return Ok(());
+    }
     if options.offline {
         return Ok(());
     }
@@ -112,6 +116,9 @@ fn show_probe(definition: &Definition, probe: &Probe) {
     let calls = if probe.calls == 1 { "one call".to_owned() } else { format!("{} calls", probe.calls) };
     let of = probe.parents.map_or_else(String::new, |parents| format!("{parents} parents, the first with "));
     say!("{calls}: {of}{} items{total}, {more}; {} bytes in {took}", probe.items, probe.bytes);
+    if let Some(deleted) = probe.deleted {
+        say!("{deleted} who were deleted, on the first page of the feed");
+    }
     let Some(first) = &probe.first else { return };
     say!("the first item has the id {}", first.external_id.as_deref().map_or("none".into(), one_line));
     show_attachments(definition, first);
@@ -150,7 +157,7 @@ fn list(sources: &[Source]) {
         [
             definition.name.clone(),
             address(definition),
-            if definition.is_of_files() { "" } else { paging(&definition.list.paging) }.to_owned(),
+            if definition.has_first_call() { paging(&definition.list.paging) } else { "" }.to_owned(),
             limits(&definition.limits),
             definition.format.to_string(),
             time(&source.updated_at),
@@ -164,7 +171,11 @@ fn address(definition: &Definition) -> String {
     if definition.is_of_files() {
         return "files".to_owned();
     }
-    format!("{}{}", definition.base_url, definition.list.path)
+    let path = match &definition.detail {
+        Some(detail) if definition.known.is_some() => &detail.path,
+        _ => &definition.list.path,
+    };
+    format!("{}{path}", definition.base_url)
 }
 
 fn show(source: &Source) -> Result<()> {

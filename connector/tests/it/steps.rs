@@ -1,6 +1,6 @@
 //! Calls about a parent and about an item.
 
-use resume_core::source::definition::{Definition, Step, Values};
+use resume_core::source::definition::{Definition, ListCall, Step, Values};
 use serde_json::json;
 
 use crate::{
@@ -78,4 +78,70 @@ async fn a_detail_is_an_object() {
     let list_only = Definition { detail: None, ..source };
     let answer = connector().call(&list_only, Step::Detail, &list_only.base_url, None, &about).await;
     assert_eq!((code(&answer).as_str(), answer.status), ("request_invalid", None));
+}
+
+#[tokio::test]
+async fn a_probe_asks_for_those_who_were_deleted_too() {
+    let server = Server::start(|seen| {
+        ok(if seen.line.contains("/deleted") {
+            r#"{"data": ["7", 8]}"#
+        } else {
+            r#"[{"id": 1, "deleted_at": "2026-11-24"}, {"id": 2, "deleted_at": null}]"#
+        })
+    })
+    .await;
+    let paging = json!({"single": {}});
+    let feed = json!({
+        "path": "/people/deleted", "params": {"from": "{since}", "size": "{per_page}"}, "items": "/data", "id": "",
+        "per_page_max": 50, "paging": paging,
+    });
+    let list = json!({
+        "path": "/people", "params": {"from": "{since}"}, "items": "", "paging": paging,
+        "since": {"format": "rfc3339"}, "deleted": {"feed": feed, "flag": "/deleted_at"},
+    });
+    let source = definition(&server, list, json!({"format": "mapped", "map": {"name": "name"}}));
+    let probe = connector().probe(&source).await.unwrap();
+    assert_eq!(server.lines(), ["GET /v1/people", "GET /v1/people/deleted?size=50"]);
+    assert_eq!((probe.calls, probe.items, probe.deleted), (2, 2, Some(2)));
+    assert_eq!(probe.first.unwrap().external_id.as_deref(), Some("2"), "the first one was deleted");
+    let answer = connector().call(&source, Step::Deleted, &source.base_url, None, &values()).await;
+    let ids: Vec<_> =
+        answer.result.unwrap().items.into_iter().map(|item| item.external_id.unwrap()).collect();
+    assert_eq!(ids, ["7", "8"]);
+    let without = Definition { list: ListCall { deleted: None, ..source.list.clone() }, ..source };
+    let answer = connector().call(&without, Step::Deleted, &without.base_url, None, &values()).await;
+    assert_eq!((code(&answer).as_str(), answer.status), ("request_invalid", None));
+}
+
+#[tokio::test]
+async fn a_detail_may_say_that_its_item_was_deleted() {
+    for (flag, is_deleted) in [("true", true), ("false", false), ("\"2026-11-24\"", true), ("\"\"", false)] {
+        let server =
+            Server::start(move |_| ok(format!(r#"{{"candidate": {{"state": {{"deleted": {flag}}}}}}}"#)))
+                .await;
+        let mut source = source(&server);
+        source.list.deleted = serde_json::from_value(json!({"flag": "/state/deleted"})).unwrap();
+        let about = Values { parent: Some("p".to_owned()), id: Some("1".to_owned()), ..values() };
+        let answer = connector().call(&source, Step::Detail, &source.base_url, None, &about).await;
+        assert_eq!(answer.result.unwrap().items[0].is_deleted, is_deleted, "{flag}");
+    }
+}
+
+#[tokio::test]
+async fn a_detail_may_be_a_list_where_that_is_said() {
+    for (array, answer, expected) in [
+        (true, r#"[{"language": "Rust"} ]"#, None),
+        (true, r#"{"language": "Rust"}"#, Some("page_invalid_shape")),
+        (false, "[]", Some("page_invalid_shape")),
+    ] {
+        let server = Server::start(move |_| ok(answer)).await;
+        let mut source = source(&server);
+        source.detail = serde_json::from_value(json!({"path": "/users/{id}/repos", "array": array})).unwrap();
+        let about = Values { id: Some("ada".to_owned()), ..values() };
+        let made = connector().call(&source, Step::Detail, &source.base_url, None, &about).await;
+        match expected {
+            Some(expected) => assert_eq!(code(&made), expected),
+            None => assert_eq!(made.result.unwrap().items[0].body, answer.as_bytes()),
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use super::{FetchedPage, PageToFetch, WINDOW_PAGES, steps::is_tallied};
 use crate::source::definition::{Paging, Step};
 
-/// The most pages of a list of parents: with a hundred each there are a million.
-const PARENTS_PAGES_MAX: i32 = 10_000;
+/// The most pages of a list of ids, of parents or of those who were deleted: with a hundred each there are a million.
+const IDS_PAGES_MAX: i32 = 10_000;
 
 /// What follows a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,8 +159,10 @@ fn next(page: &PageToFetch, fetched: &FetchedPage) -> Option<Option<String>> {
 /// page than it was asked for or repeat some, and a few more for short ones.
 fn chain_max(page: &PageToFetch) -> i32 {
     match page.step {
-        Step::Parents => PARENTS_PAGES_MAX,
-        Step::List | Step::Detail | Step::Attachment => page.pages_max().saturating_mul(2).saturating_add(10),
+        Step::Parents | Step::Deleted => IDS_PAGES_MAX,
+        Step::List | Step::Detail | Step::Attachment | Step::Known => {
+            page.pages_max().saturating_mul(2).saturating_add(10)
+        }
     }
 }
 

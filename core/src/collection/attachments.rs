@@ -25,10 +25,11 @@ pub struct FoundAttachments {
 }
 
 impl FoundAttachments {
-    /// Finds the attachments of items; one that has no id is not known again, and has none. Pure work, about as much as parsing.
+    /// Finds the attachments of items; one that has no id is not known again, and has none, as has one that was deleted. Pure
+    /// work, about as much as parsing.
     pub fn of(finder: &Finder, items: &[NewRawDocument]) -> Self {
         let mut all = Self::default();
-        for item in items {
+        for item in items.iter().filter(|item| !item.is_deleted) {
             let Some(id) = &item.external_id else { continue };
             let found = finder.find(&item.body);
             all.links.extend(found.links.into_iter().map(|link| (id.clone(), link)));

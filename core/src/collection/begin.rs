@@ -11,9 +11,13 @@ use uuid::Uuid;
 use super::{
     CollectionState, ahead,
     finish::begin_run,
-    page::{Run, open_pages},
+    page::{Run, insert_pages},
+    steps::open_feed,
 };
-use crate::source::{self, Source, definition::OverlappingRuns};
+use crate::source::{
+    self, Source,
+    definition::{OverlappingRuns, Step},
+};
 
 /// A collection that is not over, and so keeps another one of its source from beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +28,8 @@ pub struct UnderWay {
     pub state: CollectionState,
 }
 
-/// Begins a collection: opens its first pages. What it asks for, if the source can tell what has changed, is what has changed
-/// by now. Locks the collection.
+/// Begins a collection: opens its first pages, and that of the feed that tells who was deleted, if there is one. What it asks for,
+/// if the source can tell what has changed, is what has changed by now. Locks the collection.
 pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) -> Result<(), EnqueueError> {
     let asked = sqlx::query!(
         r#"
@@ -45,7 +49,15 @@ pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) ->
     let first = ahead::first(is_windowed, list.is_told_count(), pages_max);
     let group = begin_run(conn, id).await?;
     let run = Run { collection_id: id, group: Some(group), source: &source.definition.name };
-    open_pages(conn, run, source.definition.first_step(), (1..=first).map(|number| (number, None))).await
+    let pages = (1..=first).map(|number| (number, None));
+    let mut opened = insert_pages(conn, run, source.definition.first_step(), pages).await?;
+    if source.definition.call_of(Step::Deleted).is_some() {
+        opened += open_feed(conn, run).await?;
+    }
+    sqlx::query!("update collections set pages_open = pages_open + $2 where id = $1", id, opened)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// From when on changes are asked for: some time before the last complete run began, since clocks differ. `None` for everything.

@@ -133,7 +133,8 @@ impl Progress {
             return 0.0;
         }
         let left = (i64::from(self.collection.count) - items).max(0) as f64;
-        let on_page = items as f64 / self.pages_fetched.max(1) as f64;
+        let (fetched, pages) = self.with_items(pages);
+        let on_page = items as f64 / fetched.max(1) as f64;
         (pages as f64 * on_page).min(left) * self.stored as f64 / items as f64
     }
 }

@@ -7,11 +7,13 @@ use super::{
     finish::{Change, begin_run, count_pages},
     page::Run,
     start::{StartError, Started, repeated},
+    steps::kept,
 };
 use crate::{
     import::Container,
     jobs::ParseDocuments,
     raw::{self, NewRawDocument},
+    resume,
     source::{self, Source},
 };
 
@@ -118,7 +120,8 @@ impl Import {
         &self.source
     }
 
-    /// Stores the next page: its new items as raw documents, the page as fetched, the jobs that parse its items.
+    /// Stores the next page: its new items as raw documents, the page as fetched, the jobs that parse its items. Of an item that
+    /// was deleted the resume is hidden instead.
     ///
     /// Waits for a concurrent transaction that stores the same item. Two that wait for each other, this one and that of a
     /// page that is fetched, are told apart by Postgres: one of them fails, and can be tried again.
@@ -133,20 +136,26 @@ impl Import {
         self.pages += 1;
         let definition = &self.source.definition;
         let place = (self.collection_id, self.pages);
-        let new_ids = raw::insert_new(conn, &definition.name, definition.format, place, items).await?;
+        let deleted = items.iter().filter(|item| item.is_deleted);
+        let deleted: Vec<&str> = deleted.filter_map(|item| item.external_id.as_deref()).collect();
+        resume::hide(conn, &definition.name, &deleted).await?;
+        let kept = kept(items);
+        let new_ids = raw::insert_new(conn, &definition.name, definition.format, place, &kept).await?;
         let batches = self.enqueue(conn, &new_ids).await?;
         self.open += i32::from(batches > 0);
         self.documents += new_ids.len() as i32;
         sqlx::query!(
             r#"
-            insert into pages (collection_id, number, state, stored, unchanged, documents_open, batches_open, fetched_at)
-            values ($1, $2, case when $5 = 0 then 'done' else 'fetched' end::page_state, $3, $4, $3, $5, now())
+            insert into pages
+                (collection_id, number, state, stored, unchanged, documents_open, batches_open, fetched_at, items)
+            values ($1, $2, case when $5 = 0 then 'done' else 'fetched' end::page_state, $3, $4, $3, $5, now(), $6)
             "#,
             self.collection_id,
             self.pages,
             new_ids.len() as i32,
-            (items.len() - new_ids.len()) as i32,
+            (kept.len() - new_ids.len()) as i32,
             batches as i32,
+            (kept.len() != items.len()).then_some(items.len() as i32),
         )
         .execute(conn)
         .await?;

@@ -7,7 +7,8 @@
 //!
 //! One row of `pages` is one call. Where a source has more than one list, or its items take a call each, the calls that follow
 //! from an answer are rows too ([`Step`](crate::source::definition::Step)): the list of each parent, the detail of each item, its attachments. They
-//! are opened in the transaction that stores the answer, each once in a collection.
+//! are opened in the transaction that stores the answer, each once in a collection. So are the pages of a feed that tells who was
+//! deleted, which begins beside the list (`deleted.rs`).
 //!
 //! The rows of `pages` are the checkpoint. They move in the transaction that stores the items, enqueues what follows
 //! and completes the job, so after a crash a page was either stored or will be fetched again.
@@ -32,10 +33,12 @@ mod attachments;
 mod backlog;
 mod begin;
 mod completeness;
+mod deleted;
 mod eta;
 mod fail;
 mod finish;
 mod import;
+mod known;
 mod list;
 mod page;
 mod progress;
@@ -63,6 +66,7 @@ pub use eta::{Course, Mark};
 pub use fail::{CallFailure, give_up_documents, give_up_page, note_failed_call, note_waiting};
 pub use finish::close;
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, NewImport, begin_import};
+pub use known::open_known;
 pub use list::{Listed, list};
 pub use page::{Attached, FoundPage, NUMBERS_BEHIND, PageToFetch, find_origin, find_page};
 pub use progress::{ErrorCount, Progress, progress};

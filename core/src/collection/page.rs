@@ -88,10 +88,10 @@ impl PageToFetch {
 
     /// Whether its list may not reach this far: it is asked for by its number, and is behind the last page that is known, or none is.
     pub fn may_be_behind_the_end(&self) -> bool {
-        let list = &self.source.definition.list;
+        let call = self.source.definition.call_of(self.step);
+        let is_numbered = call.is_some_and(|list| list.paging.is_numbered() && !list.is_told_count());
         let last = self.pages_expected.filter(|_| self.is_of_first_list());
-        let is_numbered = list.paging.is_numbered() && !list.is_told_count();
-        self.step == Step::List && is_numbered && self.place > 1 && last.is_none_or(|last| self.place > last)
+        is_numbered && self.place > 1 && last.is_none_or(|last| self.place > last)
     }
 
     pub(super) fn run(&self) -> Run<'_> {
@@ -213,7 +213,7 @@ impl Row {
         let call = definition.call_of(self.step);
         let first = call.as_ref().map_or(1, |call| call.paging.first_page());
         let per_page = match (&call, self.step) {
-            (Some(call), Step::Parents) => call.per_page_max,
+            (Some(call), Step::Parents | Step::Deleted) => call.per_page_max,
             _ => self.per_page.unsigned_abs(),
         };
         let before = self.place.unsigned_abs().saturating_sub(1);
@@ -305,22 +305,4 @@ pub(super) async fn enqueue_fetches(
         Enqueued::Duplicate(_) => None,
     };
     Ok(enqueued.into_iter().filter_map(id).collect())
-}
-
-/// Adds pages of the first list and counts them as open. Locks the collection.
-pub(super) async fn open_pages(
-    conn: &mut PgConnection,
-    run: Run<'_>,
-    step: Step,
-    pages: impl IntoIterator<Item = (i32, Option<String>)>,
-) -> Result<(), EnqueueError> {
-    let added = insert_pages(conn, run, step, pages).await?;
-    sqlx::query!(
-        "update collections set pages_open = pages_open + $2 where id = $1",
-        run.collection_id,
-        added
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }

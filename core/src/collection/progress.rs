@@ -29,6 +29,10 @@ pub struct Progress {
     pub pages_failed: i64,
     /// Pages that are known, and wait to be fetched.
     pub pages_pending: i64,
+    /// Those of the stored pages that tell who was deleted, and bring no items.
+    pub feed_fetched: i64,
+    /// Those of the pending pages that do.
+    pub feed_pending: i64,
     /// How the pages came.
     pub pages: Course,
     /// Documents stored by this collection.
@@ -90,6 +94,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                now() as "seen_at!", p.fetched as "fetched!", p.given_up as "given_up!", p.stored as "stored!",
                p.unchanged as "unchanged!", p.parsed as "parsed!", p.failed as "failed!", p.calls as "calls!",
                p.rate_limited as "rate_limited!", p.behind as "behind!", p.with_errors > 0 as "has_errors!", p.pending as "pending!", p.backlog as "backlog!",
+               p.feed_fetched as "feed_fetched!", p.feed_pending as "feed_pending!",
                p.first_fetched_at, p.last_fetched_at, p.fetched_earlier as "fetched_earlier!", p.fetched_earlier_at,
                p.settled_at, p.settled_before as "settled_before!", p.settled_before_at, p.done as "done!", p.done_at,
                p.done_before as "done_before!", p.done_before_at, p.done_earlier as "done_earlier!", p.done_earlier_at,
@@ -105,6 +110,8 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                    count(*) filter (where state = 'failed' or error_code is not null) as with_errors,
                    count(*) filter (where number >= $2) as behind,
                    count(*) filter (where state = 'pending') as pending,
+                   count(fetched_at) filter (where step = 'deleted') as feed_fetched,
+                   count(*) filter (where step = 'deleted' and state = 'pending') as feed_pending,
                    coalesce(sum(stored - parsed - failed) filter (where state = 'fetched'), 0) as backlog,
                    min(fetched_at) as first_fetched_at, max(fetched_at) as last_fetched_at,
                    count(*) filter (where fetched_at <= recent.since) as fetched_earlier,
@@ -187,6 +194,8 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         pages_fetched: r.fetched,
         pages_failed: r.given_up,
         pages_pending: r.pending,
+        feed_fetched: r.feed_fetched,
+        feed_pending: r.feed_pending,
         pages: Course {
             first: mark(r.first_fetched_at, 1),
             earlier: mark(r.fetched_earlier_at, r.fetched_earlier),
@@ -222,6 +231,7 @@ async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sq
         r#"
         select error_code as "code!", count(*) as "count!",
                (array_agg(case when step = 'detail' then 'detail of ' || item
+                               when step = 'deleted' then 'page ' || place || ' of the deleted'
                                when step = 'attachment' then 'attachment ' || name || ' of ' || item
                                else 'page ' || coalesce(place, number) || coalesce(' of ' || parent, '') end
                           || ': ' || coalesce(error, '') order by number))[1] as "sample!"
@@ -264,6 +274,11 @@ impl Progress {
         Some(left.max(self.pages_pending))
     }
 
+    /// How many pages were stored that may bring items, and how many of so many that are left may.
+    pub(super) fn with_items(&self, left: i64) -> (i64, i64) {
+        (self.pages_fetched - self.feed_fetched, (left - self.feed_pending).max(0))
+    }
+
     /// How many documents were parsed in a second, in the last ten seconds.
     pub fn parsed_per_second(&self) -> f64 {
         if self.collection.state.is_over() { 0.0 } else { self.parsing.recent_per_second(self.seen_at) }
@@ -292,9 +307,10 @@ impl Progress {
     /// bring one item or none; full pages while there is nothing to judge by. But no more than were asked for.
     fn documents_expected(&self) -> i64 {
         let seen = self.stored + self.unchanged;
-        let pages_left = (self.pages_expected.unwrap_or(0) - self.pages_fetched - self.pages_failed).max(0);
-        let to_come = match (seen, self.pages_fetched) {
-            (1.., 1..) => (pages_left * seen + self.pages_fetched - 1) / self.pages_fetched,
+        let left = self.pages_expected.unwrap_or(0) - self.pages_fetched - self.pages_failed;
+        let (fetched, pages_left) = self.with_items(left);
+        let to_come = match (seen, fetched) {
+            (1.., 1..) => (pages_left * seen + fetched - 1) / fetched,
             _ => pages_left * i64::from(self.collection.per_page),
         };
         seen + to_come.min((i64::from(self.collection.count) - seen).max(0))

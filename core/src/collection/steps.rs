@@ -25,6 +25,20 @@ pub(super) struct Division<'a> {
     pub(super) is_cut: bool,
 }
 
+impl NewPage {
+    /// The page of an item that no list has.
+    pub(super) fn detail(item: String) -> Self {
+        Self { step: Step::Detail, parent: None, item: Some(item) }
+    }
+}
+
+impl<'a> Division<'a> {
+    /// Of items that lead to nothing.
+    fn storing(documents: Cow<'a, [NewRawDocument]>) -> Self {
+        Self { documents, open: Vec::new(), fault: None, is_cut: false }
+    }
+}
+
 /// A page that follows from an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NewPage {
@@ -41,12 +55,20 @@ pub(super) fn is_tallied(page: &PageToFetch) -> bool {
 
 /// Tells what becomes of the items of a page. `items_before`: how many the lists have brought so far. Pure.
 pub(super) fn divide<'a>(page: &PageToFetch, fetched: &'a FetchedPage, items_before: i64) -> Division<'a> {
-    let whole =
-        Division { documents: Cow::Borrowed(&fetched.items), open: Vec::new(), fault: None, is_cut: false };
     match page.step {
         Step::Parents => parents(fetched),
         Step::List if page.source.definition.detail.is_some() => details(page, fetched, items_before),
-        Step::List | Step::Detail | Step::Attachment => whole,
+        Step::List | Step::Detail | Step::Attachment => Division::storing(kept(&fetched.items)),
+        Step::Deleted | Step::Known => Division::storing(Cow::Borrowed(&[])),
+    }
+}
+
+/// All items but those that were deleted.
+pub(super) fn kept(items: &[NewRawDocument]) -> Cow<'_, [NewRawDocument]> {
+    if items.iter().any(|item| item.is_deleted) {
+        items.iter().filter(|item| !item.is_deleted).cloned().collect()
+    } else {
+        Cow::Borrowed(items)
     }
 }
 
@@ -68,8 +90,9 @@ fn parents(fetched: &FetchedPage) -> Division<'_> {
 /// An item whose id cannot be asked for is kept as the list has it: something is better than nothing.
 fn details<'a>(page: &PageToFetch, fetched: &'a FetchedPage, items_before: i64) -> Division<'a> {
     let room = usize::try_from(i64::from(page.values.count) - items_before).unwrap_or(0);
+    let asked = fetched.items.iter().take(room);
     let (fit, unfit): (Vec<_>, Vec<_>) =
-        fetched.items.iter().take(room).partition(|item| id_for_path(item).is_some());
+        asked.filter(|item| !item.is_deleted).partition(|item| id_for_path(item).is_some());
     let open = fit.into_iter().map(|item| NewPage {
         step: Step::Detail,
         parent: page.values.parent.clone(),
@@ -83,12 +106,16 @@ fn details<'a>(page: &PageToFetch, fetched: &'a FetchedPage, items_before: i64) 
     }
 }
 
-/// The id of an item, if it can be a part of a path: what has a slash in it, or is a dot or two, could lead elsewhere at a
-/// system that reads paths twice.
+/// The id of an item, if it can be a part of a path.
 fn id_for_path(item: &NewRawDocument) -> Option<&str> {
-    let id = item.external_id.as_deref()?;
+    item.external_id.as_deref().filter(|id| can_stand_in_a_path(id))
+}
+
+/// Whether an id can be a part of a path: what has a slash in it, or is a dot or two, could lead elsewhere at a system that reads
+/// paths twice.
+pub(super) fn can_stand_in_a_path(id: &str) -> bool {
     let is_odd = |c: char| c.is_control() || ['/', '\\'].contains(&c);
-    (!id.contains(is_odd) && ![".", ".."].contains(&id)).then_some(id)
+    !id.contains(is_odd) && ![".", ".."].contains(&id)
 }
 
 fn fault(code: &'static str, what: &str, unfit: &[&NewRawDocument]) -> Option<(&'static str, String)> {
@@ -126,6 +153,12 @@ pub(super) async fn insert_steps(
     .await?;
     enqueue_fetches(conn, run, &numbers).await?;
     Ok(numbers.len() as i32)
+}
+
+/// Adds the first page of the feed that tells who was deleted, with its job; gives how many were not there before. As
+/// [`insert_steps`].
+pub(super) async fn open_feed(conn: &mut PgConnection, run: Run<'_>) -> Result<i32, EnqueueError> {
+    insert_steps(conn, run, &[NewPage { step: Step::Deleted, parent: None, item: None }]).await
 }
 
 /// Adds pages of the list that a page is of, by their place and, where the source gave one, link. As [`insert_steps`].

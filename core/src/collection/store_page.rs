@@ -4,14 +4,13 @@ use sqlx::PgConnection;
 use super::{
     FoundAttachments, PageToFetch,
     ahead::{self, Ahead, End},
-    attachments, completeness,
+    attachments, completeness, deleted,
     finish::{Change, count_pages},
     steps::{self, Division, divide, insert_steps, open_list},
 };
 use crate::{
     jobs::ParseDocuments,
     raw::{self, NewRawDocument},
-    resume,
     source::definition::Step,
 };
 
@@ -39,9 +38,10 @@ pub struct StoredPage {
 
 /// Stores a page: its new items as raw documents, the page as fetched, the jobs that parse its items, and what follows, the next
 /// page of the list and the calls that its items lead to, with their jobs. All in the caller's transaction, which should also
-/// complete the fetching job.
+/// complete the fetching job. Of a page of the feed of those who were deleted nothing is stored: their resumes are hidden.
 ///
-/// Gives `None`, and changes nothing, when the page has been stored before, or its collection is cancelled. Locks the page, and the collection at the end.
+/// Gives `None` when the page has been stored before, or its collection is cancelled: roll back. Locks resumes where some may be
+/// hidden, then the page, and the collection at the end.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -50,10 +50,7 @@ pub async fn store_page(
     page: &PageToFetch,
     fetched: &FetchedPage,
 ) -> Result<Option<StoredPage>, EnqueueError> {
-    if page.step == Step::List && page.source.definition.list.hides_missing() {
-        let ids: Vec<&str> = fetched.items.iter().filter_map(|item| item.external_id.as_deref()).collect();
-        resume::show_again(conn, &page.source.definition.name, &ids).await?;
-    }
+    deleted::note(conn, page, fetched).await?;
     let Some(pass) = lock_pending(conn, page).await? else { return Ok(None) };
     let items_before = items_before(conn, page).await?;
     let Division { documents, open, fault, is_cut } = divide(page, fetched, items_before);
@@ -128,7 +125,10 @@ fn pages_announced(page: &PageToFetch, fetched: &FetchedPage) -> Option<i32> {
 }
 
 /// Locks a page that waits to be fetched; gives its pass over its documents.
-async fn lock_pending(conn: &mut PgConnection, page: &PageToFetch) -> Result<Option<i32>, sqlx::Error> {
+pub(super) async fn lock_pending(
+    conn: &mut PgConnection,
+    page: &PageToFetch,
+) -> Result<Option<i32>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         select pass from pages
@@ -171,13 +171,15 @@ async fn items_before(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64
     }
 }
 
-/// How many items the pages of the collection had so far, since the list was begun again, if it was: then all of them come anew.
+/// How many items the pages of the collection's list had so far, with those that were not stored; since the list was begun again, if it
+/// was: then all of them come anew.
 async fn items_stored(conn: &mut PgConnection, page: &PageToFetch) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        select coalesce(sum(stored + unchanged), 0) as "items!" from pages
-        where collection_id = $1 and number >= coalesce(
-            (select max(number) from pages where collection_id = $1 and begun_in_run is not null), 0)
+        select coalesce(sum(coalesce(items, stored + unchanged)), 0) as "items!" from pages
+        where collection_id = $1 and step = 'list' and number >= coalesce(
+            (select max(number) from pages
+             where collection_id = $1 and step = 'list' and begun_in_run is not null), 0)
         "#,
         page.collection_id,
     )

@@ -14,21 +14,21 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// # Errors
 /// `too_large`, `too_deep`, `invalid_json` or `not_an_object`.
 pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Result<Map<String, Value>, ParseError> {
-    let (mut fields, has_nul) = read_with_nul(body, warnings)?;
+    let (value, has_nul) = read_with_nul(body, warnings)?;
+    let Value::Object(mut fields) = value else {
+        return Err(ParseError::wrong_type(ErrorCode::NotAnObject, &Pointer::Root, "an object", &value));
+    };
     if has_nul {
         remove_nul_in_object(&mut fields, &Pointer::Root, warnings);
     }
     Ok(fields)
 }
 
-/// Reads the members of a document as they are, and says whether one holds a NUL.
+/// Reads a document as it is, an object or a list, and says whether a text in it holds a NUL.
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_with_nul(
-    body: &[u8],
-    warnings: &mut Warnings,
-) -> Result<(Map<String, Value>, bool), ParseError> {
+pub(super) fn read_with_nul(body: &[u8], warnings: &mut Warnings) -> Result<(Value, bool), ParseError> {
     let at = Pointer::Root;
     if body.len() > MAX_DOCUMENT_BYTES {
         let detail = format_args!("{} bytes, the most is {MAX_DOCUMENT_BYTES}", body.len());
@@ -47,12 +47,12 @@ pub(super) fn read_with_nul(
         let detail = format_args!("about {} values, the most is {MAX_VALUES}", shape.values);
         return Err(ParseError::new(ErrorCode::TooLarge, &at, detail));
     }
-    let value =
+    let value: Value =
         serde_json::from_slice(json).map_err(|error| ParseError::new(ErrorCode::InvalidJson, &at, error))?;
-    let Value::Object(fields) = value else {
-        return Err(ParseError::wrong_type(ErrorCode::NotAnObject, &at, "an object", &value));
-    };
-    Ok((fields, shape.has_nul))
+    match value {
+        Value::Object(_) | Value::Array(_) => Ok((value, shape.has_nul)),
+        other => Err(ParseError::wrong_type(ErrorCode::NotAnObject, &at, "an object", &other)),
+    }
 }
 
 /// The document behind its byte order mark. RFC 8259 lets a parser skip one, and Windows tools write it.

@@ -45,7 +45,7 @@ pub enum ErrorCode {
     TooDeep,
     /// The bytes are not JSON in UTF-8, or hold a number beyond the range of a 64-bit float.
     InvalidJson,
-    /// The document is JSON, but not an object.
+    /// The document is JSON, but not an object; one that is mapped may be a list, too.
     NotAnObject,
     /// The id is missing or null.
     MissingId,

@@ -18,6 +18,8 @@ pub struct NewRawDocument {
     pub content_hash: [u8; 32],
     /// The item verbatim.
     pub body: Vec<u8>,
+    /// Whether the source says in it that it was deleted: it is not stored then, and not parsed.
+    pub is_deleted: bool,
 }
 
 impl NewRawDocument {
@@ -36,6 +38,7 @@ impl NewRawDocument {
             external_id: external_id.filter(|id| is_external_id(id)),
             content_hash: Sha256::digest(body).into(),
             body: body.to_vec(),
+            is_deleted: false,
         }
     }
 }

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 /// The class of the advisory locks that those who hide and those who show the resumes of a source take: "gone" in ASCII.
-const LOCK_CLASS: i32 = 0x676f_6e65;
+const LOCK_CLASS: i32 = i32::from_be_bytes(*b"gone");
 
 /// The ids of the resumes of a source that are shown and not among those seen, in the order of their external ids: `seen` has the
 /// first eight bytes of the SHA-256 of their external ids, as big-endian integers. What was parsed at `before` or later is left out.
@@ -32,8 +32,8 @@ pub async fn missing(
     .await
 }
 
-/// Waits until nobody is seen any more whose resume [`show_again`] has looked for, and lets nobody be seen until the end of the
-/// transaction: who has been seen is known then.
+/// Waits for those who [hide](hide()) and [show](show_again) resumes of a source because of what they see, and keeps others from it until the
+/// end of the transaction: who has been seen is known then.
 ///
 /// # Errors
 /// The database's.
@@ -49,7 +49,7 @@ pub async fn hold_sight(conn: &mut PgConnection, source: &str) -> Result<(), sql
 ///
 /// # Errors
 /// The database's.
-pub async fn hide(
+pub async fn hide_missing(
     conn: &mut PgConnection,
     ids: &[i64],
     before: DateTime<Utc>,
@@ -73,8 +73,32 @@ pub async fn hide(
     Ok(update.execute(conn).await?.rows_affected())
 }
 
+/// Hides those resumes of a source, who were deleted. Locks them in the order of their external ids, and waits for whoever [hides those
+/// who are missing](hold_sight).
+///
+/// # Errors
+/// The database's.
+pub async fn hide(conn: &mut PgConnection, source: &str, external_ids: &[&str]) -> Result<(), sqlx::Error> {
+    if external_ids.is_empty() {
+        return Ok(());
+    }
+    see(conn, source).await?;
+    sqlx::query!(
+        r#"
+        update resumes set gone_at = now()
+        where id in (select id from resumes where source = $1 and external_id = any($2) and gone_at is null
+                     order by external_id for update)
+        "#,
+        source,
+        external_ids as &[&str],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Lets searches find those resumes of a source again that were hidden: they were seen. Locks them in the order of their external
-/// ids, and waits for whoever [hides](hold_sight) resumes of the source.
+/// ids, and waits for whoever [hides those who are missing](hold_sight).
 ///
 /// # Errors
 /// The database's.
@@ -83,9 +107,7 @@ pub async fn show_again(
     source: &str,
     external_ids: &[&str],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query!("select pg_advisory_xact_lock_shared($1, hashtext($2))", LOCK_CLASS, source)
-        .fetch_one(&mut *conn)
-        .await?;
+    see(conn, source).await?;
     sqlx::query!(
         r#"
         update resumes set gone_at = null
@@ -97,5 +119,13 @@ pub async fn show_again(
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Before any resume is locked: who hides those who are missing locks them last.
+async fn see(conn: &mut PgConnection, source: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("select pg_advisory_xact_lock_shared($1, hashtext($2))", LOCK_CLASS, source)
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! Resumes: the parsed form of raw documents, and the search for them.
 
 mod gone;
+mod links;
 mod reparse;
 mod search;
 mod store;
 
-pub use gone::{hide, hold_sight, missing, show_again};
+pub use gone::{hide, hide_missing, hold_sight, missing, show_again};
+pub use links::{Links, links_after};
 pub use reparse::{Outdated, Recount, ReparsePlace, count_outdated, outdated_after, reparse, store_reparsed};
 pub use search::{
     Hit, MAX_LIMIT, MAX_SKILLS, Match, SearchError, SearchPage, SkillQuery, TOTAL_EXACT_UP_TO, Total, search,

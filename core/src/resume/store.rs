@@ -60,13 +60,14 @@ pub struct Resume {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
-    /// When it was noticed that its source lists it no more; searches do not find it then.
+    /// When it was noticed that its source lists it no more, or has deleted it; searches do not find it then.
     pub gone_at: Option<DateTime<Utc>>,
 }
 
 /// Stores parsed documents of one source, which were read with this version of its map, one resume for each external id.
 /// What came from a later raw document wins, and of one raw document what a later parser made, and of one parser what was
-/// made with a later map; in whatever order they are stored.
+/// made with a later map; in whatever order they are stored. A resume that is hidden stays so where its document
+/// is only read again.
 ///
 /// One statement, in the caller's transaction; locks the resumes in the order of their external ids.
 ///
@@ -100,7 +101,7 @@ pub async fn store_parsed(
         on conflict on constraint resumes_unique do update
         set raw_document_id = excluded.raw_document_id, parser_version = excluded.parser_version,
             map_version = excluded.map_version, skills = excluded.skills, document = excluded.document, updated_at = now(),
-            gone_at = null
+            gone_at = case when resumes.raw_document_id = excluded.raw_document_id then resumes.gone_at end
         where (resumes.raw_document_id, resumes.parser_version, resumes.map_version)
             < (excluded.raw_document_id, excluded.parser_version, excluded.map_version)
         "#,

@@ -45,11 +45,13 @@ pub async fn put(conn: &mut PgConnection, definition: &Definition) -> Result<boo
                 when sources.removed_at is null
                     and row(sources.definition -> 'base_url', sources.definition -> 'parents',
                             sources.definition -> 'list' -> 'path', sources.definition -> 'list' -> 'params',
-                            sources.definition -> 'list' -> 'body')
+                            sources.definition -> 'list' -> 'body', sources.definition #> '{list,deleted,feed}',
+                            sources.definition #> '{list,deleted,flag}')
                         is not distinct from
                         row(excluded.definition -> 'base_url', excluded.definition -> 'parents',
                             excluded.definition -> 'list' -> 'path', excluded.definition -> 'list' -> 'params',
-                            excluded.definition -> 'list' -> 'body')
+                            excluded.definition -> 'list' -> 'body', excluded.definition #> '{list,deleted,feed}',
+                            excluded.definition #> '{list,deleted,flag}')
                 then sources.synced_until
             end,
             updated_at = case when sources.definition = excluded.definition then sources.updated_at else now() end

@@ -21,7 +21,7 @@ async fn fixture(missing: DeletedPolicy) -> Fixture {
     definition.list.paging = Paging::NextUrl { at: "/next".to_owned(), total: None };
     definition.list.since =
         Some(Since { format: TimeFormat::EpochMs, overlap: Interval(std::time::Duration::ZERO) });
-    definition.list.deleted = Some(Deleted { missing });
+    definition.list.deleted = Some(Deleted { missing: Some(missing), ..Deleted::default() });
     let mut conn = fixture.pool().acquire().await.unwrap();
     source::put(&mut conn, &definition).await.unwrap();
     drop(conn);
@@ -54,7 +54,7 @@ impl Fixture {
     }
 
     /// Whom a search finds, and whom the search says that there are.
-    async fn searched(&self) -> (Vec<String>, i64) {
+    pub(crate) async fn searched(&self) -> (Vec<String>, i64) {
         let query = SkillQuery::parse("SQL").unwrap();
         let page = resume::search(self.pool(), &query, Match::Any, None, 100).await.unwrap();
         let all = resume::search(self.pool(), &query, Match::All, None, 100).await.unwrap();
@@ -65,7 +65,7 @@ impl Fixture {
     }
 }
 
-fn people(ids: &[&str]) -> (Vec<String>, i64) {
+pub(crate) fn people(ids: &[&str]) -> (Vec<String>, i64) {
     (ids.iter().map(|&id| id.to_owned()).collect(), ids.len() as i64)
 }
 

@@ -10,8 +10,8 @@ use resume_core::{
     db::{MIGRATOR, PgPool},
     jobs::{FetchPage, ParseDocuments},
     parsing::{self, Format},
-    raw::NewRawDocument,
-    resume::NewResume,
+    raw::{self, NewRawDocument},
+    resume::{self, NewResume},
     source::{self, definition::Definition},
 };
 use resume_postgres::testing::TestDatabase;
@@ -105,6 +105,20 @@ impl Fixture {
             .await
             .unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Parses all documents that wait, as items of the original shape whose people know SQL, and commits.
+    pub(crate) async fn parse_all(&self, id: Uuid) {
+        for job in self.parse_jobs(id).await {
+            let documents = raw::load(self.pool(), &job.document_ids).await.unwrap();
+            let source = documents[0].source.clone();
+            let read = documents.iter().map(|document| {
+                parsed(document.id, &item(document.external_id.as_deref().unwrap(), &["SQL"]))
+            });
+            let mut conn = self.pool().acquire().await.unwrap();
+            resume::store_parsed(&mut conn, (&source, 0), read.collect()).await.unwrap();
+            self.settle(id, job.page, job.document_ids.len(), 0).await;
+        }
     }
 
     /// Gives a page up, its job discarded with this error, and commits.

@@ -40,6 +40,8 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
         pages_fetched,
         pages_failed,
         pages_pending: 0,
+        feed_fetched: 0,
+        feed_pending: 0,
         pages: course(0, pages_fetched),
         stored,
         unchanged,

@@ -46,6 +46,9 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
         }
         FoundPage::Settled => return Ok(()),
     };
+    if page.step == Step::Known {
+        return open_known(&context, &lease, &page).await;
+    }
     if page.step == Step::Attachment {
         // Nothing of it is parsed, and its address expires.
         return fetch_attachment::fetch(&context, &lease, &job, &page).await;
@@ -249,6 +252,17 @@ async fn store(
 async fn skip(context: &Context, lease: &Lease, page: &PageToFetch) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
     collection::skip_page(&mut tx, page).await.map_err(JobError::retry)?;
+    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
+    tx.commit().await.map_err(JobError::retry)
+}
+
+/// Looks for people to ask for, with the own completion in the same transaction.
+async fn open_known(context: &Context, lease: &Lease, page: &PageToFetch) -> Result<(), JobError> {
+    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    if !collection::open_known(&mut tx, page).await.map_err(JobError::retry)? {
+        // Somebody has looked or stopped it meanwhile: another look tells which.
+        return Err(JobError::Snooze(Duration::ZERO));
+    }
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
     tx.commit().await.map_err(JobError::retry)
 }

@@ -26,7 +26,7 @@ const HORIZON: Duration = Duration::from_millis(65);
 const QUESTION_SPACING: Duration = Duration::from_millis(50);
 /// Who asks again at the same moment is to come in another order each time: up to so much later.
 const JITTER_MAX: Duration = Duration::from_millis(8);
-/// The most permits asked for at once: as many as there are slots for fetching.
+/// The most permits asked for at once: as many as a source has slots for fetching, for it takes half of them.
 const PERMITS_MAX: usize = 16;
 /// The longest wait that a job sits out in its slot. Sources that refuse calls mostly ask for a second.
 const WAIT_MAX: Duration = Duration::from_millis(1500);

@@ -49,7 +49,7 @@ pub(in crate::resumes) struct ResumeReply {
     created_at: DateTime<Utc>,
     /// When it last changed.
     updated_at: DateTime<Utc>,
-    /// When it was noticed that its source lists it no more; searches do not find it then.
+    /// When it was noticed that its source lists it no more, or has deleted it; searches do not find it then.
     gone_at: Option<DateTime<Utc>>,
 }
 

@@ -16,7 +16,8 @@ use crate::sources::dry_call::{NotMade, Shown, code_of};
 pub(in crate::sources) struct SourceCheck {
     /// The name of the source that it defines.
     name: String,
-    /// What one call has shown; null when none was asked for, and for a source whose items come in files.
+    /// What one call has shown; null when none was asked for, for a source whose items come in files, and for one that
+    /// is asked for known people only.
     #[oai(nullable)]
     call: Option<DryCall>,
 }
@@ -44,10 +45,13 @@ pub(in crate::sources) struct DryCall {
     /// How many items there are in all, where the source tells.
     #[oai(nullable)]
     total: Option<u64>,
+    /// How many were deleted, on the first page of the feed that tells so, for a source that has one.
+    #[oai(nullable)]
+    deleted: Option<u64>,
     /// Whether more pages seem to follow.
     #[oai(nullable)]
     has_next: Option<bool>,
-    /// The first item, as a worker would read it; null when there is none.
+    /// The first item that was not deleted, as a worker would read it; null when there is none.
     #[oai(nullable)]
     first: Option<FirstItem>,
     /// Bytes of the answers' bodies, as they came over the wire.
@@ -87,6 +91,7 @@ impl DryCall {
             parents: probe.parents.map(|parents| parents as u64),
             items: Some(probe.items as u64),
             total: probe.total,
+            deleted: probe.deleted.map(|deleted| deleted as u64),
             has_next: Some(probe.has_next),
             first: FirstItem::of(definition, probe),
             ..Self::shown(shown)

@@ -45,7 +45,7 @@ pub async fn hide_missing(pool: &PgPool, collection_id: Uuid) -> Result<u64, sql
         // The next run may have begun long ago, and have seen who has come back.
         let lately = looked_at - STORING_MAX;
         let seen = seen_since(&mut tx, &run.source, run.created_at, lately).await?;
-        hidden += resume::hide(&mut tx, ids, run.created_at, &seen).await?;
+        hidden += resume::hide_missing(&mut tx, ids, run.created_at, &seen).await?;
         tx.commit().await?;
     }
     Ok(hidden)

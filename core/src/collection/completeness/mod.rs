@@ -12,5 +12,5 @@ mod reread;
 
 pub(super) use doubts::list as doubts;
 pub use missing::hide_missing;
-pub(super) use readings::note as note_reading;
+pub(super) use readings::{note as note_reading, seen_among};
 pub(super) use reread::open_doubtful;

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -22,7 +24,8 @@ pub(in crate::collection) async fn note(
     let list = &page.source.definition.list;
     // The lists of parents are many, and what each of them announces is not what there is in all.
     let can_tell = !list.is_fanned_out() && (list.can_lose_items() || fetched.total.is_some());
-    if page.step != Step::List || !(can_tell || list.hides_missing()) {
+    let is_of_use = can_tell || list.hides_missing() || list.has_deleted_feed();
+    if page.step != Step::List || !is_of_use {
         return Ok(fetched.items.len());
     }
     let keys: Vec<i64> = fetched.items.iter().map(key).collect();
@@ -52,13 +55,41 @@ pub(in crate::collection) async fn note(
 
 /// What tells an item from the others of its source. Of a million items two have the same key once in forty million lists.
 fn key(item: &NewRawDocument) -> i64 {
-    let hash: [u8; 32] = match &item.external_id {
-        Some(id) => Sha256::digest(id).into(),
-        None => item.content_hash,
-    };
+    item.external_id.as_deref().map_or_else(|| first_bytes(&item.content_hash), key_of)
+}
+
+fn key_of(external_id: &str) -> i64 {
+    first_bytes(&Sha256::digest(external_id).into())
+}
+
+fn first_bytes(hash: &[u8; 32]) -> i64 {
     let mut first = [0; 8];
     first.copy_from_slice(&hash[..8]);
     i64::from_be_bytes(first)
+}
+
+/// Those of the external ids that the lists of a collection have shown so far. Reads eight bytes for each item of it.
+///
+/// # Errors
+/// The database's.
+pub(in crate::collection) async fn seen_among<'a>(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    external_ids: &[&'a str],
+) -> Result<BTreeSet<&'a str>, sqlx::Error> {
+    let keys: Vec<i64> = external_ids.iter().map(|id| key_of(id)).collect();
+    let seen = sqlx::query_scalar!(
+        r#"
+        select distinct key as "key!" from page_items i cross join lateral unnest(i.keys) as key
+        where i.collection_id = $1 and key = any($2)
+        "#,
+        collection_id,
+        &keys,
+    )
+    .fetch_all(conn)
+    .await?;
+    let seen: BTreeSet<i64> = seen.into_iter().collect();
+    Ok(external_ids.iter().copied().filter(|id| seen.contains(&key_of(id))).collect())
 }
 
 /// All readings of a collection, in the order of their time: eight bytes for each item.

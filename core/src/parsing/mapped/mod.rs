@@ -90,12 +90,8 @@ impl CompiledMapping {
     }
 
     /// What the expressions find in an item, without the fields for which they find nothing.
-    fn find(
-        &self,
-        item: Map<String, Value>,
-        warnings: &mut Warnings,
-    ) -> Result<Map<String, Value>, ParseError> {
-        let item = Rcvar::new(variable(Value::Object(item)));
+    fn find(&self, item: Value, warnings: &mut Warnings) -> Result<Map<String, Value>, ParseError> {
+        let item = Rcvar::new(variable(item));
         let (mut found, mut room) = (Map::new(), Room::default());
         for (field, expression) in &self.fields {
             let at = Pointer::Root.key(field);
@@ -141,7 +137,7 @@ fn fail_or_warn(
 /// item than a document may be.
 pub(super) fn parse(
     mapping: &CompiledMapping,
-    item: Map<String, Value>,
+    item: Value,
     warnings: &mut Warnings,
 ) -> Result<ParsedResume, ParseError> {
     let at = Pointer::Root;

@@ -194,6 +194,23 @@ fn what_is_missing_is_none() {
     assert_eq!(mapped(json!({"skills": "tags"}), &json!({"tags": ""})).skills, []);
 }
 
+/// As a detail call may give it: all that one person has made.
+#[test]
+fn an_item_may_be_a_list() {
+    let repositories = json!([
+        {"language": "Rust", "topics": ["sql", "search"], "fork": false, "owner": {"html_url": "https://github.com/ada"}},
+        {"language": "C", "topics": [], "fork": true, "owner": {}},
+        {"language": null, "topics": null, "fork": false},
+    ]);
+    let expressions =
+        json!({"url": "[0].owner.html_url", "skills": "[?!fork].[language, topics][][] | [?@]"});
+    let resume = mapped(expressions.clone(), &repositories);
+    assert_eq!(resume.url.as_deref(), Some("https://github.com/ada"));
+    let names: Vec<_> = resume.skills.iter().map(|skill| skill.name.as_str()).collect();
+    assert_eq!(names, ["Rust", "sql", "search"]);
+    assert_eq!(mapped(expressions, &json!([])).skills, []);
+}
+
 #[test]
 fn the_id_is_the_stored_one() {
     let map = mapping(json!({"name": "id"}));
@@ -204,7 +221,7 @@ fn the_id_is_the_stored_one() {
         error.to_string(),
         r#"missing_id at "/id": the item had no id where its source says, or none that can be kept"#
     );
-    assert_eq!(parse_mapped(&map, None, b"[]").unwrap_err().code, ErrorCode::NotAnObject);
+    assert_eq!(parse_mapped(&map, None, b"7").unwrap_err().code, ErrorCode::NotAnObject);
     let error = parse(Format::Mapped, b"{}").unwrap_err();
     assert_eq!(
         error.to_string(),

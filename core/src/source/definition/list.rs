@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Interval, Placeholder, Template};
+use super::{Deleted, Interval, Placeholder, Template};
 
 /// The call that lists the items of a source, page by page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +38,7 @@ pub struct ListCall {
     /// How to ask for what has changed since the last run only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
-    /// What becomes of the resumes of people who were deleted in the system. By default they stay.
+    /// How it is known that somebody was deleted in the system, whose resume searches do not find then. By default they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Deleted>,
 }
@@ -63,11 +63,6 @@ impl ListCall {
 
     pub(super) fn is_none(&self) -> bool {
         *self == Self::none()
-    }
-
-    /// Whether resumes are hidden that a full run has not seen.
-    pub fn hides_missing(&self) -> bool {
-        self.deleted.is_some_and(|deleted| deleted.missing == DeletedPolicy::Hide)
     }
 
     /// Whether items may be lost where a page comes short: pages are asked for by numbers then, and each begins where the one
@@ -246,24 +241,6 @@ pub struct Since {
 
 fn overlap() -> Interval {
     Interval(std::time::Duration::from_secs(300))
-}
-
-/// How it is noticed that somebody was deleted, and what becomes of the resume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Deleted {
-    /// Of those whom a full and complete run has not seen.
-    pub missing: DeletedPolicy,
-}
-
-/// What becomes of the resume of somebody who was deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeletedPolicy {
-    /// It stays as it is.
-    Keep,
-    /// Searches find it no more, until it is seen again.
-    Hide,
 }
 
 /// How a system writes times.

@@ -2,7 +2,9 @@
 
 mod auth;
 mod check;
+mod deleted;
 mod files;
+mod known;
 mod limits;
 mod list;
 mod mapping;
@@ -24,13 +26,15 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{Auth, Secret, SecretPlace};
 pub use check::{Fault, Faults};
+pub use deleted::{Deleted, DeletedPolicy};
 pub use files::Files;
+pub use known::Known;
 pub use limits::{Interval, Limit};
-pub use list::{Deleted, DeletedPolicy, Expect, ListCall, Method, Paging, Since, TimeFormat};
+pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
 pub use mapping::Mapping;
 pub use overlapping_runs::OverlappingRuns;
 pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
-pub use step::{Attachments, DetailCall, ParentsCall, Step};
+pub use step::{Attachments, DetailCall, IdsCall, Step};
 pub use template::{Placeholder, Template, Values};
 
 use crate::parsing::Format;
@@ -38,7 +42,7 @@ use crate::parsing::Format;
 /// How to collect from one system. Written as YAML or JSON; an unknown field is refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{ "required": ["base_url", "limits", "list"] }, { "required": ["files"] }]))]
+#[schemars(extend("oneOf" = [{ "required": ["base_url", "limits", "list"] }, { "required": ["base_url", "limits", "known", "detail"] }, { "required": ["files"] }]))]
 pub struct Definition {
     /// The name of the source: lower-case letters, digits, `-`, `_` and `.`; at most 63 of them.
     pub name: String,
@@ -48,6 +52,9 @@ pub struct Definition {
     /// That there is no API: the items are imported, from files. In place of `base_url`, `limits` and `list`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Files>,
+    /// That people are asked for who are known, and nobody else. In place of `list`, with `detail`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
     /// Scheme, host, port and the first part of the path of every call.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base_url: String,
@@ -72,9 +79,10 @@ pub struct Definition {
     /// What becomes of a collection that is started while another one of this source is not over.
     #[serde(default, skip_serializing_if = "OverlappingRuns::is_allowed")]
     pub overlapping_runs: OverlappingRuns,
-    /// The call that lists what has a list of items each, where there is not one list of all.
+    /// The call that lists what has a list of items each, such as positions with their candidates, where there is not one list
+    /// of all. `{parent}` in the path, the parameters or the body of `list` stands for the id of one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parents: Option<ParentsCall>,
+    pub parents: Option<IdsCall>,
     /// The call that lists the items.
     #[serde(default = "ListCall::none", skip_serializing_if = "ListCall::is_none")]
     pub list: ListCall,

@@ -22,6 +22,7 @@ impl Definition {
             name: name.to_owned(),
             description: None,
             files: None,
+            known: None,
             base_url: base_url.to_owned(),
             fallback_urls: Vec::new(),
             allow_private_network: true,

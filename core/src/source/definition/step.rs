@@ -17,6 +17,10 @@ pub enum Step {
     Detail,
     /// A file that belongs to an item.
     Attachment,
+    /// A page of the feed that tells who was deleted.
+    Deleted,
+    /// A look through resumes that are there for people to ask for. It takes no call.
+    Known,
 }
 
 /// The files that belong to an item, such as resumes as PDF. They are fetched while the run is under way, for their addresses expire.
@@ -41,22 +45,21 @@ impl Attachments {
     }
 }
 
-/// A list of things that have a list of items each, such as positions with their candidates. `{parent}` in the path, the
-/// parameters or the body of `list` stands for the id of one of them.
+/// A call that lists ids, page by page: those of the parents that have a list of items each, or of those who were deleted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ParentsCall {
+pub struct IdsCall {
     /// The path behind the base URL.
     pub path: String,
     /// The parameters of the query.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Template>,
-    /// Where the list of parents is in the answer, as a JSON Pointer (RFC 6901); `""` when the answer is the list.
+    /// Where the list is in the answer, as a JSON Pointer (RFC 6901); `""` when the answer is the list.
     pub items: String,
-    /// Where the id is in a parent, as a JSON Pointer; `/id` by default.
+    /// Where the id is in an element of it, as a JSON Pointer; `/id` by default.
     #[serde(default = "list::id_pointer")]
     pub id: String,
-    /// The parents on a page, which `{per_page}` stands for; 100 by default.
+    /// How many are on a page, which `{per_page}` stands for; 100 by default.
     #[serde(default = "list::per_page_max")]
     pub per_page_max: u32,
     /// How one page leads to the next. They are read one after the other.
@@ -75,11 +78,14 @@ pub struct DetailCall {
     /// Where the item is in the answer, as a JSON Pointer; `""`, the default, when the answer is the item.
     #[serde(default)]
     pub item: String,
+    /// Whether the item is a list, such as all that one person has made. By default it is an object.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub array: bool,
 }
 
 impl Definition {
     /// The call of a step, as a list: a detail call lists its one item, which is at [`ListCall::items`] itself. `None` for a
-    /// step that the source has not, and for an attachment, whose address an item tells. What `list` expects of an answer, all of them must hold.
+    /// step that the source has not, for an attachment, whose address an item tells, and for what takes no call. What `list` expects of an answer, all of them must hold.
     pub fn call_of(&self, step: Step) -> Option<ListCall> {
         let call = |path: &str, params: &BTreeMap<String, Template>, items: &str| ListCall {
             method: Method::Get,
@@ -94,22 +100,23 @@ impl Definition {
             since: None,
             deleted: None,
         };
+        let ids = |IdsCall { path, params, items, id, per_page_max, paging }: &IdsCall| ListCall {
+            id: id.clone(),
+            per_page_max: *per_page_max,
+            paging: paging.clone(),
+            ..call(path, params, items)
+        };
         Some(match step {
-            Step::Parents => {
-                let ParentsCall { path, params, items, id, per_page_max, paging } = self.parents.as_ref()?;
-                ListCall {
-                    id: id.clone(),
-                    per_page_max: *per_page_max,
-                    paging: paging.clone(),
-                    ..call(path, params, items)
-                }
-            }
+            Step::Parents => ids(self.parents.as_ref()?),
+            Step::Deleted => ids(self.list.deleted.as_ref()?.feed.as_ref()?),
+            Step::List if self.known.is_some() => return None,
             Step::List => self.list.clone(),
             Step::Detail => {
-                let DetailCall { path, params, item } = self.detail.as_ref()?;
-                call(path, params, item)
+                let DetailCall { path, params, item, array: _ } = self.detail.as_ref()?;
+                // What it gives may have the flag, too.
+                ListCall { deleted: self.list.deleted.clone(), ..call(path, params, item) }
             }
-            Step::Attachment => return None,
+            Step::Attachment | Step::Known => return None,
         })
     }
 
@@ -120,6 +127,10 @@ impl Definition {
 
     /// The step that a collection begins with.
     pub fn first_step(&self) -> Step {
-        if self.parents.is_some() { Step::Parents } else { Step::List }
+        match (&self.known, &self.parents) {
+            (Some(_), _) => Step::Known,
+            (None, Some(_)) => Step::Parents,
+            (None, None) => Step::List,
+        }
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn check(definition: &Definition, files: &Files, faults: &mut FaultLi
         ("/headers", !definition.headers.is_empty()),
         ("/limits", !definition.limits.is_empty()),
         ("/concurrency", definition.concurrency.is_some()),
+        ("/known", definition.known.is_some()),
         ("/list", definition.list != ListCall::none()),
     ];
     for (at, _) in about_calls.into_iter().filter(|(_, is_there)| *is_there) {

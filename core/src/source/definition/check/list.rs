@@ -30,7 +30,10 @@ const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Looks at the list of items, which may have these of the placeholders that only some calls have.
 pub(super) fn check(list: &ListCall, own: &[Placeholder], faults: &mut FaultList) {
     if list.is_none() {
-        faults.add("/list", "missing: write the call that lists the items, or `files` where there is no API");
+        faults.add(
+            "/list",
+            "missing: write the call that lists the items, or `files` where there is no API, or `known`",
+        );
         return;
     }
     let templates = check_call("/list", list, own, faults);

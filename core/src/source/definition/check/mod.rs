@@ -3,6 +3,7 @@
 mod address;
 mod files;
 mod headers;
+mod known;
 mod limits;
 mod list;
 mod nul;

@@ -1,14 +1,18 @@
-//! The calls that bring the items: parents, list and detail, and what they say of each other.
+//! The calls that bring the items, parents, list and detail, the one that tells who was deleted, and what they say of each other.
 
-use super::{FaultList, list};
+use super::{FaultList, known, list};
 use crate::{
     parsing::{Format, Query},
-    source::definition::{Attachments, Definition, DetailCall, Placeholder, Step, Template},
+    source::definition::{Attachments, Definition, Deleted, DetailCall, Placeholder, Step, Template},
 };
 
 /// What a list of parents and a detail call cannot know: they are not about changes, and not about a number of items.
 const OF_THE_LIST: [(Placeholder, &str); 3] =
     [(Placeholder::Since, "{since}"), (Placeholder::Until, "{until}"), (Placeholder::Count, "{count}")];
+
+/// What a feed of those who were deleted cannot know: it is one for all, and read to its end.
+const OF_ALL_ITEMS: [(Placeholder, &str); 2] =
+    [(Placeholder::Parent, "{parent}"), (Placeholder::Count, "{count}")];
 
 /// The most hosts of attachments.
 const MAX_HOSTS: usize = 16;
@@ -24,18 +28,55 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
         let templates = list::check_call("/parents", &call, &[], faults);
         check_absent("/parents", &templates, &OF_THE_LIST, faults);
     }
-    list::check(&definition.list, of_parents, faults);
-    if has_parents && !definition.list.is_fanned_out() {
+    match &definition.known {
+        Some(known) => known::check(definition, known, faults),
+        None => list::check(&definition.list, of_parents, faults),
+    }
+    let has_lists = has_parents && definition.known.is_none();
+    if has_lists && !definition.list.is_fanned_out() {
         faults.add("/list", "{parent} stands nowhere in it: every parent would have the same list");
     }
     if has_parents && definition.list.is_told_count() {
         faults.add("/list/params", "{count} does not go with `parents`: no list is asked for all items");
+    }
+    if let Some(deleted) = &definition.list.deleted {
+        check_deleted(definition, deleted, faults);
     }
     if let Some(detail) = &definition.detail {
         check_detail(detail, definition.format, of_parents, faults);
     }
     if let Some(attachments) = &definition.attachments {
         check_attachments(attachments, faults);
+        if definition.detail.as_ref().is_some_and(|detail| detail.array) {
+            faults.add(
+                "/attachments",
+                "of an item that is a list (`array` in `detail`) none are found: leave this out",
+            );
+        }
+    }
+}
+
+fn check_deleted(definition: &Definition, deleted: &Deleted, faults: &mut FaultList) {
+    if *deleted == Deleted::default() {
+        faults.add(
+            "/list/deleted",
+            "write `missing`, `feed` or `flag`: how it is known that somebody was deleted",
+        );
+    }
+    if let Some(flag) = &deleted.flag {
+        list::check_pointer("/list/deleted/flag", flag, faults);
+        if flag.is_empty() {
+            let detail =
+                "\"\" is the item itself: write where in it stands that it was deleted, such as /deleted_at";
+            faults.add("/list/deleted/flag", detail);
+        }
+    }
+    let Some(call) = definition.call_of(Step::Deleted) else { return };
+    let at = "/list/deleted/feed";
+    let templates = list::check_call(at, &call, &[Placeholder::Parent], faults);
+    check_absent(at, &templates, &OF_ALL_ITEMS, faults);
+    if list::has(&templates, &[Placeholder::Since, Placeholder::Until]) && definition.list.since.is_none() {
+        faults.add(at, "{since} and {until} need `list.since`, to say how the system writes times");
     }
 }
 

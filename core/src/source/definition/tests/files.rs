@@ -55,7 +55,7 @@ fn one_of_them_must_be_there() {
     assert_eq!(named, ["/base_url", "/limits", "/list"], "{found:?}");
     assert_eq!(
         faults(&with(&[("/list", Value::Null)])),
-        ["/list: missing: write the call that lists the items, or `files` where there is no API"]
+        ["/list: missing: write the call that lists the items, or `files` where there is no API, or `known`"]
     );
 }
 

@@ -129,3 +129,136 @@ fn a_parent_anywhere_makes_a_list_for_each() {
     let plain: Definition = serde_json::from_value(smallest()).unwrap();
     assert!(!plain.list.is_fanned_out());
 }
+
+/// A definition that asks for changes, with what it says of those who were deleted.
+fn deleting(deleted: Value, changes: &[(&str, Value)]) -> Vec<String> {
+    let changes_only = [
+        ("/list/params", json!({"updated": "{since}"})),
+        ("/list/since", json!({"format": "epoch_ms"})),
+        ("/list/deleted", deleted),
+    ];
+    faults(&with(&changes_only.into_iter().chain(changes.iter().cloned()).collect::<Vec<_>>()))
+}
+
+/// A feed of those who were deleted, with this in place of its parameters.
+fn feed(params: Value) -> Value {
+    json!({"feed": {"path": "/deleted", "params": params, "items": "", "paging": {"single": {}}}})
+}
+
+#[test]
+fn who_was_deleted_is_told_in_one_way_at_least() {
+    for deleted in [
+        json!({"missing": "keep"}),
+        json!({"missing": "hide"}),
+        json!({"flag": "/deleted_at"}),
+        feed(json!({})),
+    ] {
+        assert_eq!(deleting(deleted, &[]), [""; 0]);
+    }
+    assert_eq!(
+        deleting(json!({}), &[]),
+        ["/list/deleted: write `missing`, `feed` or `flag`: how it is known that somebody was deleted"]
+    );
+    let whole = "/list/deleted/flag: \"\" is the item itself: write where in it stands that it was deleted, such as /deleted_at";
+    assert_eq!(deleting(json!({"flag": ""}), &[]), [whole]);
+    let pointer =
+        "/list/deleted/flag: write a JSON Pointer, such as /data/items, or \"\" for the whole answer";
+    assert_eq!(deleting(json!({"flag": "deleted_at"}), &[]), [pointer]);
+    let unknown = deleting(json!({"flags": "/deleted_at"}), &[]);
+    assert!(
+        unknown.len() == 1 && unknown[0].starts_with("/list/deleted/flags: unknown field `flags`"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn a_feed_is_a_list_of_its_own() {
+    assert_eq!(
+        deleting(feed(json!({"from": "{since}", "to": "{until}", "size": "{per_page}"})), &[]),
+        [""; 0]
+    );
+    let since =
+        "/list/deleted/feed: {since} and {until} need `list.since`, to say how the system writes times";
+    let never = [("/list/since", Value::Null), ("/list/params", json!({}))];
+    assert_eq!(deleting(feed(json!({"from": "{since}"})), &never), [since]);
+    for (placeholder, expected) in [
+        ("{count}", "/list/deleted/feed: {count} is of the list: leave it out here"),
+        ("{parent}", "/list/deleted/feed: {parent} is of the list: leave it out here"),
+        ("{id}", "/list/deleted/feed: {id} stands for an item, which only `detail` asks for"),
+    ] {
+        assert_eq!(deleting(feed(json!({"x": placeholder})), &[]), [expected]);
+    }
+    let bad = json!({"feed": {"path": "deleted", "items": "data", "paging": {"numbered": {}}}});
+    let found = deleting(bad, &[]);
+    let places: Vec<&str> = found.iter().map(|fault| fault.split(':').next().unwrap()).collect();
+    assert_eq!(
+        places,
+        ["/list/deleted/feed/path", "/list/deleted/feed/items", "/list/deleted/feed/paging/numbered"]
+    );
+}
+
+/// What was stored before there were other ways is read as it was.
+#[test]
+fn a_policy_for_the_missing_stays_as_it_is_written() {
+    let value = with(&[("/list/deleted", json!({"missing": "hide"}))]);
+    let definition = Definition::from_json(&value).unwrap();
+    assert!(definition.list.hides_missing() && definition.call_of(Step::Deleted).is_none());
+    assert_eq!(serde_json::to_value(&definition).unwrap()["list"]["deleted"], value["list"]["deleted"]);
+}
+
+/// A source that lists nobody, with these changes.
+fn knowing(changes: &[(&str, Value)]) -> Vec<String> {
+    let known = [
+        ("/list", Value::Null),
+        ("/known", json!({"url": "https://github.com/{id}"})),
+        ("/detail", json!({"path": "/users/{id}"})),
+        ("/format", json!("mapped")),
+        ("/map", json!({"name": "name"})),
+    ];
+    faults(&with(&known.into_iter().chain(changes.iter().cloned()).collect::<Vec<_>>()))
+}
+
+#[test]
+fn who_is_known_is_asked_for_without_a_list() {
+    assert_eq!(knowing(&[]), [""; 0]);
+    let lists_nobody =
+        "a source with `known` lists nobody and is asked for each person anew: leave this out, or `known`";
+    let list = json!({
+        "path": "/users", "params": {"after": "{since}"}, "items": "", "paging": {"single": {}}, "since": {"format": "rfc3339"},
+    });
+    assert_eq!(knowing(&[("/list", list)]), [format!("/list: {lists_nobody}")]);
+    let parents = json!({"path": "/teams", "items": "", "paging": {"single": {}}});
+    assert_eq!(knowing(&[("/parents", parents)]), [format!("/parents: {lists_nobody}")]);
+    assert_eq!(
+        knowing(&[("/detail", Value::Null)]),
+        ["/detail: missing: `known` needs it, the call that gives one person, by {id}"]
+    );
+    let list = [
+        ("/detail", json!({"path": "/users/{id}/repos", "array": true})),
+        ("/attachments", json!({"at": "[]"})),
+    ];
+    let none = "/attachments: of an item that is a list (`array` in `detail`) none are found: leave this out";
+    assert_eq!(knowing(&list), [none]);
+    let address = "/known/url: write an address with {id} as one part of its path, such as https://example.com/people/{id}";
+    assert_eq!(knowing(&[("/known", json!({"url": "github.com/{id}"}))]), [address]);
+    let files = faults(
+        &json!({"name": "a", "files": {}, "known": {"url": "https://a.b/{id}"}, "format": "json_resume"}),
+    );
+    assert_eq!(files, ["/known: a source with `files` makes no calls: leave this out, or `files`"]);
+}
+
+#[test]
+fn what_is_known_is_no_list() {
+    let value = with(&[
+        ("/list", Value::Null),
+        ("/known", json!({"url": "https://github.com/{id}"})),
+        ("/detail", json!({"path": "/users/{id}/repos", "array": true})),
+        ("/format", json!("mapped")),
+        ("/map", json!({"name": "name"})),
+    ]);
+    let definition = Definition::from_json(&value).unwrap();
+    assert_eq!((definition.first_step(), definition.last_step()), (Step::Known, Step::Detail));
+    assert!(definition.call_of(Step::List).is_none() && definition.call_of(Step::Known).is_none());
+    assert!(!definition.has_first_call());
+    assert_eq!(serde_json::to_value(&definition).unwrap().get("list"), None);
+}

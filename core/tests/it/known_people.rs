@@ -1,0 +1,147 @@
+//! People who are known: whom a source is asked for that lists nobody.
+
+use resume_core::{
+    collection::{self, CollectionState, FetchedPage},
+    raw,
+    resume::{self, NewResume},
+    source::{
+        self,
+        definition::{Definition, Step},
+    },
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, NUMBERED, collection_of, item};
+
+const SOURCE: &str = "pages";
+
+async fn fixture() -> Fixture {
+    let fixture = Fixture::new().await;
+    let definition = json!({
+        "name": SOURCE, "base_url": "http://pages.example", "limits": [{"calls": 10, "per": "1s"}],
+        "known": {"url": "https://pages.example/{id}"}, "detail": {"path": "/users/{id}"},
+        "format": "mapped", "map": {"skills": "skills"},
+    });
+    let definition = Definition::from_json(&definition).unwrap();
+    source::put(&mut fixture.pool().acquire().await.unwrap(), &definition).await.unwrap();
+    fixture
+}
+
+impl Fixture {
+    /// Stores a resume of a source, with this home page and these profiles.
+    async fn resume_with(&self, source: &str, external_id: &str, url: Option<&str>, profiles: Value) {
+        let item = item(external_id, &[]);
+        let mut conn = self.pool().acquire().await.unwrap();
+        let format = resume_core::parsing::Format::Profile;
+        let ids = raw::insert_new(&mut conn, source, format, (Uuid::nil(), 1), std::slice::from_ref(&item));
+        let raw_document_id = ids.await.unwrap()[0];
+        let mut parsed = resume_core::parsing::parse(format, &item.body).unwrap();
+        parsed.url = url.map(str::to_owned);
+        parsed.extra = json!({"basics": {"profiles": profiles}}).as_object().unwrap().clone();
+        let new = NewResume { raw_document_id, parsed };
+        resume::store_parsed(&mut conn, (source, 0), vec![new]).await.unwrap();
+    }
+
+    /// Looks through the next resumes; gives whether the page was pending.
+    async fn look(&self, id: Uuid, number: i32) -> bool {
+        let page = self.page(id, number).await;
+        assert_eq!(page.step, Step::Known);
+        let mut tx = self.pool().begin().await.unwrap();
+        let is_done = collection::open_known(&mut tx, &page).await.unwrap();
+        assert!(!collection::open_known(&mut tx, &page).await.unwrap(), "once");
+        tx.commit().await.unwrap();
+        is_done
+    }
+
+    async fn asked(&self, id: Uuid) -> Vec<String> {
+        let asked = sqlx::query_scalar!(
+            r#"select item as "item!" from pages where collection_id = $1 and step = 'detail' order by item"#,
+            id
+        );
+        asked.fetch_all(self.pool()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn each_who_gave_a_link_is_asked_for_once() {
+    let fixture = fixture().await;
+    let page = |name: &str| Some(format!("https://pages.example/{name}"));
+    let links = [
+        ("a", page("ann"), json!(null)),
+        (
+            "b",
+            Some("http://www.pages.example/ann/".to_owned()),
+            json!([{"url": page("bob")}, {"network": "x"}, 7]),
+        ),
+        ("c", page("cyd/work"), json!("https://pages.example/eve")),
+        ("d", Some("https://other.example/?u=https://pages.example/eve".to_owned()), json!({})),
+        ("e", page(".."), json!(null)),
+        ("f", None, json!([{"url": "HTTPS://PAGES.example/Dan"}, {"url": null}])),
+    ];
+    for (external_id, url, profiles) in links {
+        fixture.resume_with(NUMBERED, external_id, url.as_deref(), profiles).await;
+    }
+    fixture.resume_with(NUMBERED, "gone", page("gone").as_deref(), json!(null)).await;
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    resume::hide(&mut conn, NUMBERED, &["gone"]).await.unwrap();
+    drop(conn);
+    fixture.resume_with(SOURCE, "zoe", page("zoe").as_deref(), json!(null)).await;
+
+    let id = fixture.start(&collection_of(100, SOURCE)).await;
+    assert_eq!(fixture.fetch_jobs(id).await, [1]);
+    assert!(fixture.look(id, 1).await);
+    assert_eq!(fixture.asked(id).await, ["Dan", "ann", "bob"]);
+    assert_eq!(fixture.progress(id).await.pages_expected, None, "there may be more resumes");
+    assert!(fixture.look(id, 2).await);
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.pages_expected, progress.pages_fetched, progress.calls), (Some(5), 2, 0));
+    for number in fixture.fetch_jobs(id).await.into_iter().filter(|&number| number > 2) {
+        let detail = fixture.page(id, number).await;
+        assert_eq!(detail.step, Step::Detail);
+        fixture.store(&detail, &FetchedPage::default()).await.unwrap();
+    }
+    assert_eq!(fixture.state(id).await, CollectionState::Completed);
+}
+
+#[tokio::test]
+async fn where_nobody_gave_a_link_nobody_is_asked_for() {
+    let fixture = fixture().await;
+    let id = fixture.start(&collection_of(100, SOURCE)).await;
+    assert!(fixture.look(id, 1).await);
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.is_complete), (CollectionState::Completed, Some(true)));
+    assert_eq!(progress.calls, 0);
+}
+
+#[tokio::test]
+async fn no_more_are_asked_for_than_were_wanted() {
+    let fixture = fixture().await;
+    for name in ["ann", "bob", "cyd"] {
+        fixture
+            .resume_with(NUMBERED, name, Some(&format!("https://pages.example/{name}")), json!(null))
+            .await;
+    }
+    let id = fixture.start(&collection_of(2, SOURCE)).await;
+    assert!(fixture.look(id, 1).await);
+    assert_eq!(fixture.asked(id).await, ["ann", "bob"]);
+    assert!(fixture.pending(id, 2).await.is_none());
+    assert_eq!(fixture.progress(id).await.pages_expected, Some(3));
+}
+
+#[tokio::test]
+async fn a_stopped_look_goes_on_where_it_was() {
+    let fixture = fixture().await;
+    fixture.resume_with(NUMBERED, "ann", Some("https://pages.example/ann"), json!(null)).await;
+    let id = fixture.start(&collection_of(2, SOURCE)).await;
+    let page = fixture.page(id, 1).await;
+    fixture.cancel(id).await.unwrap();
+    let mut tx = fixture.pool().begin().await.unwrap();
+    assert!(!collection::open_known(&mut tx, &page).await.unwrap());
+    drop(tx);
+    assert_eq!(fixture.go_on(id).await, 1);
+    assert!(fixture.look(id, 1).await);
+    let second = fixture.page(id, 2).await;
+    assert!(second.link.is_some(), "behind the resumes that were looked through");
+    assert_eq!(fixture.asked(id).await, ["ann"]);
+}

@@ -4,10 +4,12 @@
 mod attachments;
 mod backpressure;
 mod crashes;
+mod deleted_people;
 mod documents;
 mod fleet;
 mod harness;
 mod imports;
+mod known_people;
 mod limits;
 mod moving_lists;
 mod next_links;

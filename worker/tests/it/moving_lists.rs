@@ -90,7 +90,7 @@ async fn a_list_without_a_total_is_read_again_where_it_looks_odd() {
 async fn whom_the_source_lists_no_more_searches_do_not_find() {
     let faulty = Faulty::start_with(Api::Teamtailor, |definition| {
         by_numbers(definition);
-        definition.list.deleted = Some(Deleted { missing: DeletedPolicy::Hide });
+        definition.list.deleted = Some(Deleted { missing: Some(DeletedPolicy::Hide), ..Deleted::default() });
     })
     .await;
     let pipeline = &faulty.pipeline;

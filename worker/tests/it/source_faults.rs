@@ -39,11 +39,13 @@ impl Faulty {
         Self::start_with(api, |_| ()).await
     }
 
-    /// As [`Faulty::start`], by a definition that is changed. It has no details and attachments: most of these tests are about lists.
+    /// As [`Faulty::start`], by a definition that is changed. It has no details and attachments, and hides nobody: most of these
+    /// tests are about lists.
     pub(crate) async fn start_with(api: Api, change: impl FnOnce(&mut Definition)) -> Self {
         let of_lists = |definition: &mut Definition| {
             definition.detail = None;
             definition.attachments = None;
+            definition.list.deleted = None;
             change(definition);
         };
         Self::start_in_full(api, of_lists).await

@@ -117,7 +117,7 @@ async fn queues_are_paused_and_limited() {
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     let limits = |text: &str| line(text)[1..3].join(" ");
-    up.until(&["queues", "list"], |text| line(text)[3..5] == ["1", "16"]).await;
+    up.until(&["queues", "list"], |text| line(text)[3..5] == ["1", "32"]).await;
     let limit = ["queues", "limit", "fetch_page"];
     let text = up.ok(&[&limit[..], &["--max-running", "5"]].concat()).await;
     assert_eq!(limits(&text), "5 none");
@@ -131,7 +131,7 @@ async fn queues_are_paused_and_limited() {
     let text = up.ok(&["queues", "demand", "fetch_page", "--target", "10s"]).await;
     assert!(text.contains("workers           1") && text.contains("workers wanted    0"), "{text}");
     let text = up.ok(&["queues", "resume", "fetch_page"]).await;
-    assert_eq!(line(&text)[..5], ["fetch_page", "none", "none", "1", "16"]);
+    assert_eq!(line(&text)[..5], ["fetch_page", "none", "none", "1", "32"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

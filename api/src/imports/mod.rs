@@ -91,7 +91,7 @@ impl Imports {
     /// received.
     async fn admit(&self, source: &str) -> Result<(String, SemaphorePermit<'_>), Problem> {
         let id = self.id_pointer(source).await?;
-        Ok((id, place(&self.receiving, RECEIVE_WAIT_MAX, "received").await?))
+        Ok((id, place(&self.receiving, RECEIVE_WAIT_MAX, "received, or wait to be stored,").await?))
     }
 
     async fn import(
@@ -133,7 +133,7 @@ async fn place<'a>(
         Ok(place) => place.map_err(Problem::failure),
         Err(_) => {
             let detail = format!(
-                "as many files are being {what} as may be at once, and none was done within {} s; nothing of this one is stored: \
+                "as many files are {what} as may be at once, and none was done within {} s; nothing of this one is stored: \
                  send it again later",
                 wait_max.as_secs()
             );

@@ -70,15 +70,36 @@ async fn store_in(
         BegunImport::Repeated(id) => return Ok(id),
     };
     let definition = Arc::new(import.source().definition.clone());
+    if definition.list.deleted_flag().is_some() {
+        let (mut deleted, mut there) = (Vec::new(), Vec::new());
+        for page in 0..new.pages as usize {
+            for item in read(upload, page, &definition).await? {
+                let ids = if item.is_deleted { &mut deleted } else { &mut there };
+                ids.extend(item.external_id);
+            }
+        }
+        let [deleted, there] =
+            [&deleted, &there].map(|ids| ids.iter().map(String::as_str).collect::<Vec<_>>());
+        import.note_seen(conn, (&deleted, &there)).await.map_err(StartError::from)?;
+    }
     for page in 0..new.pages as usize {
-        let (upload, definition) = (upload.clone(), definition.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            read_page(&mut upload.lock().unwrap_or_else(PoisonError::into_inner), page, &definition)
-        });
-        let items = read.await.map_err(io::Error::other)??;
+        let items = read(upload, page, &definition).await?;
         import.store_page(conn, &items).await.map_err(StartError::from)?;
     }
     Ok(import.finish(conn).await?)
+}
+
+/// Reads the next page on a thread for blocking work; the first one from the beginning.
+async fn read(
+    upload: &Arc<Mutex<Upload>>,
+    page: usize,
+    definition: &Arc<Definition>,
+) -> io::Result<Vec<NewRawDocument>> {
+    let (upload, definition) = (upload.clone(), definition.clone());
+    let reading = tokio::task::spawn_blocking(move || {
+        read_page(&mut upload.lock().unwrap_or_else(PoisonError::into_inner), page, &definition)
+    });
+    reading.await.map_err(io::Error::other)?
 }
 
 fn read_page(upload: &mut Upload, page: usize, definition: &Definition) -> io::Result<Vec<NewRawDocument>> {

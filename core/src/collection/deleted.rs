@@ -33,28 +33,27 @@ pub(super) async fn note(
     if deleted.feed.is_some() {
         lock(conn, page).await?;
     }
-    match page.step {
+    let (gone, there) = match page.step {
         Step::Deleted => {
-            let mut told = ids(fetched.items.iter());
+            resume::see(conn, &definition.name).await?;
+            let mut told = ids(&fetched.items);
             let listed = completeness::seen_among(conn, page.collection_id, &told).await?;
             told.retain(|id| !listed.contains(*id));
-            resume::hide(conn, &definition.name, &told).await
+            (told, Vec::new())
         }
         Step::List | Step::Detail => {
-            let flagged = ids(fetched.items.iter().filter(|item| item.is_deleted));
-            resume::hide(conn, &definition.name, &flagged).await?;
-            if page.step != shows_at(page, deleted) {
-                return Ok(());
-            }
-            let there = ids(fetched.items.iter().filter(|item| !item.is_deleted));
-            resume::show_again(conn, &definition.name, &there).await
+            resume::see(conn, &definition.name).await?;
+            let (flagged, there): (Vec<_>, Vec<_>) = fetched.items.iter().partition(|item| item.is_deleted);
+            let shows = page.step == shows_at(page, deleted);
+            (ids(flagged), if shows { ids(there) } else { Vec::new() })
         }
-        Step::Parents | Step::Attachment | Step::Known => Ok(()),
-    }
+        Step::Parents | Step::Attachment | Step::Known => return Ok(()),
+    };
+    resume::note_seen(conn, &definition.name, (&gone, &there)).await
 }
 
-fn ids<'a>(items: impl Iterator<Item = &'a NewRawDocument>) -> Vec<&'a str> {
-    items.filter_map(|item| item.external_id.as_deref()).collect()
+fn ids<'a>(items: impl IntoIterator<Item = &'a NewRawDocument>) -> Vec<&'a str> {
+    items.into_iter().filter_map(|item| item.external_id.as_deref()).collect()
 }
 
 /// The step whose items are there. Where they may be flagged, that is only known when they are read in full.

@@ -120,8 +120,21 @@ impl Import {
         &self.source
     }
 
-    /// Stores the next page: its new items as raw documents, the page as fetched, the jobs that parse its items. Of an item that
-    /// was deleted the resume is hidden instead.
+    /// Hides the resumes of those whom the file flags as deleted, and shows those who are there. To be called before the first page is
+    /// stored: resumes are locked before raw documents. Locks them in the order of their external ids.
+    ///
+    /// # Errors
+    /// The database's; roll back.
+    pub async fn note_seen(
+        &self,
+        conn: &mut PgConnection,
+        (deleted, there): (&[&str], &[&str]),
+    ) -> Result<(), sqlx::Error> {
+        resume::note_seen(conn, &self.source.definition.name, (deleted, there)).await
+    }
+
+    /// Stores the next page: its new items as raw documents, the page as fetched, the jobs that parse its items. Items that
+    /// were deleted are left out.
     ///
     /// Waits for a concurrent transaction that stores the same item. Two that wait for each other, this one and that of a
     /// page that is fetched, are told apart by Postgres: one of them fails, and can be tried again.
@@ -136,9 +149,6 @@ impl Import {
         self.pages += 1;
         let definition = &self.source.definition;
         let place = (self.collection_id, self.pages);
-        let deleted = items.iter().filter(|item| item.is_deleted);
-        let deleted: Vec<&str> = deleted.filter_map(|item| item.external_id.as_deref()).collect();
-        resume::hide(conn, &definition.name, &deleted).await?;
         let kept = kept(items);
         let new_ids = raw::insert_new(conn, &definition.name, definition.format, place, &kept).await?;
         let batches = self.enqueue(conn, &new_ids).await?;

@@ -15,7 +15,7 @@
 //!
 //! Locks are taken in this order: resumes, page, raw documents, collection; the collection last and briefly. Within one
 //! of them, resumes and raw documents are locked in the order of their keys. Only [`resume()`] and [`resume_page`] lock pages
-//! behind the collection: failed ones, which nobody else does. Parse failures are locked before the page by the job that
+//! behind the collection: failed ones, which hardly anybody else does. Parse failures are locked before the page by the job that
 //! lists them, and behind it by a resume, which skips those that it does not get.
 //!
 //! Before a collection ends it looks whether its list has moved while it was read, and opens the doubtful pages again

@@ -12,7 +12,7 @@ const PAGES_AT_ONCE: usize = 10_000;
 
 /// Enqueues the fetching of the next waiting pages of a collection that was resumed, and a job for those behind them. Does nothing
 /// for one that was stopped since. In the caller's transaction, which should also complete the job of this id; locks the
-/// collection, then the pages.
+/// pages, then the collection.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -21,6 +21,20 @@ pub async fn resume_pages(
     job: &ResumePages,
     job_id: JobId,
 ) -> Result<(), EnqueueError> {
+    let pages = sqlx::query_scalar!(
+        r#"
+        select number from pages
+        where collection_id = $1 and state = 'pending' and number > $2 and number <= $3
+        order by number limit $4
+        for update
+        "#,
+        job.collection_id,
+        job.after,
+        job.last,
+        PAGES_AT_ONCE as i64,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     let held = sqlx::query!(
         r#"
         select group_id, source from collections
@@ -33,19 +47,6 @@ pub async fn resume_pages(
     .fetch_optional(&mut *conn)
     .await?;
     let Some(held) = held else { return Ok(()) };
-    let pages = sqlx::query_scalar!(
-        r#"
-        select number from pages
-        where collection_id = $1 and state = 'pending' and number > $2 and number <= $3
-        order by number limit $4
-        "#,
-        job.collection_id,
-        job.after,
-        job.last,
-        PAGES_AT_ONCE as i64,
-    )
-    .fetch_all(&mut *conn)
-    .await?;
     let run = Run { collection_id: job.collection_id, group: held.group_id, source: &held.source };
     enqueue_portion(conn, run, &pages, job.last).await
 }

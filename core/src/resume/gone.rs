@@ -32,8 +32,8 @@ pub async fn missing(
     .await
 }
 
-/// Waits for those who [hide](hide()) and [show](show_again) resumes of a source because of what they see, and keeps others from it until the
-/// end of the transaction: who has been seen is known then.
+/// Waits for those who [see](see) who is there, and keeps others from it until the end of the transaction: who has been seen is
+/// known then.
 ///
 /// # Errors
 /// The database's.
@@ -73,59 +73,44 @@ pub async fn hide_missing(
     Ok(update.execute(conn).await?.rows_affected())
 }
 
-/// Hides those resumes of a source, who were deleted. Locks them in the order of their external ids, and waits for whoever [hides those
-/// who are missing](hold_sight).
+/// Before [`note_seen`] is called because of what a list shows: waits for whoever [hides those who are missing](hold_sight), and
+/// lets nobody do that until the end of the transaction.
 ///
 /// # Errors
 /// The database's.
-pub async fn hide(conn: &mut PgConnection, source: &str, external_ids: &[&str]) -> Result<(), sqlx::Error> {
-    if external_ids.is_empty() {
-        return Ok(());
-    }
-    see(conn, source).await?;
-    sqlx::query!(
-        r#"
-        update resumes set gone_at = now()
-        where id in (select id from resumes where source = $1 and external_id = any($2) and gone_at is null
-                     order by external_id for update)
-        "#,
-        source,
-        external_ids as &[&str],
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Lets searches find those resumes of a source again that were hidden: they were seen. Locks them in the order of their external
-/// ids, and waits for whoever [hides those who are missing](hold_sight).
-///
-/// # Errors
-/// The database's.
-pub async fn show_again(
-    conn: &mut PgConnection,
-    source: &str,
-    external_ids: &[&str],
-) -> Result<(), sqlx::Error> {
-    see(conn, source).await?;
-    sqlx::query!(
-        r#"
-        update resumes set gone_at = null
-        where id in (select id from resumes where source = $1 and external_id = any($2) and gone_at is not null
-                     order by external_id for update)
-        "#,
-        source,
-        external_ids as &[&str],
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Before any resume is locked: who hides those who are missing locks them last.
-async fn see(conn: &mut PgConnection, source: &str) -> Result<(), sqlx::Error> {
+pub async fn see(conn: &mut PgConnection, source: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("select pg_advisory_xact_lock_shared($1, hashtext($2))", LOCK_CLASS, source)
         .fetch_one(conn)
         .await?;
+    Ok(())
+}
+
+/// Hides the resumes of those of a source who were deleted, and lets searches find those again who are there. Locks them in the order
+/// of their external ids, in one statement.
+///
+/// # Errors
+/// The database's.
+pub async fn note_seen(
+    conn: &mut PgConnection,
+    source: &str,
+    (deleted, there): (&[&str], &[&str]),
+) -> Result<(), sqlx::Error> {
+    if deleted.is_empty() && there.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"
+        update resumes set gone_at = case when external_id = any($2) then now() end
+        where id in (
+            select id from resumes
+            where source = $1 and external_id = any($2::text[] || $3::text[]) and (gone_at is null) = (external_id = any($2))
+            order by external_id for update)
+        "#,
+        source,
+        deleted as &[&str],
+        there as &[&str],
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

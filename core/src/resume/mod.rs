@@ -6,7 +6,7 @@ mod reparse;
 mod search;
 mod store;
 
-pub use gone::{hide, hide_missing, hold_sight, missing, show_again};
+pub use gone::{hide_missing, hold_sight, missing, note_seen, see};
 pub use links::{Links, links_after};
 pub use reparse::{Outdated, Recount, ReparsePlace, count_outdated, outdated_after, reparse, store_reparsed};
 pub use search::{

@@ -331,3 +331,25 @@ async fn a_chain_that_brings_fewer_than_it_announced_is_not_complete() {
 fn missing(count: i64) -> Vec<(String, i64)> {
     vec![("items_missing".to_owned(), count)]
 }
+
+/// What came twice filled up what was asked for.
+#[tokio::test]
+async fn a_chain_that_was_cut_tells_nothing_of_its_total() {
+    let fixture = fixture().await;
+    let mut definition = Definition::original("chain", "http://ats.example", "/people", 30);
+    definition.list.params = [("limit".to_owned(), "{per_page}".parse().unwrap())].into();
+    definition.list.paging = Paging::NextUrl { at: "/next".to_owned(), total: Some("/total".to_owned()) };
+    source::put(&mut fixture.pool().acquire().await.unwrap(), &definition).await.unwrap();
+    let id = fixture.start(&collection_of(20, "chain")).await;
+    for (number, people) in [(1, 0..10), (2, 9..19)] {
+        let items: Vec<_> = people.map(|person| item(&format!("p{person}"), &["SQL"])).collect();
+        let next = Some(format!("http://ats.example/people?page={}", number + 1));
+        let fetched = FetchedPage { items, next, total: Some(100), ..FetchedPage::default() };
+        let stored = fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap().stored;
+        for _ in 0..stored.div_ceil(4) {
+            fixture.settle(id, number, 0, 0).await;
+        }
+    }
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.is_complete), (Completed, Some(false)));
+}

@@ -1,7 +1,7 @@
 //! Items that say themselves that they were deleted.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage, NewCollection},
+    collection::{self, CollectionState, FetchedPage, NewCollection, Progress},
     import::{Container, document},
     raw::NewRawDocument,
     source::{self, definition::Definition},
@@ -137,24 +137,37 @@ async fn a_file_may_flag_people_too() {
         document(&definition, br#"{"id": "bob", "skills": [], "deleted_at": "2026-11-24"}"#),
     ];
     assert_eq!(items.each_ref().map(|item| item.is_deleted), [false, true]);
-    let new = collection::NewImport {
-        source: SOURCE.to_owned(),
-        container: Container::Ndjson,
-        content_hash: [0; 32],
-        count: 2,
-        per_page: 500,
-        pages: 1,
-        idempotency_key: None,
-    };
-    let mut tx = fixture.pool().begin().await.unwrap();
-    let collection::BegunImport::New(mut import) = collection::begin_import(&mut tx, &new).await.unwrap()
-    else {
-        panic!("it is new")
-    };
-    import.store_page(&mut tx, &items).await.unwrap();
-    let id = import.finish(&mut tx).await.unwrap();
-    tx.commit().await.unwrap();
-    let progress = fixture.progress(id).await;
+    let progress = fixture.import(&items, (&["bob"], &["ann"])).await;
     assert_eq!((progress.stored, progress.unchanged), (1, 0));
     assert_eq!(fixture.searched().await, people(&["ann"]));
+
+    // As before, and so not parsed again.
+    let back = document(&definition, br#"{"id": "bob", "skills": [], "deleted_at": null}"#);
+    fixture.import(&[back], (&[], &["bob"])).await;
+    assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
+}
+
+impl Fixture {
+    /// Imports a file of these items, of which some were deleted and some are there.
+    async fn import(&self, items: &[NewRawDocument], seen: (&[&str], &[&str])) -> Progress {
+        let new = collection::NewImport {
+            source: SOURCE.to_owned(),
+            container: Container::Ndjson,
+            content_hash: [0; 32],
+            count: items.len() as u32,
+            per_page: 500,
+            pages: 1,
+            idempotency_key: None,
+        };
+        let mut tx = self.pool().begin().await.unwrap();
+        let collection::BegunImport::New(mut import) = collection::begin_import(&mut tx, &new).await.unwrap()
+        else {
+            panic!("it is new")
+        };
+        import.note_seen(&mut tx, seen).await.unwrap();
+        import.store_page(&mut tx, items).await.unwrap();
+        let id = import.finish(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+        self.progress(id).await
+    }
 }

@@ -84,7 +84,7 @@ async fn each_who_gave_a_link_is_asked_for_once() {
     }
     fixture.resume_with(NUMBERED, "gone", page("gone").as_deref(), json!(null)).await;
     let mut conn = fixture.pool().acquire().await.unwrap();
-    resume::hide(&mut conn, NUMBERED, &["gone"]).await.unwrap();
+    resume::note_seen(&mut conn, NUMBERED, (&["gone"], &[])).await.unwrap();
     drop(conn);
     fixture.resume_with(SOURCE, "zoe", page("zoe").as_deref(), json!(null)).await;
 

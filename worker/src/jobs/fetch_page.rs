@@ -47,6 +47,10 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
         FoundPage::Settled => return Ok(()),
     };
     if page.step == Step::Known {
+        if page.source.definition.known.is_none() {
+            let error = "the source is asked for known people no more: has it been changed?".to_owned();
+            return Err(given_up(&context, &job, CallError::InvalidRequest(error)).await);
+        }
         return open_known(&context, &lease, &page).await;
     }
     if page.step == Step::Attachment {

@@ -99,3 +99,23 @@ async fn over_the_limit_the_collection_waits() {
     assert!(progress.rate_limited > 0 && progress.errors.is_empty(), "{progress:?}");
     known.worker.stop().await;
 }
+
+/// The page that was to look through the resumes has nothing to look for any more. It does not wait for that to change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_asks_for_a_list_instead_ends_its_run() {
+    let pipeline = Pipeline::start().await;
+    let secrets = tempfile::tempdir().unwrap();
+    let known = definition(Api::Github.name(), &pipeline.mock.url(), &secrets);
+    let mut listed = definition(Api::Lever.name(), &pipeline.mock.url(), &secrets);
+    listed.name.clone_from(&known.name);
+    let mut conn = pipeline.pool.acquire().await.unwrap();
+    source::put(&mut conn, &known).await.unwrap();
+    let id = pipeline.collect(&collection_of(10, &known.name)).await;
+    source::put(&mut conn, &listed).await.unwrap();
+    drop(conn);
+    let worker = pipeline.worker();
+    let progress = pipeline.ended(id).await;
+    assert_eq!((progress.collection.state, progress.calls), (CollectionState::Failed, 0));
+    assert_eq!(progress.errors[0].code, "request_invalid");
+    worker.stop().await;
+}

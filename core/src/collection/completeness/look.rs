@@ -97,9 +97,12 @@ pub(super) fn look(readings: &[Reading], asked: Asked) -> Look {
     Look { shifted, short, announced, seen: found.seen, again, ends_too_early, last_page }
 }
 
-/// Compares how many different items the readings of a chain show with how many were announced; nothing else is told of it.
+/// Compares how many different items the readings of a chain show with how many were announced; nothing else is told of it. A chain
+/// that was cut, since there are more than were asked for, may have ended with one that came twice.
 pub(super) fn count(readings: &[Reading], asked: Asked) -> Look {
-    Look { announced: announced(readings, asked), seen: repeats(readings).seen, ..Look::default() }
+    let least = readings.iter().filter_map(|reading| reading.total).min();
+    let announced = least.filter(|&total| total <= asked.count);
+    Look { announced, seen: repeats(readings).seen, ..Look::default() }
 }
 
 fn sorted([a, b]: [i32; 2]) -> [i32; 2] {

@@ -240,7 +240,8 @@ impl Collections {
 
     /// Pause a collection
     ///
-    /// No further page is fetched until `resume_collection`; what is stored is parsed. A call that is under way is not lost. One
+    /// No further page is fetched until `resume_collection`, but for calls that wait for leave already, up to 16 in each worker; what is
+    /// stored is parsed. A call that is under way is not lost. One
     /// that is paused is left as it is.
     #[oai(
         path = "/api/v1/data-collection/pause/:data_request_id",

@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Status(StatusOptions),
     /// Goes on with a collection that was paused, was cancelled or has failed pages, from its checkpoint, and waits for the end.
     Resume(ResumeOptions),
-    /// Pauses a collection: no further page is fetched until `resume`.
+    /// Pauses a collection: no further page is fetched until `resume`, but for calls that wait for leave already.
     Pause(StopOptions),
     /// Cancels a collection: it is over at once. What is stored stays, and `resume` goes on from there.
     Cancel(StopOptions),

@@ -13,6 +13,11 @@ pub use media_type::{MEDIA_TYPES, media_type};
 pub use store::{Attachment, File, find, list};
 pub(crate) use store::{kept, store};
 
+/// The codes of attachments that are not kept by rule. They are listed, but a run that has nothing worse has brought all that there is to
+/// have: another one would bring no more.
+pub(crate) const NOT_KEPT: [&str; 3] =
+    ["attachment_type_not_allowed", "attachment_too_large", "attachments_too_many"];
+
 /// The largest attachment, in bytes. Resumes with pictures have some megabytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 

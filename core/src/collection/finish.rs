@@ -3,7 +3,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{begin::begin_next_after, completeness};
-use crate::{jobs::FinishCollection, source};
+use crate::{attachment, jobs::FinishCollection, source};
 
 /// How a step changes which pages of a collection are open.
 #[derive(Debug, Clone, Copy, Default)]
@@ -120,11 +120,20 @@ fn of_database(error: EnqueueError) -> sqlx::Error {
     }
 }
 
-/// Lets the next run of the source ask for changes only, if this one brought everything. Locks the source.
+/// Lets the next run of the source ask for changes only, if this one brought everything but attachments that are not kept by rule.
+/// Locks the source.
 async fn note_synced(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
     let complete = sqlx::query!(
-        r#"select source, begun_at as "begun_at!" from collections where id = $1 and state = 'completed' and not is_cut"#,
+        r#"
+        select source, begun_at as "begun_at!" from collections
+        where id = $1 and state in ('completed', 'completed_with_errors') and not is_cut
+          and not exists (select from doubts where collection_id = $1)
+          and not exists (select from pages where collection_id = $1
+                          and (failed > 0 or (state = 'failed' or error_code is not null)
+                               and coalesce(error_code, '') <> all($2)))
+        "#,
         collection_id,
+        &attachment::NOT_KEPT as &[&str],
     )
     .fetch_optional(&mut *conn)
     .await?;

@@ -9,6 +9,7 @@ use super::{
     eta::{Course, Mark, RECENT},
 };
 use crate::{
+    attachment,
     call_limit::{self, RecentCalls},
     resume, source,
 };
@@ -107,7 +108,8 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
                    coalesce(sum(stored), 0) as stored, coalesce(sum(unchanged), 0) as unchanged,
                    coalesce(sum(parsed), 0) as parsed, coalesce(sum(failed), 0) as failed,
                    coalesce(sum(calls), 0) as calls, coalesce(sum(rate_limited), 0) as rate_limited,
-                   count(*) filter (where state = 'failed' or error_code is not null) as with_errors,
+                   count(*) filter (where (state = 'failed' or error_code is not null)
+                                      and coalesce(error_code, '') <> all($3)) as with_errors,
                    count(*) filter (where number >= $2) as behind,
                    count(*) filter (where state = 'pending') as pending,
                    count(fetched_at) filter (where step = 'deleted') as feed_fetched,
@@ -141,6 +143,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         "#,
         id,
         NUMBERS_BEHIND,
+        &attachment::NOT_KEPT as &[&str],
     )
     .fetch_optional(&mut *conn)
     .await?;

@@ -69,6 +69,7 @@ pub async fn store_page(
         + insert_steps(conn, page.run(), &open).await?
         + attachments::open(conn, page, fetched).await?;
     let fault = fault
+        .or_else(|| without_ids(page, fetched))
         .or_else(|| fetched.attachments.fault.clone())
         .or_else(|| ahead.end.error().map(|(code, text)| (code, text.to_owned())));
     mark_fetched(conn, page, (stored, batches, fetched.items.len()), fault).await?;
@@ -91,6 +92,20 @@ pub async fn store_page(
     };
     count_pages(conn, page.collection_id, change).await?;
     Ok(Some(stored))
+}
+
+/// What is wrong with items without an id, where it is by their ids that people are hidden: nobody knows who they are.
+fn without_ids(page: &PageToFetch, fetched: &FetchedPage) -> Option<(&'static str, String)> {
+    let list = &page.source.definition.list;
+    let is_by_ids = page.step == Step::Deleted || page.step == Step::List && list.hides_missing();
+    let count = fetched.items.iter().filter(|item| item.external_id.is_none()).count();
+    let all = fetched.items.len();
+    (is_by_ids && count > 0).then(|| {
+        let text = format!(
+            "{count} of {all} items have no id that can be read: this run hides nobody for being missing"
+        );
+        ("item_id_missing", text)
+    })
 }
 
 /// Enqueues the jobs that parse new documents; gives their number.

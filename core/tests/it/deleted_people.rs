@@ -1,13 +1,17 @@
 //! People whom their source lists no more.
 
+use chrono::{DateTime, Utc};
 use resume_core::{
-    collection::{self, FetchedPage, NewCollection},
+    attachment::{Finder, MAX_PER_ITEM, NewAttachment},
+    collection::{self, CollectionState, FetchedPage, FoundAttachments, NewCollection},
+    raw::NewRawDocument,
     resume::{self, Match, SkillQuery},
     source::{
         self,
-        definition::{Definition, Deleted, DeletedPolicy, Interval, Paging, Since, TimeFormat},
+        definition::{Attachments, Definition, Deleted, DeletedPolicy, Interval, Paging, Since, TimeFormat},
     },
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, collection_of, item, parsed};
@@ -105,4 +109,72 @@ async fn by_default_everybody_stays() {
     fixture.run_over(&["ann", "bob"], true).await;
     assert_eq!(fixture.run_over(&["ann"], true).await, 0);
     assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
+}
+
+/// The system has renamed the member with the id, say: nobody knows who they are.
+#[tokio::test]
+async fn items_without_ids_hide_nobody() {
+    let fixture = fixture(DeletedPolicy::Hide).await;
+    fixture.run_over(&["ann", "bob"], true).await;
+    let synced = synced_until(&fixture).await;
+    for _ in 0..2 {
+        let id = fixture.start(&NewCollection { full: true, ..collection_of(100, SOURCE) }).await;
+        let items = vec![item("ann", &["SQL"]), NewRawDocument::with_id(None, b"{}")];
+        let stored = fixture
+            .store(&fixture.page(id, 1).await, &FetchedPage { items, ..FetchedPage::default() })
+            .await
+            .unwrap()
+            .stored;
+        if stored > 0 {
+            fixture.settle(id, 1, stored, 0).await;
+        }
+        let progress = fixture.progress(id).await;
+        assert_eq!(
+            (progress.errors[0].code.as_str(), progress.is_complete),
+            ("item_id_missing", Some(false))
+        );
+        assert_eq!(collection::hide_missing(fixture.pool(), id).await.unwrap(), 0);
+    }
+    assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
+    assert_eq!(synced_until(&fixture).await, synced, "and are no ground for the next run");
+}
+
+/// No other run would bring more.
+#[tokio::test]
+async fn attachments_that_are_not_kept_leave_a_run_complete() {
+    let fixture = fixture(DeletedPolicy::Hide).await;
+    fixture.run_over(&["ann", "bob"], true).await;
+    let synced = synced_until(&fixture).await;
+    let id = fixture.start(&NewCollection { full: true, ..collection_of(100, SOURCE) }).await;
+    let files = vec![json!({"url": "http://ats.example/cv", "name": "cv"}); MAX_PER_ITEM + 1];
+    let ann = json!({"id": "ann", "skills": ["SQL"], "files": files}).to_string();
+    let items = vec![NewRawDocument::with_id(Some("ann".to_owned()), ann.as_bytes())];
+    let finder = Finder::new(&Attachments { at: "files".to_owned(), hosts: Vec::new() }).unwrap();
+    let attachments = FoundAttachments::of(&finder, &items);
+    let fetched = FetchedPage { items, attachments, ..FetchedPage::default() };
+    fixture.store(&fixture.page(id, 1).await, &fetched).await.unwrap();
+    fixture.settle(id, 1, 1, 0).await;
+    let files =
+        sqlx::query_scalar!("select number from pages where collection_id = $1 and step = 'attachment'", id);
+    for number in files.fetch_all(fixture.pool()).await.unwrap() {
+        let page = fixture.page(id, number).await;
+        let file = NewAttachment::new(b"a text".to_vec(), None).unwrap();
+        let mut tx = fixture.pool().begin().await.unwrap();
+        assert!(collection::store_attachment(&mut tx, &page, &file).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!(
+        (progress.errors[0].code.as_str(), progress.is_complete),
+        ("attachments_too_many", Some(true))
+    );
+    assert!(synced_until(&fixture).await > synced);
+    assert_eq!(collection::hide_missing(fixture.pool(), id).await.unwrap(), 1);
+    assert_eq!(fixture.searched().await, people(&["ann"]));
+}
+
+async fn synced_until(fixture: &Fixture) -> Option<DateTime<Utc>> {
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    source::find(&mut conn, SOURCE).await.unwrap().unwrap().synced_until
 }

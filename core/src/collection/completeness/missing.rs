@@ -2,7 +2,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{db, resume, source};
+use crate::{attachment, db, resume, source};
 
 /// How many resumes are hidden in one transaction, for which those who store pages wait.
 const HIDDEN_AT_ONCE: usize = 10_000;
@@ -22,11 +22,13 @@ pub async fn hide_missing(pool: &PgPool, collection_id: Uuid) -> Result<u64, sql
         r#"
         select source, created_at from collections c
         where id = $1 and state in ('completed', 'completed_with_errors') and not is_cut and since is null
-          and not exists (select from pages where collection_id = $1 and (state = 'failed' or error_code is not null))
+          and not exists (select from pages where collection_id = $1 and (state = 'failed' or error_code is not null)
+                          and coalesce(error_code, '') <> all($2))
           and not exists (select from doubts where collection_id = $1)
           and exists (select from page_items where collection_id = $1 and cardinality(keys) > 0)
         "#,
         collection_id,
+        &attachment::NOT_KEPT as &[&str],
     )
     .fetch_optional(&mut *conn)
     .await?;

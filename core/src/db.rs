@@ -104,6 +104,11 @@ pub async fn now(pool: &PgPool) -> Result<DateTime<Utc>, Error> {
     sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(pool).await
 }
 
+/// The database's time, on a connection.
+pub(crate) async fn now_in(conn: &mut PgConnection) -> Result<DateTime<Utc>, Error> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
+}
+
 /// Asks the database for a sign of life.
 ///
 /// # Errors
@@ -121,7 +126,7 @@ pub fn is_unavailable(error: &Error) -> bool {
         Error::Database(e) => e.code().is_some_and(|code| {
             // Connection exceptions, too many connections, shutting down or starting up, a primary that became a standby.
             code.starts_with("08")
-                || matches!(code.as_ref(), "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "25006")
+                || matches!(code.as_ref(), "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006")
         }),
         _ => false,
     }

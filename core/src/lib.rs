@@ -5,13 +5,16 @@
 //! | `db.rs` | connecting and migrating | |
 //! | [`source`] | the systems we collect from | `sources` |
 //! | [`call_limit`] | how many calls a source gets from the whole fleet, and the ledger of them | `call_limits`, `call_ledger` |
-//! | [`collection`] | one run over a source: trigger, pages and checkpoint, progress, resume | `collections`, `pages`, `page_items`, `doubts` |
+//! | [`collection`] | one run over a source: start, stop, continue, its end, its status | `collections`, `collection_counts` |
+//! | [`call`] | every request of a collection: which comes next, what is stored, what follows | `calls` |
+//! | [`completeness`] | whether a run has seen all that its list holds; who is hidden | `doubts` |
+//! | [`document`] | people, and every item as it came, with its state | `people`, `raw_documents`, `batches`, `parse_failures` |
+//! | [`attachment`] | the files that belong to documents | `attachments`, `document_attachments` |
 //! | [`import`] | items out of files: JSON, NDJSON, CSV; pure | |
-//! | [`raw`] | every item as it came | `raw_documents` |
-//! | [`attachment`] | the files that belong to items | `attachments`, `document_attachments` |
 //! | [`parsing`] | pure functions from bytes to a parsed resume | |
 //! | [`skill`] | skill names and their canonical keys | |
-//! | [`resume`] | parsed resumes, parse failures, search | `resumes`, `parse_failures` |
+//! | [`resume`] | parsed resumes, and search | `resumes` |
+//! | [`erasure`] | who was erased | `erased_people` |
 //! | [`jobs`] | the payloads of the background jobs | (`resume-queue`'s) |
 //!
 //! Functions that change data take `&mut PgConnection`: the caller owns the transaction.
@@ -20,13 +23,16 @@
 //! does in `worker/src/jobs/`, one line in `worker/src/registry.rs`.
 
 pub mod attachment;
+pub mod call;
 pub mod call_limit;
 pub mod collection;
+pub mod completeness;
 pub mod db;
+pub mod document;
+pub mod erasure;
 pub mod import;
 pub mod jobs;
 pub mod parsing;
-pub mod raw;
 pub mod resume;
 pub mod skill;
 pub mod source;

@@ -4,19 +4,21 @@
 //! ended, and before that of the one that begins. So of a start and an end at once the second sees what the first did.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use resume_queue::EnqueueError;
+use resume_queue::{EnqueueError, GroupId, create_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    CollectionState, ahead,
-    finish::begin_run,
-    page::{Run, insert_pages},
-    steps::open_feed,
+    CollectionState,
+    counts::{self, Change},
 };
-use crate::source::{
-    self, Source,
-    definition::{OverlappingRuns, Step},
+use crate::{
+    call::{self, NewCall, Run},
+    jobs::FinishCollection,
+    source::{
+        self, Source,
+        definition::{OverlappingRuns, Step},
+    },
 };
 
 /// A collection that is not over, and so keeps another one of its source from beginning.
@@ -28,13 +30,14 @@ pub struct UnderWay {
     pub state: CollectionState,
 }
 
-/// Begins a collection: opens its first pages, and that of the feed that tells who was deleted, if there is one. What it asks for,
+/// Begins a collection: opens its first calls, and that of the feed that tells who was deleted, if there is one. What it asks for,
 /// if the source can tell what has changed, is what has changed by now. Locks the collection.
 pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) -> Result<(), EnqueueError> {
     let asked = sqlx::query!(
         r#"
         update collections
-        set begun_at = now(), since = case when request ->> 'full' = 'true' then null else $2::timestamptz end
+        set begun_at = now(), since = case when request ->> 'full' = 'true' then null else $2::timestamptz end,
+            first_document_id = nextval('document_ids'), first_call_id = nextval('calls_id_seq')
         where id = $1
         returning count, per_page
         "#,
@@ -43,21 +46,37 @@ pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) ->
     )
     .fetch_one(&mut *conn)
     .await?;
-    let pages_max = asked.count.unsigned_abs().div_ceil(asked.per_page.unsigned_abs().max(1)).cast_signed();
-    let list = &source.definition.list;
-    let is_windowed = source.definition.parents.is_none() && list.is_windowed();
-    let first = ahead::first(is_windowed, list.is_told_count(), pages_max);
-    let group = begin_run(conn, id).await?;
-    let run = Run { collection_id: id, group: Some(group), source: &source.definition.name };
-    let pages = (1..=first).map(|number| (number, None));
-    let mut opened = insert_pages(conn, run, source.definition.first_step(), pages).await?;
-    if source.definition.call_of(Step::Deleted).is_some() {
-        opened += open_feed(conn, run).await?;
-    }
-    sqlx::query!("update collections set pages_open = pages_open + $2 where id = $1", id, opened)
+    let definition = &source.definition;
+    let list = &definition.list;
+    let is_windowed = definition.parents.is_none() && list.is_windowed();
+    let is_told_count = asked.count.is_some() && list.is_told_count();
+    let pages_max = call::pages_of(asked.count, asked.per_page.unsigned_abs());
+    let first = call::first_pages(is_windowed, is_told_count, pages_max);
+    let group = begin_run(conn, id, 0).await?;
+    let run = Run { collection_id: id, group: Some(group), source: &definition.name };
+    let pages: Vec<NewCall> =
+        (1..=first).map(|place| NewCall::page(definition.first_step(), "", place, None)).collect();
+    let opened = call::open(conn, run, &pages).await?;
+    let opened_behind =
+        if definition.call_of(Step::Deleted).is_some() { call::open_feed(conn, run).await? } else { 0 };
+    let change = Change { opened: opened + opened_behind, opened_behind, ..Change::default() };
+    Ok(counts::add(conn, id, change).await?)
+}
+
+/// Makes a group for the jobs of the collection's present run; returns its id. Its follow-up [finishes](super::finish()) the run.
+pub(super) async fn begin_run(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    sweeps: i32,
+) -> Result<GroupId, EnqueueError> {
+    let run = sqlx::query_scalar!("select run from collections where id = $1", collection_id)
+        .fetch_one(&mut *conn)
+        .await?;
+    let group = create_group(conn, &FinishCollection { collection_id, run, sweeps }).await?;
+    sqlx::query!("update collections set group_id = $2 where id = $1", collection_id, group)
         .execute(conn)
         .await?;
-    Ok(())
+    Ok(group)
 }
 
 /// From when on changes are asked for: some time before the last complete run began, since clocks differ. `None` for everything.
@@ -105,17 +124,6 @@ async fn cancel_waiting(conn: &mut PgConnection, source_name: &str) -> Result<()
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// [`begin_next`] after the end of this collection. Its errors are the database's: no part of what is enqueued is made of more than
-/// ids and names.
-pub(super) async fn begin_next_after(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    let source = sqlx::query_scalar!("select source from collections where id = $1", id);
-    let source = source.fetch_one(&mut *conn).await?;
-    begin_next(conn, &source).await.map_err(|error| match error {
-        EnqueueError::Database(error) => error,
-        other => sqlx::Error::Encode(other.into()),
-    })
 }
 
 /// What keeps this collection of a source from running beside others, if the source does not want that: one of them that has

@@ -1,241 +1,266 @@
-use resume_queue::{EnqueueError, GroupId, create_group};
+//! The end of a run, in one place: the follow-up of its group, which the queue enqueues once, when the last job of the run has ended.
+
+use chrono::{DateTime, Utc};
+use resume_queue::EnqueueError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{begin::begin_next_after, completeness};
-use crate::{attachment, jobs::FinishCollection, source};
+use super::{
+    CollectionState,
+    begin::{begin_next, begin_run},
+    counts::{self, Change, Counts},
+};
+use crate::{
+    call::{self, Run},
+    completeness::{self, Judged, Verdict},
+    document,
+    jobs::FinishCollection,
+    source,
+};
 
-/// How a step changes which pages of a collection are open.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Change {
-    /// Pages added.
-    pub(super) opened: i32,
-    /// Whether a call has just brought a page, so that nobody waits for the source.
-    pub(super) is_fetched: bool,
-    /// Pages that became done or failed.
-    pub(super) closed: i32,
-    /// The number of the last page, when a chain has just ended.
-    pub(super) last_page: Option<i32>,
-    /// The number of the last page or a higher one, as a page has just told it. Of several the least counts.
-    pub(super) pages_at_most: Option<i32>,
-    /// Whether this page ends it because there are as many items as were asked for.
-    pub(super) is_cut: bool,
-    /// Documents that wait to be parsed from now on; negative: those of a page that is parsed.
-    pub(super) documents: i32,
+/// How often an end looks for documents that wait and nobody parses, before it gives them up. A worker that was killed after it
+/// had stored details leaves some.
+const SWEEPS_MAX: i32 = 3;
+
+/// How many batches are given jobs at an end.
+const BATCHES_MAX: i64 = 100_000;
+
+/// What the end of a run's jobs means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finishing {
+    /// Nothing: the collection is over, paused, gone, or in a later run.
+    Nothing,
+    /// The run goes on: documents wait to be parsed, or doubtful pages are read again.
+    GoesOn,
+    /// All has been done. Hide whom the run has not seen, then [`conclude`] it.
+    Done,
 }
 
-/// Counts a step; ends the collection when its last open page has closed. Locks the collection, so call it last.
+/// Looks what is left to do when all jobs of a run have ended, and does it: documents that nobody parses get jobs, the list is judged
+/// and its doubtful pages are read again, once a run. Calls whose jobs ended without a result are listed as failed.
 ///
-/// Of two transactions that close the last two pages, the second one waits here for the first one and then sees zero:
-/// one of them ends the collection, never none and never both.
+/// A paused collection that has calls left to make is left alone: they wait for the run in which it is continued.
 ///
-/// A count that is wrong all the same is put right and logged: it neither ends a collection that has open pages nor
-/// refuses the work that was done.
-pub(super) async fn count_pages(
-    conn: &mut PgConnection,
-    collection_id: Uuid,
-    change: Change,
-) -> Result<(), sqlx::Error> {
-    let open = sqlx::query_scalar!(
-        r#"
-        update collections
-        set pages_open = pages_open + $2 - $3,
-            documents_open = case when pages_open + $2 > $3 then greatest(documents_open + $8, 0) else 0 end,
-            pages_expected = least(coalesce($4, pages_expected), $5),
-            is_cut = is_cut or $6,
-            state = case when state = 'pending' or (state = 'waiting_for_source' and $7) then 'running' else state end,
-            started_at = coalesce(started_at, now())
-        where id = $1
-        returning pages_open
-        "#,
-        collection_id,
-        change.opened,
-        change.closed,
-        change.last_page,
-        change.pages_at_most,
-        change.is_cut,
-        change.is_fetched,
-        change.documents,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    if open <= 0 && recount_pages(conn, collection_id, open).await? == 0 {
-        finish(conn, collection_id).await?;
+/// In the caller's transaction; locks the collection, then the calls.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<Finishing, EnqueueError> {
+    let Some(held) = lock(conn, job).await? else { return Ok(Finishing::Nothing) };
+    let sums = counts::sum(conn, job.collection_id).await?;
+    if held.state == CollectionState::Paused && sums.pending() > 0 {
+        return Ok(Finishing::Nothing);
     }
-    Ok(())
-}
-
-/// Compares a count that has come to its end with the pages, and corrects it, with that of the documents; gives how many pages
-/// are open. The collection is locked: what others do to its pages now is not seen yet, and they count it later.
-async fn recount_pages(
-    conn: &mut PgConnection,
-    collection_id: Uuid,
-    counted: i32,
-) -> Result<i32, sqlx::Error> {
-    let pages = sqlx::query!(
-        r#"
-        select count(*)::integer as "open!",
-               coalesce(sum(documents_open) filter (where state = 'fetched'), 0)::integer as "documents!"
-        from pages where collection_id = $1 and state in ('pending', 'fetched')
-        "#,
-        collection_id,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    if pages.open != counted {
-        tracing::error!(%collection_id, counted, pages.open, "the count of a collection's open pages was wrong");
-        sqlx::query!(
-            "update collections set pages_open = $2, documents_open = $3 where id = $1",
-            collection_id,
-            pages.open,
-            pages.documents,
-        )
-        .execute(&mut *conn)
-        .await?;
+    close_lost_calls(conn, job.collection_id, &sums).await?;
+    if parse_what_waits(conn, job).await? {
+        return Ok(Finishing::GoesOn);
     }
-    Ok(pages.open)
-}
-
-async fn finish(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
-    if completeness::open_doubtful(conn, collection_id).await.map_err(of_database)? {
-        return Ok(());
-    }
-    match conclude(conn, collection_id, false).await? {
-        Some(state) => {
-            tracing::info!(%collection_id, state, "collection ended");
-            note_synced(conn, collection_id).await?;
-            begin_next_after(conn, collection_id).await?;
+    let source = source::of_collection(conn, &held.source).await?;
+    let run = Judged {
+        collection_id: job.collection_id,
+        source: &source,
+        count: held.count,
+        per_page: held.per_page,
+        has_read_again: held.has_read_again,
+        has_failed: held.has_failed,
+    };
+    if let Verdict::ReadAgain(calls, last_page) = completeness::judge(conn, run).await? {
+        let group = next_run(conn, job, 0, true).await?;
+        if let Some(last_page) = last_page {
+            super::note_answer(conn, job.collection_id, super::Pages::Exactly(last_page), false).await?;
         }
-        // A wrong count had ended it before its last pages.
-        None => _ = conclude(conn, collection_id, true).await?,
+        let run = Run { collection_id: job.collection_id, group: Some(group), source: &held.source };
+        let opened = call::open(conn, run, &calls).await?;
+        tracing::info!(collection_id = %job.collection_id, calls = opened, "doubtful pages of a list are read again");
+        let change = Change { opened, opened_behind: opened, ..Change::default() };
+        counts::add(conn, job.collection_id, change).await?;
+        return Ok(Finishing::GoesOn);
     }
-    Ok(())
+    if held.is_full && !held.is_cut && !held.has_failed && !completeness::has_doubts(conn, job.collection_id).await? {
+        let restored = document::restore_listed(conn, source.id, job.collection_id).await?;
+        if !restored.is_empty() {
+            let batches = document::ranges_of(&restored, 1);
+            document::open_batches(conn, job.collection_id, &batches).await?;
+            let change = Change { stored: restored.len() as i64, ..Change::default() };
+            counts::add(conn, job.collection_id, change).await?;
+            let group = next_run(conn, job, 0, true).await?;
+            document::enqueue_parsing(conn, job.collection_id, Some(group), &batches).await?;
+            return Ok(Finishing::GoesOn);
+        }
+    }
+    Ok(Finishing::Done)
 }
 
-/// What may go wrong with jobs of our own kinds is the database.
-fn of_database(error: EnqueueError) -> sqlx::Error {
-    match error {
-        EnqueueError::Database(error) => error,
-        other => sqlx::Error::Encode(other.into()),
-    }
+/// A locked collection whose run's jobs have ended.
+struct Held {
+    source: String,
+    state: CollectionState,
+    count: Option<i64>,
+    per_page: i32,
+    is_cut: bool,
+    is_full: bool,
+    has_read_again: bool,
+    has_failed: bool,
 }
 
-/// Lets the next run of the source ask for changes only, if this one brought everything but attachments that are not kept by rule.
-/// Locks the source.
-async fn note_synced(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
-    let complete = sqlx::query!(
+async fn lock(conn: &mut PgConnection, job: &FinishCollection) -> Result<Option<Held>, sqlx::Error> {
+    sqlx::query_as!(
+        Held,
         r#"
-        select source, begun_at as "begun_at!" from collections
-        where id = $1 and state in ('completed', 'completed_with_errors') and not is_cut
-          and not exists (select from doubts where collection_id = $1)
-          and not exists (select from pages where collection_id = $1
-                          and (failed > 0 or (state = 'failed' or error_code is not null)
-                               and coalesce(error_code, '') <> all($2)))
+        select source, state as "state: CollectionState", count, per_page, is_cut, since is null as "is_full!",
+               reread_in_run is not distinct from run as "has_read_again!",
+               exists (select from calls where collection_id = $1 and error_code is not null and state = 'failed'
+                       and step = 'list') as "has_failed!"
+        from collections where id = $1 and run = $2 and finished_at is null
+        for update
         "#,
-        collection_id,
-        &attachment::NOT_KEPT as &[&str],
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    match complete {
-        Some(run) => source::note_synced(conn, &run.source, run.begun_at).await,
-        None => Ok(()),
-    }
-}
-
-/// Says anew how a collection has ended, if it has: documents that had failed have been parsed by now. When it ended stays.
-/// Locks the collection.
-pub(super) async fn conclude_again(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
-    // First the lock, so that the next statement sees what others did to other pages who had it before.
-    sqlx::query!("select id from collections where id = $1 for update", collection_id)
-        .fetch_one(&mut *conn)
-        .await?;
-    conclude(conn, collection_id, true).await?;
-    Ok(())
-}
-
-/// Sets the final state of a collection that has not ended, or that has, by what its pages came to; gives it.
-async fn conclude(
-    conn: &mut PgConnection,
-    collection_id: Uuid,
-    has_ended: bool,
-) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"
-        update collections c
-        set finished_at = coalesce(c.finished_at, now()), state = case
-            when c.state = 'cancelled' then c.state
-            when not exists (select from pages p where p.collection_id = c.id
-                             and (p.fetched_at is not null or p.stored + p.unchanged > 0))
-                then 'failed'
-            when exists (select from pages p where p.collection_id = c.id
-                         and (p.state = 'failed' or p.failed > 0 or p.error_code is not null))
-                then 'completed_with_errors'
-            when exists (select from doubts d where d.collection_id = c.id) then 'completed_with_errors'
-            else 'completed'
-        end
-        where c.id = $1 and (c.finished_at is not null) = $2
-        returning state::text as "state!"
-        "#,
-        collection_id,
-        has_ended,
+        job.collection_id,
+        job.run,
     )
     .fetch_optional(conn)
     .await
 }
 
-/// Makes a group for the jobs of the collection's present run; gives its id. Its follow-up [closes](close) the run.
-pub(super) async fn begin_run(conn: &mut PgConnection, collection_id: Uuid) -> Result<GroupId, EnqueueError> {
-    let run = sqlx::query_scalar!("select run from collections where id = $1", collection_id)
-        .fetch_one(&mut *conn)
-        .await?;
-    let group = create_group(conn, &FinishCollection { collection_id, run }).await?;
-    sqlx::query!("update collections set group_id = $2 where id = $1", collection_id, group)
-        .execute(conn)
-        .await?;
-    Ok(group)
+/// Lists calls as failed whose jobs ended without a result: a payload that did not decode, or somebody deleted them.
+async fn close_lost_calls(conn: &mut PgConnection, id: Uuid, sums: &Counts) -> Result<(), sqlx::Error> {
+    if sums.pending() == 0 {
+        return Ok(());
+    }
+    let lost = sqlx::query!(
+        r#"
+        update calls
+        set state = 'failed', error_code = coalesce(error_code, 'job_lost'),
+            error = coalesce(error, 'its job was ended before it had a result')
+        where collection_id = $1 and state = 'pending'
+        "#,
+        id,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    tracing::warn!(collection_id = %id, calls = lost, "calls whose jobs ended without a result are listed as failed");
+    counts::add(conn, id, Change { failed_calls: lost as i64, ..Change::default() }).await
 }
 
-/// Closes a run whose jobs have all ended. As a rule the last of them has ended the collection already, and there is nothing
-/// to do. What a job left open that ended without saying so (its payload did not decode, or somebody cancelled it) is listed
-/// as failed, and the collection ends all the same.
+/// Gives documents that wait jobs, or gives them up when that was done before; returns whether they are parsed.
+async fn parse_what_waits(conn: &mut PgConnection, job: &FinishCollection) -> Result<bool, EnqueueError> {
+    let batches = document::waiting_in(conn, job.collection_id, BATCHES_MAX).await?;
+    if batches.is_empty() {
+        return Ok(false);
+    }
+    if job.sweeps >= SWEEPS_MAX {
+        let lost = ("job_lost", "its jobs were ended before they had a result");
+        let given_up = document::give_up(conn, job.collection_id, None, lost).await?;
+        counts::add(conn, job.collection_id, Change { given_up, ..Change::default() }).await?;
+        return Ok(false);
+    }
+    let group = next_run(conn, job, job.sweeps + 1, false).await?;
+    document::enqueue_parsing(conn, job.collection_id, Some(group), &batches).await?;
+    Ok(true)
+}
+
+/// Begins another run of a locked collection that goes on by itself; returns its group.
+async fn next_run(
+    conn: &mut PgConnection,
+    job: &FinishCollection,
+    sweeps: i32,
+    has_read_again: bool,
+) -> Result<resume_queue::GroupId, EnqueueError> {
+    sqlx::query!(
+        r#"
+        update collections
+        set run = run + 1, reread_in_run = case when $2 or reread_in_run = run then run + 1 else reread_in_run end
+        where id = $1
+        "#,
+        job.collection_id,
+        has_read_again,
+    )
+    .execute(&mut *conn)
+    .await?;
+    begin_run(conn, job.collection_id, sweeps).await
+}
+
+/// Ends a collection: its final state, what the next run need not ask for again, and the next run in line, which begins. Does nothing
+/// for one that is over, or in a later run. Returns the state.
 ///
-/// A paused collection is left alone: its pages wait for the run in which it goes on.
-///
-/// Gives the number of pages that were left open. In the caller's transaction; locks the open pages, then the collection.
+/// In the caller's transaction; locks the collection, then its source, then the collection that begins.
 ///
 /// # Errors
 /// The database's; roll back.
-pub async fn close(conn: &mut PgConnection, job: &FinishCollection) -> Result<u64, sqlx::Error> {
-    let closed = sqlx::query!(
-        r#"
-        update pages p
-        set state = case when p.state = 'fetched' then 'done' else 'failed' end::page_state, batches_open = 0,
-            error_code = coalesce(p.error_code, 'job_lost'),
-            error = coalesce(p.error, 'its job was ended before it had a result')
-        from collections c
-        where c.id = $1 and c.run = $2 and c.finished_at is null and c.state <> 'paused'
-          and p.collection_id = c.id and p.state in ('pending', 'fetched')
-        "#,
-        job.collection_id,
-        job.run,
-    )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
-    let is_open = sqlx::query!(
-        r#"
-        update collections set pages_open = 0, documents_open = 0
-        where id = $1 and run = $2 and finished_at is null and state <> 'paused'
-        "#,
-        job.collection_id,
-        job.run,
-    )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
-    if is_open > 0 {
-        finish(conn, job.collection_id).await?;
+pub async fn conclude(
+    conn: &mut PgConnection,
+    job: &FinishCollection,
+) -> Result<Option<CollectionState>, EnqueueError> {
+    if lock(conn, job).await?.is_none() {
+        return Ok(None);
     }
-    Ok(closed)
+    counts::fold(conn, job.collection_id).await?;
+    let sums = counts::sum(conn, job.collection_id).await?;
+    let Some(ended) = set_state(conn, job.collection_id, &sums, false).await? else { return Ok(None) };
+    if ended.has_everything && sums.failed + sums.given_up == 0 {
+        source::note_synced(conn, &ended.source, ended.begun_at).await?;
+    }
+    begin_next(conn, &ended.source).await?;
+    tracing::info!(
+        collection_id = %job.collection_id, source = ended.source, state = ?ended.state, stored = sums.stored,
+        unchanged = sums.unchanged, parsed = sums.parsed, failed = sums.failed + sums.given_up, calls = sums.made,
+        "collection ended"
+    );
+    Ok(Some(ended.state))
+}
+
+/// A collection that has ended.
+struct Ended {
+    source: String,
+    state: CollectionState,
+    begun_at: DateTime<Utc>,
+    /// Whether it has all that its source listed, but for attachments that are not kept by rule.
+    has_everything: bool,
+}
+
+/// Says anew how a collection has ended, if it has: documents that had failed have been parsed by now. When it ended stays.
+/// Locks the collection.
+pub(crate) async fn conclude_again(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    // First the lock, so that the next statement sees what others counted who had it before.
+    sqlx::query!("select id from collections where id = $1 for update", id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let sums = counts::sum(conn, id).await?;
+    set_state(conn, id, &sums, true).await?;
+    Ok(())
+}
+
+/// Sets the final state of a collection that has not ended, or of one that has, by what was counted.
+async fn set_state(
+    conn: &mut PgConnection,
+    id: Uuid,
+    sums: &Counts,
+    has_ended: bool,
+) -> Result<Option<Ended>, sqlx::Error> {
+    sqlx::query_as!(
+        Ended,
+        r#"
+        update collections c
+        set finished_at = coalesce(c.finished_at, now()), state = case
+            when c.state = 'cancelled' then c.state
+            when $3 then 'failed'
+            when $4 or exists (select from calls p where p.collection_id = c.id and p.error_code is not null)
+                or exists (select from doubts d where d.collection_id = c.id) then 'completed_with_errors'
+            else 'completed'
+        end
+        where c.id = $1 and (c.finished_at is not null) = $2
+        returning c.source, c.state as "state: CollectionState", coalesce(c.begun_at, c.created_at) as "begun_at!",
+            not c.is_cut
+            and not exists (select from calls p where p.collection_id = c.id and p.error_code is not null
+                            and p.error_code <> all($5))
+            and not exists (select from doubts d where d.collection_id = c.id) as "has_everything!"
+        "#,
+        id,
+        has_ended,
+        sums.done == 0 && sums.stored + sums.unchanged + sums.retried == 0,
+        sums.failed_calls + sums.failed + sums.given_up > 0,
+        &completeness::harmless() as &[&str],
+    )
+    .fetch_optional(conn)
+    .await
 }

@@ -1,18 +1,19 @@
-use resume_queue::{EnqueueError, GroupId, NewJob, enqueue_all};
+use resume_queue::{EnqueueError, GroupId};
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    finish::{Change, begin_run, count_pages},
-    page::Run,
+    begin::begin_run,
+    counts::{self, Change},
+    note_answer,
     start::{StartError, Started, repeated},
-    steps::kept,
 };
 use crate::{
+    call,
+    document::{self, NewDocument, Origin, StoreError},
+    erasure,
     import::Container,
-    jobs::ParseDocuments,
-    raw::{self, NewRawDocument},
     resume,
     source::{self, Source},
 };
@@ -35,8 +36,8 @@ pub struct NewImport {
     pub container: Container,
     /// SHA-256 of the whole file.
     pub content_hash: [u8; 32],
-    /// How many items it has, 1 to [`MAX_COUNT`](super::MAX_COUNT).
-    pub count: u32,
+    /// How many items it has, from 1.
+    pub count: u64,
     /// How many items are on each of its pages but the last, or more; 1 to [`IMPORT_PER_PAGE`].
     pub per_page: u32,
     /// How many pages it has.
@@ -60,10 +61,23 @@ pub struct Import {
     collection_id: Uuid,
     source: Source,
     group: Option<GroupId>,
+    first_document_id: i64,
     pages: i32,
-    /// Pages whose documents wait to be parsed, and how many documents those are.
-    open: i32,
-    documents: i32,
+    change: Change,
+}
+
+/// Why a file was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Its documents were not.
+    #[error(transparent)]
+    Documents(#[from] StoreError),
+    /// Its jobs were not enqueued.
+    #[error("enqueueing the parsing of a file failed")]
+    Enqueue(#[from] EnqueueError),
+    /// The database refused.
+    #[error("storing a file failed")]
+    Database(#[from] sqlx::Error),
 }
 
 /// Begins to store a file as a collection that is fetched already: its pages have made no call. All of it in the caller's
@@ -90,14 +104,15 @@ pub async fn begin_import(conn: &mut PgConnection, new: &NewImport) -> Result<Be
     let inserted = sqlx::query_scalar!(
         r#"
         insert into collections
-            (id, source, count, per_page, batch_size, error_mode, seed, idempotency_key, request, pages_expected, is_cut)
-        values ($1, $2, $3, $4, $5, false, 0, $6, $7, $8, true)
+            (id, source, count, per_page, batch_size, idempotency_key, request, pages_expected, is_cut, begun_at,
+             first_document_id, first_call_id)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, true, now(), nextval('document_ids'), nextval('calls_id_seq'))
         on conflict on constraint collections_idempotency_key_unique do nothing
-        returning id
+        returning first_document_id as "first_document_id!"
         "#,
         id,
         new.source,
-        new.count.cast_signed(),
+        i64::try_from(new.count).unwrap_or(i64::MAX),
         new.per_page.cast_signed(),
         BATCH_SIZE as i32,
         new.idempotency_key,
@@ -106,11 +121,12 @@ pub async fn begin_import(conn: &mut PgConnection, new: &NewImport) -> Result<Be
     )
     .fetch_optional(&mut *conn)
     .await?;
-    if inserted.is_none() {
+    let Some(first_document_id) = inserted else {
         let Started { id, .. } = repeated(conn, new.idempotency_key.as_deref(), &request).await?;
         return Ok(BegunImport::Repeated(id));
-    }
-    let import = Import { collection_id: id, source, group: None, pages: 0, open: 0, documents: 0 };
+    };
+    let change = Change::default();
+    let import = Import { collection_id: id, source, group: None, first_document_id, pages: 0, change };
     Ok(BegunImport::New(Box::new(import)))
 }
 
@@ -121,94 +137,100 @@ impl Import {
     }
 
     /// Hides the resumes of those whom the file flags as deleted, and shows those who are there. To be called before the first page is
-    /// stored: resumes are locked before raw documents. Locks them in the order of their external ids.
+    /// stored: resumes are locked before people.
     ///
     /// # Errors
     /// The database's; roll back.
     pub async fn note_seen(
         &self,
         conn: &mut PgConnection,
-        (deleted, there): (&[&str], &[&str]),
+        deleted: &[&str],
+        there: &[&str],
     ) -> Result<(), sqlx::Error> {
-        resume::note_seen(conn, &self.source.definition.name, (deleted, there)).await
+        resume::hide(conn, self.source.id, deleted).await?;
+        resume::show(conn, self.source.id, there).await
     }
 
-    /// Stores the next page: its new items as raw documents, the page as fetched, the jobs that parse its items. Items that
-    /// were deleted are left out.
+    /// Stores the next page: its new items as documents, the page as a call that is done, the jobs that parse its items. Items of
+    /// people who were deleted are left out. What had failed before is parsed again.
     ///
-    /// Waits for a concurrent transaction that stores the same item. Two that wait for each other, this one and that of a
+    /// Waits for a concurrent transaction that stores the same people. Two that wait for each other, this one and that of a
     /// page that is fetched, are told apart by Postgres: one of them fails, and can be tried again.
     ///
     /// # Errors
-    /// The database's; roll back.
+    /// See [`ImportError`]; roll back.
     pub async fn store_page(
         &mut self,
         conn: &mut PgConnection,
-        items: &[NewRawDocument],
-    ) -> Result<(), EnqueueError> {
+        items: &[NewDocument],
+        key: Option<&erasure::Key>,
+    ) -> Result<(), ImportError> {
         self.pages += 1;
-        let definition = &self.source.definition;
-        let place = (self.collection_id, self.pages);
-        let kept = kept(items);
-        let new_ids = raw::insert_new(conn, &definition.name, definition.format, place, &kept).await?;
-        let batches = self.enqueue(conn, &new_ids).await?;
-        self.open += i32::from(batches > 0);
-        self.documents += new_ids.len() as i32;
-        sqlx::query!(
+        let kept = call::kept(items);
+        let row = sqlx::query!(
             r#"
-            insert into pages
-                (collection_id, number, state, stored, unchanged, documents_open, batches_open, fetched_at, items)
-            values ($1, $2, case when $5 = 0 then 'done' else 'fetched' end::page_state, $3, $4, $3, $5, now(), $6)
+            insert into calls (collection_id, step, state, place, items, done_at)
+            values ($1, 'list', 'done', $2, $3, now()) returning id, now() as "now!"
             "#,
             self.collection_id,
             self.pages,
-            new_ids.len() as i32,
-            (kept.len() - new_ids.len()) as i32,
-            batches as i32,
-            (kept.len() != items.len()).then_some(items.len() as i32),
+            items.len() as i32,
         )
-        .execute(conn)
+        .fetch_one(&mut *conn)
         .await?;
+        let origin = Origin {
+            source_id: self.source.id,
+            collection_id: self.collection_id,
+            call_id: row.id,
+            first_document_id: self.first_document_id,
+            collected_at: row.now,
+        };
+        let stored = document::store(conn, origin, key, &kept).await?;
+        sqlx::query!(
+            "update calls set first_document_id = $2, last_document_id = $3 where id = $1",
+            row.id,
+            stored.ids.iter().min(),
+            stored.ids.iter().max(),
+        )
+        .execute(&mut *conn)
+        .await?;
+        self.parse(conn, &stored.ids).await?;
+        self.parse(conn, &stored.failed_before).await?;
+        self.change.opened += 1;
+        self.change.done += 1;
+        self.change.listed += items.len() as i64;
+        self.change.stored += stored.ids.len() as i64;
+        self.change.unchanged += (stored.unchanged - stored.failed_before.len()) as i64;
+        self.change.retried += stored.failed_before.len() as i64;
+        self.change.erased += stored.erased as i64;
         Ok(())
     }
 
-    /// Enqueues the parsing of these documents; gives the number of jobs. The first ones make the group of the run, for a
-    /// group without jobs would end at once.
-    async fn enqueue(&mut self, conn: &mut PgConnection, ids: &[i64]) -> Result<usize, EnqueueError> {
+    /// Lets documents wait to be parsed, with their jobs. The first ones make the group of the run, for a group without jobs would
+    /// end at once.
+    async fn parse(&mut self, conn: &mut PgConnection, ids: &[i64]) -> Result<(), EnqueueError> {
         if ids.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         if self.group.is_none() {
-            self.group = Some(begin_run(conn, self.collection_id).await?);
+            self.group = Some(begin_run(conn, self.collection_id, 0).await?);
         }
-        let run = Run {
-            collection_id: self.collection_id,
-            group: self.group,
-            source: &self.source.definition.name,
-        };
-        let jobs: Vec<NewJob> = ids
-            .chunks(BATCH_SIZE)
-            .map(|ids| {
-                let job = ParseDocuments {
-                    collection_id: self.collection_id,
-                    page: self.pages,
-                    document_ids: ids.to_vec(),
-                    pass: 0,
-                };
-                Ok(run.in_group(NewJob::new(&job)?).concurrency_key(self.collection_id))
-            })
-            .collect::<Result<_, EnqueueError>>()?;
-        Ok(enqueue_all(conn, &jobs).await?.len())
+        let batches = document::ranges_of(ids, BATCH_SIZE);
+        document::open_batches(conn, self.collection_id, &batches).await?;
+        document::enqueue_parsing(conn, self.collection_id, self.group, &batches).await
     }
 
-    /// Ends the storing; gives the collection, which is over if there was nothing new in the file.
+    /// Ends the storing; returns the collection, which is over at once if there was nothing new in the file.
     ///
     /// # Errors
-    /// The database's; roll back.
-    pub async fn finish(self, conn: &mut PgConnection) -> Result<Uuid, sqlx::Error> {
-        let change =
-            Change { opened: self.open, documents: self.documents, is_fetched: true, ..Change::default() };
-        count_pages(conn, self.collection_id, change).await?;
+    /// See [`ImportError`]; roll back.
+    pub async fn finish(self, conn: &mut PgConnection) -> Result<Uuid, ImportError> {
+        counts::add(conn, self.collection_id, self.change).await?;
+        note_answer(conn, self.collection_id, super::Pages::Unknown, true).await?;
+        if self.group.is_none() {
+            let run = crate::jobs::FinishCollection { collection_id: self.collection_id, run: 1, sweeps: 0 };
+            super::conclude(conn, &run).await?;
+        }
         Ok(self.collection_id)
     }
 }

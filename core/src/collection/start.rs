@@ -4,25 +4,29 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    UnderWay,
+    MAX_PER_PAGE, UnderWay,
     begin::{begin, begin_next, kept_by},
 };
-use crate::source::{self, Source, definition::OverlappingRuns};
+use crate::{
+    call,
+    source::{self, Source, definition::OverlappingRuns},
+};
 
 /// A collection that is about to start. The caller has checked that the numbers are in range.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewCollection {
     /// The name of the source.
     pub source: String,
-    /// How many items to ask for, 1 to [`MAX_COUNT`](super::MAX_COUNT).
-    pub count: u32,
-    /// Items on a page, 1 to [`MAX_PER_PAGE`](super::MAX_PER_PAGE).
-    pub per_page: u32,
+    /// How many items to ask for, from 1; by default what the source's definition says, or else everything.
+    pub count: Option<u64>,
+    /// Items on a page, 1 to [`MAX_PER_PAGE`](super::MAX_PER_PAGE); by default what the source's definition says, or else as many
+    /// as the source gives.
+    pub per_page: Option<u32>,
     /// Documents parsed by one job, 1 to [`MAX_BATCH_SIZE`](super::MAX_BATCH_SIZE).
     pub batch_size: u32,
     /// Whether the mock source shall break some items.
     pub error_mode: bool,
-    /// Whether to ask for everything, where the source could tell what has changed since the last complete run.
+    /// Whether to fetch everything, even if the source supports incremental runs.
     pub full: bool,
     /// Which people the mock source makes up; by default nobody seen before.
     pub seed: Option<u32>,
@@ -129,15 +133,16 @@ pub async fn start_unless_waiting(
 
 /// The parameters, to tell a repeated request from a different one.
 fn request_of(new: &NewCollection) -> Value {
-    let mut request = json!({
+    json!({
         "source": new.source, "count": new.count, "per_page": new.per_page, "batch_size": new.batch_size,
-        "error_mode": new.error_mode, "seed": new.seed,
-    });
-    if new.full {
-        // Only then, so that a request from before there was a choice is still known as the same.
-        request["full"] = true.into();
-    }
-    request
+        "error_mode": new.error_mode, "full": new.full, "seed": new.seed,
+    })
+}
+
+/// Which people the mock makes up for a collection: those that were asked for, or people whom nobody has seen. The random half of
+/// the id makes these; 31 bits are plenty and fit every JSON reader's integers.
+pub(crate) fn seed_of(id: Uuid, asked: Option<i64>) -> i64 {
+    asked.unwrap_or((id.as_u128() & 0x7fff_ffff) as i64)
 }
 
 /// Stores a collection that has not begun; gives its id, or `None` when its idempotency key was used before.
@@ -148,29 +153,28 @@ async fn insert(
     request: &Value,
 ) -> Result<Option<Uuid>, sqlx::Error> {
     let id = Uuid::now_v7();
-    // The random half of the id makes the people fresh; 31 bits are plenty and fit every JSON reader's integers.
-    let seed = new.seed.unwrap_or((id.as_u128() & 0x7fff_ffff) as u32);
+    let defaults = source.definition.defaults.unwrap_or_default();
     let list = &source.definition.list;
-    let per_page = new.per_page.min(list.per_page_max);
-    let pages_max = new.count.div_ceil(per_page.max(1)).cast_signed();
+    let asked = new.per_page.or(defaults.per_page).unwrap_or(list.per_page_max);
+    let per_page = asked.min(list.per_page_max).clamp(1, MAX_PER_PAGE);
+    let count = new.count.or(defaults.count).map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+    let pages = call::pages_of(count, per_page);
     sqlx::query_scalar!(
         r#"
         insert into collections
-            (id, source, count, per_page, batch_size, error_mode, seed, idempotency_key, request, pages_expected, begun_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null)
+            (id, source, count, per_page, batch_size, idempotency_key, request, pages_expected)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
         on conflict on constraint collections_idempotency_key_unique do nothing
         returning id
         "#,
         id,
         new.source,
-        new.count.cast_signed(),
+        count,
         per_page.cast_signed(),
         new.batch_size.cast_signed(),
-        new.error_mode,
-        i64::from(seed),
         new.idempotency_key,
         request,
-        list.is_told_count().then_some(pages_max),
+        (count.is_some() && list.is_told_count()).then_some(pages),
     )
     .fetch_optional(conn)
     .await

@@ -1,12 +1,20 @@
 use resume_queue::{
-    EnqueueError, Enqueued, Job, JobFilter, JobId, JobState, NewJob, Remaining, cancel_all, enqueue_all,
+    Discarded, EnqueueError, Enqueued, Job, JobFilter, JobId, JobState, NewJob, Remaining, cancel_all, enqueue_all,
 };
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{CollectionState, begin::begin_next};
-use crate::jobs::{FetchPage, ParseDocuments, StopCollection};
+use super::{
+    CollectionState,
+    begin::begin_next,
+    counts::{self, Change},
+};
+use crate::{
+    document,
+    jobs::{FetchPage, ParseDocuments, StopCollection},
+    resume::{PARSER_CRASHED, by_request},
+};
 
 /// Why a collection was neither cancelled nor paused.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +34,8 @@ pub enum StopError {
 }
 
 /// Cancels a collection: it is over at once. What is stored stays; no further page is fetched, and a
-/// [`StopCollection`] job ends the jobs that it has. Documents whose parsing was ended so are listed as failed, with the
-/// code `cancelled_by_request`. [`resume`](super::resume()) goes on from here.
+/// [`StopCollection`] job ends the jobs that it has. Documents whose parsing was ended so are given up, with the
+/// code `cancelled_by_request`. [`proceed`](super::proceed()) goes on from here.
 ///
 /// One that is cancelled already stays as it is. If another collection of its source waits for this one, it begins.
 ///
@@ -39,7 +47,7 @@ pub async fn cancel(conn: &mut PgConnection, id: Uuid) -> Result<(), StopError> 
     stop(conn, id, CollectionState::Cancelled).await
 }
 
-/// Pauses a collection: no further page is fetched until [`resume`](super::resume()); what is stored is parsed. Pages that
+/// Pauses a collection: no further page is fetched until [`proceed`](super::proceed()); what is stored is parsed. Pages that
 /// are being fetched at this moment are stored. Its waiting fetching jobs are ended by a [`StopCollection`] job, so that it
 /// costs nothing while it waits. A collection that has no page left to fetch ends by itself all the same. One that waits for
 /// another collection of its source lets those behind it pass.
@@ -103,7 +111,7 @@ async fn stop(conn: &mut PgConnection, id: Uuid, to: CollectionState) -> Result<
 pub async fn end_jobs(pool: &PgPool, job: &StopCollection, job_id: JobId) -> Result<(), sqlx::Error> {
     let waiting = [JobState::Available, JobState::Scheduled, JobState::Retryable];
     for kind in [FetchPage::KIND, ParseDocuments::KIND] {
-        // Jobs that are enqueued later belong to those who have resumed it.
+        // Jobs that are enqueued later belong to those who have continued it.
         let mut next = Some(Remaining { after: 0, last: job_id.saturating_sub(1) });
         while let Some(remaining) = next {
             let states = match stopped_state(pool, job.collection_id, job_id).await? {
@@ -139,4 +147,23 @@ async fn stopped_state(
     )
     .fetch_optional(pool)
     .await
+}
+
+/// Gives the documents of batches up, because their job was discarded, with the code `parser_crashed`, or with that of the request
+/// (`cancelled_by_request`, `discarded_by_request`). If the job is retried they are parsed after all.
+///
+/// Doing it again changes nothing. For a job whose [end stands](resume_queue::end_stands) only.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn give_up_documents(
+    conn: &mut PgConnection,
+    job: &ParseDocuments,
+    discarded: &Discarded,
+) -> Result<(), sqlx::Error> {
+    let code = by_request(discarded).unwrap_or(PARSER_CRASHED);
+    let error = discarded.error.as_deref().unwrap_or("discarded without an error");
+    let given_up =
+        document::give_up(conn, job.collection_id, Some(&job.batches), (code, error)).await?;
+    counts::add(conn, job.collection_id, Change { given_up, ..Change::default() }).await
 }

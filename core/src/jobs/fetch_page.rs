@@ -4,13 +4,13 @@ use uuid::Uuid;
 
 use super::SettleDiscarded;
 
-/// Fetches one page of a collection, stores its items and enqueues what follows.
+/// Makes one call of a collection, stores its answer and enqueues what follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FetchPage {
     /// The collection.
     pub collection_id: Uuid,
-    /// The page's number in it, from 1.
-    pub page: i32,
+    /// The call.
+    pub call_id: i64,
 }
 
 impl Job for FetchPage {

@@ -2,13 +2,16 @@ use resume_queue::Job;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Closes a run of a collection when all its jobs have ended, however they did. The follow-up of the run's group.
+/// Ends a run of a collection when all its jobs have ended, however they did. The follow-up of the run's group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinishCollection {
     /// The collection.
     pub collection_id: Uuid,
-    /// Which run of it, from 1: the first one, or a resume.
+    /// Which run of it, from 1: the first one, or one in which it was continued.
     pub run: i32,
+    /// How often the end has found documents that wait and nobody parses, one end after the other.
+    #[serde(default)]
+    pub sweeps: i32,
 }
 
 impl Job for FinishCollection {

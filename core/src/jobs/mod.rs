@@ -4,7 +4,7 @@ mod fetch_page;
 mod finish_collection;
 mod parse_documents;
 mod reparse_source;
-mod resume_pages;
+mod continue_collection;
 mod settle_discarded;
 mod start_collection;
 mod stop_collection;
@@ -15,7 +15,7 @@ pub use fetch_page::FetchPage;
 pub use finish_collection::FinishCollection;
 pub use parse_documents::ParseDocuments;
 pub use reparse_source::ReparseSource;
-pub use resume_pages::ResumePages;
+pub use continue_collection::ContinueCollection;
 pub use settle_discarded::SettleDiscarded;
 pub use start_collection::StartCollection;
 pub use stop_collection::StopCollection;
@@ -26,7 +26,7 @@ pub const KINDS: [&str; 8] = [
     FinishCollection::KIND,
     ParseDocuments::KIND,
     ReparseSource::KIND,
-    ResumePages::KIND,
+    ContinueCollection::KIND,
     SettleDiscarded::KIND,
     StartCollection::KIND,
     StopCollection::KIND,

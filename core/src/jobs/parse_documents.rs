@@ -1,33 +1,16 @@
-use resume_queue::Job;
+use resume_queue::{EnqueueError, GroupId, Job, NewJob};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::SettleDiscarded;
 
-/// Parses some raw documents of one page into resumes.
+/// Parses the documents of some batches of a collection into resumes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ParseDocuments {
-    /// The collection that brought them.
+    /// The collection that lets them wait.
     pub collection_id: Uuid,
-    /// The page they came with.
-    pub page: i32,
-    /// The raw documents.
-    pub document_ids: Vec<i64>,
-    /// The page's pass over its documents that the job belongs to: 0, and one more each time that some are parsed again.
-    #[serde(default, skip_serializing_if = "is_first")]
-    pub pass: i32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_first(pass: &i32) -> bool {
-    *pass == 0
-}
-
-impl ParseDocuments {
-    /// What tells the batch from the others of its page: its first document, which is in no other.
-    pub(crate) fn batch(&self) -> Option<i64> {
-        self.document_ids.first().copied()
-    }
+    /// The batches, by their first documents.
+    pub batches: Vec<i64>,
 }
 
 impl Job for ParseDocuments {
@@ -35,4 +18,19 @@ impl Job for ParseDocuments {
     /// A bad document does not fail the job, so only outages and crashes use attempts.
     const MAX_ATTEMPTS: u16 = 6;
     const ON_DISCARD: Option<&'static str> = Some(SettleDiscarded::KIND);
+}
+
+impl ParseDocuments {
+    /// The job, in the group of the collection's present run. A limit for each key lets no collection take all that the queue may
+    /// run.
+    ///
+    /// # Errors
+    /// As [`NewJob::new`].
+    pub fn new_job(&self, group: Option<GroupId>) -> Result<NewJob, EnqueueError> {
+        let job = NewJob::new(self)?.concurrency_key(self.collection_id);
+        Ok(match group {
+            Some(group) => job.group(group),
+            None => job,
+        })
+    }
 }

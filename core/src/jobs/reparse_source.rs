@@ -1,10 +1,10 @@
 use resume_queue::{EnqueueError, Job, NewJob, Unique};
 use serde::{Deserialize, Serialize};
 
-use crate::resume::ReparsePlace;
+use crate::document::PeoplePlace;
 
-/// Parses again, from the raw documents, what an older parser or an older map made of a source: some hundred documents, and
-/// then enqueues itself for those behind them.
+/// Parses again what an older parser or an older map made of a source's documents: some hundred people, and then enqueues itself for
+/// those behind them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReparseSource {
     /// The name of the source.
@@ -12,7 +12,7 @@ pub struct ReparseSource {
     /// The version of the map that those before `after` were parsed with.
     pub map_version: i32,
     /// The checkpoint.
-    pub after: ReparsePlace,
+    pub after: PeoplePlace,
 }
 
 impl Job for ReparseSource {

@@ -8,16 +8,18 @@ use crate::collection::NewCollection;
 pub struct StartCollection {
     /// The name of the source.
     pub source: String,
-    /// How many items to ask for.
-    pub count: u32,
-    /// Items on a page.
-    pub per_page: u32,
+    /// How many items to ask for; by default what the source's definition says, or else everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Items on a page; by default what the source's definition says, or else as many as the source gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_page: Option<u32>,
     /// Documents parsed by one job.
     pub batch_size: u32,
     /// Whether the mock source shall break some items.
     #[serde(default)]
     pub error_mode: bool,
-    /// Whether to ask for everything, where the source could tell what has changed.
+    /// Whether to fetch everything, even if the source supports incremental runs.
     #[serde(default)]
     pub full: bool,
     /// Which people the mock source makes up; by default nobody seen before, at every tick.

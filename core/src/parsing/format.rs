@@ -7,9 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which shape a raw document has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "document_format", rename_all = "snake_case")]
 pub enum Format {
     /// An item of the original service's external API: `{"id", "skills": [..], "work_experiences": [..]}`.
     Profile,

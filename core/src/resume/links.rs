@@ -20,12 +20,16 @@ pub struct Links {
 /// The database's.
 pub async fn links_after(
     conn: &mut PgConnection,
-    (source, host): (&str, &str),
+    source_id: i32,
+    host: &str,
     after: i64,
     limit: i64,
 ) -> Result<Links, sqlx::Error> {
     let last_id = sqlx::query_scalar!(
-        r#"select max(id) from (select id from resumes where id > $1 order by id limit $2) part"#,
+        r#"
+        select max(person_id) from (
+            select person_id from resumes where person_id > $1 order by person_id limit $2) part
+        "#,
         after,
         limit,
     )
@@ -35,27 +39,23 @@ pub async fn links_after(
     let found = sqlx::query_scalar!(
         r#"
         select links as "links!: Json<Vec<String>>" from (
-            select r.id, (
-                select coalesce(jsonb_agg(link), '[]') from (
+            select r.person_id, (
+                select coalesce(json_agg(link), '[]') from (
                     select r.document ->> 'url'
                     union all
-                    select profile ->> 'url' from jsonb_array_elements(
-                        case jsonb_typeof(r.document #> '{extra,basics,profiles}')
-                            when 'array' then r.document #> '{extra,basics,profiles}'
-                            else '[]'
-                        end) as profile
+                    select json_array_elements_text(r.document -> 'links') where r.document -> 'links' is not null
                 ) as l (link)
                 where strpos(lower(link), $4) > 0
             ) as links
-            from resumes r
-            where r.id > $1 and r.id <= $2 and r.source <> $3 and r.gone_at is null
+            from resumes r join people p on p.id = r.person_id
+            where r.person_id > $1 and r.person_id <= $2 and p.source_id <> $3 and r.hidden_at is null
         ) as l
-        where links <> '[]'
-        order by id
+        where links::text <> '[]'
+        order by person_id
         "#,
         after,
         last_id,
-        source,
+        source_id,
         host,
     )
     .fetch_all(conn)

@@ -1,18 +1,29 @@
-//! Resumes: the parsed form of raw documents, and the search for them.
+//! Resumes: the parsed form of a person's latest document, and the search for them.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `settle.rs` | [`settle`]: stores what parsing a batch came to |
+//! | `store.rs` | one resume for each person; what is newer wins |
+//! | `find.rs` | [`find`], [`list()`]: one resume, and lists of them |
+//! | `search.rs` | [`search()`]: by skill |
+//! | `hide.rs` | who is shown and who is hidden |
+//! | `reparse.rs` | what an older parser or map made is parsed again |
+//! | `links.rs` | links to a host in resumes |
 
-mod gone;
+mod find;
+mod hide;
 mod links;
 mod reparse;
 mod search;
+mod settle;
 mod store;
 
-pub use gone::{hide_missing, hold_sight, missing, note_seen, see};
-pub use links::{Links, links_after};
-pub use reparse::{Outdated, Recount, ReparsePlace, count_outdated, outdated_after, reparse, store_reparsed};
+pub use find::{ListPlace, Resume, ResumeFilter, find, list};
+pub(crate) use hide::{hide, hide_people, hold_sight, people, share_sight, show, shown_after};
+pub(crate) use links::links_after;
+pub use reparse::{Step, count_outdated, reparse, reparse_next, store_reparsed};
 pub use search::{
     Hit, MAX_LIMIT, MAX_SKILLS, Match, SearchError, SearchPage, SkillQuery, TOTAL_EXACT_UP_TO, Total, search,
 };
-pub use store::{
-    BY_REQUEST, NewParseFailure, NewResume, PARSER_CRASHED, Resume, UNPARSED, failure_counts, find,
-    store_failures, store_parsed, take_failures, withdraw_failures,
-};
+pub use settle::{Outcome, PARSER_CRASHED, Settled, by_request, settle};
+pub use store::NewResume;

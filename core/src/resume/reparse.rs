@@ -1,44 +1,29 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use resume_queue::{EnqueueError, Enqueued, JobId, enqueue_all};
-use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{NewParseFailure, NewResume, UNPARSED, store_failures, store_parsed};
-use crate::{db, jobs::ReparseSource, parsing::PARSER_VERSION};
+use super::{
+    settle::{Outcome, withdraw},
+    store,
+};
+use crate::{
+    collection::{
+        self,
+        counts::{self, Change},
+    },
+    db,
+    document::{self, NewParseFailure, PeoplePlace, WaitingDocument},
+    jobs::ReparseSource,
+    parsing::PARSER_VERSION,
+};
 
 /// What Postgres answers when a statement takes longer than it may: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 const QUERY_CANCELED: &str = "57014";
 
-/// How far the parsing anew of a source has come: resumes first, then failures, each by id.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReparsePlace {
-    /// The last resume that was looked at.
-    pub resume_id: i64,
-    /// The raw document of the last failure that was looked at.
-    pub failed_document_id: i64,
-}
-
-/// Raw documents to parse again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outdated {
-    /// The raw documents.
-    pub document_ids: Vec<i64>,
-    /// Where to go on; `None`: that was all.
-    pub next: Option<ReparsePlace>,
-}
-
-/// How what became of a page's documents has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recount {
-    /// The collection.
-    pub collection_id: Uuid,
-    /// The page of it.
-    pub page: i32,
-    /// How many more of its documents are resumes, and how many fewer have failed.
-    pub parsed: i32,
-}
+/// How many people are looked at in one step. Their documents are in memory together, 4 MiB each at most.
+const PEOPLE_AT_ONCE: i64 = 200;
 
 /// How many resumes and failures of a source were made by an older parser, or with an older version of its map than this one.
 /// Reads all resumes of the source, some 0.3 s to a second for a million: `None` where that takes more than two seconds.
@@ -47,41 +32,38 @@ pub struct Recount {
 /// The database's.
 pub async fn count_outdated(
     pool: &PgPool,
-    (source, map_version): (&str, i32),
+    source_id: i32,
+    map_version: i32,
 ) -> Result<Option<i64>, sqlx::Error> {
     let mut tx = db::begin(pool).await?;
     sqlx::query!("set local statement_timeout = '2s'").execute(&mut *tx).await?;
-    let counted = sqlx::query_scalar!(
+    let resumes = sqlx::query_scalar!(
         r#"
-        select (select count(*) from resumes r
-                where source = $1 and (parser_version, map_version) < ($2, $3)
-                  and not exists (select from parse_failures f where f.raw_document_id = r.raw_document_id))
-             + (select count(*) from parse_failures
-                where source = $1 and (parser_version, map_version) < ($2, $3) and code <> all($4)) as "count!"
+        select count(*) as "count!" from people p join resumes r on r.person_id = p.id
+        where p.source_id = $1 and (r.parser_version, r.map_version) < ($2, $3)
         "#,
-        source,
+        source_id,
         PARSER_VERSION,
         map_version,
-        &UNPARSED as &[&str],
     )
     .fetch_one(&mut *tx)
     .await;
-    match counted {
+    match resumes {
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED) => Ok(None),
-        counted => counted.map(Some),
+        Err(error) => Err(error),
+        Ok(resumes) => {
+            Ok(Some(resumes + document::count_outdated_failures(&mut tx, source_id, map_version).await?))
+        }
     }
 }
 
-/// Enqueues a [`ReparseSource`] job, in the caller's transaction; gives its id. A source that has one keeps that.
+/// Enqueues a [`ReparseSource`] job, in the caller's transaction; returns its id. A source that has one keeps that.
 ///
 /// # Errors
 /// See [`EnqueueError`].
-pub async fn reparse(
-    conn: &mut PgConnection,
-    (source, map_version): (&str, i32),
-) -> Result<JobId, EnqueueError> {
-    let after = ReparsePlace::default();
-    let job = ReparseSource { source: source.to_owned(), map_version, after }.new_job()?;
+pub async fn reparse(conn: &mut PgConnection, source: &str, map_version: i32) -> Result<JobId, EnqueueError> {
+    let job = ReparseSource { source: source.to_owned(), map_version, after: PeoplePlace::default() };
+    let job = job.new_job()?;
     // A holder that has ended meanwhile is no holder any more, so the next try is another one.
     for _ in 0..3 {
         match enqueue_all(conn, std::slice::from_ref(&job)).await?.first() {
@@ -93,104 +75,76 @@ pub async fn reparse(
     Err(sqlx::Error::RowNotFound.into())
 }
 
-/// The next documents of a source to parse again behind a place, at most `limit`: those whose resume or failure was made by an
-/// older parser, or with an older version of the map than this one. A resume stands on one raw document, so the versions of a
-/// document that were replaced before are not among them.
+/// One step of a reparse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The documents to parse again.
+    pub documents: Vec<WaitingDocument>,
+    /// Where to go on; `None`: that was all.
+    pub next: Option<PeoplePlace>,
+}
+
+/// Loads the documents of the next people of a source whose resume, or whose failure, an older parser made, or an older version of
+/// the map. A resume is made anew of the document that it was made of; a failure of the latest document.
+///
+/// In the caller's transaction, which stores what they come to; locks the people against erasure.
 ///
 /// # Errors
 /// The database's.
-pub async fn outdated_after(
+pub async fn reparse_next(
+    conn: &mut PgConnection,
     pool: &PgPool,
-    (source, map_version): (&str, i32),
-    after: ReparsePlace,
-    limit: i64,
-) -> Result<Outdated, sqlx::Error> {
-    let resumes = sqlx::query!(
+    source_id: i32,
+    map_version: i32,
+    after: &PeoplePlace,
+) -> Result<Step, sqlx::Error> {
+    let (people, next) = document::people_after(pool, source_id, after, PEOPLE_AT_ONCE).await?;
+    let mut documents = sqlx::query_scalar!(
         r#"
-        select id, raw_document_id from resumes r
-        where source = $1 and id > $2 and (parser_version, map_version) < ($3, $4)
-          and not exists (select from parse_failures f where f.raw_document_id = r.raw_document_id)
-        order by id limit $5
+        select document_id from resumes
+        where person_id = any($1) and (parser_version, map_version) < ($2, $3)
         "#,
-        source,
-        after.resume_id,
+        &people,
         PARSER_VERSION,
         map_version,
-        limit,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *conn)
     .await?;
-    let mut next = after;
-    // Behind the last one there is none, and nobody need look again.
-    let are_more = resumes.len() as i64 == limit;
-    next.resume_id = resumes.last().filter(|_| are_more).map_or(i64::MAX, |resume| resume.id);
-    let mut document_ids: Vec<i64> = resumes.into_iter().map(|resume| resume.raw_document_id).collect();
-    let failed = sqlx::query_scalar!(
-        r#"
-        select raw_document_id from parse_failures
-        where source = $1 and raw_document_id > $2 and (parser_version, map_version) < ($3, $4)
-          and code <> all($6)
-        order by raw_document_id limit $5
-        "#,
-        source,
-        after.failed_document_id,
-        PARSER_VERSION,
-        map_version,
-        limit - document_ids.len() as i64,
-        &UNPARSED as &[&str],
-    )
-    .fetch_all(pool)
-    .await?;
-    next.failed_document_id = failed.last().copied().unwrap_or(after.failed_document_id);
-    document_ids.extend(failed);
-    let is_all = (document_ids.len() as i64) < limit;
-    Ok(Outdated { document_ids, next: (!is_all).then_some(next) })
+    documents.extend(document::outdated_failures(conn, &people, map_version).await?);
+    documents.sort_unstable();
+    documents.dedup();
+    Ok(Step { documents: document::load_people(conn, &documents).await?, next })
 }
 
-/// Stores what parsing again made of documents; `places` has the collection and page that brought each. What fails now and was
-/// a resume keeps that resume. Gives what has changed on their pages, for
-/// [`count_reparsed`](crate::collection::count_reparsed).
+/// Stores what parsing documents again came to, and counts it in the collections that brought them: what had failed and is a resume
+/// now is parsed there, and the other way round. What fails now and was a resume keeps that resume.
 ///
-/// In the caller's transaction; locks the resumes in the order of their external ids.
+/// In the caller's transaction; locks the resumes in the order of their people, then collections that are over, in the order of
+/// their ids.
 ///
 /// # Errors
 /// The database's; roll back.
 pub async fn store_reparsed(
     conn: &mut PgConnection,
-    of: (&str, i32),
-    places: &HashMap<i64, (Uuid, i32)>,
-    (parsed, failed): (Vec<NewResume>, Vec<NewParseFailure>),
-) -> Result<Vec<Recount>, sqlx::Error> {
-    let parsed_ids: Vec<i64> = parsed.iter().map(|resume| resume.raw_document_id).collect();
-    store_parsed(conn, of, parsed).await?;
-    let withdrawn = sqlx::query!(
-        "delete from parse_failures where raw_document_id = any($1) returning collection_id, page",
-        &parsed_ids,
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut changed: BTreeMap<(Uuid, i32), i32> = BTreeMap::new();
-    for row in withdrawn {
-        *changed.entry((row.collection_id, row.page)).or_default() += 1;
+    source_id: i32,
+    map_version: i32,
+    outcome: &Outcome,
+) -> Result<(), sqlx::Error> {
+    store::store(conn, (source_id, None), map_version, &outcome.parsed).await?;
+    withdraw(conn, None, &outcome.parsed).await?;
+    let ids: Vec<i64> = outcome.failed.iter().map(|failure| failure.document_id).collect();
+    let brought_by = document::collections_of(conn, &ids).await?;
+    let mut failed: BTreeMap<Uuid, Vec<NewParseFailure>> = BTreeMap::new();
+    for failure in &outcome.failed {
+        let Some(&collection) = brought_by.get(&failure.document_id) else { continue };
+        failed.entry(collection).or_default().push(failure.clone());
     }
-    let failed_ids: Vec<i64> = failed.iter().map(|failure| failure.raw_document_id).collect();
-    let known = sqlx::query_scalar!(
-        "select raw_document_id from parse_failures where raw_document_id = any($1)",
-        &failed_ids,
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut by_place: BTreeMap<(Uuid, i32), Vec<NewParseFailure>> = BTreeMap::new();
-    for failure in failed {
-        let Some(&place) = places.get(&failure.raw_document_id) else { continue };
-        if !known.contains(&failure.raw_document_id) {
-            *changed.entry(place).or_default() -= 1;
-        }
-        by_place.entry(place).or_default().push(failure);
+    for (collection_id, failures) in failed {
+        let before = document::listed_as_failed(conn, collection_id, &ids).await?;
+        document::store_failures(conn, collection_id, map_version, &failures).await?;
+        let new = failures.len() as i64 - before;
+        counts::add(conn, collection_id, Change { failed: new, parsed: -new, ..Change::default() }).await?;
+        collection::conclude_again(conn, collection_id).await?;
     }
-    for (place, failures) in by_place {
-        store_failures(conn, of, place, &failures).await?;
-    }
-    let recount = |((collection_id, page), parsed)| Recount { collection_id, page, parsed };
-    Ok(changed.into_iter().filter(|(_, parsed)| *parsed != 0).map(recount).collect())
+    Ok(())
 }

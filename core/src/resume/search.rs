@@ -162,7 +162,7 @@ async fn few_any(
     sqlx::query_as!(
         Few,
         r#"
-        with matching as materialized (select id from resumes where skills && $1 and gone_at is null limit $4)
+        with matching as materialized (select person_id as id from resumes where skills && $1 and hidden_at is null limit $4)
         select count(*) as "count!",
                array(select id from matching where id < $2 order by id desc limit $3) as "ids!"
         from matching
@@ -185,7 +185,7 @@ async fn few_all(
     sqlx::query_as!(
         Few,
         r#"
-        with matching as materialized (select id from resumes where skills @> $1 and gone_at is null limit $4)
+        with matching as materialized (select person_id as id from resumes where skills @> $1 and hidden_at is null limit $4)
         select count(*) as "count!",
                array(select id from matching where id < $2 order by id desc limit $3) as "ids!"
         from matching
@@ -203,9 +203,10 @@ async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Resume>, sqlx:
     sqlx::query_as!(
         Resume,
         r#"
-        select id, source, external_id, raw_document_id, parser_version,
-               document as "document: Json<ParsedResume>", created_at, updated_at, gone_at
-        from resumes where id = any($1) order by id desc
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
+               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
+        where r.person_id = any($1) order by r.person_id desc
         "#,
         ids
     )
@@ -222,9 +223,13 @@ async fn walk_any(
     sqlx::query_as!(
         Resume,
         r#"
-        select id, source, external_id, raw_document_id, parser_version,
-               document as "document: Json<ParsedResume>", created_at, updated_at, gone_at
-        from resumes where skills && $1 and id < $2 and gone_at is null order by id desc limit $3
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
+               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        from (
+            select * from resumes
+            where skills && $1 and person_id < $2 and hidden_at is null order by person_id desc limit $3
+        ) r join people p on p.id = r.person_id join sources s on s.id = p.source_id
+        order by r.person_id desc
         "#,
         keys,
         before,
@@ -243,9 +248,13 @@ async fn walk_all(
     sqlx::query_as!(
         Resume,
         r#"
-        select id, source, external_id, raw_document_id, parser_version,
-               document as "document: Json<ParsedResume>", created_at, updated_at, gone_at
-        from resumes where skills @> $1 and id < $2 and gone_at is null order by id desc limit $3
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
+               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        from (
+            select * from resumes
+            where skills @> $1 and person_id < $2 and hidden_at is null order by person_id desc limit $3
+        ) r join people p on p.id = r.person_id join sources s on s.id = p.source_id
+        order by r.person_id desc
         "#,
         keys,
         before,

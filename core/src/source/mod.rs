@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use definition::Definition;
 
 pub(crate) use store::of_collection;
-pub use store::{VersionedMap, all, find, list, mapping, put, remove};
+pub use store::{VersionedMap, all, find, has_settled, list, mapping, mapping_of_collection, put, remove};
 pub(crate) use store::{hold, is_removed, note_synced};
 
 /// The source of a collection that names none: the original test data.
@@ -19,6 +19,8 @@ pub const DEFAULT_SOURCE: &str = "test-data";
 /// One system we collect from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
+    /// Its number, which rows that are many refer to.
+    pub id: i32,
     /// How to collect from it.
     pub definition: Definition,
     /// The beginning of the latest run that brought everything up to then.

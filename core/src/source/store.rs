@@ -1,13 +1,16 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use uuid::Uuid;
 
 use super::{
     Source,
     definition::{Definition, Mapping},
 };
+use crate::parsing::Format;
 
 /// A row of `sources`.
 struct Row {
+    id: i32,
     definition: Json<Definition>,
     synced_until: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -16,8 +19,8 @@ struct Row {
 
 impl From<Row> for Source {
     fn from(row: Row) -> Self {
-        let Row { definition, synced_until, created_at, updated_at } = row;
-        Self { definition: definition.0, synced_until, created_at, updated_at }
+        let Row { id, definition, synced_until, created_at, updated_at } = row;
+        Self { id, definition: definition.0, synced_until, created_at, updated_at }
     }
 }
 
@@ -40,6 +43,12 @@ pub async fn put(conn: &mut PgConnection, definition: &Definition) -> Result<boo
                 when sources.definition -> 'map' is distinct from excluded.definition -> 'map'
                     or sources.definition -> 'format' is distinct from excluded.definition -> 'format' then 1
                 else 0
+            end,
+            map_changed_by = case
+                when sources.definition -> 'map' is distinct from excluded.definition -> 'map'
+                    or sources.definition -> 'format' is distinct from excluded.definition -> 'format'
+                then pg_current_xact_id()
+                else sources.map_changed_by
             end,
             synced_until = case
                 when sources.removed_at is null
@@ -72,7 +81,7 @@ pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<Source>,
     let row = sqlx::query_as!(
         Row,
         r#"
-        select definition as "definition: Json<Definition>", synced_until, created_at, updated_at
+        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at
         from sources where name = $1 and removed_at is null
         "#,
         name
@@ -91,7 +100,7 @@ pub(crate) async fn of_collection(conn: &mut PgConnection, name: &str) -> Result
     let row = sqlx::query_as!(
         Row,
         r#"
-        select definition as "definition: Json<Definition>", synced_until, created_at, updated_at from sources where name = $1
+        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at from sources where name = $1
         "#,
         name
     )
@@ -108,7 +117,7 @@ pub(crate) async fn hold(conn: &mut PgConnection, name: &str) -> Result<Source, 
     let row = sqlx::query_as!(
         Row,
         r#"
-        select definition as "definition: Json<Definition>", synced_until, created_at, updated_at
+        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at
         from sources where name = $1 for no key update
         "#,
         name
@@ -138,7 +147,7 @@ pub async fn all(pool: &PgPool) -> Result<Vec<Source>, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select definition as "definition: Json<Definition>", synced_until, created_at, updated_at
+        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at
         from sources where removed_at is null order by name
         "#,
     )
@@ -158,27 +167,80 @@ pub async fn list(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
 }
 
 /// Where in the items of a source the fields of a resume are, at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionedMap {
+    /// The number of the source.
+    pub source_id: i32,
+    /// What shape its items have.
+    pub format: Format,
     /// Counts up when the format or the map changes.
     pub version: i32,
     /// The map, if the source has one.
     pub map: Option<Mapping>,
 }
 
-/// The map of a source as it is now; also of one that was removed. That of one which never was has the version 0.
+/// The map of a source as it is now, also of one that was removed; `None` for one that never was.
 ///
 /// # Errors
 /// The database's.
-pub async fn mapping(on: impl PgExecutor<'_>, name: &str) -> Result<VersionedMap, sqlx::Error> {
+pub async fn mapping(on: impl PgExecutor<'_>, name: &str) -> Result<Option<VersionedMap>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"select map_version, definition -> 'map' as "map: Json<Mapping>" from sources where name = $1"#,
+        r#"
+        select id, map_version, definition -> 'map' as "map: Json<Mapping>",
+               definition -> 'format' as "format!: Json<Format>"
+        from sources where name = $1
+        "#,
         name
     )
     .fetch_optional(on)
     .await?;
-    let versioned = row.map(|row| VersionedMap { version: row.map_version, map: row.map.map(|map| map.0) });
-    Ok(versioned.unwrap_or_default())
+    Ok(row.map(|row| VersionedMap {
+        source_id: row.id,
+        format: row.format.0,
+        version: row.map_version,
+        map: row.map.map(|map| map.0),
+    }))
+}
+
+/// The map of a collection's source, as [`mapping`].
+///
+/// # Errors
+/// The database's.
+pub async fn mapping_of_collection(
+    on: impl PgExecutor<'_>,
+    collection_id: Uuid,
+) -> Result<Option<VersionedMap>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select s.id, s.map_version, s.definition -> 'map' as "map: Json<Mapping>",
+               s.definition -> 'format' as "format!: Json<Format>"
+        from collections c join sources s on s.name = c.source where c.id = $1
+        "#,
+        collection_id
+    )
+    .fetch_optional(on)
+    .await?;
+    Ok(row.map(|row| VersionedMap {
+        source_id: row.id,
+        format: row.format.0,
+        version: row.map_version,
+        map: row.map.map(|map| map.0),
+    }))
+}
+
+/// Whether all transactions have ended that may store what was read with an earlier map of a source: those that began before the one
+/// that changed it. Those that began since see the change.
+///
+/// # Errors
+/// The database's.
+pub async fn has_settled(on: impl PgExecutor<'_>, name: &str) -> Result<bool, sqlx::Error> {
+    let settled = sqlx::query_scalar!(
+        r#"
+        select pg_snapshot_xmin(pg_current_snapshot()) > map_changed_by as "settled!" from sources where name = $1
+        "#,
+        name
+    );
+    Ok(settled.fetch_optional(on).await?.unwrap_or(true))
 }
 
 /// Removes a source: no collection of it starts any more. Those that are under way end, those that wait for their turn are cancelled

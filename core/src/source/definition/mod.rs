@@ -76,6 +76,9 @@ pub struct Definition {
     /// How many calls may be under way at once, in the whole fleet. By default as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// How much a collection asks for that does not say: by default everything, and as many items on a page as the system gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<Defaults>,
     /// What becomes of a collection that is started while another one of this source is not over.
     #[serde(default, skip_serializing_if = "OverlappingRuns::is_allowed")]
     pub overlapping_runs: OverlappingRuns,
@@ -97,6 +100,20 @@ pub struct Definition {
     /// Where in an item the fields of a resume are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<Mapping>,
+}
+
+/// How much a collection asks for that does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Defaults {
+    /// How many items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub count: Option<u64>,
+    /// How many items on a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub per_page: Option<u32>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

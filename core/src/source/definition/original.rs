@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Definition, Interval, Limit, ListCall, Method, OverlappingRuns, Paging, Template, template::Placeholder,
+    Defaults, Definition, Interval, Limit, ListCall, Method, OverlappingRuns, Paging, Template, template::Placeholder,
 };
 use crate::{collection::MAX_PER_PAGE, parsing::Format};
 
@@ -30,6 +30,8 @@ impl Definition {
             headers: BTreeMap::new(),
             limits: vec![Limit { calls, per: Interval(std::time::Duration::from_secs(1)), burst: 1 }],
             concurrency: None,
+            // Those of the original service.
+            defaults: Some(Defaults { count: Some(100), per_page: Some(10) }),
             overlapping_runs: OverlappingRuns::Allow,
             parents: None,
             list: ListCall {

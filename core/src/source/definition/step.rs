@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, ListCall, Method, Paging, Template, list};
+use super::{Definition, ListCall, Method, Paging, Placeholder, Template, list};
 
 /// What a call to a source is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "page_step", rename_all = "snake_case")]
+#[sqlx(type_name = "call_step", rename_all = "snake_case")]
 pub enum Step {
     /// A page of the list of parents.
     Parents,
@@ -117,6 +117,15 @@ impl Definition {
                 ListCall { deleted: self.list.deleted.clone(), ..call(path, params, item) }
             }
             Step::Attachment | Step::Known => return None,
+        })
+    }
+
+    /// Whether the call for an item in full names the parent that it is listed under.
+    pub fn detail_names_parent(&self) -> bool {
+        self.detail.as_ref().is_some_and(|detail| {
+            let path = detail.path.parse::<Template>();
+            path.is_ok_and(|path| path.has(Placeholder::Parent))
+                || detail.params.values().any(|template| template.has(Placeholder::Parent))
         })
     }
 

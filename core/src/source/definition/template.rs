@@ -42,8 +42,8 @@ pub enum Placeholder {
 /// The values of the placeholders for one page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Values {
-    /// How many items the collection was asked for.
-    pub count: u32,
+    /// How many items the collection was asked for; `None`: everything.
+    pub count: Option<u64>,
     /// Items on a page.
     pub per_page: u32,
     /// The number of the page, as the source counts.

@@ -1,0 +1,213 @@
+//! Attachments: each takes a call of its own, to an address that an item has given. An address that has expired is asked for again,
+//! once, by the call that had brought it; that gives fresh ones for all that the same answer had named.
+
+use std::collections::HashMap;
+
+use resume_queue::EnqueueError;
+use sqlx::PgConnection;
+
+use super::{Answer, Attached, Call, NewCall, open};
+use crate::{
+    attachment::{self, Finder, Link, NewAttachment},
+    collection::counts::{self, Change},
+    document::{self, NewDocument},
+    source::definition::Step,
+};
+
+/// The attachments of the items of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundAttachments {
+    /// Each with the external id of its item.
+    links: Vec<(String, Link)>,
+    /// The code and the text of what is wrong with others.
+    pub(super) fault: Option<(&'static str, String)>,
+}
+
+impl FoundAttachments {
+    /// Finds the attachments of items; one that has no id is not known again, and has none, as has one that was deleted. Pure
+    /// work, about as much as parsing.
+    pub fn of(finder: &Finder, items: &[NewDocument]) -> Self {
+        let mut all = Self::default();
+        for item in items.iter().filter(|item| !item.is_deleted) {
+            let Some(id) = &item.external_id else { continue };
+            let found = finder.find(&item.body);
+            all.links.extend(found.links.into_iter().map(|link| (id.clone(), link)));
+            all.fault = all.fault.or(found.fault);
+        }
+        all
+    }
+}
+
+/// What an attachment that is about to be opened belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AttachmentCall {
+    pub(super) document_id: i64,
+    pub(super) origin: i64,
+    pub(super) name: String,
+}
+
+/// Opens a call for each attachment of an answer's items that is not there yet; returns how many. The items are stored before.
+pub(super) async fn open(
+    conn: &mut PgConnection,
+    call: &Call,
+    answer: &Answer,
+) -> Result<i64, EnqueueError> {
+    let links = &answer.attachments.links;
+    if links.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<&str> = links.iter().map(|(id, _)| id.as_str()).collect();
+    let latest: HashMap<String, i64> =
+        document::of_call(conn, call.source.id, &ids).await?.into_iter().collect();
+    let documents: Vec<i64> = latest.values().copied().collect();
+    let kept = attachment::kept(conn, &documents).await?;
+    let missing: Vec<NewCall> = links
+        .iter()
+        .filter_map(|(id, link)| {
+            let &document_id = latest.get(id)?;
+            (!kept.contains(&(document_id, link.place))).then(|| NewCall {
+                step: Step::Attachment,
+                place: link.place,
+                reading: 1,
+                parent: call.parent().to_owned(),
+                item: id.clone(),
+                link: Some(link.url.clone()),
+                attached: Some(AttachmentCall { document_id, origin: call.id, name: link.name.clone() }),
+            })
+        })
+        .collect();
+    renew(conn, call, &missing).await?;
+    open::open(conn, call.run(), &missing).await
+}
+
+/// Gives attachments that wait to be fetched, or failed, the addresses that an answer has just named: those from before may have expired, and
+/// a list that is read again from its beginning names all of them again.
+async fn renew(conn: &mut PgConnection, call: &Call, missing: &[NewCall]) -> Result<(), sqlx::Error> {
+    let items: Vec<&str> = missing.iter().map(|new| new.item.as_str()).collect();
+    let places: Vec<i32> = missing.iter().map(|new| new.place).collect();
+    let links: Vec<Option<&str>> = missing.iter().map(|new| new.link.as_deref()).collect();
+    sqlx::query!(
+        r#"
+        update calls c set link = a.link, origin = $3
+        from unnest($4::text[], $5::integer[], $6::text[]) as a (item, place, link)
+        where c.collection_id = $1 and c.step = 'attachment' and c.parent = $2 and c.item = a.item
+          and c.place = a.place and c.state <> 'done'
+        "#,
+        call.collection_id,
+        call.parent(),
+        call.id,
+        &items as &[&str],
+        &places,
+        &links as &[Option<&str>],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Stores the file of an attachment, and its call as done. In the caller's transaction, which should also complete the job; locks
+/// the call. Returns false, and changes nothing, when the call is not pending any more.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn store_attachment(
+    conn: &mut PgConnection,
+    call: &Call,
+    file: &NewAttachment,
+) -> Result<bool, sqlx::Error> {
+    let closed = sqlx::query!(
+        r#"
+        update calls set state = 'done', made = made + 1, done_at = now(), error_code = null, error = null
+        where id = $1 and state = 'pending'
+          and not exists (select from collections where id = $2 and state = 'cancelled')
+        "#,
+        call.id,
+        call.collection_id,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    let Some(Attached { document_id, name, .. }) = &call.attached else { return Ok(false) };
+    if closed == 0 {
+        return Ok(false);
+    }
+    attachment::store(conn, (*document_id, call.place), name, file).await?;
+    let change = Change { done: 1, made: 1, ..Change::default() };
+    counts::add(conn, call.collection_id, change).await?;
+    Ok(true)
+}
+
+/// Notes that the address of an attachment has expired, and the call that told so: the next one asks for a fresh address. Returns
+/// false, and changes nothing, when that was done before: then it is gone. Locks the call for a moment.
+///
+/// # Errors
+/// The database's.
+pub async fn expire_attachment(conn: &mut PgConnection, call: &Call) -> Result<bool, sqlx::Error> {
+    let expired = sqlx::query!(
+        r#"
+        update calls set link = null, is_refreshed = true, made = made + 1
+        where id = $1 and state = 'pending' and not is_refreshed
+        "#,
+        call.id,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if expired > 0 {
+        counts::add(conn, call.collection_id, Change { made: 1, ..Change::default() }).await?;
+    }
+    Ok(expired > 0)
+}
+
+/// What the call that had brought an attachment's address said the second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// There is a fresh address.
+    Fresh,
+    /// The item or the attachment is not there any more.
+    Gone,
+}
+
+/// Takes the fresh addresses from an answer, for all attachments that are still to be fetched and whose addresses the same call
+/// had brought, and counts the call. Stores nothing else of the answer. Locks those calls.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn refresh_attachments(
+    conn: &mut PgConnection,
+    call: &Call,
+    found: &FoundAttachments,
+) -> Result<Refreshed, sqlx::Error> {
+    let Some(Attached { origin, .. }) = call.attached else { return Ok(Refreshed::Gone) };
+    let items: Vec<&str> = found.links.iter().map(|(id, _)| id.as_str()).collect();
+    let places: Vec<i32> = found.links.iter().map(|(_, link)| link.place).collect();
+    let urls: Vec<&str> = found.links.iter().map(|(_, link)| link.url.as_str()).collect();
+    let fresh = sqlx::query_scalar!(
+        r#"
+        with held as materialized (
+            select c.id, a.link
+            from unnest($4::text[], $5::integer[], $6::text[]) as a (item, place, link)
+            join calls c on c.collection_id = $1 and c.step = 'attachment' and c.parent = $2 and c.item = a.item
+                        and c.place = a.place
+            where c.origin = $3 and c.state = 'pending'
+            order by c.id for update of c
+        )
+        update calls c set link = held.link from held where c.id = held.id
+        returning c.id
+        "#,
+        call.collection_id,
+        call.parent(),
+        origin,
+        &items as &[&str],
+        &places,
+        &urls as &[&str],
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if !fresh.contains(&call.id) {
+        return Ok(Refreshed::Gone);
+    }
+    sqlx::query!("update calls set made = made + 1 where id = $1", call.id).execute(&mut *conn).await?;
+    counts::add(conn, call.collection_id, Change { made: 1, ..Change::default() }).await?;
+    Ok(Refreshed::Fresh)
+}

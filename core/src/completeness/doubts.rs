@@ -1,0 +1,102 @@
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::look::Look;
+use crate::collection::ErrorCount;
+
+/// Keeps what is doubtful about a collection, in place of what was doubtful before.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn replace(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    doubts: &[ErrorCount],
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from doubts where collection_id = $1", collection_id).execute(&mut *conn).await?;
+    for doubt in doubts {
+        add(conn, collection_id, doubt).await?;
+    }
+    Ok(())
+}
+
+/// Adds a doubt about a collection, or renews it.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn add(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    doubt: &ErrorCount,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        insert into doubts (collection_id, code, count, sample) values ($1, $2, $3, $4)
+        on conflict (collection_id, code) do update set count = excluded.count, sample = excluded.sample
+        "#,
+        collection_id,
+        doubt.code,
+        doubt.count,
+        doubt.sample,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether anything is doubtful about a collection.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn any(conn: &mut PgConnection, collection_id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from doubts where collection_id = $1) as "any!""#,
+        collection_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// What is doubtful about a collection that is over; the most first.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+) -> Result<Vec<ErrorCount>, sqlx::Error> {
+    sqlx::query_as!(
+        ErrorCount,
+        "select code, count, sample from doubts where collection_id = $1 order by count desc, code",
+        collection_id,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What a look has found, in words.
+pub(super) fn told(look: &Look) -> Vec<ErrorCount> {
+    let missing = look.missing();
+    let mut doubts = Vec::new();
+    let mut add = |code: &str, count: i64, sample: String| {
+        doubts.push(ErrorCount { code: code.to_owned(), count, sample });
+    };
+    if missing > 0 {
+        let (announced, seen) = (look.announced.unwrap_or_default(), look.seen);
+        let sample = format!("{announced} items were announced and {seen} different ones seen");
+        add("items_missing", missing, sample);
+    }
+    if let Some([page, next]) = look.shifted.first() {
+        let sample = format!("the list moved while it was read, first between page {page} and page {next}");
+        add("items_shifted", look.shifted.len() as i64, sample);
+    }
+    // Where all that was announced has been seen, a page that is short just is.
+    let is_accounted_for = look.announced.is_some() && missing == 0;
+    if let Some(page) = look.short.first().filter(|_| !is_accounted_for) {
+        let sample = format!(
+            "page {page}: fewer items than asked for, and pages behind it have some: items may be missing"
+        );
+        add("page_short", look.short.len() as i64, sample);
+    }
+    doubts
+}

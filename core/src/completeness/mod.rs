@@ -1,0 +1,22 @@
+//! Whether a run has seen all that its list holds. Lists move while they are read: what comes in or goes shifts what lies
+//! behind it from page to page, and may carry an item past its reader.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `readings.rs` | what each page has shown, as keys of eight bytes |
+//! | `look.rs` | what the readings come to; pure |
+//! | `reread.rs` | [`judge`]: reads the doubtful pages again, once a run, and keeps what is doubtful after that |
+//! | `doubts.rs` | the doubts |
+//! | `hide.rs` | [`hide_missing`]: hides whom a complete run has not seen, and whom the feed of the deleted named |
+
+mod doubts;
+mod hide;
+mod look;
+mod readings;
+mod reread;
+
+pub(crate) use doubts::{add as add_doubt, any as has_doubts, list as doubts};
+pub(crate) use hide::harmless;
+pub use hide::{ConfirmError, Hidden, confirm_hiding, hide_missing};
+pub(crate) use readings::{fingerprint, key_of, keys, nearby};
+pub(crate) use reread::{Judged, Verdict, judge};

@@ -1,0 +1,158 @@
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+/// What has become of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentState {
+    /// Nobody has parsed it yet.
+    Waiting,
+    /// It became a resume, or part of the history of one.
+    Parsed,
+    /// It did not parse.
+    Failed,
+    /// Nobody parses it, because its job was ended or crashed too often.
+    GivenUp,
+}
+
+impl DocumentState {
+    /// As SQL and the API write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Parsed => "parsed",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
+
+    pub(super) fn of(state: &str) -> Self {
+        match state {
+            "waiting" => Self::Waiting,
+            "failed" => Self::Failed,
+            "given_up" => Self::GivenUp,
+            _ => Self::Parsed,
+        }
+    }
+}
+
+/// A stored document, without its body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Its number; a later one of the same person has a higher one.
+    pub id: i64,
+    /// The source it came from.
+    pub source: String,
+    /// The id that the source gave the person, where it can be read.
+    pub external_id: Option<String>,
+    /// The number of the person, and of their resume, if there is one.
+    pub resume_id: i64,
+    /// The collection that brought it; `None` when retention has deleted its calls.
+    pub collection_id: Option<Uuid>,
+    /// The place of its page in its list, from 1.
+    pub page: Option<i32>,
+    /// Its place on the page, from 1.
+    pub position: i32,
+    /// When it was collected.
+    pub collected_at: DateTime<Utc>,
+    /// When the source says that the person was changed last.
+    pub updated_at: Option<DateTime<Utc>>,
+    /// What has become of it.
+    pub state: DocumentState,
+    /// Whether the person has no later one.
+    pub is_latest: bool,
+}
+
+/// The document of this number, if there is one.
+///
+/// # Errors
+/// The database's.
+pub async fn find(pool: &PgPool, id: i64) -> Result<Option<Document>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select id as "id!", source as "source!", external_id, resume_id as "resume_id!",
+               collection_id as "collection_id?", page as "page?", position as "position!",
+               collected_at as "collected_at!", updated_at, state as "state!", is_latest as "is_latest!"
+        from documents where id = $1
+        "#,
+        id,
+    );
+    Ok(row.fetch_optional(pool).await?.map(|row| Document {
+        id: row.id,
+        source: row.source,
+        external_id: row.external_id,
+        resume_id: row.resume_id,
+        collection_id: row.collection_id,
+        page: row.page,
+        position: row.position,
+        collected_at: row.collected_at,
+        updated_at: row.updated_at,
+        state: DocumentState::of(&row.state),
+        is_latest: row.is_latest,
+    }))
+}
+
+/// The bytes of a document, as they came.
+///
+/// # Errors
+/// The database's.
+pub async fn body(pool: &PgPool, id: i64) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar!("select body from raw_documents where id = $1", id).fetch_optional(pool).await
+}
+
+/// The latest documents of people whom a source knows by these ids: the ids with the numbers of the documents.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn of_call(
+    conn: &mut PgConnection,
+    source_id: i32,
+    external_ids: &[&str],
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select external_id as "external_id!", document_id from people
+        where source_id = $1 and external_id = any($2) order by external_id
+        "#,
+        source_id,
+        external_ids as &[&str],
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.external_id, row.document_id)).collect())
+}
+
+/// The external ids of those of these people that have one.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn external_ids(
+    conn: &mut PgConnection,
+    people: &[i64],
+) -> Result<Vec<(i64, String)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select id, external_id as "external_id!" from people
+        where id = any($1) and external_id is not null order by id
+        "#,
+        people,
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.external_id)).collect())
+}
+
+/// The collections that brought documents, where their calls are still kept.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn collections_of(
+    conn: &mut PgConnection,
+    documents: &[i64],
+) -> Result<HashMap<i64, Uuid>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select d.id, c.collection_id from raw_documents d join calls c on c.id = d.call_id where d.id = any($1)
+        "#,
+        documents,
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.collection_id)).collect())
+}

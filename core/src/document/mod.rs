@@ -1,0 +1,92 @@
+//! People, and the documents that sources gave of them: every item as it came, kept before anything is made of it and never
+//! rewritten.
+//!
+//! A document is identified by its person as well as by its content. Two people with the same bytes are two documents; the same
+//! bytes of the same person, once more, are none. A document waits to be parsed, is parsed, failed or was given up, and the
+//! database says which (`batch.rs`).
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `store.rs` | [`store`]: stores what is new of some items |
+//! | `person.rs` | who is known with which content; asks before anything is stored |
+//! | `contents.rs` | people whom one run lists more than once, with different bytes |
+//! | `batch.rs` | ranges of documents that wait to be parsed, or were given up |
+//! | `failures.rs` | documents that failed; [`list`]: the documents of a collection |
+//! | `find.rs` | one document, with its state |
+//! | `parsing_jobs.rs` | the jobs that parse batches |
+//! | `latest.rs` | the latest documents of a source's people, for a reparse |
+
+mod batch;
+mod contents;
+mod failures;
+mod find;
+mod latest;
+mod parsing_jobs;
+mod person;
+mod store;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::parsing::{Format, external_id, is_external_id};
+
+pub(crate) use batch::{backlog_of, ranges_of};
+pub use batch::{
+    Batch, WaitingDocument, backlog_by_source, give_up, load_waiting, open_batches, retake, take, waiting_in,
+};
+pub(crate) use contents::restore_listed;
+pub use failures::{DocumentFilter, ListedDocument, NewParseFailure, list};
+pub(crate) use failures::{
+    count_outdated_failures, failure_counts, listed_as_failed, outdated_failures, store_failures, withdraw_failures,
+};
+pub(crate) use find::{collections_of, external_ids, of_call};
+pub use find::{Document, DocumentState, body, find};
+pub(crate) use latest::{latest_in_collection, load_people};
+pub use parsing_jobs::enqueue_parsing;
+pub use latest::{PeoplePlace, people_after};
+pub use store::{Origin, StoreError, Stored, store};
+
+/// An item, ready to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDocument {
+    /// The id that the source gave the person, where it can be read.
+    pub external_id: Option<String>,
+    /// The first 16 bytes of the SHA-256 of the body: people with the same id and hash have the same document.
+    pub content_hash: Uuid,
+    /// The item verbatim.
+    pub body: Vec<u8>,
+    /// Whether the source says in it that the person was deleted: it is not stored then, and not parsed.
+    pub is_deleted: bool,
+    /// When the person was last changed at the source, where it tells.
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+impl NewDocument {
+    /// Reads the id out of an item and hashes it. Pure work, about a microsecond for each KiB. An item of
+    /// [`Format::Mapped`] has its id where its source says: use [`with_id`](Self::with_id).
+    pub fn new(format: Format, body: &[u8]) -> Self {
+        Self::with_id(external_id(format, body), body)
+    }
+
+    /// Hashes an item whose id was read before; an integer id is given as its decimal text.
+    ///
+    /// An id that cannot be one, because it is blank, longer than [`MAX_ID_BYTES`](crate::parsing::MAX_ID_BYTES) or holds
+    /// a NUL, is left out: the item is kept all the same, and fails when it is parsed.
+    pub fn with_id(external_id: Option<String>, body: &[u8]) -> Self {
+        Self {
+            external_id: external_id.filter(|id| is_external_id(id)),
+            content_hash: content_hash(body),
+            body: body.to_vec(),
+            is_deleted: false,
+            updated_at: None,
+        }
+    }
+}
+
+/// The first 16 bytes of the SHA-256 of a body.
+fn content_hash(body: &[u8]) -> Uuid {
+    let mut first = [0; 16];
+    first.copy_from_slice(&Sha256::digest(body)[..16]);
+    Uuid::from_bytes(first)
+}

@@ -1,0 +1,189 @@
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, types::Json};
+use uuid::Uuid;
+
+use crate::{document, parsing::ParsedResume};
+
+/// A resume as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resume {
+    /// Its number, which stays when the person is collected again.
+    pub id: i64,
+    /// The source it came from.
+    pub source: String,
+    /// The id that the source gave the person.
+    pub external_id: String,
+    /// The document that it was parsed from last.
+    pub document_id: i64,
+    /// The version of the parser that made it.
+    pub parser_version: i32,
+    /// What the parser made of it.
+    pub document: Json<ParsedResume>,
+    /// When it was first stored.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it was noticed that its source no longer lists the person, or has deleted them; searches do not find it then.
+    pub hidden_at: Option<DateTime<Utc>>,
+}
+
+/// The resume of this number, if there is one; of somebody who is hidden only with `hidden`.
+///
+/// # Errors
+/// The database's.
+pub async fn find(pool: &PgPool, id: i64, hidden: bool) -> Result<Option<Resume>, sqlx::Error> {
+    sqlx::query_as!(
+        Resume,
+        r#"
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
+               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
+        where r.person_id = $1 and ($2 or r.hidden_at is null)
+        "#,
+        id,
+        hidden,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// Which resumes to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResumeFilter {
+    /// Only those of this source, in the order of their external ids; else the newest people first.
+    pub source: Option<String>,
+    /// Only the one with this external id, of each source or of the one.
+    pub external_id: Option<String>,
+    /// Only those whose latest document this collection has stored, in the order of their documents.
+    pub collection_id: Option<Uuid>,
+    /// Those who are hidden, in place of those who are shown.
+    pub hidden: bool,
+}
+
+/// Where a page of the list ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListPlace {
+    /// Behind this resume or, of a collection, this document.
+    Id(i64),
+    /// Behind this external id.
+    ExternalId(String),
+}
+
+/// Resumes behind a place, at most `limit`. Each of the orders is that of an index.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    pool: &PgPool,
+    filter: &ResumeFilter,
+    after: Option<&ListPlace>,
+    limit: i64,
+) -> Result<Vec<Resume>, sqlx::Error> {
+    let (id, external_id) = match after {
+        None => (None, ""),
+        Some(ListPlace::Id(id)) => (Some(*id), ""),
+        Some(ListPlace::ExternalId(id)) => (None, id.as_str()),
+    };
+    match (&filter.collection_id, &filter.source) {
+        (Some(collection), _) => of_collection(pool, filter, *collection, id.unwrap_or(0), limit).await,
+        (None, Some(source)) => of_source(pool, filter, source, external_id, limit).await,
+        (None, None) => newest(pool, filter, id.unwrap_or(i64::MAX), limit).await,
+    }
+}
+
+async fn newest(
+    pool: &PgPool,
+    filter: &ResumeFilter,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Resume>, sqlx::Error> {
+    sqlx::query_as!(
+        Resume,
+        r#"
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
+               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
+        where r.person_id < $1 and (r.hidden_at is not null) = $2
+          and ($3::text is null or p.id in (
+              select k.id from sources ks join people k on k.source_id = ks.id and k.external_id = $3))
+        order by r.person_id desc limit $4
+        "#,
+        before,
+        filter.hidden,
+        filter.external_id,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+async fn of_source(
+    pool: &PgPool,
+    filter: &ResumeFilter,
+    source: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Resume>, sqlx::Error> {
+    sqlx::query_as!(
+        Resume,
+        r#"
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
+               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        from sources s join people p on p.source_id = s.id join resumes r on r.person_id = p.id
+        where s.name = $1 and p.external_id > $2 and ($3::text is null or p.external_id = $3)
+          and (r.hidden_at is not null) = $4
+        order by p.external_id limit $5
+        "#,
+        source,
+        after,
+        filter.external_id,
+        filter.hidden,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Looks through the collection's documents until there are enough: some of their people may be hidden, or have no resume.
+async fn of_collection(
+    pool: &PgPool,
+    filter: &ResumeFilter,
+    collection_id: Uuid,
+    mut after: i64,
+    limit: i64,
+) -> Result<Vec<Resume>, sqlx::Error> {
+    let mut found = Vec::new();
+    while (found.len() as i64) < limit {
+        let documents = document::latest_in_collection(pool, collection_id, after, limit).await?;
+        let Some(&last) = documents.last() else { break };
+        after = last;
+        found.extend(of_documents(pool, filter, &documents).await?);
+    }
+    found.truncate(usize::try_from(limit).unwrap_or_default());
+    Ok(found)
+}
+
+async fn of_documents(
+    pool: &PgPool,
+    filter: &ResumeFilter,
+    documents: &[i64],
+) -> Result<Vec<Resume>, sqlx::Error> {
+    sqlx::query_as!(
+        Resume,
+        r#"
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
+               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        from raw_documents d join people p on p.id = d.person_id
+        join resumes r on r.person_id = p.id join sources s on s.id = p.source_id
+        where d.id = any($1) and (r.hidden_at is not null) = $2
+          and ($3::text is null or s.name = $3) and ($4::text is null or p.external_id = $4)
+        order by d.id
+        "#,
+        documents,
+        filter.hidden,
+        filter.source,
+        filter.external_id,
+    )
+    .fetch_all(pool)
+    .await
+}

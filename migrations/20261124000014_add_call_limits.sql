@@ -1,15 +1,6 @@
 -- How many calls a source gets from the whole fleet, and the ledger of those calls. docs/adr/0006-fleet-wide-call-limit.md says
 -- how it works; core/src/call_limit/ is the only code that names these tables.
 
--- Whether a worker still works: it has not signed off, and nobody misses it. The leader notes an absence within a second; a
--- moment without the presence lock, as after a cut connection, is none.
-create function queue.is_present(_worker_id bigint) returns boolean language sql stable as $$
-    select exists (
-        select from queue.workers
-        where id = _worker_id and stopped_at is null
-          and (absent_since is null or absent_since > clock_timestamp() - interval '1 s'))
-$$;
-
 create type call_obstacle as enum ('limit', 'concurrency', 'silence', 'open', 'held');
 
 create table call_limits (

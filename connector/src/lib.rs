@@ -18,7 +18,7 @@
 //! | `client.rs` `address.rs` | the HTTP clients, and the addresses that they may connect to |
 //! | `auth.rs` `secret.rs` `token/` | headers that prove who we are, and where their secrets come from |
 //! | `body.rs` | receiving and unpacking a body, within its limit |
-//! | `page.rs` `pointer.rs` `link_header.rs` | reading a page without changing a byte of its items |
+//! | `page.rs` `link_header.rs` | reading a page without changing a byte of its items |
 //! | `error.rs` `retry_after.rs` | why a call brought no page, and when to call again |
 //!
 //! To add a page style: a variant of [`Paging`](resume_core::source::definition::Paging), its request in `request.rs`, its
@@ -37,7 +37,6 @@ mod error;
 mod home;
 mod link_header;
 mod page;
-mod pointer;
 mod probe;
 mod request;
 mod retry_after;

@@ -1,7 +1,10 @@
 use std::fmt;
 
 use resume_core::{
-    parsing::Format,
+    parsing::{
+        Format, id_at,
+        json_pointer::{self, Pointer},
+    },
     raw::NewRawDocument,
     source::definition::{Definition, Deleted, Expect, ListCall, Paging, Step, Values},
 };
@@ -11,10 +14,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::{
-    CallError, LINK_BYTES_MAX,
-    pointer::{self, Pointer},
-};
+use crate::{CallError, LINK_BYTES_MAX};
 
 /// The most items of a page, whatever was asked for: an item may have two bytes on the wire, and some hundred here.
 pub const ITEMS_MAX: usize = 100_000;
@@ -135,11 +135,7 @@ impl Shape {
         let Some(list) = value.filter(|value| value.get().starts_with('[')) else {
             return Err(misshapen(at, "the list of items", value));
         };
-        let id = match self.is_mapped {
-            true => Some([parse_pointer(&self.list.id)?]),
-            false => None,
-        };
-        let mut split = Split { shape: self, id, flag: self.flag()?, items: Vec::new(), is_over: false };
+        let mut split = Split { shape: self, flag: self.flag()?, items: Vec::new(), is_over: false };
         serde_json::Deserializer::from_str(list.get())
             .deserialize_seq(&mut split)
             .map_err(CallError::InvalidJson)?;
@@ -157,7 +153,8 @@ impl Shape {
 
 /// Whether an item says that it was deleted.
 fn is_flagged(item: &str, flag: &[Pointer; 1]) -> bool {
-    let found = pointer::find(item.as_bytes(), flag).ok().and_then(|found| found.first().copied().flatten());
+    let found =
+        json_pointer::find(item.as_bytes(), flag).ok().and_then(|found| found.first().copied().flatten());
     // What is nested too deeply to be read is not empty.
     found.is_some_and(|value| {
         serde_json::from_str(value.get()).map_or(true, |value| Deleted::is_told_by(&value))
@@ -167,9 +164,7 @@ fn is_flagged(item: &str, flag: &[Pointer; 1]) -> bool {
 /// Takes a list apart.
 struct Split<'s> {
     shape: &'s Shape,
-    /// Where the id of an item is, when the definition says so.
-    id: Option<[Pointer; 1]>,
-    /// Where it says that it was deleted.
+    /// Where an item says that it was deleted.
     flag: Option<[Pointer; 1]>,
     items: Vec<NewRawDocument>,
     is_over: bool,
@@ -182,10 +177,10 @@ impl Split<'_> {
     }
 
     fn with_id(&self, item: &str) -> NewRawDocument {
-        let Some(id) = &self.id else { return NewRawDocument::new(self.shape.format, item.as_bytes()) };
-        let found =
-            pointer::find(item.as_bytes(), id).ok().and_then(|found| found.first().copied().flatten());
-        NewRawDocument::with_id(found.and_then(text_or_integer), item.as_bytes())
+        if !self.shape.is_mapped {
+            return NewRawDocument::new(self.shape.format, item.as_bytes());
+        }
+        NewRawDocument::with_id(id_at(item.as_bytes(), &self.shape.list.id), item.as_bytes())
     }
 }
 
@@ -232,7 +227,7 @@ impl<'s, 'j> Places<'s, 'j> {
         let pointers: Vec<Pointer> = at.iter().map(|text| parse_pointer(text)).collect::<Result<_, _>>()?;
         // Some systems begin with a byte order mark, which RFC 8259, section 8.1, lets us skip.
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let found = pointer::find(body, &pointers).map_err(CallError::InvalidJson)?;
+        let found = json_pointer::find(body, &pointers).map_err(CallError::InvalidJson)?;
         Ok(Self { at, found })
     }
 

@@ -14,8 +14,13 @@ pub use sqlx::{Error, PgConnection, PgPool};
 /// A transaction; it rolls back when it is dropped without a commit.
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 
-/// All migrations, the queue's included.
+/// The migrations of the domain, which build on the queue's.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// Returns all that makes the schema, in order.
+pub fn migrators() -> [&'static Migrator; 2] {
+    [&resume_queue::MIGRATOR, &MIGRATOR]
+}
 
 /// How long a caller waits for a free connection. Longer than a restart of Postgres takes.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -93,7 +98,10 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction, sqlx::Error> {
 /// # Errors
 /// When the database cannot be reached, or its schema is newer than this program.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    MIGRATOR.run(pool).await
+    for migrator in migrators() {
+        migrator.run(pool).await?;
+    }
+    Ok(())
 }
 
 /// The database's time.

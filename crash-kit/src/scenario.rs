@@ -26,9 +26,9 @@ pub trait Scenario: Send + Sync + 'static {
     /// Names the scenario in listings.
     fn name(&self) -> &str;
 
-    /// The schema. By default that of the project.
-    fn migrator(&self) -> &'static Migrator {
-        &resume_core::db::MIGRATOR
+    /// What makes the schema, in order. By default that of the project.
+    fn migrators(&self) -> Vec<&'static Migrator> {
+        resume_core::db::migrators().to_vec()
     }
 
     /// Fills a new database: creates what tables the handlers need beside the schema, and enqueues the jobs.

@@ -47,7 +47,7 @@ pub(crate) async fn run<S: Scenario>(
     point: Option<&Point>,
     undisturbed: Option<&Ending>,
 ) -> Result<Trial> {
-    let database = TestDatabase::new(scenario.migrator()).await?;
+    let database = TestDatabase::new(&scenario.migrators()).await?;
     let pool = database.pool();
     let fixture = scenario.prepare(pool).await.context("preparing the scenario")?;
     execute(pool, NOTE_ACCEPTED).await?;

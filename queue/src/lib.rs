@@ -21,6 +21,7 @@
 //! | `control/` | what people do: [`cancel`], [`discard`], [`retry`], [`pause_queue`], [`limit_queue`], one or many |
 //! | `inspect/` | [`inspect`]: what people see of jobs, queues and workers; why a job does not run |
 //! | `metrics.rs`, `trace.rs` | [`metrics`], and the trace context that jobs carry |
+//! | `schema.rs`, `migrations/` | [`MIGRATOR`]: the tables |
 //! | `schedules/` | [`schedules`]: jobs by the clock, by cron or once |
 //! | `maintenance/` | [`maintenance`]: what the leader does, one service a file |
 //! | `backend.rs`, `attempt.rs` | the apalis side: hands out claimed jobs, runs each attempt in a task of its own |
@@ -49,6 +50,7 @@ pub mod metrics;
 mod name;
 mod presence;
 pub mod schedules;
+mod schema;
 mod session;
 mod settle;
 mod shares;
@@ -73,6 +75,7 @@ pub use group::{GroupId, create_group, hold_group};
 pub use job::{Discarded, Job, JobId, JobState, UnknownState};
 pub use leader::{Leader, leader};
 pub use name::{MAX_NAME_CHARS, is_name};
+pub use schema::MIGRATOR;
 pub use session::{Session, SessionSettings};
 pub use unique::Unique;
 

@@ -4,10 +4,10 @@
 use std::{fmt, time::Duration};
 
 use resume_postgres::testing::TestDatabase;
-use sqlx::{Acquire, AssertSqlSafe, PgConnection, Row, migrate::Migrator, raw_sql};
+use sqlx::{Acquire, AssertSqlSafe, PgConnection, Row, raw_sql};
 
 use crate::{
-    JobFilter, JobState,
+    JobFilter, JobState, MIGRATOR,
     claim::{claim, claim_in_shares, hand_back_unknown, outlook},
     control::{
         end::{Ending, end_batch},
@@ -31,8 +31,6 @@ use crate::{
     shares::Holds,
     unique::forget_keys,
 };
-
-pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -143,7 +141,7 @@ impl fmt::Display for Case {
 
 /// A database with these rows of `before` the last analysis, and `rows` after it.
 async fn filled(before: &str, rows: &str) -> TestDatabase {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     // Two workers with 500 running jobs each, one of which has lost the network.
     let running = fill("work", "running", 500, ", worker_id, lease_until=, 1, now() + interval '1 hour'");
     let expired = fill("work", "running", 500, ", worker_id, lease_until=, 2, now() - interval '1 hour'");
@@ -360,7 +358,7 @@ async fn cheap_in_shares() {
 /// A claim makes more jobs available than it takes; another one that found them locked must not sleep through that.
 #[tokio::test]
 async fn jobs_that_another_claim_leaves_over_are_due() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let due = fill("work", "scheduled", 3, ", run_at=, now() - interval '1 second'");
     raw_sql(AssertSqlSafe(due)).execute(database.pool()).await.unwrap();
     let (mut one, mut other) =
@@ -475,7 +473,7 @@ async fn what_people_ask_is_cheap_beside_a_week_of_completed_jobs() {
 #[tokio::test]
 async fn all_keys_that_outlived_their_jobs_are_forgotten() {
     const KEPT: i64 = 3000;
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let conn = &mut *database.pool().acquire().await.unwrap();
     let keys = |from: &str, days: &str| {
         format!(
@@ -508,7 +506,7 @@ async fn all_keys_that_outlived_their_jobs_are_forgotten() {
 
 #[tokio::test]
 async fn all_groups_past_their_time_are_deleted() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let conn = &mut *database.pool().acquire().await.unwrap();
     let groups = "insert into queue.groups (kind, args, max_attempts, finished_at)
                   select 'work', '{}', 1, now() - n * interval '1 day' from generate_series(1, 40) n, generate_series(1, 1000)";
@@ -520,7 +518,7 @@ async fn all_groups_past_their_time_are_deleted() {
 #[tokio::test]
 async fn very_many_open_groups_are_looked_at_by_parts() {
     const GROUPS: i64 = 50_000;
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let conn = &mut *database.pool().acquire().await.unwrap();
     let groups = format!(
         "insert into queue.groups (kind, args, max_attempts) select 'end', '{{}}', 1 from generate_series(1, {GROUPS} + 1);"
@@ -545,7 +543,7 @@ async fn very_many_open_groups_are_looked_at_by_parts() {
 #[tokio::test]
 async fn a_cancel_of_many_and_completions_do_not_lock_each_other_out() {
     const ROUNDS: usize = 300;
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let pool = database.pool();
     let conn = &mut *pool.acquire().await.unwrap();
     for round in 0..ROUNDS {
@@ -570,7 +568,7 @@ async fn a_cancel_of_many_and_completions_do_not_lock_each_other_out() {
 #[tokio::test]
 async fn statistics_stop_counting() {
     const COUNT_MAX: i64 = MANY / 5;
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let conn = &mut *database.pool().acquire().await.unwrap();
     let future = ", run_at=, now() + n * interval '1 second'";
     let rows = fill("work", "available", MANY, "") + &fill("work", "scheduled", MANY, future);
@@ -587,7 +585,7 @@ async fn statistics_stop_counting() {
 
 #[tokio::test]
 async fn retention_reads_only_what_it_deletes() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let conn = &mut *database.pool().acquire().await.unwrap();
     let strays = |count: i64, state: &str, days: i32| {
         format!(
@@ -619,7 +617,7 @@ async fn retention_reads_only_what_it_deletes() {
 
 #[tokio::test]
 async fn only_schedules_that_are_due_are_read() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let conn = &mut *database.pool().acquire().await.unwrap();
     let schedules = "insert into queue.schedules
                          (name, cron, time_zone, kind, args, priority, max_attempts, missed, enabled, next_at)
@@ -639,7 +637,7 @@ async fn only_schedules_that_are_due_are_read() {
 #[tokio::test]
 async fn an_index_beyond_its_content_is_found() {
     const BYTES_MIN: i64 = 4 * 1024 * 1024;
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let conn = &mut *database.pool().acquire().await.unwrap();
     let off = "alter table queue.live_jobs set (autovacuum_enabled = off);";
     let rows = off.to_owned() + &fill("work", "available", MANY, "");
@@ -662,7 +660,7 @@ async fn an_index_beyond_its_content_is_found() {
 
 #[tokio::test]
 async fn what_a_broken_rebuild_leaves_is_dropped() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let conn = &mut *database.pool().acquire().await.unwrap();
     raw_sql("create index live_jobs_due_ccnew on queue.live_jobs (run_at)")
         .execute(&mut *conn)

@@ -57,14 +57,14 @@ fn too_long(from: DateTime<Utc>, until: DateTime<Utc>) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use resume_core::db::MIGRATOR;
+    use resume_core::db::migrators;
     use resume_postgres::testing::TestDatabase;
 
     use super::*;
 
     #[tokio::test]
     async fn a_period_with_too_many_calls_is_refused() {
-        let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+        let database = TestDatabase::new(&migrators()).await.unwrap();
         let fill = "insert into call_ledger (source, worker_id, collection_id, page, departs_at, waited_ms, ended_at)
                     select 'busy', 1, gen_random_uuid(), 1, to_timestamp(1600000000 + n), n % 7, now()
                     from generate_series(0, 100000) n";

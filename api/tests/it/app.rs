@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use resume_api::{AppState, DryCalls};
 use resume_connector::{Connector, Timeouts};
 use resume_core::{
-    db::{MIGRATOR, PgPool},
+    db::{PgPool, migrators},
     parsing::{Format, parse},
     raw::{self, NewRawDocument},
     resume::{self, NewResume},
@@ -55,12 +55,12 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(test_data: Option<mock_ats::Ats>) -> Self {
-        Self::on(TestDatabase::new(&MIGRATOR).await.unwrap(), test_data).await
+        Self::on(TestDatabase::new(&migrators()).await.unwrap(), test_data).await
     }
 
     /// Without the mock source; whether its dry calls may go to private networks.
     pub(crate) async fn with_dry_calls(private_networks: bool) -> Self {
-        let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+        let database = TestDatabase::new(&migrators()).await.unwrap();
         let dry_calls = Some(dry_calls(private_networks));
         let state = AppState { pool: database.pool().clone(), test_data: None, dry_calls };
         Self { database: Some(database), ..Self::serve(state).await }
@@ -68,7 +68,7 @@ impl TestApp {
 
     /// With a server of its own, for tests that restart it.
     pub(crate) async fn on_own_cluster() -> Self {
-        Self::on(TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap(), None).await
+        Self::on(TestDatabase::on_own_cluster(&migrators()).await.unwrap(), None).await
     }
 
     async fn on(database: TestDatabase, test_data: Option<mock_ats::Ats>) -> Self {

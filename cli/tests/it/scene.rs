@@ -7,7 +7,7 @@ use std::{
 use mock_ats::{Ats, Face, MockServer, Settings};
 use resume_core::{
     collection::{self, NewCollection, Progress},
-    db::MIGRATOR,
+    db::migrators,
     source::{self, definition::Definition},
 };
 use resume_postgres::testing::TestDatabase;
@@ -70,11 +70,11 @@ impl Scene {
     }
 
     pub(crate) async fn on_shared_server(pages: Pages) -> Self {
-        Self::new(TestDatabase::new(&MIGRATOR).await.unwrap(), pages).await
+        Self::new(TestDatabase::new(&migrators()).await.unwrap(), pages).await
     }
 
     pub(crate) async fn on_own_server(pages: Pages) -> Self {
-        Self::new(TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap(), pages).await
+        Self::new(TestDatabase::on_own_cluster(&migrators()).await.unwrap(), pages).await
     }
 
     /// Starts a worker process.

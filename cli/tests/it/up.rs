@@ -1,6 +1,6 @@
 use std::{process::Stdio, time::Instant};
 
-use resume_core::db::MIGRATOR;
+use resume_core::db::migrators;
 use resume_postgres::testing::TestDatabase;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -22,7 +22,7 @@ impl Up {
     }
 
     pub(crate) async fn start_with(options: &[&str]) -> Self {
-        let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+        let database = TestDatabase::new(&migrators()).await.unwrap();
         let mut child = service()
             .args(["up", "--bind", "127.0.0.1:0"])
             .args(options)

@@ -103,7 +103,7 @@ fn the_id_of_a_mapped_item_is_where_the_definition_says() {
                     {"person":{"id":null}}, {"id":"no"}, [], {"person":{"id":" "}}]"#;
     let page = single("", true).decode(body).unwrap();
     let ids: Vec<Option<&str>> = page.items.iter().map(|item| item.external_id.as_deref()).collect();
-    assert_eq!(ids, [Some("a/1"), Some("12345678901234567890123"), None, None, None, None, None]);
+    assert_eq!(ids, [Some("a/1"), Some("12345678901234567890123"), Some("1.5"), None, None, None, None]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use crate::{
-    parsing::Format,
+    parsing::{Format, id_at},
     raw::NewRawDocument,
     source::definition::{Definition, Deleted},
 };
@@ -22,10 +22,6 @@ pub fn document(definition: &Definition, item: &[u8]) -> NewRawDocument {
     if definition.format != Format::Mapped {
         return NewRawDocument { is_deleted, ..NewRawDocument::new(definition.format, item) };
     }
-    let id = match value.as_ref().and_then(|value| value.pointer(definition.id_pointer())) {
-        Some(Value::String(id)) => Some(id.clone()),
-        Some(Value::Number(id)) if !id.is_f64() => Some(id.to_string()),
-        _ => None,
-    };
+    let id = id_at(item, definition.id_pointer());
     NewRawDocument { is_deleted, ..NewRawDocument::with_id(id, item) }
 }

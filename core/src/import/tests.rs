@@ -142,7 +142,8 @@ fn the_id_of_a_row_is_in_the_column_of_the_definition() {
     for (item, id) in [
         (r#"{"id": 7}"#, Some("7")),
         (r#"{"id": "a"}"#, Some("a")),
-        (r#"{"id": 1.5}"#, None),
+        (r#"{"id": 123456789012345678901234567890}"#, Some("123456789012345678901234567890")),
+        (r#"{"id": 1.0}"#, Some("1.0")),
         (r#"{"id": {}}"#, None),
         ("{}", None),
     ] {

@@ -49,7 +49,7 @@ pub enum ErrorCode {
     NotAnObject,
     /// The id is missing or null.
     MissingId,
-    /// The id is neither a string nor an integer, or is blank, too long, or holds a NUL.
+    /// The id is neither a string nor a number, or is blank, too long, or holds a NUL.
     InvalidId,
     /// An item of the original shape has no `skills`.
     MissingSkills,

@@ -3,11 +3,12 @@
 //! | place | what is there |
 //! | --- | --- |
 //! | `document` | what holds for every format: size, depth, UTF-8, byte order mark, NUL |
-//! | `external_id` | the id that the source gave the document |
+//! | `external_id` | the id that the source gave the document: [`id_at`], the one reader of ids |
 //! | `profile`, `json_resume`, `mapped` | one format each: which fields are read, under which names |
 //! | `entry`, `work`, `education`, `skill_list` | reading the fields of one object, a list of jobs, of educations, of skills |
 //! | `dates` | partial dates, as people write them |
 //! | `error`, `warning`, `pointer` | what was wrong, what was odd, and where |
+//! | [`json_pointer`] | reading at a place without parsing the rest |
 //!
 //! # What makes a document fail, and what only gives a warning
 //! A document fails ([`ParseError`]) when it cannot be read as an object, when nobody can say whose it is (`id`), or when
@@ -17,7 +18,7 @@
 //! | in the document | original shape ([`Format::Profile`]) | JSON Resume ([`Format::JsonResume`]) | [`Format::Mapped`], as mapped |
 //! | --- | --- | --- | --- |
 //! | `id` missing or null | `missing_id` | `missing_id` | `missing_id` |
-//! | `id` blank, over [`MAX_ID_BYTES`], with a NUL, no string or integer | `invalid_id` | `invalid_id` | `missing_id` |
+//! | `id` blank, over [`MAX_ID_BYTES`], with a NUL, no string or number | `invalid_id` | `invalid_id` | `missing_id` |
 //! | `skills` missing | `missing_skills` | no skills | no skills |
 //! | `skills` null | `invalid_skills` | no skills | no skills |
 //! | `skills` no array | `invalid_skills` | `invalid_skills` | a text: the skills between `,`, `;`, <code>\|</code>, `•` and line ends; else `invalid_skills` |
@@ -49,6 +50,7 @@ mod entry;
 mod error;
 mod external_id;
 mod format;
+pub mod json_pointer;
 mod json_resume;
 mod mapped;
 mod pointer;
@@ -64,7 +66,7 @@ use serde_json::{Map, Value};
 
 pub use self::error::{ErrorCode, MAX_DETAIL_CHARS, ParseError};
 pub(crate) use self::external_id::is_external_id;
-pub use self::external_id::{MAX_ID_BYTES, external_id};
+pub use self::external_id::{MAX_ID_BYTES, external_id, id_at};
 pub use self::format::{Format, UnknownFormat};
 pub(crate) use self::mapped::Query;
 pub use self::mapped::{BadExpression, CompiledMapping, MAX_EXPRESSION_BYTES, MAX_GROWTH, MAX_OPERATORS};
@@ -77,7 +79,7 @@ use crate::skill::Skill;
 ///
 /// Raised by one whenever a change makes the same bytes parse differently, the alias table of skills included; stored
 /// with every resume, so that those of an older version can be found and parsed again from their raw documents.
-pub const PARSER_VERSION: i32 = 2;
+pub const PARSER_VERSION: i32 = 3;
 
 /// The largest document that is parsed: room for a photo in the text (the schema's own samples have 4 to 8 KB), and no
 /// more, for a batch of them is in memory at once.

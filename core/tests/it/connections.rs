@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use resume_core::db::{self, MIGRATOR, Role};
+use resume_core::db::{self, Role, migrators};
 use resume_postgres::testing::TestDatabase;
 
 /// A process that is stopped in the middle of a transaction must not stop the others, who wait for its locks.
 #[tokio::test]
 async fn a_transaction_that_stands_still_loses_its_locks() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&migrators()).await.unwrap();
     for role in [Role::Api, Role::Worker] {
         let pool = db::pool(database.url(), role).unwrap();
         let mut stopped = db::begin(&pool).await.unwrap();

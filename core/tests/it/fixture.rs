@@ -7,7 +7,7 @@ use resume_core::{
         self, BatchResult, CollectionState, FetchedPage, FoundPage, NewCollection, PageToFetch, Progress,
         StoredPage,
     },
-    db::{MIGRATOR, PgPool},
+    db::{PgPool, migrators},
     jobs::{FetchPage, ParseDocuments},
     parsing::{self, Format},
     raw::{self, NewRawDocument},
@@ -31,7 +31,7 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        Self::on(TestDatabase::new(&MIGRATOR).await.unwrap()).await
+        Self::on(TestDatabase::new(&migrators()).await.unwrap()).await
     }
 
     /// The same on this database.

@@ -49,7 +49,8 @@ async fn the_version_counts_up_with_the_map() {
 #[tokio::test]
 async fn what_was_there_before_is_of_the_map_that_was_there() {
     let earlier = MIGRATOR.iter().filter(|migration| migration.version < VERSION_MAPS);
-    let database = TestDatabase::new(&Migrator::with_migrations(earlier.cloned().collect())).await.unwrap();
+    let earlier = Migrator::with_migrations(earlier.cloned().collect());
+    let database = TestDatabase::new(&[&resume_queue::MIGRATOR, &earlier]).await.unwrap();
     sqlx::raw_sql(DATA).execute(database.pool()).await.unwrap();
     MIGRATOR.run(database.pool()).await.unwrap();
     let versions = sqlx::query!("select name, map_version from sources order by name");

@@ -1,6 +1,6 @@
 //! Creating and migrating a database, also by several processes at once.
 
-use resume_core::db::{self, MIGRATOR, Role};
+use resume_core::db::{self, Role, migrators};
 use resume_postgres::testing::TestDatabase;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::task::JoinSet;
@@ -9,7 +9,7 @@ use crate::fixture::in_time;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_processes_may_begin_at_once() {
-    let server = TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap();
+    let server = TestDatabase::on_own_cluster(&migrators()).await.unwrap();
     for round in 0..3 {
         let url = server.cluster().url(&format!("fresh-{round}"));
         let mut processes = JoinSet::new();
@@ -35,7 +35,7 @@ async fn several_processes_may_begin_at_once() {
 
 #[tokio::test]
 async fn an_api_pool_plans_each_execution_anew() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&migrators()).await.unwrap();
     for (role, mode) in [(Role::Api, "force_custom_plan"), (Role::Worker, "auto")] {
         let pool = db::pool(database.url(), role).unwrap();
         let setting = sqlx::query_scalar!(r#"select current_setting('plan_cache_mode') as "mode!""#);
@@ -45,7 +45,7 @@ async fn an_api_pool_plans_each_execution_anew() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_told_from_one_that_refuses() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&migrators()).await.unwrap();
     let nowhere: PgConnectOptions = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
     let away = PgConnection::connect_with(&nowhere).await.unwrap_err();
     assert!(db::is_unavailable(&away), "{away:?}");

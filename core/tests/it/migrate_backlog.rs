@@ -23,7 +23,8 @@ const DATA: &str = r#"
 #[tokio::test]
 async fn what_waits_to_be_parsed_is_counted() {
     let earlier = MIGRATOR.iter().filter(|migration| migration.version < ADD_BACKLOG);
-    let database = TestDatabase::new(&Migrator::with_migrations(earlier.cloned().collect())).await.unwrap();
+    let earlier = Migrator::with_migrations(earlier.cloned().collect());
+    let database = TestDatabase::new(&[&resume_queue::MIGRATOR, &earlier]).await.unwrap();
     sqlx::raw_sql(DATA).execute(database.pool()).await.unwrap();
     MIGRATOR.run(database.pool()).await.unwrap();
     let counts = sqlx::query_scalar!("select documents_open from collections order by id");

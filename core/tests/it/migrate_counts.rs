@@ -78,7 +78,8 @@ async fn pages(pool: &PgPool) -> Vec<Page> {
 #[tokio::test]
 async fn counts_that_retried_jobs_left_wrong_are_corrected() {
     let earlier = MIGRATOR.iter().filter(|migration| migration.version < ADD_GIVEN_UP_BATCHES);
-    let database = TestDatabase::new(&Migrator::with_migrations(earlier.cloned().collect())).await.unwrap();
+    let earlier = Migrator::with_migrations(earlier.cloned().collect());
+    let database = TestDatabase::new(&[&resume_queue::MIGRATOR, &earlier]).await.unwrap();
     sqlx::raw_sql(DATA).execute(database.pool()).await.unwrap();
     MIGRATOR.run(database.pool()).await.unwrap();
 

@@ -20,7 +20,8 @@ const CHAIN: Uuid = Uuid::from_u128(0xa3);
 #[tokio::test]
 async fn short_pages_of_collections_that_are_over_stay_listed() {
     let earlier = MIGRATOR.iter().filter(|migration| migration.version < KEEP_WHAT_PAGES_SHOWED);
-    let database = TestDatabase::new(&Migrator::with_migrations(earlier.cloned().collect())).await.unwrap();
+    let earlier = Migrator::with_migrations(earlier.cloned().collect());
+    let database = TestDatabase::new(&[&resume_queue::MIGRATOR, &earlier]).await.unwrap();
     let told_count = Definition::original("told", "http://ats.example", "/people", 30);
     let mut offsets = told_count.clone();
     offsets.list.params = [("offset".to_owned(), "{offset}".parse().unwrap())].into();

@@ -20,7 +20,8 @@ const DATA: &str = r#"
 #[tokio::test]
 async fn sources_of_columns_become_definitions() {
     let earlier = MIGRATOR.iter().filter(|migration| migration.version < DEFINE_SOURCES);
-    let database = TestDatabase::new(&Migrator::with_migrations(earlier.cloned().collect())).await.unwrap();
+    let earlier = Migrator::with_migrations(earlier.cloned().collect());
+    let database = TestDatabase::new(&[&resume_queue::MIGRATOR, &earlier]).await.unwrap();
     sqlx::raw_sql(DATA).execute(database.pool()).await.unwrap();
     MIGRATOR.run(database.pool()).await.unwrap();
 

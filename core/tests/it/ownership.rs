@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::sql_text::{files, read, statements};
+use crate::sql_text::{files, is_migration, read, statements};
 
 /// Each table and the one place whose SQL may name it.
 const OWNERS: [(&str, &str); 23] = [
@@ -65,7 +65,7 @@ fn a_table_is_named_by_its_owner_alone() {
 
 #[test]
 fn every_table_has_an_owner() {
-    let migrations = files("sql").into_iter().filter(|file| file.starts_with("migrations/"));
+    let migrations = files("sql").into_iter().filter(|file| is_migration(file));
     for file in migrations {
         let sql = read(&file);
         for line in sql.lines().filter_map(|line| line.strip_prefix("create table ")) {

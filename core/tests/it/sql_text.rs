@@ -41,13 +41,18 @@ pub(crate) fn read(file: &str) -> String {
     fs::read_to_string(workspace().join(file)).unwrap()
 }
 
+/// Whether this file of SQL is a migration, of the domain or of the queue.
+pub(crate) fn is_migration(file: &str) -> bool {
+    file.starts_with("migrations/") || file.starts_with("queue/migrations/")
+}
+
 /// Every statement of the `query!` macros in the workspace's own code and tests, and every `.sql` file beside it.
 pub(crate) fn statements() -> Vec<Statement> {
     let mut all = Vec::new();
     for file in files("rs") {
         all.extend(queries(&read(&file)).into_iter().map(|sql| Statement { file: file.clone(), sql }));
     }
-    for file in files("sql").into_iter().filter(|file| !file.starts_with("migrations/")) {
+    for file in files("sql").into_iter().filter(|file| !is_migration(file)) {
         all.push(Statement { sql: read(&file), file });
     }
     all

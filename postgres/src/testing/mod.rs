@@ -4,7 +4,7 @@
 //! # async fn example() -> anyhow::Result<()> {
 //! # static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate::Migrator::DEFAULT;
 //! // static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
-//! let database = resume_postgres::testing::TestDatabase::new(&MIGRATOR).await?;
+//! let database = resume_postgres::testing::TestDatabase::new(&[&MIGRATOR]).await?;
 //! let mut connection = database.pool().acquire().await?;
 //! # Ok(())
 //! # }
@@ -62,23 +62,23 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes a database with all migrations of `migrator` applied, on the server that all tests share.
+    /// Makes a database with all migrations of `migrators` applied, in their order, on the server that all tests share.
     ///
     /// Works under `cargo test` and nextest, as root and not.
     ///
     /// # Errors
     /// When there is no server and none can be started (see [`Cluster::start`]), or a migration fails.
-    pub async fn new(migrator: &Migrator) -> Result<Self> {
+    pub async fn new(migrators: &[&Migrator]) -> Result<Self> {
         let host = Host::get().await?;
         let mut keeper = host.session().await?;
-        let name = template::clone(host, &mut keeper, migrator).await?;
+        let name = template::clone(host, &mut keeper, migrators).await?;
         sweep::in_background(host);
         let url = host.url(&name);
         let pool = connect(&url).await?;
         Ok(Self { pool, url, _keeper: Some(keeper), own: None })
     }
 
-    /// Makes a database with all migrations of `migrator` applied, on a cluster of its own: for tests that
+    /// Makes a database with all migrations of `migrators` applied, in their order, on a cluster of its own: for tests that
     /// restart or kill Postgres.
     ///
     /// Takes about a second. The cluster is always one of this machine, whatever `DATABASE_URL` says, and
@@ -87,10 +87,10 @@ impl TestDatabase {
     ///
     /// # Errors
     /// When the cluster cannot be started (see [`Cluster::start`]), or a migration fails.
-    pub async fn on_own_cluster(migrator: &Migrator) -> Result<Self> {
+    pub async fn on_own_cluster(migrators: &[&Migrator]) -> Result<Self> {
         let own = OwnCluster::start().await?;
         let url = own.cluster().url("postgres");
-        sql::migrate(migrator, url.clone()).await.context("cannot migrate the test database")?;
+        sql::migrate(migrators, url.clone()).await.context("cannot migrate the test database")?;
         let pool = connect(&url).await?;
         Ok(Self { pool, url, _keeper: None, own: Some(own) })
     }

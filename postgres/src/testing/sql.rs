@@ -56,10 +56,12 @@ pub(super) fn connect(url: String) -> SqlFuture<'static, PgConnection> {
 }
 
 /// Applies the migrations to the database at `url`.
-pub(super) fn migrate(migrator: &Migrator, url: String) -> SqlFuture<'_, ()> {
+pub(super) fn migrate<'a>(migrators: &'a [&'a Migrator], url: String) -> SqlFuture<'a, ()> {
     Box::pin(async move {
         let pool = PgPoolOptions::new().max_connections(1).connect(&url).await?;
-        migrator.run(&pool).await?;
+        for migrator in migrators {
+            migrator.run(&pool).await?;
+        }
         pool.close().await;
         Ok(())
     })

@@ -26,14 +26,14 @@ const NO_SUCH_DATABASE: &str = "3D000";
 const VERSION_WITH_STRATEGY: u32 = 150_000;
 
 /// Makes a database with the migrations applied, returns its name, and guards it for the life of `keeper`.
-pub(super) async fn clone(host: &Host, keeper: &mut PgConnection, migrator: &Migrator) -> Result<String> {
+pub(super) async fn clone(host: &Host, keeper: &mut PgConnection, migrators: &[&Migrator]) -> Result<String> {
     let name = format!("{DATABASE_PREFIX}{}", Uuid::now_v7().simple());
     execute(keeper, format!("SELECT pg_advisory_lock({})", database_keys(&name))).await?;
     // Copying files is quicker than writing an empty database through the log: 50 ms against 150.
     let has_strategy = keeper.server_version_num().is_some_and(|version| version >= VERSION_WITH_STRATEGY);
     let strategy = if has_strategy { "STRATEGY FILE_COPY" } else { "" };
     loop {
-        let template = ensure(host, keeper, migrator).await?;
+        let template = ensure(host, keeper, migrators).await?;
         let copy = execute(keeper, format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}")).await;
         match copy {
             Ok(()) => return Ok(name),
@@ -48,8 +48,8 @@ pub(super) async fn clone(host: &Host, keeper: &mut PgConnection, migrator: &Mig
 }
 
 /// Finds the template for these migrations, or makes it. Returns its name.
-async fn ensure(host: &Host, session: &mut PgConnection, migrator: &Migrator) -> Result<String> {
-    let hash = hash(migrator);
+async fn ensure(host: &Host, session: &mut PgConnection, migrators: &[&Migrator]) -> Result<String> {
+    let hash = hash(migrators);
     if let Some(template) = find(session, &hash).await? {
         return Ok(template);
     }
@@ -57,7 +57,7 @@ async fn ensure(host: &Host, session: &mut PgConnection, migrator: &Migrator) ->
     execute(session, format!("SELECT pg_advisory_lock({})", Lock::Template.keys())).await?;
     let made = match find(session, &hash).await {
         Ok(Some(template)) => Ok(template),
-        Ok(None) => make(host, session, migrator, &hash).await,
+        Ok(None) => make(host, session, migrators, &hash).await,
         Err(error) => Err(error.into()),
     };
     execute(session, format!("SELECT pg_advisory_unlock({})", Lock::Template.keys())).await?;
@@ -72,12 +72,17 @@ async fn find(session: &mut PgConnection, hash: &str) -> sqlx::Result<Option<Str
     Ok(texts(session, query).await?.pop())
 }
 
-async fn make(host: &Host, session: &mut PgConnection, migrator: &Migrator, hash: &str) -> Result<String> {
+async fn make(
+    host: &Host,
+    session: &mut PgConnection,
+    migrators: &[&Migrator],
+    hash: &str,
+) -> Result<String> {
     let unfinished = format!("{UNFINISHED_PREFIX}{hash}");
     execute(session, format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await?;
     // Not template1, which may be in use or have things in it.
     execute(session, format!("CREATE DATABASE {unfinished} TEMPLATE template0")).await?;
-    let migrated = migrate(migrator, host.url(&unfinished)).await;
+    let migrated = migrate(migrators, host.url(&unfinished)).await;
     migrated.context("cannot migrate the template of the test databases")?;
     // A database with a session in it can be neither renamed nor copied.
     execute(session, format!("ALTER DATABASE {unfinished} ALLOW_CONNECTIONS false")).await?;
@@ -89,12 +94,14 @@ async fn make(host: &Host, session: &mut PgConnection, migrator: &Migrator, hash
 }
 
 /// Tells sets of migrations apart. The same in all processes of a test run, which is all it has to be.
-fn hash(migrator: &Migrator) -> String {
+fn hash(migrators: &[&Migrator]) -> String {
     let mut hasher = DefaultHasher::new();
-    migrator.table_name.hash(&mut hasher);
-    for migration in migrator.iter() {
-        migration.version.hash(&mut hasher);
-        migration.checksum.hash(&mut hasher);
+    for migrator in migrators {
+        migrator.table_name.hash(&mut hasher);
+        for migration in migrator.iter() {
+            migration.version.hash(&mut hasher);
+            migration.checksum.hash(&mut hasher);
+        }
     }
     format!("{:016x}", hasher.finish())
 }

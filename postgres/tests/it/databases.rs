@@ -19,8 +19,8 @@ pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("tests/it/migrations");
 
 #[tokio::test]
 async fn each_test_has_an_empty_migrated_database_of_its_own() -> Result<()> {
-    let one = TestDatabase::new(&MIGRATOR).await?;
-    let other = TestDatabase::new(&MIGRATOR).await?;
+    let one = TestDatabase::new(&[&MIGRATOR]).await?;
+    let other = TestDatabase::new(&[&MIGRATOR]).await?;
     assert_ne!(one.url(), other.url());
     raw_sql("INSERT INTO things VALUES (1)").execute(one.pool()).await?;
     for (database, things) in [(&one, 1), (&other, 0)] {
@@ -32,7 +32,7 @@ async fn each_test_has_an_empty_migrated_database_of_its_own() -> Result<()> {
 
 #[tokio::test]
 async fn many_at_once_are_made_and_later_dropped() -> Result<()> {
-    let many = (0..8).map(|_| tokio::spawn(TestDatabase::new(&MIGRATOR)));
+    let many = (0..8).map(|_| tokio::spawn(async { TestDatabase::new(&[&MIGRATOR]).await }));
     let mut names = Vec::new();
     for database in many.collect::<Vec<_>>() {
         names.push(name(database.await??.url()));
@@ -51,7 +51,7 @@ async fn the_database_of_a_killed_test_is_dropped_by_a_later_one() -> Result<()>
 
 #[tokio::test]
 async fn old_and_unfinished_templates_are_dropped() -> Result<()> {
-    let database = TestDatabase::new(&MIGRATOR).await?;
+    let database = TestDatabase::new(&[&MIGRATOR]).await?;
     // Names of our own, as another run may be doing the same.
     let hash = format!("{:016x}", std::process::id());
     let names = [format!("resume_template_{hash}_1"), format!("resume_unfinished_{hash}")];
@@ -71,13 +71,13 @@ async fn a_migration_that_fails_is_shown() {
         false,
     );
     let migrator = Migrator { migrations: vec![migration].into(), ..Migrator::DEFAULT };
-    let error = format!("{:#}", TestDatabase::new(&migrator).await.unwrap_err());
+    let error = format!("{:#}", TestDatabase::new(&[&migrator]).await.unwrap_err());
     assert!(error.contains("cannot migrate") && error.contains("nonsense"), "{error}");
 }
 
 #[tokio::test]
 async fn a_test_can_kill_the_server_of_its_own_cluster() -> Result<()> {
-    let database = TestDatabase::on_own_cluster(&MIGRATOR).await?;
+    let database = TestDatabase::on_own_cluster(&[&MIGRATOR]).await?;
     raw_sql("INSERT INTO things VALUES (1)").execute(database.pool()).await?;
     kill_hard(database.cluster().postmaster_pid().unwrap());
     assert!(database.cluster().ensure_running()?);
@@ -99,7 +99,7 @@ async fn the_own_cluster_of_a_killed_test_is_stopped_and_removed_by_a_later_one(
     let deadline = Instant::now() + Duration::from_secs(60);
     while data.exists() || runs(pid) {
         assert!(Instant::now() < deadline, "still there: {}", data.display());
-        let _sweeper = TestDatabase::new(&MIGRATOR).await?;
+        let _sweeper = TestDatabase::new(&[&MIGRATOR]).await?;
     }
     Ok(())
 }
@@ -149,7 +149,7 @@ async fn wait_until_dropped(names: &[String]) -> Result<()> {
     let left = format!("SELECT count(*)::text FROM pg_database WHERE datname IN ('{list}')");
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let database = TestDatabase::new(&MIGRATOR).await?;
+        let database = TestDatabase::new(&[&MIGRATOR]).await?;
         if query(database.url(), &left).await == "0" {
             return Ok(());
         }

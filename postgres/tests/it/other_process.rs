@@ -36,11 +36,11 @@ fn act() {
             stay(Cluster::start(Path::new(&root), durability), |cluster| cluster.url("postgres"));
         }
         "database" => {
-            let database = runtime.block_on(TestDatabase::new(&MIGRATOR));
+            let database = runtime.block_on(TestDatabase::new(&[&MIGRATOR]));
             stay(database, |database| database.url().to_owned());
         }
         "own cluster" => {
-            let database = runtime.block_on(TestDatabase::on_own_cluster(&MIGRATOR));
+            let database = runtime.block_on(TestDatabase::on_own_cluster(&[&MIGRATOR]));
             stay(database, |database| database.cluster().data_dir().display().to_string());
         }
         other => panic!("no such role: {other}"),

@@ -5,16 +5,16 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, raw_sql};
 
 use super::absence::{look, note};
 use crate::{
+    MIGRATOR,
     heartbeat::extend,
     presence::{self, LOCK_CLASS},
-    tests::MIGRATOR,
 };
 
 const NOBODY: [i64; 0] = [];
 
 /// A database with three workers, and their ids.
 async fn three_workers() -> (TestDatabase, PgPool, [i64; 3]) {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let pool = database.pool().clone();
     let mut ids = [0; 3];
     for id in &mut ids {
@@ -78,7 +78,7 @@ async fn times_in_the_future_say_nothing() {
 
 #[tokio::test]
 async fn what_was_seen_before_a_restart_of_postgres_does_not_count() {
-    let database = TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::on_own_cluster(&[&MIGRATOR]).await.unwrap();
     let a = presence::register(&mut database.pool().acquire().await.unwrap(), "worker").await.unwrap();
     database.cluster().restart(RestartMode::Fast).unwrap();
     let mut conn = PgConnection::connect(database.url()).await.unwrap();

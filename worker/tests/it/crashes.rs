@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mock_ats::Face;
-use resume_core::db::MIGRATOR;
+use resume_core::db::migrators;
 use resume_postgres::{RestartMode, testing::TestDatabase};
 
 use crate::{
@@ -66,7 +66,7 @@ async fn a_worker_that_dies_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_restarts_loses_nothing() {
-    let database = TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::on_own_cluster(&migrators()).await.unwrap();
     let cluster = database.cluster().clone();
     let pipeline = Pipeline::start_on(database, u32::MAX, 50).await;
     let worker = pipeline.worker();

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Times};
 use resume_core::{
     collection::{self, BACKLOG_MAX, NewCollection, Progress, Resumed, Scope},
-    db::{self, MIGRATOR, PgPool, Role},
+    db::{self, PgPool, Role, migrators},
     parsing::Format,
     source::{self, definition::Definition},
 };
@@ -53,7 +53,7 @@ impl Pipeline {
     /// With a source that answers at once and allows `allowed` calls a second, while we believe that it allows
     /// `believed`.
     pub(crate) async fn start_with(allowed: u32, believed: u32) -> Self {
-        Self::start_on(TestDatabase::new(&MIGRATOR).await.unwrap(), allowed, believed).await
+        Self::start_on(TestDatabase::new(&migrators()).await.unwrap(), allowed, believed).await
     }
 
     /// As [`Pipeline::start_with`], on this database.
@@ -65,7 +65,7 @@ impl Pipeline {
     /// As [`Pipeline::start_with`], while no other test of this process runs: for measurements.
     pub(crate) async fn start_alone(allowed: u32, believed: u32) -> Self {
         let turn = Turn::Alone { _guard: TURN.write().await };
-        Self::build(turn, TestDatabase::new(&MIGRATOR).await.unwrap(), allowed, believed).await
+        Self::build(turn, TestDatabase::new(&migrators()).await.unwrap(), allowed, believed).await
     }
 
     async fn build(turn: Turn, database: TestDatabase, allowed: u32, believed: u32) -> Self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use resume_core::{
     call_limit::{self, Ending, MARGIN, Obstacle, Void},
-    db::MIGRATOR,
+    db::migrators,
     source::definition::Limit,
 };
 use resume_postgres::{RestartMode, testing::TestDatabase};
@@ -176,7 +176,7 @@ async fn a_change_of_limits_is_no_way_around_them() {
 /// Postgres crashes right after grants whose commits have not reached the disk: they count as used.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_of_postgres_forgets_no_call() {
-    let database = TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::on_own_cluster(&migrators()).await.unwrap();
     let fixture = Fixture::on(database).await;
     let process = Process::start(&fixture).await;
     let burst = [Limit { burst: 20, ..limit(30, 60 * SECOND) }];

@@ -8,7 +8,7 @@ use proptest::{
 };
 use resume_core::{
     call_limit::MARGIN,
-    db::{MIGRATOR, PgPool},
+    db::{PgPool, migrators},
     source::definition::{Interval, Limit},
 };
 use resume_postgres::testing::TestDatabase;
@@ -90,7 +90,7 @@ fn is_kept(limit: &Limit, departures: &[DateTime<Utc>]) -> bool {
 #[test]
 fn no_stretch_sees_more_calls_than_a_limit_allows() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let database = runtime.block_on(TestDatabase::new(&MIGRATOR)).unwrap();
+    let database = runtime.block_on(TestDatabase::new(&migrators())).unwrap();
     let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&(limits(), questions()), |(limits, questions)| {
         let mut departures = runtime.block_on(departures(database.pool(), &limits, &questions));
@@ -110,7 +110,7 @@ fn no_stretch_sees_more_calls_than_a_limit_allows() {
 /// Who always wants calls gets the even rate of the slowest limit: calls + 1 - burst in the time and its margin.
 #[tokio::test]
 async fn constant_demand_gets_the_even_rate() {
-    let database = TestDatabase::new(&MIGRATOR).await.unwrap();
+    let database = TestDatabase::new(&migrators()).await.unwrap();
     let second = Interval(Duration::from_secs(1));
     let even = |calls, burst| Limit { calls, per: second, burst };
     let slow = Limit { calls: 50, per: Interval(Duration::from_secs(10)), burst: 1 };

@@ -100,7 +100,7 @@ pub(crate) async fn jobs(pool: &PgPool) -> Vec<JobRow> {
         select id as "id!", queue as "queue!", kind as "kind!", state as "state!: JobState", args as "args!",
                attempt as "attempt!", max_attempts as "max_attempts!", created_at as "created_at!", run_at as "run_at!",
                started_at, finished_at, worker, last_error, errors
-        from jobs order by id
+        from queue.jobs order by id
         "#
     )
     .fetch_all(pool)

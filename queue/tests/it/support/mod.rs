@@ -11,25 +11,23 @@ use std::{
 };
 
 use resume_postgres::testing::TestDatabase;
-use resume_queue::{Enqueued, Job, NewJob};
-use sqlx::{AssertSqlSafe, PgPool, Row, migrate::Migrator, postgres::PgPoolOptions, raw_sql};
+use resume_queue::{Enqueued, Job, MIGRATOR, NewJob};
+use sqlx::{AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions, raw_sql};
 
 pub(crate) use jobs::*;
 pub(crate) use process::*;
 pub(crate) use proxy::*;
 pub(crate) use worker::*;
 
-static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
-
 /// How long a test waits for what must happen, where no promise is measured.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn database() -> TestDatabase {
-    TestDatabase::new(&MIGRATOR).await.unwrap()
+    TestDatabase::new(&[&MIGRATOR]).await.unwrap()
 }
 
 pub(crate) async fn own_cluster() -> TestDatabase {
-    TestDatabase::on_own_cluster(&MIGRATOR).await.unwrap()
+    TestDatabase::on_own_cluster(&[&MIGRATOR]).await.unwrap()
 }
 
 /// A pool of its own on the test database, as each process has one.

@@ -1,4 +1,4 @@
-//! Places in a JSON text, found without parsing what stands around them and without changing what stands there.
+//! Finds places in a JSON text without parsing what stands around them or changing what stands there.
 
 use std::fmt;
 
@@ -10,11 +10,16 @@ use serde_json::value::RawValue;
 
 /// A JSON Pointer, RFC 6901: the keys and positions that lead to a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pointer(Vec<String>);
+pub struct Pointer(Vec<String>);
 
 impl Pointer {
+    /// Leads to a member of the outermost object.
+    pub(super) fn of_key(key: &str) -> Self {
+        Self(vec![key.to_owned()])
+    }
+
     /// Reads a pointer; `None` when it neither is empty nor begins with a slash.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return Some(Self(Vec::new()));
         }
@@ -23,12 +28,12 @@ impl Pointer {
     }
 }
 
-/// The texts at some places in a JSON text, in the order of the pointers; `None` where there is nothing. Of two equal keys in
-/// one object the last one counts. One pass, and another one over what is inside of a place that was found.
+/// Returns the texts at some places in a JSON text, in the order of the pointers; `None` where there is nothing. Of two
+/// equal keys in one object the last one counts. Reads the text once, and the inside of a place that was found once more.
 ///
 /// # Errors
-/// When the text is no JSON.
-pub(crate) fn find<'j>(
+/// Fails if the text is not JSON.
+pub fn find<'j>(
     json: &'j [u8],
     pointers: &[Pointer],
 ) -> Result<Vec<Option<&'j RawValue>>, serde_json::Error> {

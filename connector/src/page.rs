@@ -5,7 +5,7 @@ use resume_core::{
         Format, id_at,
         json_pointer::{self, Pointer},
     },
-    raw::NewRawDocument,
+    document::NewDocument,
     source::definition::{Definition, Deleted, Expect, ListCall, Paging, Step, Values},
 };
 use serde::{
@@ -27,7 +27,7 @@ const CODE_CHARS_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// Its items, in order, verbatim.
-    pub items: Vec<NewRawDocument>,
+    pub items: Vec<NewDocument>,
     /// What the next page is asked for with: an absolute address, or a token. At most [`LINK_BYTES_MAX`] bytes, none of
     /// them a control character. `None` on the last page, and for numbered pages.
     pub next: Option<String>,
@@ -121,7 +121,7 @@ impl Shape {
             if expired.iter().any(|known| cleaned(known).as_deref() == Some(code)))
     }
 
-    fn items(&self, places: &Places<'_, '_>) -> Result<Vec<NewRawDocument>, CallError> {
+    fn items(&self, places: &Places<'_, '_>) -> Result<Vec<NewDocument>, CallError> {
         let at = &self.list.items;
         let value = places.get(at);
         if let Some(id) = &self.one {
@@ -129,8 +129,8 @@ impl Shape {
             let item = value.filter(|value| value.get().starts_with(begin));
             let item = item.ok_or_else(|| misshapen(at, expected, value))?;
             let is_deleted = self.flag()?.is_some_and(|flag| is_flagged(item.get(), &flag));
-            let item = NewRawDocument::with_id(Some(id.clone()), item.get().as_bytes());
-            return Ok(vec![NewRawDocument { is_deleted, ..item }]);
+            let item = NewDocument::with_id(Some(id.clone()), item.get().as_bytes());
+            return Ok(vec![NewDocument { is_deleted, ..item }]);
         }
         let Some(list) = value.filter(|value| value.get().starts_with('[')) else {
             return Err(misshapen(at, "the list of items", value));
@@ -166,21 +166,21 @@ struct Split<'s> {
     shape: &'s Shape,
     /// Where an item says that it was deleted.
     flag: Option<[Pointer; 1]>,
-    items: Vec<NewRawDocument>,
+    items: Vec<NewDocument>,
     is_over: bool,
 }
 
 impl Split<'_> {
-    fn document(&self, item: &str) -> NewRawDocument {
+    fn document(&self, item: &str) -> NewDocument {
         let is_deleted = self.flag.as_ref().is_some_and(|flag| is_flagged(item, flag));
-        NewRawDocument { is_deleted, ..self.with_id(item) }
+        NewDocument { is_deleted, ..self.with_id(item) }
     }
 
-    fn with_id(&self, item: &str) -> NewRawDocument {
+    fn with_id(&self, item: &str) -> NewDocument {
         if !self.shape.is_mapped {
-            return NewRawDocument::new(self.shape.format, item.as_bytes());
+            return NewDocument::new(self.shape.format, item.as_bytes());
         }
-        NewRawDocument::with_id(id_at(item.as_bytes(), &self.shape.list.id), item.as_bytes())
+        NewDocument::with_id(id_at(item.as_bytes(), &self.shape.list.id), item.as_bytes())
     }
 }
 

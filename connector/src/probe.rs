@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use resume_core::{
     parsing::{CompiledMapping, ParseError, ParsedResume, parse, parse_mapped},
-    raw::NewRawDocument,
+    document::NewDocument,
     source::definition::{Definition, Paging, Step, Values},
 };
 
@@ -25,7 +25,7 @@ pub struct Probe {
     pub deleted: Option<usize>,
     /// The first item that was not deleted, verbatim and in full, with the id that it would be known by. As large as the source made it: at most
     /// a page.
-    pub first: Option<NewRawDocument>,
+    pub first: Option<NewDocument>,
     /// Bytes of the answers' bodies, as they came over the wire.
     pub bytes: u64,
     /// How long the calls took.
@@ -140,7 +140,7 @@ pub(crate) fn first_page(definition: &Definition, step: Step) -> Values {
     let call = definition.call_of(step);
     let per_page = call.as_ref().map_or(1, |call| call.per_page_max);
     Values {
-        count: per_page,
+        count: Some(per_page.into()),
         per_page,
         page: call.map_or(1, |call| call.paging.first_page()),
         offset: 0,

@@ -2,11 +2,12 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use resume_connector::{Answer, Connector, Timeouts};
-use resume_core::db::PgPool;
+use resume_core::{db::PgPool, erasure};
 
 use crate::{
     Settings,
     bases::{Base, Bases},
+    details::Details,
     lag::Lag,
     permit::Permits,
 };
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) permits: Arc<Permits>,
     pub(crate) bases: Arc<Bases>,
     pub(crate) lag: Arc<Lag>,
+    pub(crate) details: Details,
+    pub(crate) erasure_key: Option<erasure::Key>,
 }
 
 impl Context {
@@ -28,6 +31,7 @@ impl Context {
             .context("setting up the calls to sources")?;
         let permits = Arc::new(Permits::new(pool.clone(), worker_id));
         let lag = Arc::new(Lag::new(pool.clone(), settings.backlog_max));
+        let details = Details::new(pool.clone());
         Ok(Self {
             pool,
             connector: Arc::new(connector),
@@ -35,6 +39,8 @@ impl Context {
             permits,
             bases: Arc::default(),
             lag,
+            details,
+            erasure_key: settings.erasure_key.clone(),
         })
     }
 

@@ -5,6 +5,7 @@
 //! | [`run`] | one process as a worker, from start to shutdown |
 //! | `registry.rs` | which handler runs which job, and how many at once |
 //! | `context.rs` | what the handlers share: pool, HTTP client, permits |
+//! | `details.rs` | the documents of single details are parsed together |
 //! | `lag.rs` | whether fetching waits for the parsers |
 //! | `bases.rs` | which of its addresses a source is called at |
 //! | `permit/` | leave to call a source, for the callers of this process |
@@ -14,6 +15,7 @@
 
 mod bases;
 mod context;
+mod details;
 mod jobs;
 mod lag;
 mod permit;
@@ -22,7 +24,7 @@ mod registry;
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use resume_core::db::PgPool;
+use resume_core::{db::PgPool, erasure};
 use resume_queue::{Session, SessionSettings};
 
 use crate::context::Context;
@@ -32,10 +34,12 @@ use crate::context::Context;
 pub struct Settings {
     /// Added to the parsing of every document, to stand in for a slow parser.
     pub parse_delay: Duration,
-    /// How many documents of all collections may wait to be parsed before no further page is fetched.
+    /// How many documents of a source may wait to be parsed before no further page is fetched.
     pub backlog_max: u32,
     /// Where the files are whose first lines are secrets of sources.
     pub secrets_dir: PathBuf,
+    /// The key with which the ids of erased people are hashed, if there is one.
+    pub erasure_key: Option<erasure::Key>,
     /// How long running jobs may go on after a shutdown was asked for.
     pub grace: Duration,
 }

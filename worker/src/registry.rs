@@ -1,6 +1,6 @@
 use apalis::prelude::{WorkerBuilder, WorkerError};
 use resume_core::jobs::{
-    FetchPage, FinishCollection, ParseDocuments, ReparseSource, ResumePages, SettleDiscarded,
+    FetchPage, FinishCollection, ParseDocuments, ReparseSource, ContinueCollection, SettleDiscarded,
     StartCollection, StopCollection,
 };
 use resume_queue::{Job, QueueConfig, Session};
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::{
     context::Context,
     jobs::{
-        fetch_page, finish_collection, parse_documents, reparse_source, resume_pages, settle_discarded,
+        fetch_page, finish_collection, parse_documents, reparse_source, continue_collection, settle_discarded,
         start_collection, stop_collection,
     },
 };
@@ -49,7 +49,7 @@ pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), 
     start!(FinishCollection, SETTLEMENTS, finish_collection::run);
     start!(StartCollection, STARTS, start_collection::run);
     start!(StopCollection, STARTS, stop_collection::run);
-    start!(ResumePages, STARTS, resume_pages::run);
+    start!(ContinueCollection, STARTS, continue_collection::run);
     start!(ReparseSource, REPARSES, reparse_source::run);
     workers
 }

@@ -8,7 +8,7 @@ use resume_core::{
     collection::{self, BegunImport, NewImport, StartError},
     db::{self, PgConnection, PgPool},
     import::document,
-    raw::NewRawDocument,
+    document::NewDocument,
     source::definition::Definition,
 };
 use uuid::Uuid;
@@ -94,7 +94,7 @@ async fn read(
     upload: &Arc<Mutex<Upload>>,
     page: usize,
     definition: &Arc<Definition>,
-) -> io::Result<Vec<NewRawDocument>> {
+) -> io::Result<Vec<NewDocument>> {
     let (upload, definition) = (upload.clone(), definition.clone());
     let reading = tokio::task::spawn_blocking(move || {
         read_page(&mut upload.lock().unwrap_or_else(PoisonError::into_inner), page, &definition)
@@ -102,7 +102,7 @@ async fn read(
     reading.await.map_err(io::Error::other)?
 }
 
-fn read_page(upload: &mut Upload, page: usize, definition: &Definition) -> io::Result<Vec<NewRawDocument>> {
+fn read_page(upload: &mut Upload, page: usize, definition: &Definition) -> io::Result<Vec<NewDocument>> {
     if page == 0 {
         upload.rewind()?;
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use resume_connector::{Connector, Probe, Timeouts};
 use resume_core::{
     attachment::Finder,
-    raw::NewRawDocument,
+    document::NewDocument,
     source::definition::{Definition, DefinitionError, Faults, Limit, Paging},
 };
 
@@ -134,7 +134,7 @@ fn show_probe(definition: &Definition, probe: &Probe) {
 }
 
 /// Lists the attachments of an item; none is fetched.
-fn show_attachments(definition: &Definition, item: &NewRawDocument) {
+fn show_attachments(definition: &Definition, item: &NewDocument) {
     // The expression was checked with the rest of the definition.
     let Some(finder) = definition.attachments.as_ref().and_then(|found| Finder::new(found).ok()) else {
         return;

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::NewAttachment;
 
-/// A file that belongs to a raw document.
+/// A file that belongs to a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// Its place among those of the document, from 1.
@@ -39,7 +39,7 @@ pub struct File {
 /// The database's.
 pub(crate) async fn store(
     conn: &mut PgConnection,
-    (raw_document_id, place): (i64, i32),
+    (document_id, place): (i64, i32),
     name: &str,
     file: &NewAttachment,
 ) -> Result<(), sqlx::Error> {
@@ -57,11 +57,11 @@ pub(crate) async fn store(
     .await?;
     sqlx::query!(
         r#"
-        insert into document_attachments (raw_document_id, place, name, sha256) values ($1, $2, $3, $4)
-        on conflict (raw_document_id, place) do update
+        insert into document_attachments (document_id, place, name, sha256) values ($1, $2, $3, $4)
+        on conflict (document_id, place) do update
         set name = excluded.name, sha256 = excluded.sha256, fetched_at = now()
         "#,
-        raw_document_id,
+        document_id,
         place,
         name,
         &file.sha256,
@@ -77,30 +77,30 @@ pub(crate) async fn store(
 /// The database's.
 pub(crate) async fn kept(
     conn: &mut PgConnection,
-    raw_document_ids: &[i64],
+    document_ids: &[i64],
 ) -> Result<BTreeSet<(i64, i32)>, sqlx::Error> {
     let kept = sqlx::query!(
-        "select raw_document_id, place from document_attachments where raw_document_id = any($1)",
-        raw_document_ids,
+        "select document_id, place from document_attachments where document_id = any($1)",
+        document_ids,
     )
     .fetch_all(conn)
     .await?;
-    Ok(kept.into_iter().map(|row| (row.raw_document_id, row.place)).collect())
+    Ok(kept.into_iter().map(|row| (row.document_id, row.place)).collect())
 }
 
-/// The attachments of a raw document, in their order.
+/// The attachments of a document, in their order.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(pool: &PgPool, raw_document_id: i64) -> Result<Vec<Attachment>, sqlx::Error> {
+pub async fn list(pool: &PgPool, document_id: i64) -> Result<Vec<Attachment>, sqlx::Error> {
     sqlx::query_as!(
         Attachment,
         r#"
         select d.place, d.name, a.media_type, a.size, a.sha256, d.fetched_at
         from document_attachments d join attachments a using (sha256)
-        where d.raw_document_id = $1 order by d.place
+        where d.document_id = $1 order by d.place
         "#,
-        raw_document_id,
+        document_id,
     )
     .fetch_all(pool)
     .await

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use resume_queue::EnqueueError;
 use sqlx::PgConnection;
 
-use super::{Answer, Attached, Call, NewCall, open};
+use super::{Answer, Attached, Call, NewCall, open as calls};
 use crate::{
     attachment::{self, Finder, Link, NewAttachment},
     collection::counts::{self, Change},
@@ -77,7 +77,7 @@ pub(super) async fn open(
         })
         .collect();
     renew(conn, call, &missing).await?;
-    open::open(conn, call.run(), &missing).await
+    calls::open(conn, call.run(), &missing).await
 }
 
 /// Gives attachments that wait to be fetched, or failed, the addresses that an answer has just named: those from before may have expired, and

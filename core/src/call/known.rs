@@ -84,11 +84,12 @@ async fn unasked(
     let ids: Vec<String> = ids.into_iter().collect();
     sqlx::query_scalar!(
         r#"
-        select id as "id!" from unnest($2::text[]) as asked (id)
+        select asked.id as "id!" from unnest($2::text[]) as asked (id)
         where not exists (
-            select from calls
-            where collection_id = $1 and step = 'detail' and parent = '' and item = id and place = 1 and reading = 1)
-        order by id
+            select from calls c
+            where c.collection_id = $1 and c.step = 'detail' and c.parent = '' and c.item = asked.id
+              and c.place = 1 and c.reading = 1)
+        order by asked.id
         "#,
         call.collection_id,
         &ids,

@@ -153,6 +153,16 @@ impl Call {
         is_numbered && self.place > 1 && last.is_none_or(|last| self.place > last)
     }
 
+    /// The group of the collection's present run.
+    pub fn group(&self) -> Option<GroupId> {
+        self.group
+    }
+
+    /// How many documents one job parses.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
     pub(crate) fn run(&self) -> Run<'_> {
         Run { collection_id: self.collection_id, group: self.group, source: &self.source.definition.name }
     }

@@ -12,8 +12,8 @@ use crate::source::definition::Limit;
 pub struct Caller {
     /// The collection that the call is for.
     pub collection_id: Uuid,
-    /// The page that it fetches.
-    pub page: i32,
+    /// The call that it makes.
+    pub call_id: i64,
     /// How long it has waited already.
     pub waited: Duration,
 }
@@ -88,7 +88,7 @@ pub async fn grant(conn: &mut PgConnection, demand: &Demand<'_>) -> Result<Answe
         tolerances.push(spacing.tolerance_s);
     }
     let collections: Vec<Uuid> = demand.callers.iter().map(|caller| caller.collection_id).collect();
-    let pages: Vec<i32> = demand.callers.iter().map(|caller| caller.page).collect();
+    let calls: Vec<i64> = demand.callers.iter().map(|caller| caller.call_id).collect();
     let waited: Vec<i32> = demand.callers.iter().map(|caller| milliseconds(caller.waited)).collect();
     let row = sqlx::query!(
         r#"
@@ -99,7 +99,7 @@ pub async fn grant(conn: &mut PgConnection, demand: &Demand<'_>) -> Result<Answe
         demand.source,
         demand.worker_id,
         &collections,
-        &pages,
+        &calls,
         &waited,
         &intervals,
         &tolerances,

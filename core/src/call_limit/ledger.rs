@@ -24,8 +24,8 @@ pub struct CallRecord {
     pub worker_id: i64,
     /// The collection that it was for.
     pub collection_id: Uuid,
-    /// The page that it was to fetch.
-    pub page: i32,
+    /// The call of the collection.
+    pub call_id: i64,
     /// From asking for the permit to its time, in milliseconds.
     pub waited_ms: i32,
     /// From leaving to the last byte, in milliseconds.
@@ -63,7 +63,7 @@ pub async fn ledger(
     sqlx::query_as!(
         CallRecord,
         r#"
-        select id, departs_at, left_at, ended_at, worker_id, collection_id, page, waited_ms, took_ms, status, code, bytes
+        select id, departs_at, left_at, ended_at, worker_id, collection_id, call_id, waited_ms, took_ms, status, code, bytes
         from call_ledger
         where source = $1 and departs_at >= $2 and departs_at < $3 and (departs_at, id) > ($4, $5)
         order by departs_at, id

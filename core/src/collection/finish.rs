@@ -28,8 +28,10 @@ const BATCHES_MAX: i64 = 100_000;
 /// What the end of a run's jobs means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finishing {
-    /// Nothing: the collection is over, paused, gone, or in a later run.
+    /// Nothing: the collection is paused, gone, or in a later run.
     Nothing,
+    /// The collection is over. Somebody may have confirmed since that it hides people.
+    Over,
     /// The run goes on: documents wait to be parsed, or doubtful pages are read again.
     GoesOn,
     /// All has been done. Hide whom the run has not seen, then [`conclude`] it.
@@ -46,7 +48,15 @@ pub enum Finishing {
 /// # Errors
 /// The database's; roll back.
 pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<Finishing, EnqueueError> {
-    let Some(held) = lock(conn, job).await? else { return Ok(Finishing::Nothing) };
+    let Some(held) = lock(conn, job).await? else {
+        let over = sqlx::query_scalar!(
+            r#"select finished_at is not null as "over!" from collections where id = $1 and run = $2"#,
+            job.collection_id,
+            job.run,
+        );
+        let is_over = over.fetch_optional(conn).await?.unwrap_or(false);
+        return Ok(if is_over { Finishing::Over } else { Finishing::Nothing });
+    };
     let sums = counts::sum(conn, job.collection_id).await?;
     if held.state == CollectionState::Paused && sums.pending() > 0 {
         return Ok(Finishing::Nothing);

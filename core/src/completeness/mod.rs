@@ -15,8 +15,8 @@ mod look;
 mod readings;
 mod reread;
 
-pub(crate) use doubts::{add as add_doubt, any as has_doubts, list as doubts};
+pub(crate) use doubts::{any as has_doubts, list as doubts};
 pub(crate) use hide::harmless;
 pub use hide::{ConfirmError, Hidden, confirm_hiding, hide_missing};
-pub(crate) use readings::{fingerprint, key_of, keys, nearby};
+pub(crate) use readings::{fingerprint, keys, nearby};
 pub(crate) use reread::{Judged, Verdict, judge};

@@ -78,11 +78,11 @@ pub(crate) async fn nearby(
         with near as materialized (
             select place, items, fingerprint from calls
             where collection_id = $1 and step = $2 and parent = $3 and item = '' and reading = $4
-              and (place = 1 or place >= $5 - $7) and place < $5 and state = 'done'
+              and (place = 1 or place >= $5::integer - $7::integer) and place < $5 and state = 'done'
         )
         select (select min(place) from near where fingerprint = $6) as same_as,
-               $5 - 1 - coalesce((select max(place) from near where fingerprint <> $6), 0) as "same_in_row!",
-               $5 - 1 - coalesce((select max(c.place) from calls c
+               $5::integer - 1 - coalesce((select max(place) from near where fingerprint <> $6), 0) as "same_in_row!",
+               $5::integer - 1 - coalesce((select max(c.place) from calls c
                                   where c.collection_id = $1 and c.step = $2 and c.parent = $3 and c.item = ''
                                     and c.reading = $4 and c.place < $5 and c.items > 0
                                     and not exists (select from near where items > 0 and place > 1)),

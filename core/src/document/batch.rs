@@ -82,7 +82,7 @@ pub async fn open_batches(
     Ok(())
 }
 
-/// Loads the documents of those of the batches that are there, waiting or given up, in the order of their ids. Locks nothing.
+/// Loads those of the batches that are there, waiting or given up, and their documents, in the order of their ids. Locks nothing.
 ///
 /// # Errors
 /// The database's.
@@ -90,11 +90,10 @@ pub async fn load_waiting(
     pool: &PgPool,
     collection_id: Uuid,
     first_ids: &[i64],
-) -> Result<Vec<WaitingDocument>, sqlx::Error> {
-    sqlx::query_as!(
-        WaitingDocument,
+) -> Result<(Vec<i64>, Vec<WaitingDocument>), sqlx::Error> {
+    let rows = sqlx::query!(
         r#"
-        select d.id, d.person_id, p.external_id as "external_id?", d.overtaken_by, d.body
+        select b.first_id, d.id, d.person_id, p.external_id as "external_id?", d.overtaken_by, d.body
         from unnest($2::bigint[]) as w (first_id)
         join batches b on b.collection_id = $1 and b.first_id = w.first_id
         join raw_documents d on d.id between b.first_id and b.last_id
@@ -105,7 +104,17 @@ pub async fn load_waiting(
         first_ids,
     )
     .fetch_all(pool)
-    .await
+    .await?;
+    let mut batches: Vec<i64> = rows.iter().map(|row| row.first_id).collect();
+    batches.dedup();
+    let documents = rows.into_iter().map(|row| WaitingDocument {
+        id: row.id,
+        person_id: row.person_id,
+        external_id: row.external_id,
+        overtaken_by: row.overtaken_by,
+        body: row.body,
+    });
+    Ok((batches, documents.collect()))
 }
 
 /// What was taken out of the batches.

@@ -110,7 +110,8 @@ pub(crate) async fn restore_listed(
     let restored = sqlx::query_scalar!(
         r#"
         with latest as (
-            select distinct on (c.person_id) c.person_id, d.*, p.document_id as superseded
+            select distinct on (c.person_id) c.person_id, d.call_id, d.updated_at, d.content_hash, d.position, d.body,
+                   p.document_id as superseded
             from person_contents c join people p on p.id = c.person_id join raw_documents d on d.id = c.document_id
             where c.person_id = any($1) order by c.person_id, c.document_id desc
         ), new as materialized (

@@ -130,7 +130,7 @@ pub(crate) async fn latest_in_collection(
         r#"
         select d.id
         from calls c
-        join raw_documents d on d.id between greatest(c.first_document_id, $2 + 1) and c.last_document_id
+        join raw_documents d on d.id between greatest(c.first_document_id, $2::bigint + 1) and c.last_document_id
              and d.call_id = c.id
         join people p on p.id = d.person_id and p.document_id = d.id
         where c.collection_id = $1 and c.last_document_id > $2

@@ -33,7 +33,7 @@ use crate::parsing::{Format, external_id, is_external_id};
 
 pub(crate) use batch::{backlog_of, ranges_of};
 pub use batch::{
-    Batch, WaitingDocument, backlog_by_source, give_up, load_waiting, open_batches, retake, take, waiting_in,
+    Batch, Retaken, Taken, WaitingDocument, backlog_by_source, give_up, load_waiting, open_batches, retake, take, waiting_in,
 };
 pub(crate) use contents::restore_listed;
 pub use failures::{DocumentFilter, ListedDocument, NewParseFailure, list};

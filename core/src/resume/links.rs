@@ -2,7 +2,7 @@ use sqlx::{PgConnection, types::Json};
 
 /// Some of the resumes, and their links.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Links {
+pub(crate) struct Links {
     /// Links of people, in the order of their resumes. Each holds the host, somewhere.
     pub urls: Vec<String>,
     /// The last resume that was looked at; `None` when there are no more.
@@ -18,7 +18,7 @@ pub struct Links {
 ///
 /// # Errors
 /// The database's.
-pub async fn links_after(
+pub(crate) async fn links_after(
     conn: &mut PgConnection,
     source_id: i32,
     host: &str,

@@ -3,7 +3,7 @@ use std::time::Duration;
 use resume_connector::CallError;
 use resume_core::{
     attachment::NewAttachment,
-    collection::{self, PageToFetch, Refreshed},
+    call::{self, Call, Refreshed},
     db,
     jobs::FetchPage,
 };
@@ -21,11 +21,11 @@ pub(super) async fn fetch(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
-    page: &PageToFetch,
+    call: &Call,
 ) -> Result<(), JobError> {
-    match &page.link {
-        Some(address) => download(context, lease, job, page, address).await,
-        None => refresh(context, lease, job, page).await,
+    match &call.link {
+        Some(address) => download(context, lease, job, call, address).await,
+        None => refresh(context, lease, job, call).await,
     }
 }
 
@@ -33,18 +33,18 @@ async fn download(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
-    page: &PageToFetch,
+    call: &Call,
     address: &str,
 ) -> Result<(), JobError> {
-    let definition = &page.source.definition;
+    let definition = &call.source.definition;
     let base = context.bases.of(definition);
-    let call = match context.connector.prepare_download(definition, base.url(), address).await {
-        Ok(call) => call,
+    let request = match context.connector.prepare_download(definition, base.url(), address).await {
+        Ok(request) => request,
         Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
     };
-    let leave = leave(context, lease, job, page, base).await?;
-    let about = if call.is_elsewhere() { About::Elsewhere } else { About::Address };
-    let answer = call.send().await;
+    let leave = leave(context, lease, job, call, base).await?;
+    let about = if request.is_elsewhere() { About::Elsewhere } else { About::Address };
+    let answer = request.send().await;
     if about == About::Elsewhere {
         context.bases.not_called(base);
     } else {
@@ -52,11 +52,11 @@ async fn download(
     }
     let ended = end(leave, &answer, about).await;
     match answer.result {
-        Ok(file) => store(context, lease, page, &file).await,
+        Ok(file) => store(context, lease, call, &file).await,
         Err(CallError::Status { status, .. })
             if ended.refused_for.is_none() && matches!(status.as_u16(), 403 | 404 | 410) =>
         {
-            expire(context, job, page).await
+            expire(context, job, call).await
         }
         Err(error) => Err(failed(context, job, error, ended).await),
     }
@@ -65,11 +65,11 @@ async fn download(
 async fn store(
     context: &Context,
     lease: &Lease,
-    page: &PageToFetch,
+    call: &Call,
     file: &NewAttachment,
 ) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    if !collection::store_attachment(&mut tx, page, file).await.map_err(JobError::retry)? {
+    if !call::store_attachment(&mut tx, call, file).await.map_err(JobError::retry)? {
         // Somebody has stored or closed it meanwhile: another look tells which.
         return Err(JobError::Snooze(Duration::ZERO));
     }
@@ -78,9 +78,9 @@ async fn store(
 }
 
 /// Comes back for a fresh address, or gives the attachment up when that was done before.
-async fn expire(context: &Context, job: &FetchPage, page: &PageToFetch) -> Result<(), JobError> {
+async fn expire(context: &Context, job: &FetchPage, call: &Call) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
-    let is_first = collection::expire_attachment(&mut conn, page).await.map_err(JobError::retry)?;
+    let is_first = call::expire_attachment(&mut conn, call).await.map_err(JobError::retry)?;
     drop(conn);
     if is_first {
         return Err(JobError::Snooze(Duration::ZERO));
@@ -93,23 +93,23 @@ async fn refresh(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
-    page: &PageToFetch,
+    call: &Call,
 ) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
-    let origin = collection::find_origin(&mut conn, page).await.map_err(JobError::retry)?;
+    let origin = call::find_origin(&mut conn, call).await.map_err(JobError::retry)?;
     drop(conn);
     let Some(origin) = origin else {
         return Err(given_up(context, job, CallError::AttachmentGone).await);
     };
     let definition = &origin.source.definition;
     let (base, link) = (context.bases.of(definition), origin.link.as_deref());
-    let call =
+    let request =
         match context.connector.prepare(definition, origin.step, base.url(), link, &origin.values).await {
-            Ok(call) => call,
+            Ok(request) => request,
             Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
         };
-    let leave = leave(context, lease, job, page, base).await?;
-    let answer = call.send().await;
+    let leave = leave(context, lease, job, call, base).await?;
+    let answer = request.send().await;
     context.note_base(base, &answer);
     let ended = end(leave, &answer, About::Source).await;
     let answered = match answer.result {
@@ -125,7 +125,7 @@ async fn refresh(
     };
     let (_, found) = find_attachments(definition, answered.items).await;
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    let refreshed = collection::refresh_attachments(&mut tx, page, &found).await.map_err(JobError::retry)?;
+    let refreshed = call::refresh_attachments(&mut tx, call, &found).await.map_err(JobError::retry)?;
     tx.commit().await.map_err(JobError::retry)?;
     match refreshed {
         Refreshed::Fresh => Err(JobError::Snooze(Duration::ZERO)),

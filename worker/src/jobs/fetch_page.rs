@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use resume_connector::{Answer, CallError, Page, TokenError};
+use resume_connector::{Answer as Reply, CallError, Page, TokenError};
 use resume_core::{
     attachment::Finder,
-    collection::{self, CallFailure, FetchedPage, FoundAttachments, FoundPage, PageToFetch},
-    db,
+    call::{self, Answer, Answered, Call, CallFailure, Found, FoundAttachments},
+    collection, db,
+    document::NewDocument,
     jobs::FetchPage,
-    raw::NewRawDocument,
     source::definition::{Definition, Step},
 };
 use resume_queue::{Coded, JobError, Lease};
@@ -29,62 +29,66 @@ const REST_MAX: Duration = Duration::from_secs(5);
 /// Fetches a page and stores it, with the jobs that follow and its own completion in the same transaction.
 ///
 /// Running twice does no harm: a page that is stored is not fetched again, and of two attempts that fetched it at the
-/// same time the fence lets one commit. A job that was retried after its page had been given up hands the page to a new job, as
-/// a resume of the collection does, and is discarded with the code `page_taken_over` where a resume has done so before it.
-#[tracing::instrument(name = "fetch_page", skip_all, fields(collection = %job.collection_id, page = job.page))]
+/// same time the fence lets one commit. A job that was retried after its call had been given up hands the call to a new job, as
+/// continuing the collection does.
+#[tracing::instrument(name = "fetch_page", skip_all, fields(collection = %job.collection_id, call = job.call_id))]
 pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Context>) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
-    let found = collection::find_page(&mut conn, &job, lease.job_id()).await.map_err(JobError::retry)?;
+    let found = call::find(&mut conn, &job, lease.job_id()).await.map_err(JobError::retry)?;
     drop(conn);
-    let page = match found {
-        FoundPage::Pending(page) => page,
-        FoundPage::NotWanted(page) => return skip(&context, &lease, &page).await,
-        FoundPage::Failed => return open_again(&context, &lease, &job).await,
-        FoundPage::TakenOver => {
-            let error = "another job fetches the page since it was opened again";
-            return Err(JobError::discard(Coded::new("page_taken_over", error)));
-        }
-        FoundPage::Settled => return Ok(()),
+    let call = match found {
+        Found::Pending(call) => call,
+        Found::NotWanted(call) => return skip(&context, &lease, &call).await,
+        Found::Failed => return open_again(&context, &lease, &job).await,
+        Found::Settled => return Ok(()),
     };
-    if page.step == Step::Known {
-        if page.source.definition.known.is_none() {
-            let error = "the source is asked for known people no more: has it been changed?".to_owned();
+    if call.step == Step::Known {
+        if call.source.definition.known.is_none() {
+            let error = "the source no longer asks for known people: has its definition changed?".to_owned();
             return Err(given_up(&context, &job, CallError::InvalidRequest(error)).await);
         }
-        return open_known(&context, &lease, &page).await;
+        return open_known(&context, &lease, &call).await;
     }
-    if page.step == Step::Attachment {
+    if call.step == Step::Attachment {
         // Nothing of it is parsed, and its address expires.
-        return fetch_attachment::fetch(&context, &lease, &job, &page).await;
+        return fetch_attachment::fetch(&context, &lease, &job, &call).await;
     }
-    if let Some(pause) = context.lag.pause(&job, page.backlog, lease.job_id()).await {
+    let source = &call.source.definition.name;
+    if let Some(pause) = context.lag.pause(&job, source, lease.job_id()).await.map_err(JobError::retry)? {
         lease.rest_key(pause);
         return Err(JobError::Snooze(pause));
     }
-    fetch(&context, &lease, &job, &page).await
+    fetch(&context, &lease, &job, &call).await
 }
 
 async fn fetch(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
-    page: &PageToFetch,
+    call: &Call,
 ) -> Result<(), JobError> {
-    let definition = &page.source.definition;
+    let definition = &call.source.definition;
     let base = context.bases.of(definition);
     let connector = &context.connector;
-    let call = match connector
-        .prepare(definition, page.step, base.url(), page.link.as_deref(), &page.values)
+    let request = match connector
+        .prepare(definition, call.step, base.url(), call.link.as_deref(), &call.values)
         .await
     {
-        Ok(call) => call,
+        Ok(request) => request,
         Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
     };
-    let leave = leave(context, lease, job, page, base).await?;
-    let answer = call.send().await;
-    context.note_base(base, &answer);
-    let ended = end(leave, &answer, About::Source).await;
-    settle(context, lease, job, page, (answer.result, ended)).await
+    let leave = leave(context, lease, job, call, base).await?;
+    let called_at = leave.departs_at();
+    let reply = request.send().await;
+    context.note_base(base, &reply);
+    let ended = end(leave, &reply, About::Source).await;
+    match reply.result {
+        Ok(page) => {
+            let answer = Answer { called_at: Some(called_at), ..answer(call, page).await };
+            store(context, lease, call, &answer).await
+        }
+        Err(error) => without_answer(context, lease, job, call, (error, ended)).await,
+    }
 }
 
 /// Waits for leave to make one call, to this address.
@@ -92,12 +96,12 @@ pub(super) async fn leave(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
-    page: &PageToFetch,
+    call: &Call,
     base: Base<'_>,
 ) -> Result<Leave, JobError> {
-    let pacer = context.permits.pacer(&page.source);
+    let pacer = context.permits.pacer(&call.source);
     // The slot is for those who may call: other sources can be called.
-    match pacer.leave(job.collection_id, job.page).await {
+    match pacer.leave(job.collection_id, job.call_id).await {
         Ok(leave) => Ok(leave),
         Err(wait) => {
             context.bases.not_called(base);
@@ -109,7 +113,7 @@ pub(super) async fn leave(
 }
 
 /// Tells the fleet what the answer says of the source.
-pub(super) async fn end<T>(leave: Leave, answer: &Answer<T>, about: About) -> Ended {
+pub(super) async fn end<T>(leave: Leave, answer: &Reply<T>, about: About) -> Ended {
     let is_old_token = matches!(answer.result, Err(CallError::TokenExpired));
     let about = if is_old_token { About::OldToken } else { about };
     let code = answer.result.as_ref().err().and_then(CallError::code);
@@ -124,46 +128,42 @@ pub(super) async fn end<T>(leave: Leave, answer: &Answer<T>, about: About) -> En
     leave.end(finished).await
 }
 
-/// Stores what the call brought, or says what becomes of the page without it.
-async fn settle(
+/// Says what becomes of a call that brought nothing.
+async fn without_answer(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
-    page: &PageToFetch,
-    (result, ended): (Result<Page, CallError>, Ended),
+    call: &Call,
+    (error, ended): (CallError, Ended),
 ) -> Result<(), JobError> {
-    match result {
-        Ok(answered) => {
-            let fetched = fetched(page, answered).await;
-            store(context, lease, page, &fetched).await
-        }
+    match error {
         // The item is gone since it was listed, or the list has no such page: there is nothing to store, and nothing is wrong.
-        Err(CallError::Status { status, .. })
+        CallError::Status { status, .. }
             if matches!(status.as_u16(), 404 | 410)
-                && (page.step == Step::Detail || page.may_be_behind_the_end()) =>
+                && (call.step == Step::Detail || call.may_be_behind_the_end()) =>
         {
-            store(context, lease, page, &FetchedPage::default()).await
+            store(context, lease, call, &Answer::default()).await
         }
-        Err(CallError::CursorExpired { code }) => restart(context, lease, job, page, code).await,
-        Err(error) => Err(failed(context, job, error, ended).await),
+        CallError::CursorExpired { code } => restart(context, lease, job, call, code).await,
+        error => Err(failed(context, job, error, ended).await),
     }
 }
 
 /// What a page brought, with the attachments of its items if they are kept.
-async fn fetched(page: &PageToFetch, Page { items, next, total }: Page) -> FetchedPage {
-    let definition = &page.source.definition;
-    if page.step != definition.last_step() {
-        return FetchedPage { items, next, total, ..FetchedPage::default() };
+async fn answer(call: &Call, Page { items, next, total }: Page) -> Answer {
+    let definition = &call.source.definition;
+    if call.step != definition.last_step() {
+        return Answer { items, next, total, ..Answer::default() };
     }
     let (items, attachments) = find_attachments(definition, items).await;
-    FetchedPage { items, next, total, attachments }
+    Answer { items, next, total, attachments, called_at: None }
 }
 
 /// Finds the attachments of items, on the threads for blocking work.
 pub(super) async fn find_attachments(
     definition: &Definition,
-    items: Vec<NewRawDocument>,
-) -> (Vec<NewRawDocument>, FoundAttachments) {
+    items: Vec<NewDocument>,
+) -> (Vec<NewDocument>, FoundAttachments) {
     // It was checked when the source was added.
     let Some(finder) = definition.attachments.as_ref().and_then(|attachments| Finder::new(attachments).ok())
     else {
@@ -228,42 +228,50 @@ pub(super) async fn failed(context: &Context, job: &FetchPage, error: CallError,
 async fn note_waiting(context: &Context, job: &FetchPage) {
     let noted = async {
         let mut conn = context.pool.acquire().await?;
-        collection::note_waiting(&mut conn, job.collection_id).await
+        call::note_waiting(&mut conn, job.collection_id).await
     };
     if let Err(error) = noted.await {
         tracing::warn!(%error, "it was not noted that a collection waits for its source");
     }
 }
 
-async fn store(
-    context: &Context,
-    lease: &Lease,
-    page: &PageToFetch,
-    fetched: &FetchedPage,
-) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    let Some(stored) = collection::store_page(&mut tx, page, fetched).await.map_err(JobError::retry)? else {
-        // Somebody has stored or closed it meanwhile: another look tells which.
-        return Err(JobError::Snooze(Duration::ZERO));
-    };
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)?;
-    tracing::debug!(collection_id = %page.collection_id, page = page.number, ?stored, "page stored");
-    Ok(())
+/// How often an answer is stored at once: somebody else may have stored one of its people at the same time.
+const STORES_MAX: u32 = 5;
+
+async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -> Result<(), JobError> {
+    let mut tries = 1;
+    loop {
+        let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+        let answered = match call::store(&mut tx, call, answer, context.erasure_key.as_ref()).await {
+            Ok(Answered::Stored(answered)) => answered,
+            // Somebody has stored or closed it meanwhile: another look tells which.
+            Ok(Answered::NotPending) => return Err(JobError::Snooze(Duration::ZERO)),
+            Err(error) if error.is_contention() && tries < STORES_MAX => {
+                tries += 1;
+                tx.rollback().await.map_err(JobError::retry)?;
+                continue;
+            }
+            Err(error) => return Err(JobError::retry(error)),
+        };
+        lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
+        tx.commit().await.map_err(JobError::retry)?;
+        context.details.gather(call.collection_id, call.group(), call.batch_size(), &answered.without_job);
+        return Ok(());
+    }
 }
 
 /// Closes a page without a call, with the own completion in the same transaction.
-async fn skip(context: &Context, lease: &Lease, page: &PageToFetch) -> Result<(), JobError> {
+async fn skip(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    collection::skip_page(&mut tx, page).await.map_err(JobError::retry)?;
+    call::skip(&mut tx, call).await.map_err(JobError::retry)?;
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
     tx.commit().await.map_err(JobError::retry)
 }
 
 /// Looks for people to ask for, with the own completion in the same transaction.
-async fn open_known(context: &Context, lease: &Lease, page: &PageToFetch) -> Result<(), JobError> {
+async fn open_known(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    if !collection::open_known(&mut tx, page).await.map_err(JobError::retry)? {
+    if !call::open_known(&mut tx, call).await.map_err(JobError::retry)? {
         // Somebody has looked or stopped it meanwhile: another look tells which.
         return Err(JobError::Snooze(Duration::ZERO));
     }
@@ -276,11 +284,11 @@ async fn restart(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
-    page: &PageToFetch,
+    call: &Call,
     code: String,
 ) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    if !collection::restart(&mut tx, page).await.map_err(JobError::retry)? {
+    if !call::restart(&mut tx, call).await.map_err(JobError::retry)? {
         tx.rollback().await.map_err(JobError::retry)?;
         let error = CallError::CursorExpired { code };
         note(context, job, &error, true).await;
@@ -288,21 +296,21 @@ async fn restart(
     }
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
     tx.commit().await.map_err(JobError::retry)?;
-    tracing::info!(collection_id = %job.collection_id, page = job.page, code, "the list is read again from its beginning");
+    tracing::info!(collection_id = %job.collection_id, call = job.call_id, code, "the list is read again from its beginning");
     Ok(())
 }
 
 /// Hands a page that failed to a new job, with the own completion in the same transaction.
 async fn open_again(context: &Context, lease: &Lease, job: &FetchPage) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    let is_open = collection::resume_page(&mut tx, job).await.map_err(JobError::retry)?;
+    let is_open = collection::continue_call(&mut tx, job).await.map_err(JobError::retry)?;
     if !is_open {
         // It was opened before us: another look tells by whom.
         return Err(JobError::Snooze(Duration::ZERO));
     }
     lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
     tx.commit().await.map_err(JobError::retry)?;
-    tracing::info!(collection_id = %job.collection_id, page = job.page, "a retry has opened the page again");
+    tracing::info!(collection_id = %job.collection_id, call = job.call_id, "a retry has opened the page again");
     Ok(())
 }
 
@@ -313,7 +321,7 @@ async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bo
     let failure = CallFailure { code: error.code(), detail, is_call };
     let noted = async {
         let mut conn = context.pool.acquire().await?;
-        collection::note_failed_call(&mut conn, job, &failure).await
+        call::note_failure(&mut conn, job, &failure).await
     };
     if let Err(error) = noted.await {
         tracing::warn!(%error, "a failed call was not counted");

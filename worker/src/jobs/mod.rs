@@ -6,7 +6,7 @@ pub(crate) mod fetch_page;
 pub(crate) mod finish_collection;
 pub(crate) mod parse_documents;
 pub(crate) mod reparse_source;
-pub(crate) mod resume_pages;
+pub(crate) mod continue_collection;
 pub(crate) mod settle_discarded;
 pub(crate) mod start_collection;
 pub(crate) mod stop_collection;

@@ -1,7 +1,7 @@
 use anyhow::{Context as _, bail};
 use apalis::prelude::Data;
 use resume_core::{
-    collection,
+    call, collection,
     db::{self, PgConnection},
     jobs::{FetchPage, ParseDocuments, SettleDiscarded},
 };
@@ -9,8 +9,8 @@ use resume_queue::{Job, JobError, Lease, end_stands};
 
 use crate::context::Context;
 
-/// Closes in its collection what a discarded job left open: the page is given up, or the documents are listed as
-/// failed. The collection's end may be part of it, and the job's own completion is.
+/// Closes in its collection what a discarded job left open: the call, or the documents, are given up. The job's own completion is
+/// part of it.
 ///
 /// Running twice does no harm. A job that was retried in the meantime is left alone: it closes what it leaves open by itself.
 pub(crate) async fn run(
@@ -35,7 +35,7 @@ async fn give_up(
         FetchPage::KIND => {
             let job: FetchPage =
                 serde_json::from_value(args).context("payload of the discarded fetch_page job")?;
-            collection::give_up_page(conn, &job, discarded).await?;
+            call::give_up(conn, &job, discarded).await?;
         }
         ParseDocuments::KIND => {
             let job: ParseDocuments =

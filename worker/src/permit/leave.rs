@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
 use resume_core::{
     call_limit::{self, CallEnd, Ending, Permit, Told, Void},
@@ -66,6 +67,11 @@ pub(crate) struct Ended {
 impl Leave {
     pub(super) fn new(desk: Arc<Desk>, permit: Permit, at: Instant, limits: Vec<Limit>) -> Self {
         Self { desk, permit, at, limits, left: None, is_settled: false }
+    }
+
+    /// When the call may leave, by the database's clock.
+    pub(crate) fn departs_at(&self) -> DateTime<Utc> {
+        self.permit.departs_at
     }
 
     /// Waits for the permit's time. False when it is not to be used, because it is too late or the source has asked for silence

@@ -23,7 +23,7 @@ pub(super) struct Line<T> {
 #[derive(Debug)]
 struct Waiting<T> {
     collection_id: Uuid,
-    page: i32,
+    call_id: i64,
     since: Instant,
     reply: oneshot::Sender<T>,
 }
@@ -36,10 +36,10 @@ impl<T> Default for Line<T> {
 
 impl<T> Line<T> {
     /// Adds one who has waited since then.
-    pub(super) fn join(&mut self, collection_id: Uuid, page: i32, since: Instant) -> oneshot::Receiver<T> {
+    pub(super) fn join(&mut self, collection_id: Uuid, call_id: i64, since: Instant) -> oneshot::Receiver<T> {
         let (reply, receiver) = oneshot::channel();
         self.tickets += 1;
-        self.waiting.insert(self.tickets, Waiting { collection_id, page, since, reply });
+        self.waiting.insert(self.tickets, Waiting { collection_id, call_id, since, reply });
         receiver
     }
 
@@ -98,7 +98,7 @@ impl<T> Line<T> {
 
 impl<T> Waiting<T> {
     fn caller(&self) -> Caller {
-        Caller { collection_id: self.collection_id, page: self.page, waited: self.since.elapsed() }
+        Caller { collection_id: self.collection_id, call_id: self.call_id, waited: self.since.elapsed() }
     }
 }
 
@@ -109,8 +109,8 @@ mod tests {
     const HUGE: Uuid = Uuid::from_u128(1);
     const CHAIN: Uuid = Uuid::from_u128(2);
 
-    fn pages(next: &[(u64, Caller)]) -> Vec<(u128, i32)> {
-        next.iter().map(|(_, caller)| (caller.collection_id.as_u128(), caller.page)).collect()
+    fn pages(next: &[(u64, Caller)]) -> Vec<(u128, i64)> {
+        next.iter().map(|(_, caller)| (caller.collection_id.as_u128(), caller.call_id)).collect()
     }
 
     /// Lets the next one have its turn, if somebody waits.

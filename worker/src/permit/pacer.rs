@@ -91,10 +91,10 @@ impl Pacer {
 
     /// Waits for leave to make one call, and for its time: the call is to leave when this returns. Gives how long there will be
     /// none when that is longer than it is worth holding a slot for. While the database is away it waits.
-    pub(crate) async fn leave(&self, collection_id: Uuid, page: i32) -> Result<Leave, Wait> {
+    pub(crate) async fn leave(&self, collection_id: Uuid, call_id: i64) -> Result<Leave, Wait> {
         let since = Instant::now();
         loop {
-            let reply = lock(&self.desk.line).join(collection_id, page, since);
+            let reply = lock(&self.desk.line).join(collection_id, call_id, since);
             self.desk.joined.notify_one();
             // The pacer's task lives as long as the pacer; without it there would be no permits.
             let reply = reply.await.unwrap_or(Err(Wait { obstacle: Obstacle::Limit, left: WAIT_MAX }));

@@ -86,7 +86,7 @@ impl Placeholder {
     /// The value as text; `None` when it has none.
     fn value(self, values: &Values) -> Option<Cow<'_, str>> {
         Some(match self {
-            Self::Count => values.count.to_string().into(),
+            Self::Count => values.count?.to_string().into(),
             Self::PerPage => values.per_page.to_string().into(),
             Self::Page => values.page.to_string().into(),
             Self::Offset => values.offset.to_string().into(),

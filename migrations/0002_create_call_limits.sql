@@ -1,0 +1,267 @@
+-- How many calls a source gets from the whole fleet, and the ledger of those calls. docs/adr/0006-fleet-wide-call-limit.md says
+-- how it works; core/src/call_limit/ is the only code that names these tables.
+
+create type call_obstacle as enum ('limit', 'concurrency', 'silence', 'open', 'held');
+
+create table call_limits (
+    source text primary key references sources on delete cascade,
+    intervals double precision[] not null default '{}',
+    tolerances double precision[] not null default '{}',
+    next_at timestamptz[] not null default '{}',
+    silent_until timestamptz,
+    refused_at timestamptz,
+    told_calls integer,
+    told_per_s double precision,
+    told_interval_s double precision,
+    pace double precision not null default 1,
+    paced_at timestamptz,
+    failures_in_row integer not null default 0,
+    denials_in_row integer not null default 0,
+    openings_in_row integer not null default 0,
+    open_until timestamptz,
+    probe_id bigint,
+    probe_until timestamptz,
+    held_at timestamptz,
+    granted bigint not null default 0,
+    missed bigint not null default 0,
+    refused bigint not null default 0,
+    failed bigint not null default 0,
+    silences bigint not null default 0,
+    openings bigint not null default 0,
+    constraint call_limits_one_turn_a_limit check (
+        cardinality(intervals) = cardinality(next_at) and cardinality(tolerances) = cardinality(next_at)),
+    constraint call_limits_told_whole check (
+        num_nulls(told_calls, told_per_s, told_interval_s) in (0, 3)),
+    constraint call_limits_pace_is_a_part check (pace > 0 and pace <= 1),
+    constraint call_limits_probe_while_open check (probe_id is null or open_until is not null)
+) with (fillfactor = 10); -- updated with each grant: room for HOT updates
+comment on column call_limits.intervals is 'seconds between two calls by each limit, the one that the source told last';
+comment on column call_limits.tolerances is 'how many seconds before its turn a call may leave: what a burst is made of';
+comment on column call_limits.next_at is 'the turn of the next call by each limit (the theoretical arrival time of GCRA)';
+comment on column call_limits.refused_at is 'when a 429 was counted last; one of a call that left before belongs to the same lot';
+comment on column call_limits.told_calls is 'a limit that the source tells in its headers and that is lower than the configured';
+comment on column call_limits.pace is 'the part of the configured rate that was left at paced_at, since when it recovers';
+comment on column call_limits.open_until is 'the circuit is open until then, and half open after it; null when it is closed';
+comment on column call_limits.probe_until is 'when the call that probes a half-open circuit has ended at the latest';
+
+-- Which rows of call_limits are surely the latest. Grants are committed without waiting for the disk; a crash of Postgres may
+-- forget the last of them, and it empties an unlogged table. A source that is not in here counts as used up.
+create unlogged table call_limits_warm (source text primary key);
+
+-- Every permit, from before its call leaves: what a crash leaves behind is a row without an end.
+create sequence call_ledger_id;
+create table call_ledger (
+    id bigint not null default nextval('call_ledger_id'),
+    source text not null,
+    worker_id bigint not null,
+    collection_id uuid not null,
+    call_id bigint not null,
+    departs_at timestamptz not null,
+    left_at timestamptz,
+    waited_ms integer not null,
+    ended_at timestamptz,
+    status smallint,
+    code text,
+    bytes bigint,
+    took_ms integer,
+    primary key (id, departs_at)
+) partition by range (departs_at);
+alter sequence call_ledger_id owned by call_ledger.id;
+create table call_ledger_default partition of call_ledger default;
+create index call_ledger_source on call_ledger (source, departs_at, id);
+create index call_ledger_under_way on call_ledger (source, departs_at) where ended_at is null;
+comment on column call_ledger.departs_at is 'when the call was allowed to leave';
+comment on column call_ledger.left_at is 'when it left; null while it is under way, and where a crash has kept it from telling';
+comment on column call_ledger.waited_ms is 'from asking for the permit to its time';
+comment on column call_ledger.code is 'why the call brought nothing; null when it brought a page';
+
+-- Creates the partitions of the days until `_ahead` days from now (UTC), and drops those that are older than `_keep` days;
+-- gives how many it dropped. A day whose rows already went to the default partition stays there.
+create function keep_call_ledger(_ahead integer, _keep integer) returns integer language plpgsql as $$
+declare
+    today date := (now() at time zone 'UTC')::date;
+    day date;
+    partition text;
+    dropped integer := 0;
+begin
+    for day in select generate_series(today, today + _ahead, interval '1 day')::date loop
+        partition := 'call_ledger_' || to_char(day, 'YYYYMMDD');
+        if to_regclass(partition) is null then
+            begin
+                execute format('create table %I partition of call_ledger for values from (%L) to (%L)',
+                    partition, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+            exception when check_violation then
+                raise notice 'calls of % stay in the default partition', day;
+            end;
+        end if;
+    end loop;
+    for partition in
+        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'call_ledger'::regclass
+          and c.relname ~ '_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < today - _keep
+    loop
+        execute format('drop table %I', partition);
+        dropped := dropped + 1;
+    end loop;
+    delete from call_ledger_default where departs_at < (today - _keep)::timestamp at time zone 'UTC';
+    return dropped;
+end $$;
+select keep_call_ledger(7, 30);
+
+-- The turns of up to `_wanted` calls that leave from `_from` to `_until`, in order, and the turns of the limits after them.
+-- `free_at` is the first turn that is too late, or null. Generic cell rate algorithm: a call may leave at the latest of the
+-- limits' turns, less their tolerances, and moves each turn by its interval.
+create function call_turns(
+    _next_at timestamptz[], _intervals double precision[], _tolerances double precision[],
+    _from timestamptz, _until timestamptz, _wanted integer,
+    out turns timestamptz[], out next_at timestamptz[], out free_at timestamptz
+) language plpgsql immutable as $$
+declare
+    turn timestamptz;
+begin
+    turns := '{}';
+    next_at := _next_at;
+    for number in 1 .. _wanted loop
+        select greatest(_from, max(l.next - make_interval(secs => l.tolerance))) into turn
+        from unnest(next_at, _tolerances) as l (next, tolerance);
+        if turn > _until then
+            free_at := turn;
+            return;
+        end if;
+        turns := turns || turn;
+        next_at := array(
+            select greatest(l.next, turn) + make_interval(secs => l.spacing)
+            from unnest(next_at, _intervals) with ordinality as l (next, spacing, place) order by l.place);
+    end loop;
+end $$;
+
+-- How much of the configured rate a source gets now: what was left after its last refusal, and a sixtieth more each second.
+create function call_pace(_limits call_limits, _at timestamptz) returns double precision language sql immutable as $$
+    select least(1, (_limits).pace + coalesce(greatest(0, extract(epoch from _at - (_limits).paced_at)) / 60, 0))
+$$;
+
+-- Gives permits to the callers of one process: a call for each of `_collections`, in that order, as far as they may leave from
+-- `_lead` seconds from now, when the answer is there, and within `_horizon` seconds after that. `obstacle` tells why the others
+-- got none, and `ask_at` when to ask again. `_intervals` and `_tolerances` are those of the configured limits, in seconds. To be
+-- called in a transaction of its own, which does not wait for the disk.
+create function grant_calls(
+    _source text, _worker_id bigint, _collections uuid[], _calls bigint[], _waited_ms integer[],
+    _intervals double precision[], _tolerances double precision[], _concurrency integer,
+    _lead double precision, _horizon double precision,
+    out asked_at timestamptz, out ids bigint[], out departures timestamptz[],
+    out obstacle call_obstacle, out ask_at timestamptz
+) language plpgsql as $$
+declare
+    -- A call has ended by then, since its time is up.
+    call_max constant interval := interval '35 s';
+    limits call_limits;
+    pace double precision;
+    wanted integer := cardinality(_collections);
+    renewed boolean;
+    is_probe boolean;
+    ahead constant interval := make_interval(secs => _lead + _horizon);
+    until timestamptz;
+    planned record;
+    id bigint;
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    select * into limits from call_limits l where l.source = _source for no key update;
+    if not found then
+        insert into call_limits (source) values (_source) on conflict do nothing;
+        select * into limits from call_limits l where l.source = _source for no key update;
+    end if;
+    -- Under the lock: whoever had it before has committed, and each statement from here on sees that.
+    asked_at := clock_timestamp();
+    ids := '{}';
+    departures := '{}';
+    until := asked_at + ahead;
+
+    -- What keeps every call back.
+    if limits.held_at is not null then
+        obstacle := 'held';
+        ask_at := asked_at + interval '30 s';
+        return;
+    elsif limits.open_until > asked_at then
+        obstacle := 'open';
+        ask_at := limits.open_until;
+        return;
+    elsif limits.probe_until > asked_at and not exists (
+        -- The probe's own row tells who makes it. One by no worker (0) checks a definition.
+        select from call_ledger c
+        where c.id = limits.probe_id and c.departs_at = limits.probe_until - call_max
+          and c.worker_id <> 0 and not queue.is_present(c.worker_id))
+    then
+        obstacle := 'open';
+        ask_at := least(limits.probe_until, asked_at + interval '1 s');
+        return;
+    elsif limits.silent_until > until then
+        obstacle := 'silence';
+        ask_at := limits.silent_until - ahead;
+        return;
+    end if;
+    is_probe := limits.open_until is not null;
+    if is_probe then
+        wanted := least(wanted, 1);
+    end if;
+    if _concurrency is not null then
+        wanted := greatest(0, least(wanted, _concurrency - (
+            select count(*) from call_ledger c
+            where c.source = _source and c.ended_at is null and c.departs_at > asked_at - call_max
+              and queue.is_present(c.worker_id))::integer));
+    end if;
+
+    -- The limits in force.
+    if limits.told_interval_s is not null then
+        _intervals := _intervals || limits.told_interval_s;
+        _tolerances := _tolerances || 0::double precision;
+    end if;
+    renewed := limits.intervals <> _intervals or limits.tolerances <> _tolerances;
+    if not exists (select from call_limits_warm w where w.source = _source) then
+        insert into call_limits_warm values (_source) on conflict do nothing;
+        renewed := true;
+    end if;
+    if limits.granted = 0 and cardinality(limits.next_at) = 0 then
+        limits.next_at := array(select asked_at from unnest(_intervals));
+    elsif renewed then
+        -- As much as can be used up: what may have left is not known, or was counted by other limits.
+        limits.next_at := array(
+            select until + make_interval(secs => l.tolerance + l.spacing)
+            from unnest(_intervals, _tolerances) with ordinality as l (spacing, tolerance, place) order by l.place);
+    else
+        -- No turn is further away than this, unless the clock was set back.
+        limits.next_at := array(
+            select least(l.next, greatest(until, limits.silent_until) + make_interval(secs => l.tolerance + 16 * l.spacing))
+            from unnest(limits.next_at, _intervals, _tolerances) with ordinality as l (next, spacing, tolerance, place)
+            order by l.place);
+    end if;
+    pace := call_pace(limits, asked_at);
+    select * into planned from call_turns(
+        limits.next_at, array(select l.spacing / pace from unnest(_intervals) with ordinality as l (spacing, place) order by l.place),
+        _tolerances, greatest(asked_at + make_interval(secs => _lead), limits.silent_until), until, wanted);
+    departures := planned.turns;
+
+    for number in 1 .. cardinality(departures) loop
+        insert into call_ledger (source, worker_id, collection_id, call_id, departs_at, waited_ms)
+        values (_source, _worker_id, _collections[number], _calls[number], departures[number],
+                _waited_ms[number] + (extract(epoch from departures[number] - asked_at) * 1000)::integer)
+        returning call_ledger.id into id;
+        ids := ids || id;
+    end loop;
+    if cardinality(ids) > 0 or renewed then
+        is_probe := is_probe and cardinality(ids) > 0;
+        update call_limits l
+        set intervals = _intervals, tolerances = _tolerances, next_at = planned.next_at,
+            granted = l.granted + cardinality(ids),
+            probe_id = case when is_probe then ids[1] else l.probe_id end,
+            probe_until = case when is_probe then departures[1] + call_max else l.probe_until end
+        where l.source = _source;
+    end if;
+
+    if planned.free_at is not null then
+        obstacle := 'limit';
+        ask_at := planned.free_at - ahead;
+    elsif cardinality(ids) < cardinality(_collections) then
+        obstacle := case when limits.open_until is not null then 'open' else 'concurrency' end;
+        ask_at := asked_at + case when limits.open_until is not null then interval '1 s' else interval '50 ms' end;
+    end if;
+end $$;

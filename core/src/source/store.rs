@@ -1,9 +1,10 @@
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{
     Source,
     definition::{Definition, Mapping},
+    json::Json,
 };
 
 /// A row of `sources`.

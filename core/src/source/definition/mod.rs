@@ -33,6 +33,7 @@ pub use limits::{Interval, Limit};
 pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
 pub use mapping::Mapping;
 pub use overlapping_runs::OverlappingRuns;
+pub(super) use read::decode_stored;
 pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
 pub use step::{Attachments, DetailCall, IdsCall, Step};
 pub use template::{Placeholder, Template, Values};

@@ -12,6 +12,7 @@ mod original;
 mod overlapping_runs;
 mod read;
 mod render;
+mod same;
 mod schema;
 mod step;
 mod template;

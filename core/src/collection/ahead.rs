@@ -6,6 +6,10 @@ use crate::source::definition::{Paging, Step};
 /// The most pages of a list of ids, of parents or of those who were deleted: with a hundred each there are a million.
 const IDS_PAGES_MAX: i32 = 10_000;
 
+/// The most pages without an item in a chain: systems that filter after they have cut their pages have many
+/// in a row. It does not depend on what was asked for, for that says nothing of how full the pages are.
+const EMPTY_PAGES_MAX: i32 = 1_000;
+
 /// What follows a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ahead {
@@ -38,7 +42,7 @@ impl End {
             Self::No | Self::Last => None,
             Self::Loop => Some(("next_link_loop", "the next link leads to a page that was read before")),
             Self::Endless => {
-                Some(("next_link_endless", "the next links go on for twice the pages there should be"))
+                Some(("next_link_endless", "the next links go on, and their pages bring nothing"))
             }
         }
     }
@@ -63,7 +67,7 @@ pub(super) fn first(is_numbered: bool, is_told_count: bool, pages_max: i32) -> i
 /// counting reads every page; unless the collection counts its items anyway.
 pub(super) fn may_be_enough(page: &PageToFetch) -> bool {
     let list = &page.source.definition.list;
-    let is_late = page.place >= page.pages_max() || is_tallied(page);
+    let is_late = page.place >= page.pages_max() || page.place % EMPTY_PAGES_MAX == 0 || is_tallied(page);
     page.step == Step::List && !page.is_windowed() && !list.is_told_count() && is_late
 }
 
@@ -134,10 +138,7 @@ fn after_in_chain(page: &PageToFetch, fetched: &FetchedPage, items_before: i64) 
     match next(page, fetched) {
         None => Ahead::ending(page.place, End::Last),
         Some(_) if enough => Ahead { is_cut: true, ..Ahead::ending(page.place, End::Last) },
-        // Where each page has an item at least, the count ends it.
-        Some(_) if i64::from(page.place) >= i64::from(chain_max(page)).saturating_add(items_before) => {
-            Ahead::ending(page.place, End::Endless)
-        }
+        Some(_) if is_endless(page, fetched, items_before) => Ahead::ending(page.place, End::Endless),
         Some(link) => Ahead::opening([(page.place + 1, link)]),
     }
 }
@@ -155,15 +156,21 @@ fn next(page: &PageToFetch, fetched: &FetchedPage) -> Option<Option<String>> {
     (!is_last).then_some(None)
 }
 
-/// Where a chain of pages is cut off: at twice the pages that it should have, for a source may give fewer items on a
-/// page than it was asked for or repeat some, and a few more for short ones.
-fn chain_max(page: &PageToFetch) -> i32 {
-    match page.step {
-        Step::Parents | Step::Deleted => IDS_PAGES_MAX,
-        Step::List | Step::Detail | Step::Attachment | Step::Known => {
-            page.pages_max().saturating_mul(2).saturating_add(10)
-        }
+/// Whether a chain is cut off at this page.
+fn is_endless(page: &PageToFetch, fetched: &FetchedPage, items_before: i64) -> bool {
+    if matches!(page.step, Step::Parents | Step::Deleted) {
+        return page.place >= IDS_PAGES_MAX;
     }
+    let idle_pages = if page.source.definition.list.is_told_count() {
+        // Its items are not counted: it should have given all that was asked for by now.
+        i64::from(page.place) - i64::from(page.pages_max())
+    } else if may_be_enough(page) && fetched.items.is_empty() {
+        // Where each page has an item at least, the count ends the chain.
+        i64::from(page.place).saturating_sub(items_before)
+    } else {
+        0
+    };
+    idle_pages >= EMPTY_PAGES_MAX.into()
 }
 
 #[cfg(test)]

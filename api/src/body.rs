@@ -51,7 +51,8 @@ impl<'a, T: ReadFields> ApiExtractor<'a> for JsonBody<T> {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let bytes = read(body.take()?).await?;
-        let value = if bytes.is_empty() { Value::Object(Default::default()) } else { json(request, &bytes)? };
+        let bytes = without_byte_order_mark(&bytes);
+        let value = if bytes.is_empty() { Value::Object(Default::default()) } else { json(request, bytes)? };
         let mut fields = Fields::of(value)?;
         let read = T::read(&mut fields);
         fields.finish()?;
@@ -66,6 +67,11 @@ fn json(request: &Request, bytes: &[u8]) -> Result<Value, Problem> {
     }
     serde_json::from_slice(bytes)
         .map_err(|e| Problem::new(ProblemType::MalformedBody, format!("the body is not JSON: {e}")))
+}
+
+/// Some clients begin with a byte order mark, which RFC 8259, section 8.1, lets us skip.
+pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 /// The media type of a request, in lower case and without parameters; `None` when there is none, or the body has a content

@@ -27,6 +27,8 @@ pub struct Call {
     pub(crate) request: Request,
     pub(crate) home: Home,
     pub(crate) shape: Shape,
+    /// What the page before gave for this one.
+    pub(crate) link: Option<String>,
     pub(crate) loan: Option<Loan>,
 }
 
@@ -54,9 +56,8 @@ impl Call {
             Ok(response) => {
                 status = Some(response.status().as_u16());
                 headers = response.headers().clone();
-                let reading =
-                    Reading { home: self.home, shape: self.shape, loan: self.loan, bytes: &mut bytes };
-                reading.page(response).await
+                let Self { home, shape, link, loan, .. } = self;
+                Reading { home, shape, link, loan, bytes: &mut bytes }.page(response).await
             }
             Err(error) => Err(CallError::of_transport(error, &shown_host(self.home.in_use()))),
         };
@@ -82,14 +83,20 @@ impl Answer {
 struct Reading<'b> {
     home: Home,
     shape: Shape,
+    link: Option<String>,
     loan: Option<Loan>,
     bytes: &'b mut u64,
 }
 
 impl Reading<'_> {
     async fn page(self, mut response: Response) -> Result<Page, CallError> {
-        if response.status() != StatusCode::OK {
-            return Err(self.refusal(response).await);
+        match response.status() {
+            StatusCode::OK
+            | StatusCode::CREATED
+            | StatusCode::NON_AUTHORITATIVE_INFORMATION
+            | StatusCode::PARTIAL_CONTENT => {}
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => return Ok(Page::default()),
+            _ => return Err(self.refusal(response).await),
         }
         let packing = Packing::of(response.headers())?;
         let body = receive(&mut response, PAGE_BYTES_MAX, self.bytes).await?;
@@ -110,10 +117,18 @@ impl Reading<'_> {
             Paging::LinkHeader { .. } => linked(response.headers())?.map(follow).transpose()?,
             Paging::Numbered { .. } | Paging::Cursor { .. } | Paging::Single {} => page.next,
         };
+        let asked = match shape.paging() {
+            Paging::Cursor { first, .. } => self.link.as_deref().or(first.as_deref()),
+            _ => Some(response.url().as_str()),
+        };
+        // Where a list has ended, some systems answer with the position that they were asked for.
+        if page.items.is_empty() && page.next.as_deref() == asked {
+            page.next = None;
+        }
         Ok(page)
     }
 
-    /// Why there is no page in an answer other than 200.
+    /// Why there is no page in an answer that is no success.
     async fn refusal(self, mut response: Response) -> CallError {
         let status = response.status();
         if let Some(loan) = &self.loan
@@ -136,7 +151,7 @@ impl Reading<'_> {
     }
 }
 
-/// Why there is nothing in an answer other than 200, by its head.
+/// Why there is nothing in an answer that is no success, by its head.
 pub(crate) fn refused(response: &Response) -> CallError {
     let (status, retry_after) = (response.status(), retry_after(response.headers()));
     match status.as_u16() {

@@ -72,7 +72,8 @@ impl Connector {
             prove(request, definition, &self.clients, (&self.tokens, &self.secrets)).await?;
         let request =
             request.build().map_err(|error| CallError::of_transport(error, &shown_host(home.in_use())))?;
-        Ok(Call { http: http.clone(), request, home, shape, loan })
+        let link = link.map(str::to_owned);
+        Ok(Call { http: http.clone(), request, home, shape, link, loan })
     }
 
     /// Prepares a call and makes it. What goes wrong before the source is asked comes in an answer without a status.

@@ -10,7 +10,7 @@ pub enum CallError {
     /// The source's rate limit.
     #[error("the source refuses calls for {0:?} (429)")]
     RateLimited(Duration),
-    /// An answer other than 200.
+    /// An answer that is no success.
     #[error("the source answered {status}")]
     Status {
         /// What it answered.
@@ -105,8 +105,11 @@ pub enum CallError {
     /// The address of an attachment has expired, and a fresh one has too, or there is none.
     #[error("the attachment is gone: its address has expired, and so has the one that the source gave then")]
     AttachmentGone,
-    /// The next page is said to be on another host.
-    #[error("the next link leads to another host, or carries credentials: {0}")]
+    /// The next page is said to be on another host, or its address carries credentials.
+    #[error(
+        "the next link leads to {0}, which is no host of this source, or it carries credentials: if {0} is the \
+         same system, write it into base_url, or its address into fallback_urls, in the definition of the source"
+    )]
     ForeignLink(String),
     /// The address is none.
     #[error("the address of the page is invalid: {0}")]

@@ -28,12 +28,14 @@ impl Home {
     pub(crate) fn at(&self, path: &str) -> Result<Url, CallError> {
         let text = format!("{}{path}", self.in_use.as_str().trim_end_matches('/'));
         let url = Url::parse(&text).map_err(|e| CallError::InvalidUrl(e.to_string()))?;
-        self.adopt(url)
+        let is_below = url.origin() == self.in_use.origin() && !has_credentials(&url);
+        if is_below { Ok(url) } else { Err(CallError::ForeignLink(shown_host(&url))) }
     }
 
-    /// The address of a page that an answer or a stored page names, relative to `current`. It comes from outside, and could
-    /// point at anything that this process can reach: it must stay on the scheme, host and port of one of the source's
-    /// addresses, and is moved to the one in use.
+    /// Returns the address of a page that an answer or a stored page names, relative to `current`. It comes
+    /// from outside, and could point at anything that this process can reach, so its host must be one of the
+    /// source's. Its scheme and port do not matter: behind a proxy, systems name those that they have
+    /// themselves. It is moved to the address in use.
     pub(crate) fn follow(&self, current: &Url, link: &str) -> Result<Url, CallError> {
         if link.len() > LINK_BYTES_MAX {
             return Err(CallError::InvalidUrl(format!(
@@ -41,13 +43,23 @@ impl Home {
                 link.len()
             )));
         }
-        let next = current.join(link).map_err(|e| CallError::InvalidUrl(format!("the next link: {e}")))?;
+        let next = current
+            .join(without_empty_host(link.trim()))
+            .map_err(|e| CallError::InvalidUrl(format!("the next link: {e}")))?;
         self.adopt(next)
     }
 
-    /// Whether an address is on the scheme, host and port of one of the source's addresses.
+    /// Whether an address is on the host and port of one of the source's addresses. As in a next link, it may
+    /// say http where the source is called by https.
     pub(crate) fn is_own(&self, url: &Url) -> bool {
-        std::iter::once(&self.in_use).chain(&self.others).any(|base| base.origin() == url.origin())
+        let is_default = |url: &Url| url.port().is_none();
+        self.all().any(|base| {
+            is_same_host(base, url) && (base.port() == url.port() || is_default(base) && is_default(url))
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Url> {
+        std::iter::once(&self.in_use).chain(&self.others)
     }
 
     /// The path of the list below the address in use, from which stored links are followed.
@@ -55,29 +67,44 @@ impl Home {
         &self.in_use
     }
 
-    fn adopt(&self, mut link: Url) -> Result<Url, CallError> {
+    fn adopt(&self, link: Url) -> Result<Url, CallError> {
+        let foreign = || CallError::ForeignLink(shown_host(&link));
         // A name or a password in a link would be sent, and stored in clear.
-        if !link.username().is_empty() || link.password().is_some() {
-            return Err(CallError::ForeignLink(shown_host(&link)));
+        if has_credentials(&link) || !matches!(link.scheme(), "http" | "https") {
+            return Err(foreign());
         }
-        link.set_fragment(None);
-        let mut bases =
-            std::iter::once(&self.in_use).chain(&self.others).filter(|b| b.origin() == link.origin());
-        let Some(first) = bases.next() else {
-            return Err(CallError::ForeignLink(shown_host(&link)));
-        };
-        // Two addresses may differ in their paths alone.
-        let base =
-            std::iter::once(first).chain(bases).find(|b| path_below(b, &link).is_some()).unwrap_or(first);
-        if *base == self.in_use {
-            return Ok(link);
-        }
+        // Two addresses may differ in their ports or paths alone. Of equal ones the first wins, the one in
+        // use.
+        let distance = |base: &&Url| (base.origin() != link.origin(), path_below(base, &link).is_none());
+        let near = self.all().filter(|base| is_same_host(base, &link)).min_by_key(distance);
+        let base = near.ok_or_else(foreign)?;
         let mut moved = self.in_use.clone();
-        let below = path_below(base, &link).unwrap_or_else(|| link.path());
-        moved.set_path(&format!("{}{below}", self.in_use.path().trim_end_matches('/')));
+        if *base == self.in_use {
+            moved.set_path(link.path());
+        } else {
+            let below = path_below(base, &link).unwrap_or_else(|| link.path());
+            moved.set_path(&format!("{}{below}", self.in_use.path().trim_end_matches('/')));
+        }
         moved.set_query(link.query());
         Ok(moved)
     }
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+fn is_same_host(a: &Url, b: &Url) -> bool {
+    // A dot at the end says that the name is complete.
+    let name = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
+    name(a).is_some() && name(a) == name(b)
+}
+
+/// Takes scheme and slashes away where no host follows (`http:///people`): the first part of the path would
+/// become one.
+fn without_empty_host(link: &str) -> &str {
+    let path = ["https://", "http://"].iter().find_map(|scheme| link.strip_prefix(scheme));
+    path.filter(|path| path.starts_with('/')).unwrap_or(link)
 }
 
 fn parse_base(text: &str) -> Result<Url, CallError> {
@@ -126,10 +153,8 @@ mod tests {
         assert_eq!(follow("/y?a=%20#top").unwrap(), "http://ats.example:8001/y?a=%20");
         for foreign in [
             "http://evil.example/",
-            "https://ats.example:8001/",
             "//evil.example/x",
             "http://me:secret@ats.example:8001/x",
-            "http://ats.example:8002/",
             "http://ats.example.evil.example:8001/",
             "\\\\evil.example\\x",
             "javascript:alert(1)",
@@ -139,6 +164,50 @@ mod tests {
             let error = follow(foreign).unwrap_err();
             assert_eq!(error.code().as_deref(), Some("next_link_foreign"), "{foreign}");
             assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    /// A proxy that ends TLS, or maps ports, is unknown to the system behind it.
+    #[test]
+    fn next_links_are_asked_by_the_scheme_and_port_of_the_base() {
+        for base in ["https://ats.example/v1", "https://ats.example:9443/v1", "http://ats.example:8001/v1"] {
+            let home = home(base, &[]);
+            let current = Url::parse(&format!("{base}/people?page=1")).unwrap();
+            for link in [
+                "http://ats.example/v1/people?page=2",
+                "http://ats.example:8080/v1/people?page=2#top",
+                "https://ATS.example:8443/v1/people?page=2",
+                "https://ats.example./v1/people?page=2",
+                "//ats.example/v1/people?page=2",
+                "//ats.example:1/v1/people?page=2",
+                "http:///v1/people?page=2",
+                "/v1/people?page=2",
+                "people?page=2",
+                " ?page=2\n",
+            ] {
+                let asked = home.follow(&current, link).unwrap();
+                assert_eq!(asked.as_str(), format!("{base}/people?page=2"), "{link}");
+            }
+        }
+        let own = |base: &str, url: &str| home(base, &[]).is_own(&Url::parse(url).unwrap());
+        assert!(own("https://ats.example/v1", "http://ats.example/cv.pdf"));
+        assert!(own("https://ats.example:9443", "http://ats.example:9443/cv.pdf"));
+        assert!(!own("https://ats.example", "https://ats.example:9443/cv.pdf"));
+        assert!(!own("https://ats.example", "https://files.ats.example/cv.pdf"));
+    }
+
+    #[test]
+    fn of_two_addresses_on_one_host_the_nearest_is_meant() {
+        let home = home("https://ats.example:1/a", &["https://ats.example:2/b", "https://ats.example:1/c"]);
+        for (link, moved) in [
+            ("https://ats.example:2/b/x", "/a/x"),
+            ("http://ats.example/b/x", "/a/x"),
+            ("https://ats.example:1/c/x", "/a/x"),
+            ("http://ats.example/a/x", "/a/x"),
+            ("http://ats.example/d/x", "/d/x"),
+        ] {
+            let asked = home.follow(home.in_use(), link).unwrap();
+            assert_eq!(asked.as_str(), format!("https://ats.example:1{moved}"), "{link}");
         }
     }
 

@@ -2,8 +2,9 @@ use std::fmt;
 
 use resume_core::{
     parsing::{
-        Format, id_at,
+        id_at,
         json_pointer::{self, Pointer},
+        time_at,
     },
     document::NewDocument,
     source::definition::{Definition, Deleted, Expect, ListCall, Paging, Step, Values},
@@ -24,23 +25,25 @@ const EXPECTED_BYTES_MAX: usize = 64 * 1024;
 const CODE_CHARS_MAX: usize = 64;
 
 /// A page of a source.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     /// Its items, in order, verbatim.
     pub items: Vec<NewDocument>,
     /// What the next page is asked for with: an absolute address, or a token. At most [`LINK_BYTES_MAX`] bytes, none of
     /// them a control character. `None` on the last page, and for numbered pages.
     pub next: Option<String>,
-    /// How many items there are in all, where the source says so and the definition says where.
+    /// How many items there are in all, where the source says so, the definition says where, and it can be
+    /// true.
     pub total: Option<u64>,
 }
 
 /// What a definition says of the answer.
 pub(crate) struct Shape {
     list: ListCall,
-    format: Format,
-    /// Whether the definition says where the id of an item is.
-    is_mapped: bool,
+    /// The parent whose items are listed, where their ids are unique only within it.
+    parent: Option<String>,
+    /// How many items should stand on the pages before.
+    offset: u64,
     /// The id of the one item that is asked for; then the answer is no list.
     one: Option<String>,
     /// Whether that one is a list.
@@ -57,9 +60,9 @@ impl Shape {
             )
         })?;
         Ok(Self {
+            parent: values.parent.clone().filter(|_| list.id_within_parent),
             list,
-            format: definition.format,
-            is_mapped: definition.map.is_some() || matches!(step, Step::Parents | Step::Deleted),
+            offset: values.offset,
             one: values.id.clone().filter(|_| step == Step::Detail),
             is_array: definition.detail.as_ref().is_some_and(|detail| detail.array),
         })
@@ -77,19 +80,32 @@ impl Shape {
 
     /// Splits a body into its items without changing a byte of them. A next address stays as it stands there.
     pub(crate) fn decode(&self, body: &[u8]) -> Result<Page, CallError> {
+        // Some systems begin with a byte order mark, which RFC 8259, section 8.1, lets us skip.
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        if self.offset > 0 && self.list.expect.is_none() && body.trim_ascii().is_empty() {
+            return Ok(Page::default());
+        }
         let places = Places::find(&self.list, body)?;
         self.check(&places)?;
-        let items = self.items(&places)?;
+        let items = self.items(&places, body)?;
         let next = match &self.list.paging {
             Paging::NextUrl { at, .. } => next_address(&places, at)?,
             Paging::Cursor { token, has_more, .. } => next_token(&places, token, has_more.as_deref())?,
             Paging::Numbered { .. } | Paging::LinkHeader { .. } | Paging::Single {} => None,
         };
-        let total = match self.list.paging.total() {
-            Some(at) => total(&places, at)?,
-            None => None,
-        };
+        let total = self.list.paging.total().and_then(|at| total(places.get(at)?));
+        let total = total.filter(|&total| self.can_be_all(total, items.len() as u64));
         Ok(Page { items, next, total })
+    }
+
+    /// Whether there can be so many items in all: some systems tell that on the first page only, and 0 on the
+    /// others.
+    fn can_be_all(&self, total: u64, found: u64) -> bool {
+        let before = if self.list.paging.is_numbered() { self.offset } else { 0 };
+        match found {
+            0 => total > 0 || self.offset == 0,
+            _ => total >= before.saturating_add(found),
+        }
     }
 
     /// Whether a refusal's status is not all that it says: its body may hold a code that means something.
@@ -121,19 +137,21 @@ impl Shape {
             if expired.iter().any(|known| cleaned(known).as_deref() == Some(code)))
     }
 
-    fn items(&self, places: &Places<'_, '_>) -> Result<Vec<NewDocument>, CallError> {
+    fn items(&self, places: &Places<'_, '_>, body: &[u8]) -> Result<Vec<NewDocument>, CallError> {
         let at = &self.list.items;
         let value = places.get(at);
         if let Some(id) = &self.one {
             let (begin, expected) = if self.is_array { ('[', "the item, a list") } else { ('{', "the item") };
             let item = value.filter(|value| value.get().starts_with(begin));
             let item = item.ok_or_else(|| misshapen(at, expected, value))?;
-            let is_deleted = self.flag()?.is_some_and(|flag| is_flagged(item.get(), &flag));
-            let item = NewDocument::with_id(Some(id.clone()), item.get().as_bytes());
-            return Ok(vec![NewDocument { is_deleted, ..item }]);
+            return Ok(vec![self.document(item.get(), Some(id.clone()), self.flag()?.as_ref())]);
         }
         let Some(list) = value.filter(|value| value.get().starts_with('[')) else {
-            return Err(misshapen(at, "the list of items", value));
+            return if self.is_empty_page(places, body) {
+                Ok(Vec::new())
+            } else {
+                Err(misshapen(at, "the list of items", value))
+            };
         };
         let mut split = Split { shape: self, flag: self.flag()?, items: Vec::new(), is_over: false };
         serde_json::Deserializer::from_str(list.get())
@@ -143,6 +161,37 @@ impl Shape {
             return Err(CallError::TooLarge { max: ITEMS_MAX, what: "items" });
         }
         Ok(split.items)
+    }
+
+    /// Whether an answer without a list is a page without items: behind its end, and where there is nobody, a
+    /// list may be null, another kind of nothing, or left out.
+    fn is_empty_page(&self, places: &Places<'_, '_>, body: &[u8]) -> bool {
+        let at = &self.list.items;
+        let has = |pointer: &str| json_at(body, pointer).is_some_and(|value| !is_blank(value));
+        if ["/error", "/errors"].into_iter().any(has) {
+            return false;
+        }
+        if let Some(value) = places.get(at).or_else(|| json_at(body, "").filter(|body| is_blank(body))) {
+            return is_blank(value);
+        }
+        // On the first page a list that is not there is a mistake in the definition. On others it was found
+        // before, so what matters is that this is the same kind of answer, and no message.
+        let above = at[1..].find('/').map(|end| &at[..=end]);
+        let is_alike = places.has_others() || above.is_some_and(|above| json_at(body, above).is_some());
+        let is_silent = self.list.paging.is_numbered() && !has("/message");
+        self.offset > 0 && body.trim_ascii_start().starts_with(b"{") && (is_alike || is_silent)
+    }
+
+    /// An item as it is kept.
+    fn document(&self, item: &str, id: Option<String>, flag: Option<&[Pointer; 1]>) -> NewDocument {
+        let body = item.as_bytes();
+        let document = match &self.parent {
+            Some(parent) => NewDocument::with_id_within(parent, id, body),
+            None => NewDocument::with_id(id, body),
+        };
+        let is_deleted = flag.is_some_and(|flag| is_flagged(item, flag));
+        let updated_at = self.list.updated_at.as_deref().and_then(|at| time_at(body, at));
+        NewDocument { is_deleted, updated_at, ..document }
     }
 
     /// Where an item says that it was deleted, if the source tells so.
@@ -170,20 +219,6 @@ struct Split<'s> {
     is_over: bool,
 }
 
-impl Split<'_> {
-    fn document(&self, item: &str) -> NewDocument {
-        let is_deleted = self.flag.as_ref().is_some_and(|flag| is_flagged(item, flag));
-        NewDocument { is_deleted, ..self.with_id(item) }
-    }
-
-    fn with_id(&self, item: &str) -> NewDocument {
-        if !self.shape.is_mapped {
-            return NewDocument::new(self.shape.format, item.as_bytes());
-        }
-        NewDocument::with_id(id_at(item.as_bytes(), &self.shape.list.id), item.as_bytes())
-    }
-}
-
 impl<'j> Visitor<'j> for &mut Split<'_> {
     type Value = ();
 
@@ -195,7 +230,8 @@ impl<'j> Visitor<'j> for &mut Split<'_> {
         while let Some(item) = seq.next_element::<&RawValue>()? {
             self.is_over = self.items.len() == ITEMS_MAX;
             if !self.is_over {
-                self.items.push(self.document(item.get()));
+                let id = id_at(item.get().as_bytes(), &self.shape.list.id);
+                self.items.push(self.shape.document(item.get(), id, self.flag.as_ref()));
             }
         }
         Ok(())
@@ -225,8 +261,6 @@ impl<'s, 'j> Places<'s, 'j> {
             at.extend(expect.code.as_deref());
         }
         let pointers: Vec<Pointer> = at.iter().map(|text| parse_pointer(text)).collect::<Result<_, _>>()?;
-        // Some systems begin with a byte order mark, which RFC 8259, section 8.1, lets us skip.
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let found = json_pointer::find(body, &pointers).map_err(CallError::InvalidJson)?;
         Ok(Self { at, found })
     }
@@ -237,10 +271,27 @@ impl<'s, 'j> Places<'s, 'j> {
         self.found[index]
     }
 
-    /// The value at one of the places, unless it is null or the empty text: there, systems mean nothing by it.
+    /// The value at one of the places, unless systems mean nothing by it.
     fn filled(&self, at: &str) -> Option<&'j RawValue> {
-        self.get(at).filter(|value| !matches!(value.get(), "null" | "\"\""))
+        self.get(at).filter(|value| !is_blank(value) && value.get() != "false")
     }
+
+    /// Whether there is something at a place other than the first, that of the items.
+    fn has_others(&self) -> bool {
+        self.found.iter().skip(1).any(Option::is_some)
+    }
+}
+
+/// Whether a value is nothing in one of its forms: null, or an empty or blank text, list or object.
+fn is_blank(value: &RawValue) -> bool {
+    let inner = |begin, end| value.get().strip_prefix(begin).and_then(|rest| rest.strip_suffix(end));
+    let inner = inner('"', '"').or_else(|| inner('[', ']')).or_else(|| inner('{', '}'));
+    value.get() == "null" || inner.is_some_and(|inner| inner.trim().is_empty())
+}
+
+/// The value at a place of an answer that was read before.
+fn json_at<'j>(body: &'j [u8], pointer: &str) -> Option<&'j RawValue> {
+    json_pointer::find(body, &[Pointer::parse(pointer)?]).ok()?.into_iter().next()?
 }
 
 fn parse_pointer(text: &str) -> Result<Pointer, CallError> {
@@ -250,7 +301,7 @@ fn parse_pointer(text: &str) -> Result<Pointer, CallError> {
 }
 
 fn next_address(places: &Places<'_, '_>, at: &str) -> Result<Option<String>, CallError> {
-    let Some(value) = places.filled(at) else { return Ok(None) };
+    let Some(value) = places.filled(at).filter(|value| !is_zero_or_below(value)) else { return Ok(None) };
     text(value).map(Some).ok_or_else(|| misshapen(at, "the address of the next page", Some(value)))
 }
 
@@ -259,20 +310,16 @@ fn next_token(
     at: &str,
     has_more: Option<&str>,
 ) -> Result<Option<String>, CallError> {
-    let mut is_promised = false;
-    if let Some(has_more) = has_more
-        && let Some(value) = places.filled(has_more)
-    {
-        match value.get() {
-            "true" => is_promised = true,
-            "false" => return Ok(None),
-            _ => return Err(misshapen(has_more, "true or false", Some(value))),
-        }
-    }
-    let Some(value) = places.filled(at) else {
-        return if is_promised { Err(CallError::NextTokenMissing { at: at.to_owned() }) } else { Ok(None) };
+    let has_more = has_more.and_then(|at| flag(places.get(at)?));
+    // Without a flag, 0 and -1 say that there is no more: the list begins there.
+    let is_token = |value: &&RawValue| has_more == Some(true) || !is_zero_or_below(value);
+    let value = match places.filled(at).filter(is_token) {
+        _ if has_more == Some(false) => return Ok(None),
+        Some(value) if value.get() != "true" => value,
+        None if has_more.is_none() => return Ok(None),
+        _ => return Err(CallError::NextTokenMissing { at: at.to_owned() }),
     };
-    let token = text_or_integer(value).filter(|token| !token.chars().any(char::is_control));
+    let token = text_or_number(value).filter(|token| !token.chars().any(char::is_control));
     let token = token.ok_or_else(|| misshapen(at, "the token of the next page", Some(value)))?;
     if token.len() > LINK_BYTES_MAX {
         return Err(CallError::InvalidUrl(format!(
@@ -283,14 +330,32 @@ fn next_token(
     Ok(Some(token))
 }
 
-fn total(places: &Places<'_, '_>, at: &str) -> Result<Option<u64>, CallError> {
-    let Some(value) = places.filled(at) else { return Ok(None) };
-    let total = text_or_integer(value).and_then(|text| text.parse().ok());
-    total.map(Some).ok_or_else(|| misshapen(at, "the number of all items", Some(value)))
+/// Whether a flag is up, in whatever form it is written; `None` for what is no flag.
+fn flag(value: &RawValue) -> Option<bool> {
+    let text = text_or_number(value).unwrap_or_else(|| value.get().to_owned());
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "y" => Some(true),
+        "false" | "no" | "n" => Some(false),
+        number => number.parse::<f64>().ok().filter(|number| *number >= 0.0).map(|number| number > 0.0),
+    }
+}
+
+fn is_zero_or_below(value: &RawValue) -> bool {
+    value.get().parse::<f64>().is_ok_and(|number| number <= 0.0)
+}
+
+/// A number of items, in whatever form it is written; `None` for what cannot be one.
+fn total(value: &RawValue) -> Option<u64> {
+    /// The most that a floating-point number counts exactly.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let text = text_or_number(value)?;
+    let text = text.trim();
+    let of_float = |number: &f64| number.fract() == 0.0 && (0.0..=EXACT_MAX).contains(number);
+    text.parse().ok().or_else(|| text.parse().ok().filter(of_float).map(|number| number as u64))
 }
 
 fn refusal_code(places: &Places<'_, '_>, expect: &Expect) -> Option<String> {
-    cleaned(&text_or_integer(places.get(expect.code.as_deref()?)?)?)
+    cleaned(&text_or_number(places.get(expect.code.as_deref()?)?)?)
 }
 
 /// A code of a source as it may stand in one of ours.
@@ -309,11 +374,10 @@ fn text(value: &RawValue) -> Option<String> {
     value.get().starts_with('"').then(|| serde_json::from_str(value.get()).ok()).flatten()
 }
 
-/// A text, or an integer of any size as text.
-fn text_or_integer(value: &RawValue) -> Option<String> {
+/// A text, or a number as it is written.
+fn text_or_number(value: &RawValue) -> Option<String> {
     let raw = value.get();
-    let digits = raw.strip_prefix('-').unwrap_or(raw);
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) { Some(raw.to_owned()) } else { text(value) }
+    if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) { Some(raw.to_owned()) } else { text(value) }
 }
 
 fn misshapen(at: &str, expected: &'static str, found: Option<&RawValue>) -> CallError {

@@ -87,7 +87,7 @@ impl Connector {
         probe.total = page.total;
         probe.first = page.items.into_iter().find(|item| !item.is_deleted);
         if definition.detail.is_some()
-            && let Some(id) = probe.first.as_ref().and_then(|item| item.external_id.clone())
+            && let Some(id) = probe.first.as_ref().and_then(|item| item.id_at_source()).map(str::to_owned)
         {
             let page = self.look(definition, Step::Detail, (parent, Some(id)), make, probe).await?;
             probe.first = page.items.into_iter().next();

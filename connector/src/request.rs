@@ -24,6 +24,11 @@ pub(crate) fn question(
         definition::Method::Post => Method::POST,
     };
     let (url, body) = match (&list.paging, link) {
+        // `alone` is about the tokens that answers give: nothing else says how many items this page should
+        // have.
+        (Paging::Cursor { param, first: Some(first), .. }, None) => {
+            with_token(list, home, values, (param, first, false))?
+        }
         (_, None) => (address(list, home, values, list.render_params(values))?, list.render_body(values)),
         (Paging::NextUrl { .. } | Paging::LinkHeader { .. }, Some(link)) => {
             (home.follow(home.in_use(), link)?, list.render_body(values))

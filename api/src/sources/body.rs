@@ -40,7 +40,7 @@ impl<'a> ApiExtractor<'a> for DefinitionBody {
     ) -> poem::Result<Self> {
         let media_type = body::media_type(request);
         let bytes = body::read(body.take()?).await?;
-        let text = std::str::from_utf8(&bytes)
+        let text = std::str::from_utf8(body::without_byte_order_mark(&bytes))
             .map_err(|e| Problem::new(ProblemType::MalformedBody, format!("the body is not UTF-8: {e}")))?;
         let read = match media_type.as_deref() {
             Some(JSON) => {

@@ -103,6 +103,16 @@ async fn an_unknown_source_lists_the_known_ones() {
     assert!(detail.contains("json-resumes, test-data"), "{detail}");
 }
 
+/// Some clients write one.
+#[tokio::test]
+async fn a_body_may_begin_with_a_byte_order_mark() {
+    let app = TestApp::start().await;
+    for body in ["\u{feff}{\"count\": 10}", "\u{feff}"] {
+        assert_eq!(app.trigger(body).await.status, 202, "{body:?}");
+    }
+    app.trigger("{\u{feff}}").await.problem(400, "malformed-body");
+}
+
 #[tokio::test]
 async fn what_is_no_json_object_is_refused() {
     let app = TestApp::start().await;

@@ -50,11 +50,31 @@ async fn broken_answers_have_their_codes() {
         (b"rubbish\r\n\r\n".to_vec(), "source_unreachable"),
         (answer("200 OK", &["Content-Encoding: gzip"], "[]"), "page_invalid_encoding"),
         (answer("200 OK", &["Content-Encoding: br"], "[]"), "page_invalid_encoding"),
-        (answer("204 No Content", &[], ""), "source_http_204"),
+        (answer("202 Accepted", &[], r#"{"data": []}"#), "source_http_202"),
         (answer("304 Not Modified", &[], ""), "source_http_304"),
         (answer("503 Busy", &[], ""), "source_http_503"),
     ] {
         assert_eq!(code_of(bytes.clone()).await.0, expected, "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[tokio::test]
+async fn a_page_comes_with_any_success() {
+    let page = r#"{"data": [1, 2]}"#;
+    for (status, body, items) in [
+        ("201 Created", page, 2),
+        ("203 Non-Authoritative Information", page, 2),
+        ("206 Partial Content", page, 2),
+        ("204 No Content", "", 0),
+        ("205 Reset Content", "", 0),
+        // Behind the end: the values are those of a third page.
+        ("200 OK", "", 0),
+        ("200 OK", r#"{"data": null}"#, 0),
+    ] {
+        let server = Server::start(move |_| answer(status, &[], body)).await;
+        let answer = call(&definition(&server, list(json!({"numbered": {}})), json!({})), None).await;
+        let page = answer.result.unwrap();
+        assert_eq!((page.items.len(), page.next), (items, None), "{status}: {body}");
     }
 }
 

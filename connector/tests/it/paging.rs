@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     call, code, connector, definition, list,
@@ -96,6 +96,63 @@ async fn tokens_go_into_the_query_or_the_body() {
     ];
     assert_eq!(asked, expected.map(|(line, body)| (line.to_owned(), body.to_owned())));
     assert_eq!(server.seen()[1].header("content-type"), Some("application/json"));
+}
+
+#[tokio::test]
+async fn the_first_token_may_be_the_definition_s() {
+    let server = Server::start(|_| ok(r#"{"data": [1], "next": "t2"}"#)).await;
+    let cursor = |rest: Value| {
+        let mut cursor = json!({"token": "/next", "param": "cursor"});
+        cursor.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        json!({"cursor": cursor})
+    };
+    let mut stands_there = list(cursor(json!({})));
+    stands_there["params"]["cursor"] = json!("*");
+    let mut post = list(cursor(json!({"first": "*", "alone": true})));
+    post["method"] = json!("post");
+    for list in [list(cursor(json!({"first": "*"}))), stands_there, post] {
+        let definition = definition(&server, list, json!({}));
+        definition.check().unwrap();
+        let next = call(&definition, None).await.result.unwrap().next;
+        call(&definition, next.as_deref()).await.result.unwrap();
+    }
+    let asked: Vec<(String, String)> = server.seen().into_iter().map(|seen| (seen.line, seen.body)).collect();
+    let expected = [
+        ("GET /v1/people?limit=2&cursor=*", ""),
+        ("GET /v1/people?limit=2&cursor=t2", ""),
+        ("GET /v1/people?cursor=*&limit=2", ""),
+        ("GET /v1/people?limit=2&cursor=t2", ""),
+        ("POST /v1/people?limit=2", r#"{"cursor":"*"}"#),
+        ("POST /v1/people", r#"{"cursor":"t2"}"#),
+    ];
+    assert_eq!(asked, expected.map(|(line, body)| (line.to_owned(), body.to_owned())));
+}
+
+#[tokio::test]
+async fn the_same_position_on_an_empty_page_is_the_end() {
+    let cursor = json!({"cursor": {"token": "/next", "param": "cursor", "has_more": "/more", "first": "*"}});
+    let next_url = json!({"next_url": {"at": "/next"}});
+    for (paging, link, data, next, is_end) in [
+        (&cursor, Some("c2"), "[]", "\"c2\"", true),
+        (&cursor, Some("17"), "null", "17", true),
+        (&cursor, None, "[]", "\"*\"", true),
+        (&cursor, Some("c2"), "[]", "\"c3\"", false),
+        (&cursor, Some("c2"), "[1]", "\"c2\"", false),
+        (&next_url, Some("?after=2"), "[]", "\"/v1/people?after=2\"", true),
+        (&next_url, None, "[]", "\"?limit=2\"", true),
+        (&next_url, Some("?after=2"), "[]", "\"?after=3\"", false),
+        (&next_url, Some("?after=2"), "[1]", "\"?after=2\"", false),
+    ] {
+        let server =
+            Server::start(move |_| ok(format!(r#"{{"data": {data}, "next": {next}, "more": true}}"#))).await;
+        let definition = definition(&server, list(paging.clone()), json!({}));
+        let link = link.map(|link| match link.strip_prefix('?') {
+            Some(query) => server.url(&format!("/v1/people?{query}")),
+            None => link.to_owned(),
+        });
+        let found = call(&definition, link.as_deref()).await.result.unwrap().next;
+        assert_eq!(found.is_none(), is_end, "{link:?}: {data} {next}");
+    }
 }
 
 #[tokio::test]

@@ -113,6 +113,28 @@ async fn a_probe_asks_for_those_who_were_deleted_too() {
     assert_eq!((code(&answer).as_str(), answer.status), ("request_invalid", None));
 }
 
+/// The source is asked by its own ids, also where they say nothing without the parent.
+#[tokio::test]
+async fn an_id_may_be_unique_within_a_parent_only() {
+    let server = server().await;
+    let mut source = source(&server);
+    source.list.id_within_parent = true;
+    source.list.updated_at = Some("/changed".to_owned());
+    source.check().unwrap();
+    let probe = connector().probe(&source).await.unwrap();
+    assert_eq!(server.lines()[2], "GET /v1/positions/p%201/candidates/%C3%A4%231");
+    assert_eq!(probe.first.unwrap().external_id.as_deref(), Some("p 1/ä#1"));
+
+    let about = Values { parent: Some("2".to_owned()), ..values() };
+    let answer = connector().call(&source, Step::List, &source.base_url, None, &about).await;
+    let items = answer.result.unwrap().items;
+    let ids: Vec<_> = items.iter().map(|item| (item.external_id.as_deref(), item.id_at_source())).collect();
+    assert_eq!(ids, [(Some("2/ä#1"), Some("ä#1")), (Some("2/8"), Some("8"))]);
+    let about = Values { id: Some("8".to_owned()), ..about };
+    let answer = connector().call(&source, Step::Detail, &source.base_url, None, &about).await;
+    assert_eq!(answer.result.unwrap().items[0].external_id.as_deref(), Some("2/8"));
+}
+
 #[tokio::test]
 async fn a_detail_may_say_that_its_item_was_deleted() {
     for (flag, is_deleted) in [("true", true), ("false", false), ("\"2026-11-24\"", true), ("\"\"", false)] {

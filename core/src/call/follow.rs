@@ -47,7 +47,7 @@ pub(crate) fn kept(items: &[NewDocument]) -> Cow<'_, [NewDocument]> {
 fn parents(answer: &Answer) -> Division<'_> {
     let (fit, unfit): (Vec<_>, Vec<_>) = answer.items.iter().partition(|item| id_for_path(item).is_some());
     let open = fit.into_iter().filter_map(|item| {
-        Some(NewCall::page(Step::List, item.external_id.as_deref()?, 1, None))
+        Some(NewCall::page(Step::List, item.id_at_source()?, 1, None))
     });
     Division {
         documents: Cow::Borrowed(&[]),
@@ -64,8 +64,10 @@ fn details<'a>(call: &Call, answer: &'a Answer, items_before: i64) -> Division<'
     let (fit, unfit): (Vec<_>, Vec<_>) =
         asked.filter(|item| !item.is_deleted).partition(|item| id_for_path(item).is_some());
     // Where the call does not name the parent, one answer is enough, under however many parents an item is listed.
-    let parent = if call.source.definition.detail_names_parent() { call.parent() } else { "" };
-    let open = fit.into_iter().filter_map(|item| Some(NewCall::detail(parent, item.external_id.clone()?)));
+    let definition = &call.source.definition;
+    let needs_parent = definition.detail_names_parent() || definition.list.id_within_parent;
+    let parent = if needs_parent { call.parent() } else { "" };
+    let open = fit.into_iter().filter_map(|item| Some(NewCall::detail(parent, item.id_at_source()?.to_owned())));
     Division {
         open: open.collect(),
         fault: fault("item_id_invalid", "items", &unfit),
@@ -76,7 +78,7 @@ fn details<'a>(call: &Call, answer: &'a Answer, items_before: i64) -> Division<'
 
 /// The id of an item, if it can be a part of a path.
 fn id_for_path(item: &NewDocument) -> Option<&str> {
-    item.external_id.as_deref().filter(|id| can_stand_in_a_path(id))
+    item.id_at_source().filter(|id| can_stand_in_a_path(id))
 }
 
 /// Whether an id can be a part of a path: what has a slash in it, or is a dot or two, could lead elsewhere at a system that reads

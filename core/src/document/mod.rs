@@ -50,8 +50,10 @@ pub use store::{Origin, StoreError, Stored, store};
 /// An item, ready to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDocument {
-    /// The id that the source gave the person, where it can be read.
+    /// The id that the person is known by, where it can be read.
     pub external_id: Option<String>,
+    /// The id that the source gave the person, where that is unique only within a parent.
+    pub id_within_parent: Option<String>,
     /// The first 16 bytes of the SHA-256 of the body: people with the same id and hash have the same document.
     pub content_hash: Uuid,
     /// The item verbatim.
@@ -78,9 +80,22 @@ impl NewDocument {
             external_id: external_id.filter(|id| is_external_id(id)),
             content_hash: content_hash(body),
             body: body.to_vec(),
+            id_within_parent: None,
             is_deleted: false,
             updated_at: None,
         }
+    }
+
+    /// As [`with_id`](Self::with_id), for an id that is unique only within a parent: the person is known by `parent/id`.
+    pub fn with_id_within(parent: &str, id: Option<String>, body: &[u8]) -> Self {
+        let id = id.filter(|id| is_external_id(id));
+        let external_id = id.as_ref().map(|id| format!("{parent}/{id}"));
+        Self { id_within_parent: id, ..Self::with_id(external_id, body) }
+    }
+
+    /// Returns the id that the source knows the person by, which is what to ask the source for.
+    pub fn id_at_source(&self) -> Option<&str> {
+        self.id_within_parent.as_deref().or(self.external_id.as_deref())
     }
 }
 

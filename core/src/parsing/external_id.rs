@@ -1,4 +1,5 @@
-//! The id that a source gave a document. Fetching, importing and parsing all read ids here, so that they agree.
+//! The id that a source gave a document. Fetching, importing and parsing all read it here, so that they
+//! agree.
 
 use std::borrow::Cow;
 
@@ -15,18 +16,18 @@ pub const MAX_ID_BYTES: usize = 512;
 
 /// Returns the id at a place in a document, without parsing the rest.
 ///
-/// A string is trimmed. A number is kept as it is written, digit by digit: integers have any size, and `1.0` and `1e3`
-/// stay what they are. Of two equal keys the last one counts. Returns `None` for anything else, and for an id that is
-/// blank, longer than [`MAX_ID_BYTES`] or holds a NUL. A document that is too large or too deep to be parsed still has
-/// an id, so that its failure can be listed under it. Reads the bytes once.
+/// A string is trimmed. A number is kept as it is written, digit by digit: integers have any size, and `1.0`
+/// and `1e3` stay what they are. Of two equal keys the last one counts. Returns `None` for anything else, and
+/// for an id that is blank, longer than [`MAX_ID_BYTES`] or holds a NUL. A document that is too large or too
+/// deep to be parsed still has an id, so that its failure can be listed under it. Reads the bytes once.
 pub fn id_at(body: &[u8], pointer: &str) -> Option<String> {
     let pointer = json_pointer::Pointer::parse(pointer)?;
     text_of(raw_at(body, pointer).ok()??).ok().filter(|id| is_external_id(id))
 }
 
 /// Returns the id in a document of a format that has a place for it, as [`id_at`] reads it: `None` for one of
-/// [`Format::Mapped`], where only the source's definition knows the place, and whenever [`parse`](super::parse) would
-/// answer `missing_id` or `invalid_id`.
+/// [`Format::Mapped`], where only the source's definition knows the place, and whenever
+/// [`parse`](super::parse) would answer `missing_id` or `invalid_id`.
 pub fn external_id(format: Format, body: &[u8]) -> Option<String> {
     id_at(body, &format!("/{}", format.id_key()?))
 }

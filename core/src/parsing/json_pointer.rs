@@ -28,8 +28,9 @@ impl Pointer {
     }
 }
 
-/// Returns the texts at some places in a JSON text, in the order of the pointers; `None` where there is nothing. Of two
-/// equal keys in one object the last one counts. Reads the text once, and the inside of a place that was found once more.
+/// Returns the texts at some places in a JSON text, in the order of the pointers; `None` where there is
+/// nothing. Of two equal keys in one object the last one counts. Reads the text once, and what is inside of a
+/// place once more.
 ///
 /// # Errors
 /// Fails if the text is not JSON.

@@ -8,6 +8,7 @@
 //! | `entry`, `work`, `education`, `skill_list` | reading the fields of one object, a list of jobs, of educations, of skills |
 //! | `dates` | partial dates, as people write them |
 //! | `error`, `warning`, `pointer` | what was wrong, what was odd, and where |
+//! | `time` | when something was, as systems write it: [`time_at`] |
 //! | [`json_pointer`] | reading at a place without parsing the rest |
 //!
 //! # What makes a document fail, and what only gives a warning
@@ -58,6 +59,7 @@ mod profile;
 mod skill_list;
 #[cfg(test)]
 mod tests;
+mod time;
 mod warning;
 mod work;
 
@@ -71,6 +73,7 @@ pub use self::format::{Format, UnknownFormat};
 pub(crate) use self::mapped::Query;
 pub use self::mapped::{BadExpression, CompiledMapping, MAX_EXPRESSION_BYTES, MAX_GROWTH, MAX_OPERATORS};
 use self::pointer::Pointer;
+pub use self::time::time_at;
 use self::warning::Warnings;
 pub use self::warning::{MAX_WARNINGS, Warning, WarningCode};
 use crate::skill::Skill;

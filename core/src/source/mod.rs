@@ -3,12 +3,14 @@
 //! What one is, is data: its [`Definition`]. To add a source, a person writes a file; see `docs/sources.md`.
 
 pub mod definition;
+mod json;
 mod store;
 
 use chrono::{DateTime, Utc};
 
 use definition::Definition;
 
+pub use json::{NewerDefinition, is_of_newer_version};
 pub(crate) use store::of_collection;
 pub use store::{VersionedMap, all, find, has_settled, list, mapping, mapping_of_collection, put, remove};
 pub(crate) use store::{hold, is_removed, note_synced};

@@ -1,10 +1,11 @@
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{
     Source,
     definition::{Definition, Mapping},
+    json::Json,
 };
 use crate::parsing::Format;
 
@@ -25,49 +26,44 @@ impl From<Row> for Source {
 }
 
 /// Adds a source, or replaces the one of the same name, also one that was removed. Collections that are under way go on
-/// with the new definition. A change of the format or the map counts up the version of the map; one that is asked for another list, or was
-/// removed, is asked for everything by the next run. Gives whether there was none of
-/// this name.
+/// with the new definition. A change of the format or the map counts up the version of the map. The next run of a source that was
+/// removed, or whose definition now [asks for anything else](Definition::asks_the_same_as), is a full one. Returns whether there was
+/// none of this name.
 ///
-/// The caller has [checked](Definition::check) the definition.
+/// The caller has [checked](Definition::check) the definition. Locks the source.
 ///
 /// # Errors
 /// The database's.
 pub async fn put(conn: &mut PgConnection, definition: &Definition) -> Result<bool, sqlx::Error> {
+    let before = sqlx::query!(
+        r#"
+        select definition as "definition: Json<Definition>", removed_at is null as "is_there!"
+        from sources where name = $1 for no key update
+        "#,
+        definition.name,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let keeps_sync =
+        before.as_ref().is_some_and(|before| before.is_there && before.definition.0.asks_the_same_as(definition));
+    let reads_as_before = before.as_ref().is_none_or(|before| {
+        before.definition.0.map == definition.map && before.definition.0.format == definition.format
+    });
     sqlx::query_scalar!(
         r#"
         insert into sources (name, definition) values ($1, $2)
         on conflict (name) do update
         set definition = excluded.definition, removed_at = null,
-            map_version = sources.map_version + case
-                when sources.definition -> 'map' is distinct from excluded.definition -> 'map'
-                    or sources.definition -> 'format' is distinct from excluded.definition -> 'format' then 1
-                else 0
-            end,
-            map_changed_by = case
-                when sources.definition -> 'map' is distinct from excluded.definition -> 'map'
-                    or sources.definition -> 'format' is distinct from excluded.definition -> 'format'
-                then pg_current_xact_id()
-                else sources.map_changed_by
-            end,
-            synced_until = case
-                when sources.removed_at is null
-                    and row(sources.definition -> 'base_url', sources.definition -> 'parents',
-                            sources.definition -> 'list' -> 'path', sources.definition -> 'list' -> 'params',
-                            sources.definition -> 'list' -> 'body', sources.definition #> '{list,deleted,feed}',
-                            sources.definition #> '{list,deleted,flag}')
-                        is not distinct from
-                        row(excluded.definition -> 'base_url', excluded.definition -> 'parents',
-                            excluded.definition -> 'list' -> 'path', excluded.definition -> 'list' -> 'params',
-                            excluded.definition -> 'list' -> 'body', excluded.definition #> '{list,deleted,feed}',
-                            excluded.definition #> '{list,deleted,flag}')
-                then sources.synced_until
-            end,
+            map_version = sources.map_version + case when $4 then 0 else 1 end,
+            map_changed_by = case when $4 then sources.map_changed_by else pg_current_xact_id() end,
+            synced_until = case when $3 then sources.synced_until end,
             updated_at = case when sources.definition = excluded.definition then sources.updated_at else now() end
         returning (xmax = 0) as "is_new!"
         "#,
         definition.name,
         Json(definition) as Json<&Definition>,
+        keeps_sync,
+        reads_as_before,
     )
     .fetch_one(conn)
     .await

@@ -21,6 +21,7 @@ mod migrate_backlog;
 mod migrate_counts;
 mod migrate_doubts;
 mod migrate_sources;
+mod newer_definitions;
 mod overlapping_runs;
 mod ownership;
 mod parse_failures;

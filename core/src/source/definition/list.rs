@@ -27,6 +27,15 @@ pub struct ListCall {
     /// Where the id is in an item, as a JSON Pointer; `/id` by default.
     #[serde(default = "id_pointer")]
     pub id: String,
+    /// Whether an id is unique only among the items of one parent. The id that an item is known by is
+    /// `parent/id` then.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub id_within_parent: bool,
+    /// Where an item, of the list or of what `detail` gives, says when it was last changed, as a JSON
+    /// Pointer: RFC 3339, a date, or seconds or milliseconds since 1970. A value that cannot be read is
+    /// ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
     /// The most items that the system gives on a page; 100 by default. A collection that asks for more gets these.
     #[serde(default = "per_page_max")]
     pub per_page_max: u32,
@@ -53,6 +62,8 @@ impl ListCall {
             body: None,
             items: String::new(),
             id: id_pointer(),
+            id_within_parent: false,
+            updated_at: None,
             per_page_max: per_page_max(),
             paging: Paging::Single {},
             expect: None,
@@ -141,8 +152,9 @@ pub enum Paging {
         /// The number of the first page; 1 by default. Offsets begin with 0 whatever it is.
         #[serde(default = "first_page")]
         first: u32,
-        /// Where the number of all items is in the answer, as a JSON Pointer. Without it the list ends
-        /// with an empty page, or one that is not there (404).
+        /// Where the number of all items is in the answer, as a JSON Pointer. Without it the list ends with
+        /// an empty page, or one that is not there (404). A number that cannot be true, such as -1, says
+        /// nothing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         total: Option<String>,
     },
@@ -166,6 +178,11 @@ pub enum Paging {
         token: String,
         /// The parameter of the query that takes it, or, in a `post`, the member of the body.
         param: String,
+        /// The token of the first page, such as `*`, for systems that want one from the beginning. By default
+        /// the first call has none, unless the parameter stands in `params` or `body`, where the tokens of
+        /// later pages replace it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<String>,
         /// Where the answer says whether there are more pages, as a JSON Pointer. Without it the missing token says so. More
         /// pages without a token are an error.
         #[serde(default, skip_serializing_if = "Option::is_none")]

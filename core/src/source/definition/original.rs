@@ -41,6 +41,8 @@ impl Definition {
                 body: None,
                 items: "/results".to_owned(),
                 id: "/id".to_owned(),
+                id_within_parent: false,
+                updated_at: None,
                 per_page_max: MAX_PER_PAGE,
                 paging: Paging::Numbered { first: 1, total: None },
                 expect: None,

@@ -1,3 +1,4 @@
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::{MergeKeyPolicy, Options, alias_limits, budget, options};
 
@@ -35,6 +36,8 @@ impl Definition {
     /// else that is wrong.
     pub fn from_yaml(text: &str) -> Result<Self, DefinitionError> {
         check_size(text.len())?;
+        // Some editors begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let definition: Self = serde_saphyr::from_str_with_options(text, yaml_options())
             .map_err(|error| DefinitionError::Text(explain(text, &error)))?;
         definition.check()?;
@@ -87,6 +90,30 @@ fn of_shape(value: &Value) -> Result<Definition, Fault> {
         // Messages quote what they found, and places the names of fields; here that may be a secret in the wrong place.
         Fault { at: at.split('/').take(3).collect::<Vec<_>>().join("/"), detail: OF_AUTH.to_owned() }
     })
+}
+
+/// Reads what was written before, by this version or a newer one: fields that are unknown here are ignored,
+/// as far as they can be.
+pub(in crate::source) fn decode_stored<T: DeserializeOwned>(
+    mut value: Value,
+) -> Result<T, serde_json::Error> {
+    loop {
+        let error = match serde_path_to_error::deserialize(&value) {
+            Ok(read) => return Ok(read),
+            Err(error) => error,
+        };
+        let at = pointer(error.path());
+        if !error.inner().to_string().starts_with("unknown field") || !remove(&mut value, &at) {
+            return Err(error.into_inner());
+        }
+    }
+}
+
+/// Removes a member; returns false if there is none.
+fn remove(value: &mut Value, at: &str) -> bool {
+    let Some((parent, key)) = at.rsplit_once('/') else { return false };
+    let key = key.replace("~1", "/").replace("~0", "~");
+    value.pointer_mut(parent).and_then(Value::as_object_mut).is_some_and(|of| of.remove(&key).is_some())
 }
 
 /// Says what is wrong with YAML that is no definition: the line, the column and, if it is YAML, the place in it.

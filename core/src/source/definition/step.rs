@@ -29,8 +29,9 @@ pub enum Step {
 pub struct Attachments {
     /// Where they are in an item: a `JMESPath` expression that finds a list of objects with `url` and `name`, or one.
     pub at: String,
-    /// The hosts that they may be fetched from, beside those of the base URL and its fallbacks: a name, or `*.` and what names
-    /// end with. Nothing that proves who we are is sent there.
+    /// The hosts that they may be fetched from, beside those of the base URL and its fallbacks. Nothing that
+    /// proves who we are is sent there. A `*` stands for anything within one label, as in
+    /// `*.s3.*.amazonaws.com`; a first label `*` for one or more labels. The last two labels are names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
 }
@@ -38,10 +39,32 @@ pub struct Attachments {
 impl Attachments {
     /// Whether they may be fetched from this host, as the URL Standard writes hosts.
     pub fn allow(&self, host: &str) -> bool {
-        self.hosts.iter().any(|allowed| match allowed.strip_prefix('*') {
-            Some(end) => host.len() > end.len() && host.ends_with(end),
-            None => host == allowed,
-        })
+        self.hosts.iter().any(|pattern| is_host_like(host, pattern))
+    }
+}
+
+/// Whether a host is one that the pattern stands for. Compares from the end, where the first label of the
+/// pattern may be `*`, which takes all that is left.
+fn is_host_like(host: &str, pattern: &str) -> bool {
+    let mut labels = host.rsplit('.');
+    let mut patterns = pattern.rsplit('.').peekable();
+    while let Some(pattern) = patterns.next() {
+        match labels.next() {
+            Some("") | None => return false,
+            Some(_) if pattern == "*" && patterns.peek().is_none() => return true,
+            Some(label) if is_label_like(label, pattern) => {}
+            Some(_) => return false,
+        }
+    }
+    labels.next().is_none()
+}
+
+fn is_label_like(label: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((begin, end)) => {
+            label.len() > begin.len() + end.len() && label.starts_with(begin) && label.ends_with(end)
+        }
+        None => label == pattern,
     }
 }
 
@@ -94,6 +117,8 @@ impl Definition {
             body: None,
             items: items.to_owned(),
             id: list::id_pointer(),
+            id_within_parent: false,
+            updated_at: None,
             per_page_max: 1,
             paging: Paging::Single {},
             expect: self.list.expect.clone(),
@@ -113,8 +138,13 @@ impl Definition {
             Step::List => self.list.clone(),
             Step::Detail => {
                 let DetailCall { path, params, item, array: _ } = self.detail.as_ref()?;
-                // What it gives may have the flag, too.
-                ListCall { deleted: self.list.deleted.clone(), ..call(path, params, item) }
+                // What it gives is the item in full, so all that the list says of items holds for it.
+                ListCall {
+                    id_within_parent: self.list.id_within_parent,
+                    updated_at: self.list.updated_at.clone(),
+                    deleted: self.list.deleted.clone(),
+                    ..call(path, params, item)
+                }
             }
             Step::Attachment | Step::Known => return None,
         })

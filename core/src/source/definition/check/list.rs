@@ -60,6 +60,9 @@ pub(super) fn check_call(
     check_own(at, &templates, own, faults);
     check_pointer(&format!("{at}/items"), &list.items, faults);
     check_pointer(&format!("{at}/id"), &list.id, faults);
+    if let Some(updated_at) = &list.updated_at {
+        check_pointer(&format!("{at}/updated_at"), updated_at, faults);
+    }
     if !(1..=MAX_PER_PAGE).contains(&list.per_page_max) {
         let detail = format!("{}: write 1 to {MAX_PER_PAGE}", list.per_page_max);
         faults.add(format!("{at}/per_page_max"), detail);
@@ -195,29 +198,20 @@ fn check_paging(at: &str, list: &ListCall, templates: &[Template], faults: &mut 
             }
         }
         Paging::NextUrl { at: next, .. } => check_pointer(&format!("{at}/next_url/at"), next, faults),
-        Paging::Cursor { token, param, has_more, expired, .. } => {
+        Paging::Cursor { token, param, first, has_more, expired, .. } => {
             check_pointer(&format!("{at}/cursor/token"), token, faults);
             if let Some(has_more) = has_more {
                 check_pointer(&format!("{at}/cursor/has_more"), has_more, faults);
             }
-            faults.add_some(format!("{at}/cursor/param"), param_fault(list, param));
+            if param.is_empty() || param.len() > MAX_PARAM_BYTES {
+                let detail = format!("write the name of a parameter, 1 to {MAX_PARAM_BYTES} bytes");
+                faults.add(format!("{at}/cursor/param"), detail);
+            }
+            let first = first.as_ref().map_or(0, String::len);
+            faults.check_length(&format!("{at}/cursor/first"), first, MAX_TEMPLATE_BYTES, "bytes");
             check_codes(&format!("{at}/cursor/expired"), expired, faults);
         }
         Paging::LinkHeader { .. } | Paging::Single {} => {}
-    }
-}
-
-/// What is wrong with the place for the token of the next page.
-fn param_fault(list: &ListCall, param: &str) -> Option<String> {
-    let body = list.body.as_ref().and_then(|body| body.get(param));
-    if param.is_empty() || param.len() > MAX_PARAM_BYTES {
-        Some(format!("write the name of a parameter, 1 to {MAX_PARAM_BYTES} bytes"))
-    } else if (list.method == Method::Get && list.params.contains_key(param))
-        || (list.method == Method::Post && body.is_some())
-    {
-        Some("stands in the call already: leave it out there, the first page has no token".to_owned())
-    } else {
-        None
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
     if has_parents && definition.list.is_told_count() {
         faults.add("/list/params", "{count} does not go with `parents`: no list is asked for all items");
     }
+    if definition.list.id_within_parent {
+        faults.add_some("/list/id_within_parent", id_within_parent_fault(definition));
+    }
     if let Some(deleted) = &definition.list.deleted {
         check_deleted(definition, deleted, faults);
     }
@@ -53,6 +56,21 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
                 "of an item that is a list (`array` in `detail`) none are found: leave this out",
             );
         }
+    }
+}
+
+/// What is wrong with ids that are unique only within a parent.
+fn id_within_parent_fault(definition: &Definition) -> Option<&'static str> {
+    if definition.parents.is_none() {
+        Some("goes with `parents`: without them an id is the item's alone")
+    } else if definition.format != Format::Mapped {
+        Some("goes with format `mapped`: other items are known by the id that stands in them")
+    } else if definition.list.has_deleted_feed() {
+        Some(
+            "does not go with `deleted.feed`, which tells ids without their parents: use `missing` or `flag`",
+        )
+    } else {
+        None
     }
 }
 
@@ -86,24 +104,27 @@ fn check_attachments(attachments: &Attachments, faults: &mut FaultList) {
         for (index, host) in attachments.hosts.iter().enumerate() {
             if !is_host(host) {
                 let detail = "write a name of a host in lower case, such as files.example.com, or *.example.com for all \
-                              below it; no scheme, port or path";
+                              below it, with names in its last two labels; no scheme, port or path";
                 faults.add(format!("/attachments/hosts/{index}"), detail);
             }
         }
     }
 }
 
-/// Whether a text is a host, or a star and the end of one that has a dot in itself: `*.com` would be half the world.
+/// Whether a text is a host, or a pattern of hosts whose last two labels are names: `*.com` would be half the
+/// world.
 fn is_host(text: &str) -> bool {
-    let (name, is_open) = match text.strip_prefix("*.") {
-        Some(end) => (end, true),
-        None => (text, false),
-    };
     let is_label = |label: &str| {
-        let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        !label.is_empty() && label.len() <= 63 && label.bytes().all(is_plain) && !label.starts_with('-')
+        let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*".contains(&b);
+        let stars = label.matches('*').count();
+        (1..=63).contains(&label.len())
+            && label.bytes().all(is_plain)
+            && !label.starts_with('-')
+            && stars <= 1
     };
-    name.len() <= 253 && name.split('.').all(is_label) && (!is_open || name.contains('.'))
+    let mut end = text.rsplit('.').take(2).map(|label| !label.contains('*'));
+    let is_narrow = end.next() == Some(true) && end.next().unwrap_or(!text.contains('*'));
+    text.len() <= 253 && text.split('.').all(is_label) && is_narrow
 }
 
 fn check_detail(detail: &DetailCall, format: Format, of_parents: &[Placeholder], faults: &mut FaultList) {

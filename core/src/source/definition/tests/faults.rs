@@ -223,12 +223,15 @@ fn pages() {
     let name = "/list/paging/cursor/param: write the name of a parameter, 1 to 200 bytes";
     check("/list/paging", cursor(""), name);
     check("/list/paging", cursor(&"x".repeat(201)), name);
-    let stands = "/list/paging/cursor/param: stands in the call already: leave it out there, the first page has no token";
-    let twice = [("/list/paging", cursor("c")), ("/list/params", json!({"c": "x"}))];
-    assert_eq!(faults(&with(&twice)), [stands]);
+    let first = [("/list/paging", cursor("c")), ("/list/params", json!({"c": "*"}))];
+    assert_eq!(faults(&with(&first)), [""; 0], "later tokens replace it");
     let post =
         [("/list/paging", cursor("c")), ("/list/method", json!("post")), ("/list/body", json!({"c": 1}))];
-    assert_eq!(faults(&with(&post)), [stands]);
+    assert_eq!(faults(&with(&post)), [""; 0]);
+    let first = |first: &str| json!({"cursor": {"token": "/next", "param": "c", "first": first}});
+    fine("/list/paging", ["*", "", "0"].map(first));
+    let long = "/list/paging/cursor/first: 1001 bytes, the most is 1000";
+    check("/list/paging", first(&"x".repeat(1001)), long);
     let list = [("/list/paging", cursor("c")), ("/list/method", json!("post")), ("/list/body", json!([]))];
     assert_eq!(
         faults(&with(&list)),

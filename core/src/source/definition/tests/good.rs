@@ -183,7 +183,9 @@ fn what_is_read_is_what_was_written() {
     assert_eq!((lever.limits[0].burst, lever.concurrency), (5, None));
     assert_eq!((lever.list.id.as_str(), lever.list.per_page_max), ("/id", 100));
     assert_eq!(lever.list.since.as_ref().unwrap().overlap.0.as_secs(), 300);
-    let Paging::Cursor { token, param, has_more, total: None, alone, expired } = &lever.list.paging else {
+    let Paging::Cursor { token, param, first: None, has_more, total: None, alone, expired } =
+        &lever.list.paging
+    else {
         panic!("{:?}", lever.list.paging)
     };
     assert_eq!((token.as_str(), param.as_str(), has_more.as_deref()), ("/next", "offset", Some("/hasNext")));

@@ -23,7 +23,7 @@ fn smallest() -> Value {
 }
 
 /// The smallest definition, with these values at these places; null takes away what was there.
-fn with(changes: &[(&str, Value)]) -> Value {
+pub(super) fn with(changes: &[(&str, Value)]) -> Value {
     let mut definition = smallest();
     for (at, value) in changes {
         let (parent, key) = at.rsplit_once('/').unwrap();

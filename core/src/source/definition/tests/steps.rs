@@ -262,3 +262,87 @@ fn what_is_known_is_no_list() {
     assert!(!definition.has_first_call());
     assert_eq!(serde_json::to_value(&definition).unwrap().get("list"), None);
 }
+
+#[test]
+fn ids_within_a_parent_need_parents() {
+    check("/list/id_within_parent", json!(true), &[]);
+    let alone = with(&[("/list/id_within_parent", json!(true))]);
+    let needs = "/list/id_within_parent: goes with `parents`: without them an id is the item's alone";
+    assert_eq!(faults(&alone), [needs]);
+    let feed = json!({"path": "/deleted", "items": "", "paging": {"single": {}}});
+    let deleted = [("/list/id_within_parent", json!(true)), ("/list/deleted", json!({"feed": feed}))];
+    let feed = "/list/id_within_parent: does not go with `deleted.feed`, which tells ids without their \
+                parents: use `missing` or `flag`";
+    assert_eq!(faults(&stepped(&deleted)), [feed]);
+    check("/list/updated_at", json!("/meta/changed"), &[]);
+    let pointer = "/list/updated_at: write a JSON Pointer, such as /data/items, or \"\" for the whole answer";
+    check("/list/updated_at", json!("changed"), &[pointer]);
+}
+
+#[test]
+fn hosts_of_attachments_may_be_patterns() {
+    let attachments = |host: &str| json!({"at": "files", "hosts": [host]});
+    for host in
+        ["files.example.com", "localhost", "*.example.com", "*.s3.*.amazonaws.com", "s3-*.amazonaws.com"]
+    {
+        check("/attachments", attachments(host), &[]);
+    }
+    for host in [
+        "",
+        "*",
+        "*.com",
+        "s3.*.com",
+        "files.*",
+        "*.*",
+        "a.example*.com",
+        "**.example.com",
+        "f**.example.com",
+        "*..example.com",
+        "-a.example.com",
+        "https://example.com",
+        "Example.com",
+        "example.com:80",
+        "example.com/",
+    ] {
+        assert_eq!(faults(&stepped(&[("/attachments", attachments(host))])).len(), 1, "{host}");
+    }
+}
+
+#[test]
+fn a_pattern_stands_for_the_hosts_of_one_vendor() {
+    let allows = |patterns: &[&str], host: &str| {
+        let hosts = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+        Attachments { at: String::new(), hosts }.allow(host)
+    };
+    let shipped = Definition::from_yaml(include_str!("../../../../../sources/greenhouse-v1.yaml")).unwrap();
+    for host in [
+        "bucket.s3.amazonaws.com",
+        "a.bucket.s3.amazonaws.com",
+        "s3.amazonaws.com",
+        "bucket.s3.us-east-1.amazonaws.com",
+        "a.bucket.s3.eu-central-1.amazonaws.com",
+        "s3.eu-central-1.amazonaws.com",
+        "bucket.s3-us-west-2.amazonaws.com",
+        "s3-us-west-2.amazonaws.com",
+        "bucket.s3-accelerate.amazonaws.com",
+        "bucket.s3.dualstack.eu-west-1.amazonaws.com",
+        "s3.dualstack.eu-west-1.amazonaws.com",
+    ] {
+        assert!(shipped.attachments.as_ref().unwrap().allow(host), "{host}");
+    }
+    for host in [
+        "amazonaws.com",
+        "ec2.eu-west-1.amazonaws.com",
+        "s3.evil.amazonaws.com.evil.example",
+        "bucket.s3.eu-west-1.execute-api.amazonaws.com",
+        "s3-.amazonaws.com",
+        ".s3.amazonaws.com",
+        "s3.eu-west-1.amazonaws.com.cn",
+        "xs3.amazonaws.com",
+    ] {
+        assert!(!shipped.attachments.as_ref().unwrap().allow(host), "{host}");
+    }
+    assert!(allows(&["files.example.com"], "files.example.com"));
+    assert!(!allows(&["files.example.com"], "a.files.example.com"));
+    assert!(!allows(&["*.example.com"], "example.com"));
+}

@@ -33,7 +33,7 @@ pub fn app(state: AppState) -> App {
 
 /// `/metrics`, `/healthz` and `/readyz` alone, for a worker process.
 pub fn metrics_app(pool: PgPool) -> App {
-    let state = AppState { pool, test_data: None, dry_calls: None };
+    let state = AppState { pool, test_data: None, erasure_key: None, dry_calls: None };
     let service = OpenApiService::new((Metrics::new(state.clone()), Health::new(state)), "Worker", "");
     let trimmed = Route::new().nest("/", service).with(NormalizePath::new(TrailingSlash::Trim));
     Edge::new(trimmed, Surface::of(&spec::document())).boxed()

@@ -34,6 +34,13 @@ impl Fields {
         number.or_else(|| self.wrong(name, expected()))
     }
 
+    /// A whole number of 64 bits from `min`; `None` when it is not given, or wrong.
+    pub(crate) fn large_number(&mut self, name: &'static str, min: u64) -> Option<u64> {
+        let value = self.take(name)?;
+        let number = value.as_u64().filter(|&number| number >= min && i64::try_from(number).is_ok());
+        number.or_else(|| self.wrong(name, format!("must be a whole number, {min} or more")))
+    }
+
     /// A flag; `None` when it is not given, or wrong.
     pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
         let value = self.take(name)?;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use resume_core::db::PgPool;
+use resume_core::{db::PgPool, erasure};
 
 use crate::DryCalls;
 
@@ -11,6 +11,8 @@ pub struct AppState {
     pub pool: PgPool,
     /// The mock source behind `/api/v1/test-data`; `None` where it is not served.
     pub test_data: Option<mock_ats::Ats>,
+    /// The key with which the ids of erased people are hashed; `None` where nobody is erased.
+    pub erasure_key: Option<erasure::Key>,
     /// What makes the calls that check definitions; `None` where none are made.
     pub dry_calls: Option<Arc<DryCalls>>,
 }

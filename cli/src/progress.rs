@@ -110,7 +110,7 @@ impl Bars {
     fn show(&self, status: &Status) {
         let pages_expected = status.pages.expected.unwrap_or(status.pages.fetched);
         let seen = status.documents.stored + status.documents.unchanged;
-        let expected = status.parameters.count;
+        let expected = status.parameters.count.unwrap_or(seen);
         set(&self.pages, status.pages.fetched + status.pages.failed, pages_expected);
         set(&self.documents, seen, expected);
         set(

@@ -52,7 +52,7 @@ impl Service {
             add_mock_sources(&pool, address).await.context("adding the mock system to the sources")?;
         }
         let app =
-            resume_api::app(AppState { pool: pool.clone(), test_data, dry_calls: Some(Arc::new(dry_calls)) });
+            resume_api::app(AppState { pool: pool.clone(), test_data, erasure_key: None, dry_calls: Some(Arc::new(dry_calls)) });
         self.api = Some(Part::start(|stopped| async move {
             let served = bound.serve(app, stopped).await.context("serving the API");
             close(&pool).await;
@@ -86,6 +86,7 @@ impl Service {
             parse_delay: work.parse_delay,
             backlog_max: work.max_backlog,
             secrets_dir: work.secrets.secrets_dir.clone(),
+            erasure_key: None,
             grace: work.grace,
         };
         self.worker = Some(Part::start(|stopped| async move {

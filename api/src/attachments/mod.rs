@@ -4,7 +4,11 @@ mod dto;
 mod file;
 mod sha256;
 
-use poem_openapi::{OpenApi, param::Path, payload::Json};
+use poem_openapi::{
+    OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
 use resume_core::{attachment, resume};
 
 use self::{dto::AttachmentsReply, file::FileReply, sha256::Sha256};
@@ -32,10 +36,10 @@ impl Attachments {
         Self(state)
     }
 
-    async fn of_resume(&self, id: i64) -> Result<Vec<attachment::Attachment>, Problem> {
-        let resume = resume::find(&self.0.pool, id).await?;
+    async fn of_resume(&self, id: i64, hidden: bool) -> Result<Vec<attachment::Attachment>, Problem> {
+        let resume = resume::find(&self.0.pool, id, hidden).await?;
         let resume = resume.ok_or_else(|| Problem::not_found(format!("there is no resume {id}")))?;
-        Ok(attachment::list(&self.0.pool, resume.raw_document_id).await?)
+        Ok(attachment::list(&self.0.pool, resume.document_id).await?)
     }
 }
 
@@ -50,8 +54,11 @@ impl Attachments {
         &self,
         /// The id that a search gave.
         id: Path<i64>,
+        /// Whether to find people who are hidden, too.
+        #[oai(default)]
+        hidden: Query<bool>,
     ) -> Result<Json<AttachmentsReply>, Refused<LookupRefusals>> {
-        let attachments = bounded(self.of_resume(id.0)).await?;
+        let attachments = bounded(self.of_resume(id.0, hidden.0)).await?;
         Ok(Json(attachments.into()))
     }
 

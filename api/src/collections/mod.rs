@@ -13,8 +13,8 @@ use poem_openapi::{
 };
 use resume_core::{
     collection::{
-        self, CollectionState, NewCollection, ResumeError, Resumed, Scope, StartError, Started, StopError,
-        UnderWay,
+        self, CollectionState, ListFilter, NewCollection, ProceedError, Proceeded, Scope, StartError, Started,
+        StopError, UnderWay,
     },
     db::{self, PgPool},
     source,
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub(crate) use self::dto::TriggerRequest;
 use self::{
-    dto::{CollectionList, CollectionStatus, ResumeRequest, ResumedCollection, TriggerReply},
+    dto::{CollectionList, CollectionStatus, ContinueRequest, ContinuedCollection, State, TriggerReply},
     events::Streams,
 };
 use crate::{
@@ -63,7 +63,7 @@ enum GoesOn {
     /// Its pages are fetched, and its documents parsed.
     #[oai(status = 202)]
     Accepted(
-        Json<ResumedCollection>,
+        Json<ContinuedCollection>,
         /// Where to follow the progress.
         #[oai(header = "Location")]
         String,
@@ -75,7 +75,7 @@ struct StatusRefusals;
 struct EventsRefusals;
 struct ListRefusals;
 struct StopRefusals;
-struct ResumeRefusals;
+struct ContinueRefusals;
 
 impl Refusals for TriggerRefusals {
     const STATUSES: &'static [u16] = &[400, 409, 413, 415, 422, 500, 503];
@@ -99,7 +99,7 @@ impl Refusals for StopRefusals {
     const STATUSES: &'static [u16] = &[400, 404, 409, 500, 503];
 }
 
-impl Refusals for ResumeRefusals {
+impl Refusals for ContinueRefusals {
     const STATUSES: &'static [u16] = &[400, 404, 409, 413, 415, 500, 503];
 }
 
@@ -139,12 +139,12 @@ impl Collections {
         Ok(progress.ok_or_else(|| unknown(id))?.into())
     }
 
-    /// Goes on with a collection, all or nothing.
-    async fn resume(&self, id: Uuid, scope: Scope) -> Result<Resumed, Problem> {
+    /// Continues a collection, all or nothing.
+    async fn proceed(&self, id: Uuid, scope: Scope) -> Result<Proceeded, Problem> {
         let mut tx = db::begin(&self.0.pool).await?;
-        let resumed = collection::resume(&mut tx, id, scope).await?;
+        let proceeded = collection::proceed(&mut tx, id, scope).await?;
         tx.commit().await?;
-        Ok(resumed)
+        Ok(proceeded)
     }
 }
 
@@ -171,7 +171,7 @@ impl Collections {
     ) -> Result<Accepted, Refused<TriggerRefusals>> {
         let new = body.0.into_new_collection(idempotency_key.0);
         let started = bounded(self.start(&new)).await?;
-        let reply = TriggerReply::new(&new, started.id);
+        let reply = TriggerReply::new(&new, &started);
         let location = reply.status_url.clone();
         Ok(Accepted::Accepted(Json(reply), location))
     }
@@ -225,6 +225,11 @@ impl Collections {
     #[oai(path = "/api/v1/data-collection", method = "get", operation_id = "list_collections")]
     async fn list_collections(
         &self,
+        /// Only those of this source.
+        source: Query<Option<String>>,
+        /// Only those in one of these states, separated by commas.
+        #[oai(explode = false)]
+        state: Query<Option<Vec<State>>>,
         /// How many to give.
         #[oai(default = "dto::default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
@@ -232,15 +237,17 @@ impl Collections {
         cursor: Query<Option<String>>,
     ) -> Result<Json<CollectionList>, Refused<ListRefusals>> {
         let before = cursor.0.as_deref().map(cursor::decode).transpose()?;
+        let states = state.0.map(|states| states.into_iter().map(CollectionState::from).collect());
+        let filter = ListFilter { source: source.0, states };
         // One more than asked for tells whether there is a next page.
         let fetch = i64::from(limit.0) + 1;
-        let found = bounded(collection::list(&self.0.pool, before, fetch)).await?;
+        let found = bounded(collection::list(&self.0.pool, &filter, before, fetch)).await?;
         Ok(Json(CollectionList::new(found, limit.0 as usize)))
     }
 
     /// Pause a collection
     ///
-    /// No further page is fetched until `resume_collection`, but for calls that wait for leave already, up to 16 in each worker; what is
+    /// No further page is fetched until `continue_collection`, but for calls that wait for leave already, up to 16 in each worker; what is
     /// stored is parsed. A call that is under way is not lost. One
     /// that is paused is left as it is.
     #[oai(
@@ -258,7 +265,7 @@ impl Collections {
 
     /// Cancel a collection
     ///
-    /// It is over at once: nothing more is fetched or parsed. What is stored stays, and `resume_collection` goes on from there.
+    /// It is over at once: nothing more is fetched or parsed. What is stored stays, and `continue_collection` goes on from there.
     /// One that is cancelled is left as it is.
     #[oai(
         path = "/api/v1/data-collection/cancel/:data_request_id",
@@ -273,24 +280,24 @@ impl Collections {
         Ok(Json(bounded(self.stop(data_request_id.0, true)).await?))
     }
 
-    /// Go on with a collection
+    /// Continue a collection
     ///
-    /// One that is paused or cancelled goes on from its checkpoint; one that ended with failed pages fetches those again, and
+    /// One that is paused or cancelled continues from its checkpoint; one that ended with failed calls makes those again, and
     /// those behind them. What is stored is not fetched again. Documents that nobody has parsed, because their job was ended, are
-    /// parsed. The body, which may be left out, says whether to go on with less or more than that.
+    /// parsed. The body, which may be left out, says whether to continue with less or more than that.
     #[oai(
-        path = "/api/v1/data-collection/resume/:data_request_id",
+        path = "/api/v1/data-collection/continue/:data_request_id",
         method = "post",
-        operation_id = "resume_collection"
+        operation_id = "continue_collection"
     )]
-    async fn resume_collection(
+    async fn continue_collection(
         &self,
         /// The id that `trigger_collection` gave.
         data_request_id: Path<Uuid>,
-        body: JsonBody<ResumeRequest>,
-    ) -> Result<GoesOn, Refused<ResumeRefusals>> {
-        let resumed = bounded(self.resume(data_request_id.0, body.0.scope())).await?;
-        let reply = ResumedCollection::new(data_request_id.0, resumed);
+        body: JsonBody<ContinueRequest>,
+    ) -> Result<GoesOn, Refused<ContinueRefusals>> {
+        let proceeded = bounded(self.proceed(data_request_id.0, body.0.scope())).await?;
+        let reply = ContinuedCollection::new(data_request_id.0, proceeded);
         let location = reply.status_url.clone();
         Ok(GoesOn::Accepted(Json(reply), location))
     }
@@ -310,7 +317,11 @@ pub(crate) async fn known_source(pool: &PgPool, field: &str, name: &str) -> Resu
 }
 
 pub(crate) fn unknown_source(field: &str, known: &[String]) -> Problem {
-    Problem::invalid_field(field, format!("no source has this name; there are: {}", known.join(", ")))
+    let detail = match known {
+        [] => "no source has this name, and there are none yet: add one with `PUT /api/v1/sources/{name}`".to_owned(),
+        known => format!("no source has this name; there are: {}", known.join(", ")),
+    };
+    Problem::invalid_field(field, detail)
 }
 
 fn unknown(id: Uuid) -> Problem {
@@ -334,7 +345,7 @@ impl From<StartError> for Problem {
 fn under_way(other: UnderWay) -> Problem {
     let state = dto::State::from(other.state).to_json_string();
     let what_to_do = match other.state {
-        CollectionState::Paused => "resume it or cancel it",
+        CollectionState::Paused => "continue it or cancel it",
         _ => "wait until it is over, or cancel it",
     };
     Problem::new(
@@ -362,22 +373,29 @@ impl From<StopError> for Problem {
     }
 }
 
-impl From<ResumeError> for Problem {
-    fn from(error: ResumeError) -> Self {
+impl From<ProceedError> for Problem {
+    fn from(error: ProceedError) -> Self {
         match error {
-            ResumeError::Unknown(id) => unknown(id),
-            ResumeError::NothingFailed(state) => {
+            ProceedError::Unknown(id) => unknown(id),
+            ProceedError::NothingFailed(state) => {
                 let state = dto::State::from(state).to_json_string();
-                let detail = format!("the collection is {state} and nothing of what was asked for failed");
+                let detail = format!(
+                    "the collection is {state} and nothing of what was asked for failed; documents that failed to parse \
+                     are parsed again with `what: documents`"
+                );
                 Self::new(ProblemType::NothingFailed, detail)
             }
-            ResumeError::Stopped(state) => {
+            ProceedError::Stopped(state) => {
                 let state = dto::State::from(state).to_json_string();
                 let detail =
-                    format!("the collection is {state}: its pages come before its documents, ask for `all`");
+                    format!("the collection is {state}: its calls come before its documents, ask for `all`");
                 Self::new(ProblemType::NothingFailed, detail)
             }
-            ResumeError::UnderWay(other) => under_way(other),
+            ProceedError::Summarized => Self::new(
+                ProblemType::NothingFailed,
+                "the calls of this collection were deleted by retention: start another one",
+            ),
+            ProceedError::UnderWay(other) => under_way(other),
             other => Self::failure(other),
         }
     }

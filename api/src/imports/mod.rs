@@ -108,18 +108,19 @@ impl Imports {
             }
         };
         let upload = receive(&mut pieces, Incoming::new(container, &id)).await?;
+        let count = upload.count;
         let new = NewImport {
             source: source.to_owned(),
             container,
             content_hash: upload.content_hash,
-            count: upload.count,
+            count: upload.count.into(),
             per_page: upload.per_page(),
             pages: upload.pages.len() as u32,
             idempotency_key,
         };
         let _stored = place(&self.storing, STORE_WAIT_MAX, "stored").await?;
-        let collection = store(&self.state.pool, &new, upload).await?;
-        Ok(ImportReply::new(new.count, source, collection))
+        let collection = store(&self.state.pool, &new, upload, self.state.erasure_key.as_ref()).await?;
+        Ok(ImportReply::new(count, source, collection))
     }
 }
 
@@ -222,6 +223,7 @@ impl From<StoreError> for Problem {
                 Self::invalid_field("source", "the source was removed meanwhile")
             }
             StoreError::Start(error) => error.into(),
+            StoreError::Documents(error) => Self::failure(error),
             StoreError::Io(error) => Self::failure(error),
         }
     }

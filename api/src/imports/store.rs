@@ -5,8 +5,9 @@ use std::{
 };
 
 use resume_core::{
-    collection::{self, BegunImport, NewImport, StartError},
+    collection::{self, BegunImport, ImportError, NewImport, StartError},
     db::{self, PgConnection, PgPool},
+    erasure,
     import::document,
     document::NewDocument,
     source::definition::Definition,
@@ -24,9 +25,22 @@ pub(super) enum StoreError {
     /// It did not start, or the database refused.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Its documents were not stored.
+    #[error(transparent)]
+    Documents(resume_core::document::StoreError),
     /// What was kept of it cannot be read.
     #[error("reading the file that was kept")]
     Io(#[from] io::Error),
+}
+
+impl From<ImportError> for StoreError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Database(error) => error.into(),
+            ImportError::Enqueue(error) => Self::Start(error.into()),
+            ImportError::Documents(error) => Self::Documents(error),
+        }
+    }
 }
 
 impl From<db::Error> for StoreError {
@@ -39,17 +53,22 @@ impl From<db::Error> for StoreError {
 ///
 /// # Errors
 /// See [`StoreError`]; nothing of the file is stored then.
-pub(super) async fn store(pool: &PgPool, new: &NewImport, upload: Upload) -> Result<Uuid, StoreError> {
+pub(super) async fn store(
+    pool: &PgPool,
+    new: &NewImport,
+    upload: Upload,
+    key: Option<&erasure::Key>,
+) -> Result<Uuid, StoreError> {
     let upload = Arc::new(Mutex::new(upload));
     let mut tries = 1;
     loop {
         let mut tx = db::begin(pool).await?;
-        match store_in(&mut tx, new, &upload).await {
+        match store_in(&mut tx, new, &upload, key).await {
             Ok(id) => {
                 tx.commit().await?;
                 return Ok(id);
             }
-            Err(error) if tries == TRIES || !is_deadlock(&error) => {
+            Err(error) if tries == TRIES || !can_be_tried_again(&error) => {
                 // Gives the connection back: who asks for another one while holding it can starve the pool.
                 drop(tx.rollback().await);
                 return Err(error);
@@ -64,6 +83,7 @@ async fn store_in(
     conn: &mut PgConnection,
     new: &NewImport,
     upload: &Arc<Mutex<Upload>>,
+    key: Option<&erasure::Key>,
 ) -> Result<Uuid, StoreError> {
     let mut import = match collection::begin_import(conn, new).await? {
         BegunImport::New(import) => import,
@@ -80,11 +100,11 @@ async fn store_in(
         }
         let [deleted, there] =
             [&deleted, &there].map(|ids| ids.iter().map(String::as_str).collect::<Vec<_>>());
-        import.note_seen(conn, (&deleted, &there)).await.map_err(StartError::from)?;
+        import.note_seen(conn, &deleted, &there).await?;
     }
     for page in 0..new.pages as usize {
         let items = read(upload, page, &definition).await?;
-        import.store_page(conn, &items).await.map_err(StartError::from)?;
+        import.store_page(conn, &items, key).await?;
     }
     Ok(import.finish(conn).await?)
 }
@@ -109,7 +129,12 @@ fn read_page(upload: &mut Upload, page: usize, definition: &Definition) -> io::R
     (0..upload.pages[page]).map(|_| Ok(document(definition, &upload.next()?))).collect()
 }
 
-fn is_deadlock(error: &StoreError) -> bool {
+/// Whether another transaction was in the way: of two that wait for each other Postgres ends one, and of two that store the same
+/// people at the same time one comes second.
+fn can_be_tried_again(error: &StoreError) -> bool {
+    if matches!(error, StoreError::Documents(resume_core::document::StoreError::Contention)) {
+        return true;
+    }
     let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
     let mut codes = causes.filter_map(|error| {
         error.downcast_ref::<db::Error>()?.as_database_error()?.code().map(|c| c.into_owned())

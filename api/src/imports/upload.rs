@@ -3,11 +3,14 @@
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use resume_core::{
-    collection::{IMPORT_PER_PAGE, MAX_COUNT},
+    collection::IMPORT_PER_PAGE,
     import::{Container, Faults, ItemReader},
 };
 use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
+
+/// The most items of a file: they are stored in one transaction, which takes about a minute for so many.
+const MAX_COUNT: u32 = 1_000_000;
 
 /// What is kept in memory of one file; a larger one goes into a file without a name, in the directory for those.
 const MEMORY_BYTES: usize = 4 * 1024 * 1024;

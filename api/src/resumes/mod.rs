@@ -5,11 +5,11 @@ mod raw;
 
 use poem_openapi::{
     OpenApi,
-    param::{Path, Query},
+    param::{Header, Path, Query},
     payload::Json,
 };
 use resume_core::{
-    raw::{self as raw_documents, RawDocument},
+    document::{self, Document},
     resume::{self, Resume, SearchError, SkillQuery},
 };
 
@@ -45,15 +45,18 @@ impl Resumes {
         Self(state)
     }
 
-    async fn find(&self, id: i64) -> Result<Resume, Problem> {
-        let found = resume::find(&self.0.pool, id).await?;
+    async fn find(&self, id: i64, hidden: bool) -> Result<Resume, Problem> {
+        let found = resume::find(&self.0.pool, id, hidden).await?;
         found.ok_or_else(|| Problem::not_found(format!("there is no resume {id}")))
     }
 
-    async fn find_raw(&self, id: i64) -> Result<RawDocument, Problem> {
-        let resume = self.find(id).await?;
-        let found = raw_documents::find(&self.0.pool, resume.raw_document_id).await?;
-        found.ok_or_else(|| Problem::not_found(format!("the raw document of resume {id} is no longer kept")))
+    async fn find_raw(&self, id: i64, hidden: bool) -> Result<(Document, Vec<u8>), Problem> {
+        let resume = self.find(id, hidden).await?;
+        let pool = &self.0.pool;
+        let found = document::find(pool, resume.document_id).await?;
+        let body = document::body(pool, resume.document_id).await?;
+        let gone = || Problem::not_found(format!("the document of resume {id} is no longer kept"));
+        Ok((found.ok_or_else(gone)?, body.ok_or_else(gone)?))
     }
 }
 
@@ -93,8 +96,11 @@ impl Resumes {
         &self,
         /// The id that a search gave.
         id: Path<i64>,
+        /// Whether to find people who are hidden, too.
+        #[oai(default)]
+        hidden: Query<bool>,
     ) -> Result<Json<ResumeReply>, Refused<LookupRefusals>> {
-        let resume = bounded(self.find(id.0)).await?;
+        let resume = bounded(self.find(id.0, hidden.0)).await?;
         Ok(Json(resume.into()))
     }
 
@@ -106,9 +112,15 @@ impl Resumes {
         &self,
         /// The id that a search gave.
         id: Path<i64>,
+        /// Whether to find people who are hidden, too.
+        #[oai(default)]
+        hidden: Query<bool>,
+        /// The `ETag` of a copy that the caller has.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
     ) -> Result<RawReply, Refused<LookupRefusals>> {
-        let document = bounded(self.find_raw(id.0)).await?;
-        Ok(document.into())
+        let (document, body) = bounded(self.find_raw(id.0, hidden.0)).await?;
+        Ok(RawReply::new(document, body, if_none_match.0.as_deref()))
     }
 }
 

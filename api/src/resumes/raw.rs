@@ -5,11 +5,12 @@ use poem_openapi::{
     payload::Payload,
     registry::{MetaSchema, MetaSchemaRef},
 };
-use resume_core::raw::RawDocument;
+use resume_core::document::Document;
+use sha2::{Digest, Sha256};
 
 /// A raw document.
 #[derive(ApiResponse)]
-pub(super) enum RawReply {
+pub(crate) enum RawReply {
     /// The document, byte for byte.
     #[oai(status = 200)]
     Document(
@@ -17,36 +18,52 @@ pub(super) enum RawReply {
         /// The SHA-256 of the document, in hexadecimal digits and quotes.
         #[oai(header = "ETag")]
         String,
-        /// The number of the raw document.
+        /// The number of the document.
         #[oai(header = "X-Raw-Document-Id")]
         i64,
         /// The name of the source.
         #[oai(header = "X-Source")]
         String,
-        /// The collection that brought it.
+        /// The collection that brought it, as long as its calls are kept.
         #[oai(header = "X-Data-Request-Id")]
-        String,
-        /// The page it came with, from 1.
+        Option<String>,
+        /// The page it came with, from 1, as long as the calls are kept.
         #[oai(header = "X-Page")]
-        i32,
+        Option<i32>,
         /// Its place on the page, from 1.
         #[oai(header = "X-Position")]
         i32,
-        /// When it was stored, after RFC 3339.
+        /// When it was collected, after RFC 3339.
         #[oai(header = "X-Collected-At")]
+        String,
+    ),
+    /// The caller has a copy of it.
+    #[oai(status = 304)]
+    NotModified(
+        /// The SHA-256 of the document, in hexadecimal digits and quotes.
+        #[oai(header = "ETag")]
         String,
     ),
 }
 
-impl From<RawDocument> for RawReply {
-    fn from(document: RawDocument) -> Self {
-        let hash: String = document.content_hash.iter().map(|byte| format!("{byte:02x}")).collect();
+impl RawReply {
+    /// The document, or word that the caller's copy of it, with one of these tags, is as good.
+    pub(crate) fn new(document: Document, body: Vec<u8>, if_none_match: Option<&str>) -> Self {
+        let hash: String = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let tag = format!("\"{hash}\"");
+        // RFC 9110, 13.1.2: weak comparison, so that `W/` before a tag says nothing.
+        let has_copy = if_none_match.is_some_and(|tags| {
+            tags.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|known| known == "*" || known == tag)
+        });
+        if has_copy {
+            return Self::NotModified(tag);
+        }
         Self::Document(
-            Verbatim(document.body),
-            format!("\"{hash}\""),
+            Verbatim(body),
+            tag,
             document.id,
             document.source,
-            document.collection_id.to_string(),
+            document.collection_id.map(|id| id.to_string()),
             document.page,
             document.position,
             document.collected_at.to_rfc3339_opts(SecondsFormat::Micros, true),
@@ -55,7 +72,7 @@ impl From<RawDocument> for RawReply {
 }
 
 /// JSON that is passed on as it came.
-pub(super) struct Verbatim(Vec<u8>);
+pub(crate) struct Verbatim(Vec<u8>);
 
 impl Payload for Verbatim {
     const CONTENT_TYPE: &'static str = "application/json";

@@ -16,7 +16,7 @@ use resume_core::{
 const CALLS_AT_ONCE: u32 = 5_000;
 
 const HEAD: &str =
-    "id,departs_at,left_at,ended_at,worker_id,data_request_id,page,waited_ms,took_ms,status,code,bytes\n";
+    "id,departs_at,left_at,ended_at,worker_id,data_request_id,call_id,waited_ms,took_ms,status,code,bytes\n";
 
 /// A ledger as a file.
 #[derive(ApiResponse)]
@@ -90,7 +90,7 @@ fn write(text: &mut String, call: &CallRecord) {
         call.ended_at.map(time).unwrap_or_default(),
         call.worker_id.to_string(),
         call.collection_id.to_string(),
-        call.page.to_string(),
+        call.call_id.to_string(),
         call.waited_ms.to_string(),
         call.took_ms.map(|ms| ms.to_string()).unwrap_or_default(),
         call.status.map(|status| status.to_string()).unwrap_or_default(),

@@ -201,7 +201,7 @@ async fn ask(
     let demand = Demand {
         source: &source.name,
         worker_id: NO_WORKER,
-        callers: &[Caller { collection_id: Uuid::nil(), page: 0, waited }],
+        callers: &[Caller { collection_id: Uuid::nil(), call_id: 0, waited }],
         limits: &source.limits,
         concurrency: source.concurrency,
         lead: LEAD,

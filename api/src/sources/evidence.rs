@@ -65,7 +65,7 @@ mod tests {
     #[tokio::test]
     async fn a_period_with_too_many_calls_is_refused() {
         let database = TestDatabase::new(&migrators()).await.unwrap();
-        let fill = "insert into call_ledger (source, worker_id, collection_id, page, departs_at, waited_ms, ended_at)
+        let fill = "insert into call_ledger (source, worker_id, collection_id, call_id, departs_at, waited_ms, ended_at)
                     select 'busy', 1, gen_random_uuid(), 1, to_timestamp(1600000000 + n), n % 7, now()
                     from generate_series(0, 100000) n";
         sqlx::raw_sql(fill).execute(database.pool()).await.unwrap();

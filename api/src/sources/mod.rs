@@ -119,17 +119,17 @@ impl Sources {
 
     /// How many documents of a source an older parser or an older map has made, unless they are too many to count.
     async fn count_outdated(&self, name: &str) -> Result<Option<i64>, Problem> {
-        let map = source::mapping(&self.0.pool, name).await?;
-        Ok(resume::count_outdated(&self.0.pool, (name, map.version)).await?)
+        let map = source::mapping(&self.0.pool, name).await?.ok_or_else(unknown)?;
+        Ok(resume::count_outdated(&self.0.pool, map.source_id, map.version).await?)
     }
 
     async fn reparse(&self, name: &str) -> Result<Reparse, Problem> {
         let documents = self.count_outdated(name).await?;
         // Counted before: the job makes them fewer.
-        let map = source::mapping(&self.0.pool, name).await?;
+        let map = source::mapping(&self.0.pool, name).await?.ok_or_else(unknown)?;
         let mut tx = db::begin(&self.0.pool).await?;
         find(&mut tx, name).await?;
-        let job_id = resume::reparse(&mut tx, (name, map.version)).await.map_err(Problem::failure)?;
+        let job_id = resume::reparse(&mut tx, name, map.version).await.map_err(Problem::failure)?;
         tx.commit().await?;
         Ok(Reparse { documents, job_id })
     }
@@ -217,7 +217,11 @@ fn check_name(name: &str, definition: &Definition) -> Result<(), Problem> {
 }
 
 async fn find(conn: &mut PgConnection, name: &str) -> Result<source::Source, Problem> {
-    source::find(conn, name).await?.ok_or_else(|| Problem::not_found("no source has this name"))
+    source::find(conn, name).await?.ok_or_else(unknown)
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("no source has this name")
 }
 
 #[OpenApi(tag = "Tag::Sources")]

@@ -42,7 +42,7 @@ pub(crate) struct Status {
 /// What was asked for.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Parameters {
-    pub(crate) count: u64,
+    pub(crate) count: Option<u64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -85,7 +85,7 @@ pub(crate) struct Listed {
     pub(crate) data_request_id: String,
     pub(crate) source: String,
     pub(crate) state: String,
-    pub(crate) count: u64,
+    pub(crate) count: Option<u64>,
     pub(crate) created_at: String,
 }
 
@@ -138,8 +138,8 @@ impl Client {
         Ok(id.to_owned())
     }
 
-    pub(crate) async fn resume(&self, id: &str, what: &str) -> Result<()> {
-        let address = self.address(&format!("data-collection/resume/{id}"));
+    pub(crate) async fn proceed(&self, id: &str, what: &str) -> Result<()> {
+        let address = self.address(&format!("data-collection/continue/{id}"));
         let _: Value = self.send(self.http.post(address).json(&serde_json::json!({ "what": what }))).await?;
         Ok(())
     }

@@ -2,7 +2,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     client::Client,
-    options::{CollectOptions, ResumeOptions},
+    options::{CollectOptions, ContinueOptions},
     output::say,
     progress,
 };
@@ -14,9 +14,9 @@ pub(crate) async fn run(options: CollectOptions) -> Result<()> {
     wait(&client, &id).await
 }
 
-pub(crate) async fn resume(options: ResumeOptions) -> Result<()> {
+pub(crate) async fn proceed(options: ContinueOptions) -> Result<()> {
     let client = Client::new(&options.service.url)?;
-    client.resume(&options.id, &options.what).await?;
+    client.proceed(&options.id, &options.what).await?;
     wait(&client, &options.id).await
 }
 
@@ -25,7 +25,7 @@ async fn wait(client: &Client, id: &str) -> Result<()> {
     let status = progress::watch(client, id).await?;
     progress::print_errors(&status);
     if status.state == "failed" || status.pages.failed > 0 {
-        bail!("pages could not be fetched; try them again with `resume-service resume {id}`");
+        bail!("pages could not be fetched; try them again with `resume-service continue {id}`");
     }
     Ok(())
 }

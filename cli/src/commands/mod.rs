@@ -44,7 +44,7 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Collect(options) => collect::run(options).await,
         Command::Import(options) => import::run(options).await,
         Command::Status(options) => status::run(options).await,
-        Command::Resume(options) => collect::resume(options).await,
+        Command::Continue(options) => collect::proceed(options).await,
         Command::Pause(options) => status::pause(options).await,
         Command::Cancel(options) => status::cancel(options).await,
         Command::Search(options) => search::run(options).await,

@@ -20,7 +20,7 @@ pub(crate) async fn run(options: StatusOptions) -> Result<()> {
                     listed.data_request_id,
                     listed.state,
                     listed.source,
-                    listed.count,
+                    listed.count.map_or_else(|| "all".to_owned(), |count| count.to_string()),
                     listed.created_at
                 );
             }

@@ -57,11 +57,11 @@ pub(crate) enum Command {
     Import(ImportOptions),
     /// Shows how far a collection is, or lists the latest ones.
     Status(StatusOptions),
-    /// Goes on with a collection that was paused, was cancelled or has failed pages, from its checkpoint, and waits for the end.
-    Resume(ResumeOptions),
-    /// Pauses a collection: no further page is fetched until `resume`, but for calls that wait for leave already.
+    /// Continues a collection that was paused, was cancelled or has failed calls, from its checkpoint, and waits for the end.
+    Continue(ContinueOptions),
+    /// Pauses a collection: no further page is fetched until `continue`; calls already waiting for a rate-limit slot still go out.
     Pause(StopOptions),
-    /// Cancels a collection: it is over at once. What is stored stays, and `resume` goes on from there.
+    /// Cancels a collection: it is over at once. What is stored stays, and `continue` goes on from there.
     Cancel(StopOptions),
     /// Searches resumes by skill through a running service.
     Search(SearchOptions),
@@ -109,7 +109,7 @@ pub(crate) struct WorkOptions {
     /// Makes the parsing of every document slower by this much, as the slow parser of old was: `2s`, `500ms`.
     #[arg(long, env = "RESUME_PARSE_DELAY", default_value = "0s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) parse_delay: Duration,
-    /// How many documents of all collections may wait to be parsed before no further page is fetched.
+    /// How many documents of a source may wait to be parsed before no further page is fetched.
     #[arg(long, env = "RESUME_MAX_BACKLOG", default_value_t = BACKLOG_MAX, value_name = "N")]
     pub(crate) max_backlog: u32,
     #[command(flatten)]
@@ -178,14 +178,14 @@ pub(crate) struct CollectOptions {
     pub(crate) source: Option<String>,
     /// How many resumes.
     #[arg(long, value_name = "N")]
-    pub(crate) count: Option<u32>,
+    pub(crate) count: Option<u64>,
     /// Resumes on a page.
     #[arg(long, value_name = "N")]
     pub(crate) per_page: Option<u32>,
     /// Resumes parsed by one job.
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<u32>,
-    /// Ask for everything, also where the source could tell what has changed since the last complete run.
+    /// Fetch everything, even if the source supports incremental runs.
     #[arg(long)]
     pub(crate) full: bool,
     /// Makes the mock system break about one resume in five.
@@ -218,13 +218,13 @@ pub(crate) struct StatusOptions {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ResumeOptions {
+pub(crate) struct ContinueOptions {
     #[command(flatten)]
     pub(crate) service: ServiceOptions,
     /// The id of the collection.
     pub(crate) id: String,
-    /// What to go on with: failed pages and documents that nobody has parsed, only failed pages, all failed documents, or all.
-    #[arg(long, default_value = "unfinished", value_parser = ["unfinished", "pages", "documents", "all"])]
+    /// What to continue: failed calls and documents that nobody has parsed, only failed calls, all failed documents, or all.
+    #[arg(long, default_value = "unfinished", value_parser = ["unfinished", "calls", "documents", "all"])]
     pub(crate) what: String,
 }
 

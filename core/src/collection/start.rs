@@ -41,6 +41,10 @@ pub struct Started {
     pub id: Uuid,
     /// Whether it had been started before, under the same idempotency key.
     pub repeated: bool,
+    /// How many items it asks for; `None`: everything.
+    pub count: Option<i64>,
+    /// Items on a page.
+    pub per_page: i32,
 }
 
 /// Why a collection was not started.
@@ -87,9 +91,10 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
         _ => source::hold(conn, &new.source).await?,
     };
     let request = request_of(new);
-    let Some(id) = insert(conn, new, &source, &request).await? else {
+    let Some(started) = insert(conn, new, &source, &request).await? else {
         return repeated(conn, new.idempotency_key.as_deref(), &request).await;
     };
+    let id = started.id;
     match source.definition.overlapping_runs {
         OverlappingRuns::Allow => begin(conn, id, &source).await?,
         OverlappingRuns::Refuse => match kept_by(conn, &new.source, id, true).await? {
@@ -98,7 +103,7 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
         },
         OverlappingRuns::Queue => begin_next(conn, &new.source).await?,
     }
-    Ok(Started { id, repeated: false })
+    Ok(started)
 }
 
 /// As [`start`], unless a collection with the same parameters waits for its turn already: that one is given then, and nothing
@@ -113,9 +118,9 @@ pub async fn start_unless_waiting(
     let source = source::find(conn, &new.source).await?;
     if source.is_some_and(|source| source.definition.overlapping_runs == OverlappingRuns::Queue) {
         source::hold(conn, &new.source).await?;
-        let waiting = sqlx::query_scalar!(
+        let waiting = sqlx::query!(
             r#"
-            select id from collections
+            select id, count, per_page from collections
             where source = $1 and request = $2 and begun_at is null and finished_at is null
             order by id limit 1
             "#,
@@ -124,8 +129,8 @@ pub async fn start_unless_waiting(
         )
         .fetch_optional(&mut *conn)
         .await?;
-        if let Some(id) = waiting {
-            return Ok(Started { id, repeated: true });
+        if let Some(row) = waiting {
+            return Ok(Started { id: row.id, repeated: true, count: row.count, per_page: row.per_page });
         }
     }
     start(conn, new).await
@@ -145,13 +150,13 @@ pub(crate) fn seed_of(id: Uuid, asked: Option<i64>) -> i64 {
     asked.unwrap_or((id.as_u128() & 0x7fff_ffff) as i64)
 }
 
-/// Stores a collection that has not begun; gives its id, or `None` when its idempotency key was used before.
+/// Stores a collection that has not begun; returns `None` when its idempotency key was used before.
 async fn insert(
     conn: &mut PgConnection,
     new: &NewCollection,
     source: &Source,
     request: &Value,
-) -> Result<Option<Uuid>, sqlx::Error> {
+) -> Result<Option<Started>, sqlx::Error> {
     let id = Uuid::now_v7();
     let defaults = source.definition.defaults.unwrap_or_default();
     let list = &source.definition.list;
@@ -159,7 +164,7 @@ async fn insert(
     let per_page = asked.min(list.per_page_max).clamp(1, MAX_PER_PAGE);
     let count = new.count.or(defaults.count).map(|count| i64::try_from(count).unwrap_or(i64::MAX));
     let pages = call::pages_of(count, per_page);
-    sqlx::query_scalar!(
+    let inserted = sqlx::query_scalar!(
         r#"
         insert into collections
             (id, source, count, per_page, batch_size, idempotency_key, request, pages_expected)
@@ -177,7 +182,8 @@ async fn insert(
         (count.is_some() && list.is_told_count()).then_some(pages),
     )
     .fetch_optional(conn)
-    .await
+    .await?;
+    Ok(inserted.map(|id| Started { id, repeated: false, count, per_page: per_page.cast_signed() }))
 }
 
 /// The collection that was started under this key, if by the same request.
@@ -187,11 +193,14 @@ pub(super) async fn repeated(
     request: &Value,
 ) -> Result<Started, StartError> {
     let earlier =
-        sqlx::query!("select id, request from collections where idempotency_key = $1", idempotency_key)
-            .fetch_one(conn)
-            .await?;
+        sqlx::query!(
+            "select id, request, count, per_page from collections where idempotency_key = $1",
+            idempotency_key
+        )
+        .fetch_one(conn)
+        .await?;
     if earlier.request != *request {
         return Err(StartError::KeyReused(earlier.id));
     }
-    Ok(Started { id: earlier.id, repeated: true })
+    Ok(Started { id: earlier.id, repeated: true, count: earlier.count, per_page: earlier.per_page })
 }

@@ -31,8 +31,9 @@ struct ListedCollection {
     source: String,
     /// Where it stands.
     state: State,
-    /// How many resumes were asked for.
-    count: i32,
+    /// How many resumes were asked for; null: everything.
+    #[oai(nullable)]
+    count: Option<i64>,
     /// When it was triggered.
     created_at: DateTime<Utc>,
     /// When it ended; null while it has not.
@@ -72,7 +73,7 @@ impl Example for CollectionList {
             data_request_id: EXAMPLE_ID,
             source: "test-data".to_owned(),
             state: State::Completed,
-            count: 100,
+            count: Some(100),
             created_at: example_time(),
             finished_at: Some(example_time() + chrono::TimeDelta::milliseconds(3_120)),
             status_url: status_url(EXAMPLE_ID),

@@ -1,7 +1,7 @@
 //! What goes over the wire.
 
 mod list;
-mod resume;
+mod proceed;
 mod status;
 mod trigger;
 
@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use uuid::{Uuid, uuid};
 
 pub(super) use list::{CollectionList, default_limit};
-pub(super) use resume::{ResumeRequest, ResumedCollection};
+pub(super) use proceed::{ContinueRequest, ContinuedCollection};
 pub(super) use status::{CollectionStatus, State};
 pub(super) use trigger::TriggerReply;
 pub(crate) use trigger::TriggerRequest;

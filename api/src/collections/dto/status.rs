@@ -18,7 +18,7 @@ pub(in crate::collections) struct CollectionStatus {
     /// The collection of the same source that has to be over before this one begins; null when it has begun.
     #[oai(nullable)]
     waits_for: Option<Uuid>,
-    /// How much is done, 0 to 100; 100 means that it has ended.
+    /// How much is done, 0 to 100. 100 means that everything was done; a collection that was cancelled, or lost calls, ends below.
     percent: f64,
     /// How long it will take from now on, by the speeds of the last ten seconds; 0 when it has ended. Null while there is nothing to
     /// judge by: the source has not told how much there is, nothing is parsed yet or for half a minute, it is paused, or its
@@ -43,6 +43,10 @@ pub(in crate::collections) struct CollectionStatus {
     /// `count`, and where the list moved meanwhile, nothing was lost by it. Null while it has not ended.
     #[oai(nullable)]
     complete: Option<bool>,
+    /// Whether it ended because it had as many resumes as were asked for; the source may have more.
+    is_cut: bool,
+    /// Whether it has ended: nothing more will happen by itself.
+    is_over: bool,
     /// When it was triggered.
     created_at: DateTime<Utc>,
     /// When it ended; null while it has not.
@@ -76,8 +80,9 @@ pub(in crate::collections) enum State {
 #[derive(Debug, Object)]
 #[oai(rename = "CollectionParameters")]
 struct Parameters {
-    /// How many resumes to collect.
-    count: i32,
+    /// How many resumes to collect; null: everything.
+    #[oai(nullable)]
+    count: Option<i64>,
     /// How many resumes the source gives with each call.
     per_page: i32,
     /// How many resumes one job parses.
@@ -100,7 +105,7 @@ struct Pages {
     left: Option<i64>,
     /// How many are stored.
     fetched: i64,
-    /// How many were given up. `resume_collection` tries them again.
+    /// How many were given up. `continue_collection` tries them again.
     failed: i64,
 }
 
@@ -112,10 +117,14 @@ struct Documents {
     stored: i64,
     /// How many were known already, by their hash, and are not parsed again.
     unchanged: i64,
+    /// How many documents of earlier runs were parsed again, because they had failed and came again.
+    retried: i64,
     /// How many became resumes.
     parsed: i64,
-    /// How many could not be parsed; they are kept.
+    /// How many could not be parsed, or were given up; they are kept, and listed by `list_documents`.
     failed: i64,
+    /// How many items were not stored, because their people were erased.
+    erased: i64,
 }
 
 /// The parsing of a collection's documents.
@@ -124,11 +133,11 @@ struct Documents {
 struct Parsing {
     /// How many documents are stored and wait to be parsed, or are being parsed.
     backlog: i64,
-    /// The same of all collections under way, where all documents of a page count until the last one is parsed.
+    /// The same of all collections.
     total_backlog: i64,
     /// How many documents were parsed in a second lately: in the last ten seconds.
     per_second: f64,
-    /// Whether no further page is fetched for now because the total backlog is over its bound, 100,000 by default. Fetching goes
+    /// Whether no further page is fetched for now because the backlog of the source is over its bound, 100,000 by default. Fetching goes
     /// on by itself when the parsers have caught up.
     is_lagging: bool,
 }
@@ -164,7 +173,7 @@ struct ErrorKind {
 impl CollectionStatus {
     /// Whether nothing more will happen by itself.
     pub(in crate::collections) fn is_over(&self) -> bool {
-        self.finished_at.is_some()
+        self.is_over
     }
 
     /// How long it has taken so far, or took, in whole milliseconds.
@@ -178,7 +187,7 @@ impl From<Progress> for CollectionStatus {
         let (percent, eta, elapsed) = (progress.percent(), progress.eta(), progress.elapsed());
         let (parsed_per_second, called_per_second) =
             (progress.parsed_per_second(), progress.called_per_second());
-        let left = progress.pages_left();
+        let (left, counts, failed) = (progress.pages_left(), progress.counts, progress.failed());
         let Collection { id, source, state, created_at, finished_at, .. } = progress.collection;
         let Collection { count, per_page, batch_size, error_mode, seed, .. } = progress.collection;
         Self {
@@ -193,29 +202,33 @@ impl From<Progress> for CollectionStatus {
             pages: Pages {
                 expected: progress.pages_expected,
                 left,
-                fetched: progress.pages_fetched,
-                failed: progress.pages_failed,
+                fetched: progress.counts.done,
+                failed: progress.counts.failed_calls,
             },
             documents: Documents {
-                stored: progress.stored,
-                unchanged: progress.unchanged,
-                parsed: progress.parsed,
-                failed: progress.failed,
+                stored: counts.stored,
+                unchanged: counts.unchanged,
+                retried: counts.retried,
+                parsed: counts.parsed,
+                failed,
+                erased: counts.erased,
             },
             parsing: Parsing {
-                backlog: progress.backlog,
+                backlog: counts.waiting(),
                 total_backlog: progress.total_backlog,
                 per_second: round(parsed_per_second, 10.0),
                 is_lagging: progress.is_lagging,
             },
             calls: Calls {
-                made: progress.calls,
-                rate_limited: progress.rate_limited,
+                made: counts.made,
+                rate_limited: counts.rate_limited,
                 per_second: round(called_per_second, 10.0),
                 latency_ms: progress.recent_calls.latency_ms,
             },
             errors: progress.errors.into_iter().map(Into::into).collect(),
             complete: progress.is_complete,
+            is_cut: progress.is_cut,
+            is_over: state.is_over(),
             created_at,
             finished_at,
         }
@@ -229,6 +242,21 @@ fn round(number: f64, parts: f64) -> f64 {
 impl From<ErrorCount> for ErrorKind {
     fn from(ErrorCount { code, count, sample }: ErrorCount) -> Self {
         Self { code, count, sample }
+    }
+}
+
+impl From<State> for CollectionState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Pending => Self::Pending,
+            State::Running => Self::Running,
+            State::WaitingForSource => Self::WaitingForSource,
+            State::Paused => Self::Paused,
+            State::Completed => Self::Completed,
+            State::CompletedWithErrors => Self::CompletedWithErrors,
+            State::Failed => Self::Failed,
+            State::Cancelled => Self::Cancelled,
+        }
     }
 }
 
@@ -258,14 +286,14 @@ impl Example for CollectionStatus {
             eta_seconds: Some(1.8),
             elapsed_seconds: 1.204,
             parameters: Parameters {
-                count: 100,
+                count: Some(100),
                 per_page: 10,
                 batch_size: 10,
                 error_mode: true,
                 seed: 1_284_018_293,
             },
             pages: Pages { expected: Some(10), left: Some(4), fetched: 6, failed: 0 },
-            documents: Documents { stored: 60, unchanged: 0, parsed: 26, failed: 4 },
+            documents: Documents { stored: 60, unchanged: 0, retried: 0, parsed: 26, failed: 4, erased: 0 },
             parsing: Parsing { backlog: 30, total_backlog: 1030, per_second: 24.9, is_lagging: false },
             calls: Calls { made: 6, rate_limited: 0, per_second: 5.0, latency_ms: Some(128) },
             errors: vec![ErrorKind {
@@ -274,6 +302,8 @@ impl Example for CollectionStatus {
                 sample: "raw document 17 at \"/skills\": expected an array, found null".to_owned(),
             }],
             complete: None,
+            is_cut: false,
+            is_over: false,
             created_at: example_time(),
             finished_at: None,
         }

@@ -1,6 +1,6 @@
 use poem_openapi::{Object, types::Example};
 use resume_core::{
-    collection::{MAX_BATCH_SIZE, MAX_COUNT, MAX_PER_PAGE, NewCollection},
+    collection::{MAX_BATCH_SIZE, MAX_PER_PAGE, NewCollection, Started},
     jobs::StartCollection,
     source::DEFAULT_SOURCE,
 };
@@ -19,12 +19,14 @@ const MAX_SOURCE_CHARS: usize = 128;
 #[derive(Debug, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct TriggerRequest {
-    /// How many resumes to collect.
-    #[oai(default = "default_count", validator(minimum(value = "1"), maximum(value = "1000000")))]
-    count: u32,
-    /// How many resumes the source gives with each call.
-    #[oai(default = "default_per_page", validator(minimum(value = "1"), maximum(value = "1000")))]
-    per_page: u32,
+    /// How many resumes to collect. By default what the `defaults` of the source's definition say (100 for the test data), or
+    /// else everything.
+    #[oai(validator(minimum(value = "1")))]
+    count: Option<u64>,
+    /// How many resumes the source gives with each call. By default what the `defaults` of the source's definition say (10 for
+    /// the test data), or else as many as the source allows.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
+    per_page: Option<u32>,
     /// How many resumes one job parses.
     #[oai(default = "default_batch_size", validator(minimum(value = "1"), maximum(value = "1000")))]
     batch_size: u32,
@@ -42,14 +44,6 @@ pub(crate) struct TriggerRequest {
     seed: Option<u32>,
 }
 
-fn default_count() -> u32 {
-    100
-}
-
-fn default_per_page() -> u32 {
-    10
-}
-
 fn default_batch_size() -> u32 {
     10
 }
@@ -61,8 +55,8 @@ fn default_source() -> String {
 impl Default for TriggerRequest {
     fn default() -> Self {
         Self {
-            count: default_count(),
-            per_page: default_per_page(),
+            count: None,
+            per_page: None,
             batch_size: default_batch_size(),
             error_mode: false,
             source: default_source(),
@@ -74,15 +68,15 @@ impl Default for TriggerRequest {
 
 impl Example for TriggerRequest {
     fn example() -> Self {
-        Self { count: 200, per_page: 20, ..Self::default() }
+        Self { count: Some(200), per_page: Some(20), ..Self::default() }
     }
 }
 
 impl ReadFields for TriggerRequest {
     fn read(fields: &mut Fields) -> Self {
         Self {
-            count: fields.whole_number("count", 1..=MAX_COUNT).unwrap_or_else(default_count),
-            per_page: fields.whole_number("per_page", 1..=MAX_PER_PAGE).unwrap_or_else(default_per_page),
+            count: fields.large_number("count", 1),
+            per_page: fields.whole_number("per_page", 1..=MAX_PER_PAGE),
             batch_size: fields
                 .whole_number("batch_size", 1..=MAX_BATCH_SIZE)
                 .unwrap_or_else(default_batch_size),
@@ -127,8 +121,10 @@ pub(in crate::collections) struct TriggerReply {
 }
 
 impl TriggerReply {
-    pub(in crate::collections) fn new(new: &NewCollection, id: Uuid) -> Self {
-        let NewCollection { count, per_page, batch_size, error_mode, .. } = new;
+    pub(in crate::collections) fn new(new: &NewCollection, started: &Started) -> Self {
+        let NewCollection { batch_size, error_mode, .. } = new;
+        let Started { id, count, per_page, .. } = *started;
+        let count = count.map_or_else(|| "all".to_owned(), |count| count.to_string());
         // As Python writes it, for clients of the service before this one.
         let error_mode = if *error_mode { "True" } else { "False" };
         let message = format!(
@@ -140,7 +136,8 @@ impl TriggerReply {
 
 impl Example for TriggerReply {
     fn example() -> Self {
-        Self::new(&TriggerRequest::example().into_new_collection(None), EXAMPLE_ID)
+        let started = Started { id: EXAMPLE_ID, repeated: false, count: Some(200), per_page: 20 };
+        Self::new(&TriggerRequest::example().into_new_collection(None), &started)
     }
 }
 
@@ -154,7 +151,6 @@ mod tests {
         let spec = crate::spec::document();
         let fields = &spec["components"]["schemas"]["TriggerRequest"]["properties"];
         for (field, max) in [
-            ("count", MAX_COUNT),
             ("per_page", MAX_PER_PAGE),
             ("batch_size", MAX_BATCH_SIZE),
             ("seed", MAX_SEED),

@@ -49,8 +49,8 @@ pub(in crate::resumes) struct ResumeReply {
     created_at: DateTime<Utc>,
     /// When it last changed.
     updated_at: DateTime<Utc>,
-    /// When it was noticed that its source lists it no more, or has deleted it; searches do not find it then.
-    gone_at: Option<DateTime<Utc>>,
+    /// When it was noticed that its source no longer lists the person, or has deleted them; searches do not find it then.
+    hidden_at: Option<DateTime<Utc>>,
 }
 
 /// A skill of a resume.
@@ -94,11 +94,11 @@ impl From<resume::Resume> for ResumeReply {
             extra: extra(document.extra),
             warnings: document.warnings.into_iter().map(Into::into).collect(),
             parser_version: resume.parser_version,
-            raw_document_id: resume.raw_document_id,
+            raw_document_id: resume.document_id,
             raw_document_url: format!("/api/v1/resumes/{}/raw", resume.id),
             created_at: resume.created_at,
             updated_at: resume.updated_at,
-            gone_at: resume.gone_at,
+            hidden_at: resume.hidden_at,
         }
     }
 }
@@ -137,7 +137,7 @@ impl Example for ResumeReply {
             raw_document_url: "/api/v1/resumes/4711/raw".to_owned(),
             created_at: example_time(),
             updated_at: example_time(),
-            gone_at: None,
+            hidden_at: None,
         }
     }
 }

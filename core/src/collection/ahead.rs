@@ -63,12 +63,11 @@ pub(super) fn first(is_numbered: bool, is_told_count: bool, pages_max: i32) -> i
     if is_numbered && is_told_count { pages_max.min(WINDOW_PAGES) } else { 1 }
 }
 
-/// Whether [`after`] wants to know how many items the pages so far had: a chain may have brought enough. Not before it must, for
-/// counting reads every page; unless the collection counts its items anyway.
+/// Whether [`after`] wants to know how many items the pages so far had: a chain may have brought enough, or nothing
+/// for too long. Not before it must, for counting reads every page; unless the collection counts its items anyway.
 pub(super) fn may_be_enough(page: &PageToFetch) -> bool {
-    let list = &page.source.definition.list;
     let is_late = page.place >= page.pages_max() || page.place % EMPTY_PAGES_MAX == 0 || is_tallied(page);
-    page.step == Step::List && !page.is_windowed() && !list.is_told_count() && is_late
+    page.step == Step::List && !page.is_windowed() && is_late
 }
 
 /// What follows a page that was stored. `items_before`: how many items the pages stored so far had, if it
@@ -138,7 +137,7 @@ fn after_in_chain(page: &PageToFetch, fetched: &FetchedPage, items_before: i64) 
     match next(page, fetched) {
         None => Ahead::ending(page.place, End::Last),
         Some(_) if enough => Ahead { is_cut: true, ..Ahead::ending(page.place, End::Last) },
-        Some(_) if is_endless(page, fetched, items_before) => Ahead::ending(page.place, End::Endless),
+        Some(_) if is_endless(page, fetched, items) => Ahead::ending(page.place, End::Endless),
         Some(link) => Ahead::opening([(page.place + 1, link)]),
     }
 }
@@ -156,21 +155,17 @@ fn next(page: &PageToFetch, fetched: &FetchedPage) -> Option<Option<String>> {
     (!is_last).then_some(None)
 }
 
-/// Whether a chain is cut off at this page.
-fn is_endless(page: &PageToFetch, fetched: &FetchedPage, items_before: i64) -> bool {
+/// Whether a chain is cut off at this page. `items` is how many this page and those before it have.
+fn is_endless(page: &PageToFetch, fetched: &FetchedPage, items: i64) -> bool {
     if matches!(page.step, Step::Parents | Step::Deleted) {
         return page.place >= IDS_PAGES_MAX;
     }
-    let idle_pages = if page.source.definition.list.is_told_count() {
-        // Its items are not counted: it should have given all that was asked for by now.
-        i64::from(page.place) - i64::from(page.pages_max())
-    } else if may_be_enough(page) && fetched.items.is_empty() {
-        // Where each page has an item at least, the count ends the chain.
-        i64::from(page.place).saturating_sub(items_before)
-    } else {
-        0
-    };
-    idle_pages >= EMPTY_PAGES_MAX.into()
+    let (count, per_page) = (i64::from(page.values.count), i64::from(page.values.per_page));
+    // A system that is told how many items are wanted should end by itself. It may repeat some.
+    let is_told_in_vain = page.source.definition.list.is_told_count() && items >= 2 * count + 10 * per_page;
+    let empty_pages = i64::from(page.place).saturating_sub(items);
+    let is_idle = fetched.items.is_empty() && empty_pages >= EMPTY_PAGES_MAX.into();
+    may_be_enough(page) && (is_told_in_vain || is_idle)
 }
 
 #[cfg(test)]

@@ -199,3 +199,34 @@ async fn a_list_may_begin_with_a_token_and_say_in_texts_whether_there_is_more() 
         assert_eq!(found.1, ["/people?cursor=*", "/people?cursor=a"]);
     }
 }
+
+/// A newer process has stored a definition with a field that this version does not know, in the list and in the map.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_of_a_newer_version_is_collected() {
+    let pipeline = Pipeline::start().await;
+    let source = Source::start(|_| (200, format!(r#"{{"data": {}}}"#, people(0..3)))).await;
+    let yaml = format!(
+        "{{name: ends, base_url: '{}', allow_private_network: true, limits: [{{calls: 10, per: 1s}}], \
+          list: {{path: /people, items: /data, paging: {{single: {{}}}}}}, format: mapped, map: {{name: name}}}}",
+        source.url
+    );
+    let mut conn = pipeline.pool.acquire().await.unwrap();
+    source::put(&mut conn, &Definition::from_yaml(&yaml).unwrap()).await.unwrap();
+    for path in [["list", "newer"], ["map", "newer"]] {
+        let (path, value) = (path.map(str::to_owned), serde_json::json!("x"));
+        sqlx::query!(
+            "update sources set definition = jsonb_set(definition, $2, $3) where name = $1",
+            "ends",
+            &path,
+            value
+        )
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    }
+    drop(conn);
+    let worker = pipeline.worker();
+    let progress = pipeline.ended(pipeline.collect(&collection_of(10, "ends")).await).await;
+    worker.stop().await;
+    assert_smooth(&(progress, Vec::new()), 3, "newer");
+}

@@ -6,7 +6,7 @@ fn shape(list: Value) -> Shape {
 
 /// How the page of this number is read.
 fn shape_of(list: Value, page: u32) -> Shape {
-    let mut definition = serde_json::json!({
+    let definition = serde_json::json!({
         "name": "ats", "base_url": "https://ats.example", "limits": [{"calls": 1, "per": "1s"}],
         "format": "profile", "list": list,
     });

@@ -188,7 +188,7 @@ async fn a_link_to_where_we_have_been_ends_the_chain() {
     }
 }
 
-/// A thousand pages more than there should be: then nobody believes in an end any more.
+/// A thousand pages without an item: then nobody believes in an end any more.
 #[tokio::test]
 async fn a_chain_without_an_end_is_cut_off() {
     let fixture = Fixture::new().await;
@@ -211,11 +211,10 @@ async fn a_chain_without_an_end_is_cut_off() {
             CollectionState::Running,
             "the count says nothing of empty pages"
         );
-        let last = if is_told { 1_002 } else { 1_001 };
-        move_to_place(&fixture, id, last - 1).await;
-        store(last - 1, 0).await;
+        move_to_place(&fixture, id, 1_000).await;
+        store(1_000, 0).await;
         assert!(!fixture.state(id).await.is_over());
-        store(last, 0).await;
+        store(1_001, 0).await;
         assert_eq!(fixture.progress(id).await.errors[0].code, "next_link_endless");
     }
 }

@@ -22,6 +22,7 @@ mod shares;
 mod shipped_sources;
 mod source_faults;
 mod source_faults_answers;
+mod source_faults_ends;
 mod source_faults_random;
 mod starts;
 mod steps;

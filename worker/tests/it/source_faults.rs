@@ -198,7 +198,7 @@ async fn a_chain_without_end_is_cut() {
     }
 }
 
-/// A source that was told how many are wanted should end by itself. What goes on for twice the pages is an error.
+/// A source that was told how many are wanted should end by itself. What brings twice as many is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_that_should_have_ended_is_an_error() {
     let faulty = Faulty::start_with(Api::Workable, tell_count).await;
@@ -206,7 +206,7 @@ async fn a_chain_that_should_have_ended_is_an_error() {
     let worker = faulty.pipeline.worker();
     let id = faulty.pipeline.collect(&collection_of(30, Api::Workable.name())).await;
     let outcome = faulty.pipeline.outcome(id).await;
-    // Twice three pages and ten.
+    // Twice thirty people, and ten pages.
     let expected = Outcome {
         state: CollectionState::CompletedWithErrors,
         documents: Documents { stored: 25, unchanged: 135, parsed: 25, failed: 0 },

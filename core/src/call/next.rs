@@ -175,10 +175,18 @@ fn after_in_chain(call: &Call, answer: &Answer, before: Before) -> Next {
         Some(_) if answer.items.is_empty() && before.empty_in_row >= EMPTY_IN_ROW_MAX || is_beyond => {
             Next::ending(call.place, End::Endless)
         }
+        // A system that is told how many items are wanted should end by itself. It may repeat some.
+        Some(_) if call.is_told_count() && items >= told_in_vain(call) => Next::ending(call.place, End::Endless),
         Some(None) if before.repeats.is_some() => Next::ending(call.place, End::Repeats),
         Some(_) if before.repeats_in_row >= REPEATS_IN_ROW_MAX => Next::ending(call.place, End::Endless),
         Some(link) => Next::opening([(call.place + 1, link)]),
     }
+}
+
+/// How many items a system has given in vain that is told how many are wanted.
+fn told_in_vain(call: &Call) -> i64 {
+    let per_page = i64::from(call.values.per_page);
+    call.count.map_or(i64::MAX, |count| count.saturating_mul(2).saturating_add(10 * per_page))
 }
 
 /// The link to the next page of a chain, if there is one: `Some(None)` for a page that is asked for by its number.

@@ -145,7 +145,7 @@ async fn before(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result
         return Ok(before);
     }
     let is_told_end = call.is_told_count() || answer.total.is_some() && call.is_windowed();
-    if call.step == Step::List && call.count.is_some() && !call.is_told_count() {
+    if call.step == Step::List && call.count.is_some() && !(call.is_told_count() && call.is_windowed()) {
         before.items = counts::listed(conn, call.collection_id).await?;
     }
     if is_told_end || call.place == 1 || call.is_reread() {

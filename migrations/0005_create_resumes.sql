@@ -49,3 +49,9 @@ left join lateral (
     select w.last_id, w.code from batches w
     where w.collection_id = c.collection_id and w.first_id <= d.id order by w.first_id desc limit 1
 ) b on true;
+
+-- For people who query SQL: resumes with their source and the id that the source gave the person.
+create view resume_list as
+select r.person_id as id, s.name as source, p.external_id, r.document ->> 'name' as name, r.skills, r.document_id,
+       r.document, r.created_at, r.updated_at, r.hidden_at
+from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id;

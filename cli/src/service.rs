@@ -51,8 +51,12 @@ impl Service {
         if test_data.is_some() {
             add_mock_sources(&pool, address).await.context("adding the mock system to the sources")?;
         }
-        let app =
-            resume_api::app(AppState { pool: pool.clone(), test_data, erasure_key: None, dry_calls: Some(Arc::new(dry_calls)) });
+        let app = resume_api::app(AppState {
+            pool: pool.clone(),
+            test_data,
+            erasure_key: None,
+            dry_calls: Some(Arc::new(dry_calls)),
+        });
         self.api = Some(Part::start(|stopped| async move {
             let served = bound.serve(app, stopped).await.context("serving the API");
             close(&pool).await;

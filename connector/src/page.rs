@@ -1,12 +1,12 @@
 use std::fmt;
 
 use resume_core::{
+    document::NewDocument,
     parsing::{
         id_at,
         json_pointer::{self, Pointer},
         time_at,
     },
-    document::NewDocument,
     source::definition::{Definition, Deleted, Expect, ListCall, Paging, Step, Values},
 };
 use serde::{

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use resume_core::{
-    parsing::{CompiledMapping, ParseError, ParsedResume, parse, parse_mapped},
     document::NewDocument,
+    parsing::{CompiledMapping, ParseError, ParsedResume, parse, parse_mapped},
     source::definition::{Definition, Paging, Step, Values},
 };
 

@@ -134,7 +134,10 @@ pub fn is_unavailable(error: &Error) -> bool {
         Error::Database(e) => e.code().is_some_and(|code| {
             // Connection exceptions, too many connections, shutting down or starting up, a primary that became a standby.
             code.starts_with("08")
-                || matches!(code.as_ref(), "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006")
+                || matches!(
+                    code.as_ref(),
+                    "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006"
+                )
         }),
         _ => false,
     }

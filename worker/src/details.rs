@@ -40,7 +40,13 @@ impl Details {
     }
 
     /// Lets documents be parsed together with others of their collection that come within a moment. They are stored and committed.
-    pub(crate) fn gather(&self, collection_id: Uuid, group: Option<GroupId>, batch_size: usize, batches: &[Batch]) {
+    pub(crate) fn gather(
+        &self,
+        collection_id: Uuid,
+        group: Option<GroupId>,
+        batch_size: usize,
+        batches: &[Batch],
+    ) {
         if batches.is_empty() {
             return;
         }

@@ -1,6 +1,6 @@
 use apalis::prelude::{WorkerBuilder, WorkerError};
 use resume_core::jobs::{
-    FetchPage, FinishCollection, ParseDocuments, ReparseSource, ContinueCollection, SettleDiscarded,
+    ContinueCollection, FetchPage, FinishCollection, ParseDocuments, ReparseSource, SettleDiscarded,
     StartCollection, StopCollection,
 };
 use resume_queue::{Job, QueueConfig, Session};
@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use crate::{
     context::Context,
     jobs::{
-        fetch_page, finish_collection, parse_documents, reparse_source, continue_collection, settle_discarded,
-        start_collection, stop_collection,
+        continue_collection, fetch_page, finish_collection, parse_documents, reparse_source,
+        settle_discarded, start_collection, stop_collection,
     },
 };
 

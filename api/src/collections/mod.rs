@@ -13,8 +13,8 @@ use poem_openapi::{
 };
 use resume_core::{
     collection::{
-        self, CollectionState, ListFilter, NewCollection, ProceedError, Proceeded, Scope, StartError, Started,
-        StopError, UnderWay,
+        self, CollectionState, ListFilter, NewCollection, ProceedError, Proceeded, Scope, StartError,
+        Started, StopError, UnderWay,
     },
     db::{self, PgPool},
     source,
@@ -318,7 +318,8 @@ pub(crate) async fn known_source(pool: &PgPool, field: &str, name: &str) -> Resu
 
 pub(crate) fn unknown_source(field: &str, known: &[String]) -> Problem {
     let detail = match known {
-        [] => "no source has this name, and there are none yet: add one with `PUT /api/v1/sources/{name}`".to_owned(),
+        [] => "no source has this name, and there are none yet: add one with `PUT /api/v1/sources/{name}`"
+            .to_owned(),
         known => format!("no source has this name; there are: {}", known.join(", ")),
     };
     Problem::invalid_field(field, detail)

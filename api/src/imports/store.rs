@@ -7,9 +7,9 @@ use std::{
 use resume_core::{
     collection::{self, BegunImport, ImportError, NewImport, StartError},
     db::{self, PgConnection, PgPool},
+    document::NewDocument,
     erasure,
     import::document,
-    document::NewDocument,
     source::definition::Definition,
 };
 use uuid::Uuid;

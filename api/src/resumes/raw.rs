@@ -53,7 +53,9 @@ impl RawReply {
         let tag = format!("\"{hash}\"");
         // RFC 9110, 13.1.2: weak comparison, so that `W/` before a tag says nothing.
         let has_copy = if_none_match.is_some_and(|tags| {
-            tags.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|known| known == "*" || known == tag)
+            tags.split(',')
+                .map(|tag| tag.trim().trim_start_matches("W/"))
+                .any(|known| known == "*" || known == tag)
         });
         if has_copy {
             return Self::NotModified(tag);

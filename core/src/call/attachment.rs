@@ -47,11 +47,7 @@ pub(crate) struct AttachmentCall {
 }
 
 /// Opens a call for each attachment of an answer's items that is not there yet; returns how many. The items are stored before.
-pub(super) async fn open(
-    conn: &mut PgConnection,
-    call: &Call,
-    answer: &Answer,
-) -> Result<i64, EnqueueError> {
+pub(super) async fn open(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result<i64, EnqueueError> {
     let links = &answer.attachments.links;
     if links.is_empty() {
         return Ok(0);

@@ -62,11 +62,8 @@ pub async fn note_failure(
     if noted.rows_affected() == 0 {
         return Ok(());
     }
-    let change = Change {
-        made: i64::from(failure.is_call),
-        rate_limited: i64::from(is_refused),
-        ..Change::default()
-    };
+    let change =
+        Change { made: i64::from(failure.is_call), rate_limited: i64::from(is_refused), ..Change::default() };
     counts::add(conn, job.collection_id, change).await
 }
 

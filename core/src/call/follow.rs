@@ -46,9 +46,8 @@ pub(crate) fn kept(items: &[NewDocument]) -> Cow<'_, [NewDocument]> {
 
 fn parents(answer: &Answer) -> Division<'_> {
     let (fit, unfit): (Vec<_>, Vec<_>) = answer.items.iter().partition(|item| id_for_path(item).is_some());
-    let open = fit.into_iter().filter_map(|item| {
-        Some(NewCall::page(Step::List, item.id_at_source()?, 1, None))
-    });
+    let open =
+        fit.into_iter().filter_map(|item| Some(NewCall::page(Step::List, item.id_at_source()?, 1, None)));
     Division {
         documents: Cow::Borrowed(&[]),
         open: open.collect(),
@@ -67,7 +66,8 @@ fn details<'a>(call: &Call, answer: &'a Answer, items_before: i64) -> Division<'
     let definition = &call.source.definition;
     let needs_parent = definition.detail_names_parent() || definition.list.id_within_parent;
     let parent = if needs_parent { call.parent() } else { "" };
-    let open = fit.into_iter().filter_map(|item| Some(NewCall::detail(parent, item.id_at_source()?.to_owned())));
+    let open =
+        fit.into_iter().filter_map(|item| Some(NewCall::detail(parent, item.id_at_source()?.to_owned())));
     Division {
         open: open.collect(),
         fault: fault("item_id_invalid", "items", &unfit),

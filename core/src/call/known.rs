@@ -30,7 +30,8 @@ const RESUMES_AT_ONCE: i64 = 10_000;
 pub async fn open_known(conn: &mut PgConnection, call: &Call) -> Result<bool, EnqueueError> {
     let definition = &call.source.definition;
     let Some(known) = &definition.known else { return Ok(false) };
-    let pending = sqlx::query!("select id from calls where id = $1 and state = 'pending' for update", call.id);
+    let pending =
+        sqlx::query!("select id from calls where id = $1 and state = 'pending' for update", call.id);
     if pending.fetch_optional(&mut *conn).await?.is_none() {
         return Ok(false);
     }
@@ -44,15 +45,13 @@ pub async fn open_known(conn: &mut PgConnection, call: &Call) -> Result<bool, En
     };
     let ids = unasked(conn, call, ids).await?;
     let is_enough = ids.len() as i64 >= room;
-    let details: Vec<NewCall> = ids
-        .into_iter()
-        .take(usize::try_from(room).unwrap_or(0))
-        .map(|id| NewCall::detail("", id))
-        .collect();
+    let details: Vec<NewCall> =
+        ids.into_iter().take(usize::try_from(room).unwrap_or(0)).map(|id| NewCall::detail("", id)).collect();
     let found = open::open(conn, call.run(), &details).await?;
-    let next = links.last_id.filter(|_| !is_enough).map(|last| {
-        NewCall::page(Step::Known, "", call.place + 1, Some(last.to_string()))
-    });
+    let next = links
+        .last_id
+        .filter(|_| !is_enough)
+        .map(|last| NewCall::page(Step::Known, "", call.place + 1, Some(last.to_string())));
     let is_last = next.is_none();
     let opened = open::open(conn, call.run(), next.as_slice()).await?;
     sqlx::query!(
@@ -62,13 +61,8 @@ pub async fn open_known(conn: &mut PgConnection, call: &Call) -> Result<bool, En
     )
     .execute(&mut *conn)
     .await?;
-    let change = Change {
-        opened: opened + found,
-        opened_behind: found,
-        done: 1,
-        listed: found,
-        ..Change::default()
-    };
+    let change =
+        Change { opened: opened + found, opened_behind: found, done: 1, listed: found, ..Change::default() };
     counts::add(conn, call.collection_id, change).await?;
     let pages = if is_last { Pages::Exactly(call.place) } else { Pages::Unknown };
     collection::note_answer(conn, call.collection_id, pages, is_enough).await?;

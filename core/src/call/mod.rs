@@ -41,17 +41,15 @@ use crate::{
     },
 };
 
-pub use attachment::{
-    FoundAttachments, Refreshed, expire_attachment, refresh_attachments, store_attachment,
-};
+pub use attachment::{FoundAttachments, Refreshed, expire_attachment, refresh_attachments, store_attachment};
 pub use fail::{CallFailure, give_up, note_failure, note_waiting};
 pub use find::{Found, find, find_origin};
 pub(crate) use find::{open_again, reopen_failed};
+pub(crate) use follow::kept;
 pub use known::open_known;
 pub(crate) use next::{PAGE_REPEATS, first as first_pages, followers};
 pub(crate) use open::{NewCall, enqueue_calls, open, open_feed};
 pub use restart::restart;
-pub(crate) use follow::kept;
 pub use store::{Answered, StoreCallError, StoredAnswer, skip, store};
 
 /// How many pages of a numbered list are on their way at once: enough to keep the allowed rate busy at a second of latency, few

@@ -92,7 +92,11 @@ pub(crate) fn first(is_windowed: bool, is_told_count: bool, pages_max: i32) -> i
 
 /// What follows a page that was stored.
 pub(super) fn after(call: &Call, answer: &Answer, before: Before) -> Next {
-    if call.is_windowed() { after_numbered(call, answer, before) } else { after_in_chain(call, answer, before) }
+    if call.is_windowed() {
+        after_numbered(call, answer, before)
+    } else {
+        after_in_chain(call, answer, before)
+    }
 }
 
 /// The numbered pages that follow one whose content is not known, because it was given up.
@@ -176,7 +180,9 @@ fn after_in_chain(call: &Call, answer: &Answer, before: Before) -> Next {
             Next::ending(call.place, End::Endless)
         }
         // A system that is told how many items are wanted should end by itself. It may repeat some.
-        Some(_) if call.is_told_count() && items >= told_in_vain(call) => Next::ending(call.place, End::Endless),
+        Some(_) if call.is_told_count() && items >= told_in_vain(call) => {
+            Next::ending(call.place, End::Endless)
+        }
         Some(None) if before.repeats.is_some() => Next::ending(call.place, End::Repeats),
         Some(_) if before.repeats_in_row >= REPEATS_IN_ROW_MAX => Next::ending(call.place, End::Endless),
         Some(link) => Next::opening([(call.place + 1, link)]),

@@ -2,10 +2,7 @@ use resume_queue::{EnqueueError, Enqueued, JobId, NewJob, enqueue_all};
 use sqlx::PgConnection;
 
 use super::{Run, attachment::AttachmentCall};
-use crate::{
-    jobs::FetchPage,
-    source::definition::Step,
-};
+use crate::{jobs::FetchPage, source::definition::Step};
 
 /// A call that is about to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +20,7 @@ pub(crate) struct NewCall {
 impl NewCall {
     /// The page at a place of a list.
     pub(crate) fn page(step: Step, parent: &str, place: i32, link: Option<String>) -> Self {
-        Self {
-            step,
-            place,
-            reading: 1,
-            parent: parent.to_owned(),
-            item: String::new(),
-            link,
-            attached: None,
-        }
+        Self { step, place, reading: 1, parent: parent.to_owned(), item: String::new(), link, attached: None }
     }
 
     /// The detail of an item.
@@ -65,11 +54,7 @@ pub(crate) async fn open_feed(conn: &mut PgConnection, run: Run<'_>) -> Result<i
     open(conn, run, &[NewCall::page(Step::Deleted, "", 1, None)]).await
 }
 
-async fn insert(
-    conn: &mut PgConnection,
-    run: Run<'_>,
-    calls: &[NewCall],
-) -> Result<Vec<i64>, sqlx::Error> {
+async fn insert(conn: &mut PgConnection, run: Run<'_>, calls: &[NewCall]) -> Result<Vec<i64>, sqlx::Error> {
     let steps: Vec<Step> = calls.iter().map(|call| call.step).collect();
     let places: Vec<i32> = calls.iter().map(|call| call.place).collect();
     let readings: Vec<i32> = calls.iter().map(|call| call.reading).collect();

@@ -58,7 +58,8 @@ pub async fn store(
     let stored = document::store(conn, origin, key, &documents).await?;
 
     let (next, opened) = open_next(conn, call, answer, before).await?;
-    let opened_behind = open::open(conn, call.run(), &follow).await? + attachment::open(conn, call, answer).await?;
+    let opened_behind =
+        open::open(conn, call.run(), &follow).await? + attachment::open(conn, call, answer).await?;
     let without_job = open_batches(conn, call, &stored).await?;
 
     let fault = fault

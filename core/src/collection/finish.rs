@@ -86,7 +86,11 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
         counts::add(conn, job.collection_id, change).await?;
         return Ok(Finishing::GoesOn);
     }
-    if held.is_full && !held.is_cut && !held.has_failed && !completeness::has_doubts(conn, job.collection_id).await? {
+    if held.is_full
+        && !held.is_cut
+        && !held.has_failed
+        && !completeness::has_doubts(conn, job.collection_id).await?
+    {
         let restored = document::restore_listed(conn, source.id, job.collection_id).await?;
         if !restored.is_empty() {
             let batches = document::ranges_of(&restored, 1);

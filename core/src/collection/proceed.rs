@@ -151,7 +151,12 @@ async fn go_on(
     .await?;
     let group = begin_run(conn, held.id, 0).await?;
     // Also where there is nothing to do: a group without jobs would end only when the leader finds it.
-    let job = ContinueCollection { collection_id: held.id, run, calls: scope.has_calls(), after: held.first_call_id };
+    let job = ContinueCollection {
+        collection_id: held.id,
+        run,
+        calls: scope.has_calls(),
+        after: held.first_call_id,
+    };
     enqueue_all(conn, &[NewJob::new(&job)?.group(group)]).await?;
     document::enqueue_parsing(conn, held.id, Some(group), &retaken.batches).await
 }

@@ -192,13 +192,12 @@ pub(super) async fn repeated(
     idempotency_key: Option<&str>,
     request: &Value,
 ) -> Result<Started, StartError> {
-    let earlier =
-        sqlx::query!(
-            "select id, request, count, per_page from collections where idempotency_key = $1",
-            idempotency_key
-        )
-        .fetch_one(conn)
-        .await?;
+    let earlier = sqlx::query!(
+        "select id, request, count, per_page from collections where idempotency_key = $1",
+        idempotency_key
+    )
+    .fetch_one(conn)
+    .await?;
     if earlier.request != *request {
         return Err(StartError::KeyReused(earlier.id));
     }

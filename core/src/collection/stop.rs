@@ -1,5 +1,6 @@
 use resume_queue::{
-    Discarded, EnqueueError, Enqueued, Job, JobFilter, JobId, JobState, NewJob, Remaining, cancel_all, enqueue_all,
+    Discarded, EnqueueError, Enqueued, Job, JobFilter, JobId, JobState, NewJob, Remaining, cancel_all,
+    enqueue_all,
 };
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
@@ -163,7 +164,6 @@ pub async fn give_up_documents(
 ) -> Result<(), sqlx::Error> {
     let code = by_request(discarded).unwrap_or(PARSER_CRASHED);
     let error = discarded.error.as_deref().unwrap_or("discarded without an error");
-    let given_up =
-        document::give_up(conn, job.collection_id, Some(&job.batches), (code, error)).await?;
+    let given_up = document::give_up(conn, job.collection_id, Some(&job.batches), (code, error)).await?;
     counts::add(conn, job.collection_id, Change { given_up, ..Change::default() }).await
 }

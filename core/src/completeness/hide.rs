@@ -237,8 +237,12 @@ pub async fn confirm_hiding(conn: &mut PgConnection, collection_id: Uuid) -> Res
     sqlx::query!("update collections set hide_confirmed = true where id = $1", collection_id)
         .execute(&mut *conn)
         .await?;
-    sqlx::query!("delete from doubts where collection_id = $1 and code = $2", collection_id, TOO_MANY_MISSING)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "delete from doubts where collection_id = $1 and code = $2",
+        collection_id,
+        TOO_MANY_MISSING
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

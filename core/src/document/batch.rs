@@ -150,8 +150,8 @@ pub async fn take(
     Ok(Taken { batches: taken.len(), given_up })
 }
 
-/// Gives batches up that wait; returns how many documents they have. Until somebody continues their collection, or retries their
-/// job, nobody parses them.
+/// Gives batches up, or all that wait; returns how many documents had waited. Until somebody continues their collection, or
+/// retries their job, nobody parses them. Of a batch that was given up before the later reason counts.
 ///
 /// # Errors
 /// The database's.
@@ -163,10 +163,14 @@ pub async fn give_up(
 ) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        with given_up as (
-            update batches set code = $3, error = $4
-            where collection_id = $1 and ($2::bigint[] is null or first_id = any($2)) and code is null
-            returning last_id - first_id + 1 as documents
+        with held as materialized (
+            select first_id, code is null as waits from batches
+            where collection_id = $1 and (first_id = any($2) or $2::bigint[] is null and code is null)
+            order by first_id for update
+        ), given_up as (
+            update batches b set code = $3, error = $4 from held h
+            where b.collection_id = $1 and b.first_id = h.first_id
+            returning case when h.waits then b.last_id - b.first_id + 1 else 0 end as documents
         )
         select coalesce(sum(documents), 0)::bigint as "documents!" from given_up
         "#,

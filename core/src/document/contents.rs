@@ -44,7 +44,8 @@ pub(super) async fn note(
     let people: Vec<i64> = seen.iter().map(|seen| seen.person_id).collect();
     let hashes: Vec<Uuid> = seen.iter().map(|seen| seen.content_hash).collect();
     let beside: Vec<Option<Uuid>> = seen.iter().map(|seen| seen.beside.map(|(hash, _)| hash)).collect();
-    let documents: Vec<Option<i64>> = seen.iter().map(|seen| seen.beside.map(|(_, document)| document)).collect();
+    let documents: Vec<Option<i64>> =
+        seen.iter().map(|seen| seen.beside.map(|(_, document)| document)).collect();
     sqlx::query!(
         r#"
         with seen as (

@@ -210,14 +210,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<ListedDocument>, sqlx::Error> {
     let state = filter.state.map(super::DocumentState::as_str);
-    let rows = sqlx::query_file!(
-        "src/document/list.sql",
-        collection_id,
-        state,
-        filter.code,
-        after,
-        limit
-    );
+    let rows = sqlx::query_file!("src/document/list.sql", collection_id, state, filter.code, after, limit);
     let listed = rows.fetch_all(pool).await?.into_iter().map(|row| ListedDocument {
         document: super::Document {
             id: row.id,

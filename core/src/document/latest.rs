@@ -50,12 +50,7 @@ pub async fn people_after(
     Ok((rows.into_iter().map(|row| row.id).collect(), next))
 }
 
-async fn with_id(
-    pool: &PgPool,
-    source_id: i32,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Row>, sqlx::Error> {
+async fn with_id(pool: &PgPool, source_id: i32, after: &str, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
         r#"
@@ -70,12 +65,7 @@ async fn with_id(
     .await
 }
 
-async fn without_id(
-    pool: &PgPool,
-    source_id: i32,
-    after: Uuid,
-    limit: i64,
-) -> Result<Vec<Row>, sqlx::Error> {
+async fn without_id(pool: &PgPool, source_id: i32, after: Uuid, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
         r#"

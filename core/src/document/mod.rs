@@ -31,20 +31,22 @@ use uuid::Uuid;
 
 use crate::parsing::{Format, external_id, is_external_id};
 
-pub(crate) use batch::{backlog_of, ranges_of};
 pub use batch::{
-    Batch, Retaken, Taken, WaitingDocument, backlog_by_source, give_up, load_waiting, open_batches, retake, take, waiting_in,
+    Batch, Retaken, Taken, WaitingDocument, backlog_by_source, give_up, load_waiting, open_batches, retake,
+    take, waiting_in,
 };
+pub(crate) use batch::{backlog_of, ranges_of};
 pub(crate) use contents::restore_listed;
 pub use failures::{DocumentFilter, ListedDocument, NewParseFailure, list};
 pub(crate) use failures::{
-    count_outdated_failures, failure_counts, listed_as_failed, outdated_failures, store_failures, withdraw_failures,
+    count_outdated_failures, failure_counts, listed_as_failed, outdated_failures, store_failures,
+    withdraw_failures,
 };
-pub(crate) use find::{collections_of, external_ids, of_call};
 pub use find::{Document, DocumentState, body, find};
+pub(crate) use find::{collections_of, external_ids, of_call};
+pub use latest::{PeoplePlace, people_after};
 pub(crate) use latest::{latest_in_collection, load_people};
 pub use parsing_jobs::enqueue_parsing;
-pub use latest::{PeoplePlace, people_after};
 pub use store::{Origin, StoreError, Stored, store};
 
 /// An item, ready to be stored.

@@ -42,12 +42,7 @@ pub(super) async fn find(
 ) -> Result<Vec<Known>, sqlx::Error> {
     let ids: Vec<Option<&str>> = items.iter().map(|item| item.external_id.as_deref()).collect();
     let hashes: Vec<Uuid> = items.iter().map(|item| item.content_hash).collect();
-    let rows = sqlx::query_file!(
-        "src/document/find_known.sql",
-        source_id,
-        &ids as &[Option<&str>],
-        &hashes
-    );
+    let rows = sqlx::query_file!("src/document/find_known.sql", source_id, &ids as &[Option<&str>], &hashes);
     let mut known = vec![Known::Nobody; items.len()];
     for row in rows.fetch_all(conn).await? {
         let person = Person {

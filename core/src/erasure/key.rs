@@ -12,7 +12,9 @@ pub struct Key(Arc<[u8]>);
 
 /// A key that is too short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the erasure key has {0} bytes, and needs {MIN_BYTES} at least: make one with `openssl rand -hex 32`")]
+#[error(
+    "the erasure key has {0} bytes, and needs {MIN_BYTES} at least: make one with `openssl rand -hex 32`"
+)]
 pub struct BadKey(usize);
 
 impl Key {

@@ -1,8 +1,8 @@
 use serde_json::Value;
 
 use crate::{
-    parsing::{id_at, time_at},
     document::NewDocument,
+    parsing::{id_at, time_at},
     source::definition::{Definition, Deleted},
 };
 

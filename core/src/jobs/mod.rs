@@ -1,21 +1,21 @@
 //! The payloads of the background jobs. What each job does is in `worker/src/jobs/`.
 
+mod continue_collection;
 mod fetch_page;
 mod finish_collection;
 mod parse_documents;
 mod reparse_source;
-mod continue_collection;
 mod settle_discarded;
 mod start_collection;
 mod stop_collection;
 
 use resume_queue::Job;
 
+pub use continue_collection::ContinueCollection;
 pub use fetch_page::FetchPage;
 pub use finish_collection::FinishCollection;
 pub use parse_documents::ParseDocuments;
 pub use reparse_source::ReparseSource;
-pub use continue_collection::ContinueCollection;
 pub use settle_discarded::SettleDiscarded;
 pub use start_collection::StartCollection;
 pub use stop_collection::StopCollection;

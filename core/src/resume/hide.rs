@@ -62,7 +62,9 @@ pub(crate) async fn hold_sight(conn: &mut PgConnection, source_id: i32) -> Resul
 /// # Errors
 /// The database's.
 pub(crate) async fn share_sight(conn: &mut PgConnection, source_id: i32) -> Result<(), sqlx::Error> {
-    sqlx::query!("select pg_advisory_xact_lock_shared($1, $2)", LOCK_CLASS, source_id).fetch_one(conn).await?;
+    sqlx::query!("select pg_advisory_xact_lock_shared($1, $2)", LOCK_CLASS, source_id)
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }
 

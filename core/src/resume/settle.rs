@@ -104,9 +104,11 @@ pub(super) async fn withdraw(
     for (id, documents) in listed {
         if Some(id) == counted {
             // The documents were taken up again, and are counted by the caller.
-            counts::add(conn, id, Change { failed: -documents, retried: documents, ..Change::default() }).await?;
+            counts::add(conn, id, Change { failed: -documents, retried: documents, ..Change::default() })
+                .await?;
         } else {
-            counts::add(conn, id, Change { failed: -documents, parsed: documents, ..Change::default() }).await?;
+            counts::add(conn, id, Change { failed: -documents, parsed: documents, ..Change::default() })
+                .await?;
             collection::conclude_again(conn, id).await?;
         }
     }

@@ -44,8 +44,9 @@ pub async fn put(conn: &mut PgConnection, definition: &Definition) -> Result<boo
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let keeps_sync =
-        before.as_ref().is_some_and(|before| before.is_there && before.definition.0.asks_the_same_as(definition));
+    let keeps_sync = before
+        .as_ref()
+        .is_some_and(|before| before.is_there && before.definition.0.asks_the_same_as(definition));
     let reads_as_before = before.as_ref().is_none_or(|before| {
         before.definition.0.map == definition.map && before.definition.0.format == definition.format
     });

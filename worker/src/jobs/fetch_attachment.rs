@@ -62,12 +62,7 @@ async fn download(
     }
 }
 
-async fn store(
-    context: &Context,
-    lease: &Lease,
-    call: &Call,
-    file: &NewAttachment,
-) -> Result<(), JobError> {
+async fn store(context: &Context, lease: &Lease, call: &Call, file: &NewAttachment) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
     if !call::store_attachment(&mut tx, call, file).await.map_err(JobError::retry)? {
         // Somebody has stored or closed it meanwhile: another look tells which.
@@ -89,12 +84,7 @@ async fn expire(context: &Context, job: &FetchPage, call: &Call) -> Result<(), J
 }
 
 /// Asks for a fresh address by the call that had brought the one that has expired.
-async fn refresh(
-    context: &Context,
-    lease: &Lease,
-    job: &FetchPage,
-    call: &Call,
-) -> Result<(), JobError> {
+async fn refresh(context: &Context, lease: &Lease, job: &FetchPage, call: &Call) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
     let origin = call::find_origin(&mut conn, call).await.map_err(JobError::retry)?;
     drop(conn);

@@ -61,12 +61,7 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
     fetch(&context, &lease, &job, &call).await
 }
 
-async fn fetch(
-    context: &Context,
-    lease: &Lease,
-    job: &FetchPage,
-    call: &Call,
-) -> Result<(), JobError> {
+async fn fetch(context: &Context, lease: &Lease, job: &FetchPage, call: &Call) -> Result<(), JobError> {
     let definition = &call.source.definition;
     let base = context.bases.of(definition);
     let connector = &context.connector;

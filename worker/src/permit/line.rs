@@ -114,13 +114,13 @@ mod tests {
     }
 
     /// Lets the next one have its turn, if somebody waits.
-    fn turn(line: &mut Line<()>) -> Option<(u128, i32)> {
+    fn turn(line: &mut Line<()>) -> Option<(u128, i64)> {
         let next = line.next(1);
         line.serve(next.first()?.0, ()).unwrap();
         pages(&next).pop()
     }
 
-    fn crowd(line: &mut Line<()>, collection_id: Uuid, count: i32) -> Vec<oneshot::Receiver<()>> {
+    fn crowd(line: &mut Line<()>, collection_id: Uuid, count: i64) -> Vec<oneshot::Receiver<()>> {
         (1..=count).map(|page| line.join(collection_id, page, Instant::now())).collect()
     }
 

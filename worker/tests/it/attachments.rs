@@ -66,7 +66,10 @@ async fn other_hosts_are_not_called_unless_they_are_allowed() {
     let faulty = Faulty::start_in_full(API, |_| ()).await;
     let progress = ended(&faulty).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-    assert_eq!((progress.parsed, progress.calls, progress.pages_failed), (PEOPLE.into(), LISTS, 1));
+    assert_eq!(
+        (progress.counts.parsed, progress.counts.made, progress.counts.failed_calls),
+        (PEOPLE.into(), LISTS, 1)
+    );
     assert_eq!(progress.errors[0].code, "attachment_foreign");
     let sample = &progress.errors[0].sample;
     assert!(sample.starts_with("attachment resume.pdf of 8: the attachment is on localhost, "), "{sample}");
@@ -106,7 +109,7 @@ async fn an_attachment_that_is_gone_is_listed_and_its_item_stays() {
 
     // A resume asks for a fresh address again.
     faulty.pipeline.mock.ats().set_void_signatures(API, 0);
-    assert_eq!(faulty.pipeline.resume(id).await, 1);
+    assert_eq!(faulty.pipeline.proceed(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     assert_eq!((outcome.state, outcome.pages.failed), (CollectionState::Completed, 0));
     faulty.assert_people(PEOPLE, &outcome).await;
@@ -153,7 +156,10 @@ async fn a_host_of_files_that_refuses_every_call_is_given_up() {
     in_time("a refused attempt is used up", tried).await;
     faulty.pipeline.allow_one_attempt("fetch_page").await;
     let progress = faulty.pipeline.ended(id).await;
-    assert_eq!((progress.collection.state, progress.pages_failed), (CollectionState::CompletedWithErrors, 1));
+    assert_eq!(
+        (progress.collection.state, progress.counts.failed_calls),
+        (CollectionState::CompletedWithErrors, 1)
+    );
     assert_eq!(progress.errors[0].code, "source_http_429");
     let state = resume_core::call_limit::state(&faulty.pipeline.pool, API.name()).await.unwrap().unwrap();
     assert_eq!((state.refused, state.silences, state.failed), (0, 0, 0));
@@ -166,7 +172,10 @@ async fn the_same_file_is_kept_once() {
     let faulty = Faulty::start_in_full(API, elsewhere).await;
     for _ in 0..2 {
         let progress = ended(&faulty).await;
-        assert_eq!((progress.collection.state, progress.calls), (CollectionState::Completed, LISTS + 1));
+        assert_eq!(
+            (progress.collection.state, progress.counts.made),
+            (CollectionState::Completed, LISTS + 1)
+        );
     }
     assert_eq!(files(&faulty).await.len(), 2);
     let kept = sqlx::query_scalar!(r#"select count(*) as "count!" from attachments"#);

@@ -29,7 +29,7 @@ impl Pipeline {
                     now.is_lagging && (now.seen_at - before.seen_at).num_seconds() >= 1
                 })
                 .await;
-            if held.calls == before.calls {
+            if held.counts.made == before.counts.made {
                 return held;
             }
             before = held;
@@ -47,24 +47,27 @@ async fn fetching_waits_for_a_paused_parser_and_goes_on_by_itself() {
         let held = pipeline.until_held_back(id).await;
         assert_eq!(held.collection.state, CollectionState::Running);
         let bound = i64::from(BACKLOG_MAX);
-        assert!((bound + 1..=bound + UNDER_WAY).contains(&held.stored), "{source}: {held:#?}");
-        assert_eq!((held.backlog, held.total_backlog, held.parsed), (held.stored, held.stored, 0));
+        assert!((bound + 1..=bound + UNDER_WAY).contains(&held.counts.stored), "{source}: {held:#?}");
+        assert_eq!(
+            (held.counts.waiting(), held.total_backlog, held.counts.parsed),
+            (held.counts.stored, held.counts.stored, 0)
+        );
         assert_eq!(held.eta(), None);
-        assert_eq!(held.calls.unsigned_abs(), pipeline.mock.ats().stats().calls);
+        assert_eq!(held.counts.made.unsigned_abs(), pipeline.mock.ats().stats().calls);
 
         // Another one waits as well, before its first call.
         let other = pipeline.collect(&collection_of(10, source)).await;
         let waiting = pipeline.until(other, "it waits", |progress| progress.is_lagging).await;
-        assert_eq!((waiting.calls, waiting.collection.state), (0, CollectionState::Pending));
+        assert_eq!((waiting.counts.made, waiting.collection.state), (0, CollectionState::Pending));
 
         resume_queue(&pipeline.pool, ParseDocuments::KIND).await.unwrap();
         for (id, count) in [(id, 1000), (other, 10)] {
             let ended = pipeline.ended(id).await;
             assert_eq!(ended.collection.state, CollectionState::Completed, "{source}: {ended:#?}");
             // The other one asks for people of the first.
-            assert_eq!(ended.parsed + ended.unchanged, count);
+            assert_eq!(ended.counts.parsed + ended.counts.unchanged, count);
             assert!(!ended.is_lagging);
-            assert_eq!((ended.backlog, ended.total_backlog), (0, 0));
+            assert_eq!((ended.counts.waiting(), ended.total_backlog), (0, 0));
         }
         assert_eq!(pipeline.resumes(source).await, people(Face::TestData, SEED.into(), 1000, false));
         // No page was called twice, and waiting is no attempt.

@@ -17,11 +17,11 @@ async fn a_worker_that_stops_leaves_the_rest_to_the_next() {
     let pipeline = Pipeline::start_with(u32::MAX, 50).await;
     let first = pipeline.worker();
     let id = pipeline.collect(&collection_of(500, NUMBERED)).await;
-    pipeline.until(id, "a fifth is fetched", |progress| progress.pages_fetched >= 10).await;
+    pipeline.until(id, "a fifth is fetched", |progress| progress.counts.done >= 10).await;
     first.stop().await;
     let stopped = pipeline.progress(id).await;
     assert!(!stopped.collection.state.is_over());
-    assert_eq!(stopped.calls, stopped.pages_fetched);
+    assert_eq!(stopped.counts.made, stopped.counts.done);
 
     let second = pipeline.worker();
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(50, 500));
@@ -52,7 +52,7 @@ async fn a_worker_that_dies_loses_nothing() {
     let pipeline = Pipeline::start_with(u32::MAX, 50).await;
     let first = pipeline.worker();
     let id = pipeline.collect(&collection_of(500, NUMBERED)).await;
-    pipeline.until(id, "a fifth is fetched", |progress| progress.pages_fetched >= 10).await;
+    pipeline.until(id, "a fifth is fetched", |progress| progress.counts.done >= 10).await;
     first.crash().await;
 
     let second = pipeline.worker();
@@ -72,7 +72,7 @@ async fn a_database_that_restarts_loses_nothing() {
     let worker = pipeline.worker();
     let id = pipeline.collect(&collection_of(500, NUMBERED)).await;
     for (mode, fetched) in [(RestartMode::Fast, 10), (RestartMode::Immediate, 20)] {
-        pipeline.until(id, "more is fetched", |progress| progress.pages_fetched >= fetched).await;
+        pipeline.until(id, "more is fetched", |progress| progress.counts.done >= fetched).await;
         let cluster = cluster.clone();
         let restarting = tokio::task::spawn_blocking(move || cluster.restart(mode));
         in_time("Postgres is back", restarting).await.unwrap().unwrap();

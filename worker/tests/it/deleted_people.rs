@@ -20,7 +20,10 @@ const GOES: u64 = 3;
 impl Pipeline {
     /// Whether a search for all that somebody knows finds them.
     async fn finds(&self, external_id: &str) -> bool {
-        let skills = sqlx::query_scalar!("select skills from resumes where external_id = $1", external_id);
+        let skills = sqlx::query_scalar!(
+            r#"select skills as "skills!" from resume_list where external_id = $1"#,
+            external_id
+        );
         let skills = skills.fetch_one(&self.pool).await.unwrap();
         let query = SkillQuery::parse(&skills.join(",")).unwrap();
         let found = resume::search(&self.pool, &query, Match::All, None, 100).await.unwrap();
@@ -42,7 +45,7 @@ async fn who_was_deleted_is_not_found_until_they_come_back() {
             let id = pipeline.collect(&collection_of(1000, api.name())).await;
             let progress = pipeline.ended(id).await;
             assert_eq!(progress.collection.state, CollectionState::Completed, "{:?}", progress.errors);
-            (progress.stored, progress.unchanged)
+            (progress.counts.stored, progress.counts.unchanged)
         };
         let person = api.external_id(GOES);
         assert_eq!(run().await, (30, 0), "{api:?}");
@@ -79,7 +82,7 @@ async fn a_feed_that_fails_fails_alone_and_is_resumed() {
     assert_eq!((found(GOES).await, found(GOES + 1).await), (false, true));
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.resume(id).await, 1);
+    assert_eq!(faulty.pipeline.proceed(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     let people = i64::from(PEOPLE) - 2;
     // The list has three pages, for everything is asked for again where the feed is another one.

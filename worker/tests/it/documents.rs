@@ -77,7 +77,7 @@ async fn documents_that_kill_their_worker_are_given_up() {
     let pipeline = Pipeline::start().await;
     let doomed = pipeline.slow_worker(Duration::from_secs(600));
     let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
-    pipeline.until(id, "both pages are stored", |progress| progress.pages_fetched == 2).await;
+    pipeline.until(id, "both pages are stored", |progress| progress.counts.done == 2).await;
     // As if the crash to come were the last of six.
     assert_eq!(pipeline.allow_one_attempt("parse_documents").await, 4);
     pipeline.until_running("parse_documents", 4).await;

@@ -46,14 +46,15 @@ async fn four_workers_share_one_limit() {
     let pipeline = Pipeline::start_alone(2 * 30, 30).await;
     let mut workers: Vec<_> = (0..4).map(|_| pipeline.worker()).collect();
     let begun = Instant::now();
-    let id = pipeline.collect(&NewCollection { per_page: 2, ..collection_of(2 * CALLS, NUMBERED) }).await;
-    pipeline.until(id, "a third is fetched", |p| p.pages_fetched >= i64::from(CALLS / 3)).await;
+    let id =
+        pipeline.collect(&NewCollection { per_page: Some(2), ..collection_of(2 * CALLS, NUMBERED) }).await;
+    pipeline.until(id, "a third is fetched", |p| p.counts.done >= i64::from(CALLS / 3)).await;
     workers.pop().unwrap().crash().await;
     let progress = pipeline.ended(id).await;
     let rate = f64::from(CALLS) / begun.elapsed().as_secs_f64();
     let stats = pipeline.mock.ats().stats();
     println!("{rate:.2} calls/s, at most {} in one second", stats.max_calls_in_one_second);
-    assert_eq!((progress.pages_fetched, progress.pages_failed), (CALLS.into(), 0));
+    assert_eq!((progress.counts.done, progress.counts.failed_calls), (CALLS.into(), 0));
     assert_eq!(stats.rate_limited, 0);
     let period = (chrono::DateTime::UNIX_EPOCH, chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap());
     let evidence = call_limit::evidence(&pipeline.pool, NUMBERED, period, &[]).await.unwrap();
@@ -77,7 +78,7 @@ async fn a_source_that_fails_is_left_in_peace() {
     assert!(pipeline.mock.ats().stats().calls < 32, "{:?}", pipeline.mock.ats().stats());
     pipeline.mock.ats().set_faults(Vec::<Fault>::new());
     let progress = pipeline.ended(id).await;
-    assert_eq!((progress.pages_fetched, progress.pages_failed), (32, 0));
+    assert_eq!((progress.counts.done, progress.counts.failed_calls), (32, 0));
     assert_eq!(pipeline.limit_state(NUMBERED).await.circuit, Circuit::Closed);
     worker.stop().await;
 }
@@ -91,7 +92,7 @@ async fn a_source_that_is_held_gets_no_call() {
     let held = pipeline.collect(&collection_of(100, NUMBERED)).await;
     let other = pipeline.collect(&collection_of(20, NEXT_LINK)).await;
     assert_eq!(pipeline.outcome(other).await, Outcome::smooth(2, 20));
-    assert_eq!(pipeline.progress(held).await.calls, 0);
+    assert_eq!(pipeline.progress(held).await.counts.made, 0);
     assert!(call_limit::release(&mut pipeline.pool.acquire().await.unwrap(), NUMBERED).await.unwrap());
     assert_eq!(pipeline.outcome(held).await, Outcome::smooth(10, 100));
     worker.stop().await;

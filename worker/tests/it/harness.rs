@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Times};
 use resume_core::{
-    collection::{self, BACKLOG_MAX, NewCollection, Progress, Resumed, Scope},
+    collection::{self, BACKLOG_MAX, NewCollection, Proceeded, Progress, Scope},
     db::{self, PgPool, Role, migrators},
     parsing::Format,
     source::{self, definition::Definition},
@@ -100,6 +100,7 @@ impl Pipeline {
             parse_delay: Duration::ZERO,
             backlog_max: BACKLOG_MAX,
             secrets_dir: std::env::temp_dir(),
+            erasure_key: None,
             grace: Duration::from_secs(10),
         })
     }
@@ -110,6 +111,7 @@ impl Pipeline {
             parse_delay,
             backlog_max: BACKLOG_MAX,
             secrets_dir: std::env::temp_dir(),
+            erasure_key: None,
             grace: Duration::from_millis(100),
         })
     }
@@ -120,6 +122,7 @@ impl Pipeline {
             parse_delay: Duration::ZERO,
             backlog_max,
             secrets_dir: std::env::temp_dir(),
+            erasure_key: None,
             grace: Duration::from_secs(10),
         })
     }
@@ -166,17 +169,17 @@ impl Pipeline {
         reached.unwrap_or_else(|_| panic!("waited {PATIENCE:?} until {what}: {last:#?}"))
     }
 
-    /// Goes on with a collection that is over; gives the number of pages that are tried again.
-    pub(crate) async fn resume(&self, id: Uuid) -> usize {
-        self.resume_with(id, Scope::default()).await.pages
+    /// Continues a collection that is over; returns the number of calls that are made again.
+    pub(crate) async fn proceed(&self, id: Uuid) -> i64 {
+        self.proceed_with(id, Scope::default()).await.calls
     }
 
-    /// Goes on with this of a collection.
-    pub(crate) async fn resume_with(&self, id: Uuid, scope: Scope) -> Resumed {
+    /// Continues this of a collection.
+    pub(crate) async fn proceed_with(&self, id: Uuid, scope: Scope) -> Proceeded {
         let mut tx = db::begin(&self.pool).await.unwrap();
-        let resumed = collection::resume(&mut tx, id, scope).await.unwrap();
+        let proceeded = collection::proceed(&mut tx, id, scope).await.unwrap();
         tx.commit().await.unwrap();
-        resumed
+        proceeded
     }
 
     /// Lets the jobs of a kind that are there have one attempt only; gives their number.
@@ -242,8 +245,8 @@ pub(crate) const SEED: u32 = 7;
 pub(crate) fn collection_of(count: u32, source: &str) -> NewCollection {
     NewCollection {
         source: source.to_owned(),
-        count,
-        per_page: 10,
+        count: Some(count.into()),
+        per_page: Some(10),
         batch_size: 5,
         error_mode: false,
         full: false,

@@ -22,7 +22,7 @@ async fn import(pipeline: &Pipeline, definition: &Definition, container: Contain
         source: definition.name.clone(),
         container,
         content_hash: [0; 32],
-        count: items.len() as u32,
+        count: items.len() as u64,
         per_page: IMPORT_PER_PAGE,
         pages: items.len().div_ceil(IMPORT_PER_PAGE as usize) as u32,
         idempotency_key: None,
@@ -34,7 +34,7 @@ async fn import(pipeline: &Pipeline, definition: &Definition, container: Contain
     };
     for page in items.chunks(IMPORT_PER_PAGE as usize) {
         let page: Vec<_> = page.iter().map(|item| document(definition, item)).collect();
-        import.store_page(&mut tx, &page).await.unwrap();
+        import.store_page(&mut tx, &page, None).await.unwrap();
     }
     let id = import.finish(&mut tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -56,9 +56,12 @@ async fn a_table_becomes_resumes() {
     let progress = pipeline.ended(id).await;
     worker.stop().await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-    assert_eq!((progress.parsed, progress.failed, progress.calls), (2, 1, 0));
+    assert_eq!((progress.counts.parsed, progress.failed(), progress.counts.made), (2, 1, 0));
     assert_eq!(progress.errors[0].code, "missing_id", "a row without an id fails alone");
-    let resumes = sqlx::query!("select external_id, skills, document from resumes order by external_id");
+    let resumes = sqlx::query!(
+        r#"select external_id as "external_id!", skills as "skills!", document as "document!"
+           from resume_list order by external_id"#
+    );
     let resumes = resumes.fetch_all(&pipeline.pool).await.unwrap();
     assert_eq!(resumes[0].skills, ["react", "sql", "go"]);
     let ada = &resumes[0].document;
@@ -82,15 +85,15 @@ async fn an_import_can_be_cancelled_and_gone_on_with() {
     drop(conn);
     let worker = pipeline.worker();
     // Some of its jobs may run before they are ended.
-    let is_settled = |progress: &Progress| progress.parsed + progress.failed == 700;
+    let is_settled = |progress: &Progress| progress.counts.parsed + progress.failed() == 700;
     let ended = pipeline.until(id, "its jobs are ended", is_settled).await;
     assert_eq!(ended.collection.state, CollectionState::Cancelled);
     assert!(ended.errors.iter().all(|error| error.code == "cancelled_by_request"), "{:?}", ended.errors);
 
-    assert_eq!(pipeline.resume(id).await, 0, "there is no page to fetch");
+    assert_eq!(pipeline.proceed(id).await, 0, "there is no page to fetch");
     let progress = pipeline.ended(id).await;
     assert_ne!(progress.collection.state, CollectionState::Failed);
-    assert_eq!((progress.pages_fetched, progress.pages_failed), (2, 0));
+    assert_eq!((progress.counts.done, progress.counts.failed_calls), (2, 0));
     worker.stop().await;
 }
 
@@ -104,5 +107,5 @@ async fn a_large_file_is_parsed_by_many_jobs() {
     let worker = pipeline.worker();
     let progress = pipeline.ended(id).await;
     worker.stop().await;
-    assert_eq!((progress.collection.state, progress.parsed), (CollectionState::Completed, 20_000));
+    assert_eq!((progress.collection.state, progress.counts.parsed), (CollectionState::Completed, 20_000));
 }

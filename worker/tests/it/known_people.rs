@@ -43,7 +43,7 @@ impl Known {
     }
 
     async fn run(&self, api: Api, count: u32) -> Progress {
-        let id = self.pipeline.collect(&NewCollection { count, ..collection_of(1, api.name()) }).await;
+        let id = self.pipeline.collect(&collection_of(count, api.name())).await;
         let progress = self.pipeline.ended(id).await;
         assert_eq!(progress.collection.state, CollectionState::Completed, "{:?}", progress.errors);
         progress
@@ -60,7 +60,7 @@ async fn only_who_gave_a_link_is_asked_for() {
     let linked: Vec<u64> = (0..CANDIDATES.into()).step_by(3).collect();
     let progress = known.run(Api::Github, 1_000_000).await;
     assert_eq!(known.calls(), linked.len() as u64, "one call for each who gave a link");
-    assert_eq!((progress.calls, progress.is_complete), (linked.len() as i64, Some(true)));
+    assert_eq!((progress.counts.made, progress.is_complete), (linked.len() as i64, Some(true)));
     let stats = known.pipeline.mock.ats().api_stats(Api::Github);
     let there: BTreeSet<String> =
         linked.iter().filter(|&&index| index < AT_GITHUB).map(|index| format!("person-{index}")).collect();
@@ -75,7 +75,7 @@ async fn only_who_gave_a_link_is_asked_for() {
     }
 
     let again = known.run(Api::Github, 1_000_000).await;
-    assert_eq!((again.stored, again.unchanged), (0, 4), "what came from there leads to nobody");
+    assert_eq!((again.counts.stored, again.counts.unchanged), (0, 4), "what came from there leads to nobody");
     known.worker.stop().await;
 }
 
@@ -83,7 +83,7 @@ async fn only_who_gave_a_link_is_asked_for() {
 async fn no_more_people_are_asked_for_than_were_wanted() {
     let known = Known::start().await;
     let progress = known.run(Api::Github, 2).await;
-    assert_eq!((known.calls(), progress.calls, progress.is_complete), (2, 2, Some(false)));
+    assert_eq!((known.calls(), progress.counts.made, progress.is_complete), (2, 2, Some(false)));
     known.worker.stop().await;
 }
 
@@ -96,7 +96,7 @@ async fn over_the_limit_the_collection_waits() {
     let state = CollectionState::WaitingForSource;
     known.pipeline.until(id, "it waits", |progress| progress.collection.state == state).await;
     let progress = known.pipeline.progress(id).await;
-    assert!(progress.rate_limited > 0 && progress.errors.is_empty(), "{progress:?}");
+    assert!(progress.counts.rate_limited > 0 && progress.errors.is_empty(), "{progress:?}");
     known.worker.stop().await;
 }
 
@@ -115,7 +115,7 @@ async fn a_source_that_asks_for_a_list_instead_ends_its_run() {
     drop(conn);
     let worker = pipeline.worker();
     let progress = pipeline.ended(id).await;
-    assert_eq!((progress.collection.state, progress.calls), (CollectionState::Failed, 0));
+    assert_eq!((progress.collection.state, progress.counts.made), (CollectionState::Failed, 0));
     assert_eq!(progress.errors[0].code, "request_invalid");
     worker.stop().await;
 }

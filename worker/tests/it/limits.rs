@@ -58,7 +58,8 @@ async fn the_limit_is_kept_and_used() {
     let pipeline = Pipeline::start_alone(2 * 30, 30).await;
     let worker = pipeline.worker();
     let calls = || pipeline.mock.ats().stats().calls;
-    let id = pipeline.collect(&NewCollection { per_page: 2, ..collection_of(2 * CALLS, NUMBERED) }).await;
+    let id =
+        pipeline.collect(&NewCollection { per_page: Some(2), ..collection_of(2 * CALLS, NUMBERED) }).await;
     let called = async |wanted| {
         while calls() < wanted {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -145,7 +146,7 @@ async fn a_silent_source_holds_nobody_else_up() {
     source::put(&mut pipeline.pool.acquire().await.unwrap(), &definition).await.unwrap();
     let worker = pipeline.worker();
     let waiting = pipeline.collect(&collection_of(400, "silent")).await;
-    pipeline.until(waiting, "the source has asked for silence", |p| p.rate_limited > 0).await;
+    pipeline.until(waiting, "the source has asked for silence", |p| p.counts.rate_limited > 0).await;
     let state = CollectionState::WaitingForSource;
     pipeline.until(waiting, "people can see it", |p| p.collection.state == state).await;
     let id = pipeline.collect(&collection_of(200, NUMBERED)).await;

@@ -102,7 +102,7 @@ async fn whom_the_source_lists_no_more_searches_do_not_find() {
         pipeline.ended(id).await;
         let visible = async || {
             let count =
-                sqlx::query_scalar!(r#"select count(*) as "count!" from resumes where gone_at is null"#);
+                sqlx::query_scalar!(r#"select count(*) as "count!" from resumes where hidden_at is null"#);
             count.fetch_one(&pipeline.pool).await.unwrap()
         };
         let hidden = async {

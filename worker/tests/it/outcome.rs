@@ -62,16 +62,16 @@ impl From<&Progress> for Outcome {
             state: progress.collection.state,
             pages: Pages {
                 expected: progress.pages_expected.unwrap(),
-                fetched: progress.pages_fetched,
-                failed: progress.pages_failed,
+                fetched: progress.counts.done,
+                failed: progress.counts.failed_calls,
             },
             documents: Documents {
-                stored: progress.stored,
-                unchanged: progress.unchanged,
-                parsed: progress.parsed,
-                failed: progress.failed,
+                stored: progress.counts.stored,
+                unchanged: progress.counts.unchanged,
+                parsed: progress.counts.parsed,
+                failed: progress.failed(),
             },
-            calls: Calls { made: progress.calls, rate_limited: progress.rate_limited },
+            calls: Calls { made: progress.counts.made, rate_limited: progress.counts.rate_limited },
             errors: progress.errors.iter().map(|error| (error.code.clone(), error.count)).collect(),
         }
     }
@@ -110,7 +110,10 @@ impl Pipeline {
 
     /// All resumes of a source.
     pub(crate) async fn resumes(&self, source: &str) -> Resumes {
-        let rows = sqlx::query!("select external_id, skills from resumes where source = $1", source);
+        let rows = sqlx::query!(
+            r#"select external_id as "external_id!", skills as "skills!" from resume_list where source = $1"#,
+            source
+        );
         let rows = rows.fetch_all(&self.pool).await.unwrap();
         rows.into_iter().map(|row| (row.external_id, row.skills)).collect()
     }

@@ -54,7 +54,8 @@ async fn a_failing_page_shows_before_it_is_given_up() {
     pipeline.set_fault(FaultKind::Status(503), OnPages::One(2), Times::Always);
     let worker = pipeline.worker();
     let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
-    let failed = |calls| move |p: &resume_core::collection::Progress| p.calls == calls && p.parsed == 10;
+    let failed =
+        |calls| move |p: &resume_core::collection::Progress| p.counts.made == calls && p.counts.parsed == 10;
     let progress = pipeline.until(id, "page 2 has failed twice", failed(3)).await;
     assert_eq!(progress.collection.state, CollectionState::Running);
     assert_eq!(progress.errors.len(), 1);
@@ -89,7 +90,7 @@ async fn a_page_that_is_not_there_is_listed_and_the_others_come() {
 
     // One page is fetched again, and no other.
     pipeline.mock.ats().set_faults([]);
-    assert_eq!(pipeline.resume(id).await, 1);
+    assert_eq!(pipeline.proceed(id).await, 1);
     let smooth = Outcome::smooth(20, 200);
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 21, rate_limited: 0 }, ..smooth });
     worker.stop().await;
@@ -136,7 +137,7 @@ async fn a_source_that_is_gone_fails_the_collection_until_it_is_resumed() {
         }
     );
     pipeline.mock.ats().set_faults([]);
-    assert_eq!(pipeline.resume(id).await, 40);
+    assert_eq!(pipeline.proceed(id).await, 40);
     let smooth = Outcome::smooth(40, 400);
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 80, rate_limited: 0 }, ..smooth });
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 400, false));

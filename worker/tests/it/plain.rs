@@ -70,7 +70,7 @@ async fn sizes_that_do_not_divide() {
 async fn more_pages_than_the_window() {
     let pipeline = Pipeline::start().await;
     let worker = pipeline.worker();
-    let id = pipeline.collect(&NewCollection { per_page: 3, ..collection_of(300, NUMBERED) }).await;
+    let id = pipeline.collect(&NewCollection { per_page: Some(3), ..collection_of(300, NUMBERED) }).await;
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(100, 300));
     worker.stop().await;
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use resume_core::{
     collection::{CollectionState, NewCollection},
     db,
+    document::PeoplePlace,
     jobs::ReparseSource,
     resume,
     source::{self, definition::Definition},
@@ -29,24 +30,24 @@ fn definition(pipeline: &Pipeline, map: Value) -> Definition {
 async fn put(pipeline: &Pipeline, map: Value) -> i32 {
     let mut conn = pipeline.pool.acquire().await.unwrap();
     source::put(&mut conn, &definition(pipeline, map)).await.unwrap();
-    source::mapping(&pipeline.pool, "people").await.unwrap().version
+    source::mapping(&pipeline.pool, "people").await.unwrap().unwrap().version
 }
 
 async fn collect(pipeline: &Pipeline) -> Uuid {
-    let new = NewCollection { per_page: 100, batch_size: 50, ..collection_of(PEOPLE, "people") };
+    let new = NewCollection { per_page: Some(100), batch_size: 50, ..collection_of(PEOPLE, "people") };
     pipeline.collect(&new).await
 }
 
 /// How many were read with another map, or could not be.
 async fn outdated(pipeline: &Pipeline) -> i64 {
-    let version = source::mapping(&pipeline.pool, "people").await.unwrap().version;
-    resume::count_outdated(&pipeline.pool, ("people", version)).await.unwrap().unwrap()
+    let map = source::mapping(&pipeline.pool, "people").await.unwrap().unwrap();
+    resume::count_outdated(&pipeline.pool, map.source_id, map.version).await.unwrap().unwrap()
 }
 
 async fn reparse(pipeline: &Pipeline) -> JobId {
-    let version = source::mapping(&pipeline.pool, "people").await.unwrap().version;
+    let version = source::mapping(&pipeline.pool, "people").await.unwrap().unwrap().version;
     let mut tx = db::begin(&pipeline.pool).await.unwrap();
-    let id = resume::reparse(&mut tx, ("people", version)).await.unwrap();
+    let id = resume::reparse(&mut tx, "people", version).await.unwrap();
     tx.commit().await.unwrap();
     id
 }
@@ -104,7 +105,7 @@ async fn a_changed_map_reads_what_is_there_without_a_call() {
     assert_eq!(resumes(&pipeline).await, (people, people));
     assert_eq!(pipeline.mock.ats().stats(), calls, "nobody was called");
     let progress = pipeline.progress(id).await;
-    assert_eq!((progress.collection.state, progress.parsed), (CollectionState::Completed, people));
+    assert_eq!((progress.collection.state, progress.counts.parsed), (CollectionState::Completed, people));
 
     // With nothing to do it ends at once.
     reparse(&pipeline).await;
@@ -119,14 +120,14 @@ async fn failures_become_resumes_and_the_other_way_round() {
     let (id, worker) = collected(&pipeline, json!({"skills": "{a: id}"})).await;
     let progress = pipeline.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-    assert_eq!((progress.parsed, progress.failed), (0, i64::from(PEOPLE)));
+    assert_eq!((progress.counts.parsed, progress.failed()), (0, i64::from(PEOPLE)));
 
     put(&pipeline, json!({"skills": "skills"})).await;
     reparse(&pipeline).await;
     until_read(&pipeline).await;
     let progress = pipeline.progress(id).await;
     assert_eq!((progress.collection.state, &progress.errors), (CollectionState::Completed, &Vec::new()));
-    assert_eq!((progress.parsed, progress.failed), (i64::from(PEOPLE), 0));
+    assert_eq!((progress.counts.parsed, progress.failed()), (i64::from(PEOPLE), 0));
     assert_eq!(resumes(&pipeline).await, (0, i64::from(PEOPLE)));
 
     for map in [json!({"skills": "{b: id}"}), json!({"skills": "{c: id}"})] {
@@ -136,7 +137,7 @@ async fn failures_become_resumes_and_the_other_way_round() {
         let progress = pipeline.progress(id).await;
         assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
         assert_eq!(
-            (progress.parsed, progress.failed),
+            (progress.counts.parsed, progress.failed()),
             (0, i64::from(PEOPLE)),
             "once, however often they fail"
         );
@@ -184,7 +185,7 @@ async fn a_map_that_changes_on_the_way_begins_anew() {
     let (_, worker) = collected(&pipeline, json!({"name": "name"})).await;
     put(&pipeline, json!({"headline": "id"})).await;
     // As if it had come to the last resume when the map changed.
-    let after = resume::ReparsePlace { resume_id: i64::MAX, failed_document_id: i64::MAX };
+    let after = PeoplePlace { external_id: Some("\u{10ffff}".to_owned()), content_hash: None };
     let job = ReparseSource { source: "people".to_owned(), map_version: 0, after }.new_job().unwrap();
     enqueue_all(&mut pipeline.pool.acquire().await.unwrap(), &[job]).await.unwrap();
     until_read(&pipeline).await;
@@ -198,11 +199,11 @@ async fn a_collection_may_run_meanwhile() {
     let (_, worker) = collected(&pipeline, json!({"name": "name"})).await;
     put(&pipeline, json!({"headline": "id"})).await;
     reparse(&pipeline).await;
-    let other = NewCollection { seed: Some(8), per_page: 100, ..collection_of(300, "people") };
+    let other = NewCollection { seed: Some(8), per_page: Some(100), ..collection_of(300, "people") };
     let id = pipeline.collect(&other).await;
     let progress = pipeline.ended(id).await;
     until_read(&pipeline).await;
     worker.stop().await;
-    assert_eq!((progress.collection.state, progress.parsed), (CollectionState::Completed, 300));
+    assert_eq!((progress.collection.state, progress.counts.parsed), (CollectionState::Completed, 300));
     assert_eq!(resumes(&pipeline).await.0, i64::from(PEOPLE) + 300);
 }

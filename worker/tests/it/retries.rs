@@ -56,22 +56,17 @@ impl Pipeline {
         in_time(&format!("the {kind} jobs are {wanted:?}"), waiting).await;
     }
 
-    /// How many pages the collection counts as open, and how many batches its pages do.
-    async fn open(&self, id: Uuid) -> (i32, i64) {
-        let open = sqlx::query!(
-            r#"select c.pages_open, sum(p.batches_open) as "batches_open!"
-               from collections c join pages p on p.collection_id = c.id where c.id = $1 group by c.id"#,
-            id
-        );
-        let open = open.fetch_one(&self.pool).await.unwrap();
-        (open.pages_open, open.batches_open)
+    /// How many calls of the collection are still to be made, and how many documents wait to be parsed.
+    async fn open(&self, id: Uuid) -> (i64, i64) {
+        let counts = self.progress(id).await.counts;
+        (counts.pending(), counts.waiting())
     }
 
     /// Twenty people on two pages, and four batches of them that wait.
     async fn collect_unparsed(&self) -> Uuid {
         self.pause(PARSE).await;
         let id = self.collect(&collection_of(20, NUMBERED)).await;
-        self.until(id, "both pages are stored", |progress| progress.pages_fetched == 2).await;
+        self.until(id, "both pages are stored", |progress| progress.counts.done == 2).await;
         id
     }
 
@@ -151,9 +146,9 @@ async fn retried_batches_do_not_end_a_collection_whose_pages_are_to_come() {
     let pipeline = Pipeline::start_with(u32::MAX, 100).await;
     let worker = pipeline.worker();
     pipeline.pause(PARSE).await;
-    let new = NewCollection { per_page: 1, batch_size: 1, ..collection_of(100, NUMBERED) };
+    let new = NewCollection { per_page: Some(1), batch_size: 1, ..collection_of(100, NUMBERED) };
     let id = pipeline.collect(&new).await;
-    pipeline.until(id, "some pages are stored", |progress| progress.pages_fetched >= 40).await;
+    pipeline.until(id, "some pages are stored", |progress| progress.counts.done >= 40).await;
     pipeline.pause(FETCH).await;
     pipeline.until_running(FETCH, 0).await;
     let batches = pipeline.discard(PARSE).await as i64;
@@ -161,9 +156,9 @@ async fn retried_batches_do_not_end_a_collection_whose_pages_are_to_come() {
     pipeline.until_jobs(SETTLE, &[("completed", batches)]).await;
     pipeline.unpause(PARSE).await;
     assert_eq!(pipeline.retry(PARSE).await as i64, batches);
-    let progress = pipeline.until(id, "they are parsed", |progress| progress.parsed == batches).await;
-    assert_eq!((progress.collection.state, progress.failed), (CollectionState::Running, 0));
-    assert_eq!(pipeline.open(id).await, (32.min(100 - batches as i32), 0));
+    let progress = pipeline.until(id, "they are parsed", |progress| progress.counts.parsed == batches).await;
+    assert_eq!((progress.collection.state, progress.failed()), (CollectionState::Running, 0));
+    assert_eq!(pipeline.open(id).await, (32.min(100 - batches), 0));
 
     pipeline.unpause(FETCH).await;
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(100, 100));
@@ -200,7 +195,7 @@ async fn a_retry_before_the_page_is_given_up_takes_it_back() {
     assert_eq!((pipeline.discard(FETCH).await, pipeline.retry(FETCH).await), (2, 2));
     pipeline.unpause(SETTLE).await;
     pipeline.until_jobs(SETTLE, &[("completed", 2)]).await;
-    assert_eq!(pipeline.progress(id).await.pages_failed, 0);
+    assert_eq!(pipeline.progress(id).await.counts.failed_calls, 0);
     pipeline.unpause(FETCH).await;
     pipeline.comes_to_smooth(id).await;
     pipeline.until_jobs(FETCH, &[("completed", 2)]).await;
@@ -237,41 +232,12 @@ async fn a_page_that_failed_is_fetched_by_a_retry() {
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 22, rate_limited: 0 }, ..smooth });
     assert_eq!(pipeline.open(id).await, (0, 0));
     pipeline.until_jobs(FETCH, &[("completed", 22)]).await;
-    // The run that the retry began has ended as every other.
+    // The runs that the retries began have ended as every other.
     pipeline.until_jobs("finish_collection", &[("completed", 3)]).await;
     worker.stop().await;
 }
 
-/// The job of the resume has the page: the retried one says that it has nothing to do, and takes nothing from the other.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_retry_beside_a_resume_leaves_the_page_to_the_resume() {
-    let pipeline = Pipeline::start().await;
-    pipeline.set_fault(FaultKind::Status(404), OnPages::One(2), Times::Always);
-    let worker = pipeline.worker();
-    let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
-    pipeline.outcome(id).await;
-    pipeline.mock.ats().set_faults([]);
-    assert_eq!(pipeline.resume_later(id).await, 1);
-    assert_eq!(pipeline.retry(FETCH).await, 1);
-    pipeline.until_jobs(FETCH, &[("completed", 1), ("discarded", 1), ("scheduled", 1)]).await;
-    pipeline.until_jobs(SETTLE, &[("completed", 2)]).await;
-    let progress = pipeline.progress(id).await;
-    assert_eq!((progress.collection.state, progress.pages_failed), (CollectionState::Running, 0));
-    let code = sqlx::query_scalar!(
-        "select last_error_code from jobs where kind = $1 and state = 'discarded'",
-        FETCH
-    );
-    assert_eq!(code.fetch_one(&pipeline.pool).await.unwrap().as_deref(), Some("page_taken_over"));
-
-    let waiting = all_of(FETCH, &[JobState::Scheduled]);
-    assert_eq!(retry_all(&pipeline.pool, &waiting, None).await.unwrap().changed, 1);
-    let smooth = Outcome::smooth(2, 20);
-    assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 3, rate_limited: 0 }, ..smooth });
-    assert_eq!(pipeline.open(id).await, (0, 0));
-    worker.stop().await;
-}
-
-/// Both jobs of a page that failed twice are retried: one of them goes on with it.
+/// Both jobs of a page that failed twice are retried: its answer is stored once, and a call more does no harm.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_jobs_of_a_page_may_be_retried_at_once() {
     let pipeline = Pipeline::start().await;
@@ -279,29 +245,15 @@ async fn all_jobs_of_a_page_may_be_retried_at_once() {
     let worker = pipeline.worker();
     let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
     pipeline.outcome(id).await;
-    assert_eq!(pipeline.resume(id).await, 1);
+    assert_eq!(pipeline.proceed(id).await, 1);
     pipeline.until_jobs(SETTLE, &[("completed", 2)]).await;
     pipeline.until_jobs(FETCH, &[("completed", 1), ("discarded", 2)]).await;
     pipeline.mock.ats().set_faults([]);
     assert_eq!(pipeline.retry(FETCH).await, 2);
     pipeline.until(id, "the page has come", |p| p.collection.state == CollectionState::Completed).await;
-    let smooth = Outcome::smooth(2, 20);
-    assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 4, rate_limited: 0 }, ..smooth });
+    let outcome = pipeline.outcome(id).await;
+    assert!((4..=5).contains(&outcome.calls.made), "{outcome:?}");
+    assert_eq!(outcome, Outcome { calls: outcome.calls, ..Outcome::smooth(2, 20) });
     assert_eq!(pipeline.open(id).await, (0, 0));
     worker.stop().await;
-}
-
-impl Pipeline {
-    /// Resumes a collection, whose jobs then wait for an hour.
-    async fn resume_later(&self, id: Uuid) -> usize {
-        self.pause(FETCH).await;
-        let pages = self.resume(id).await;
-        let delay = sqlx::query!(
-            "update queue.live_jobs set state = 'scheduled', run_at = now() + interval '1 hour' where kind = $1",
-            FETCH
-        );
-        delay.execute(&self.pool).await.unwrap();
-        self.unpause(FETCH).await;
-        pages
-    }
 }

@@ -29,7 +29,7 @@ async fn a_slow_source_keeps_no_other_waiting() {
     let id = pipeline.collect(&collection_of(30, NUMBERED)).await;
     assert_eq!(pipeline.ended(id).await.collection.state, CollectionState::Completed);
     // Were it behind the pages that wait, it would come after more than these.
-    let meanwhile = pipeline.progress(slow).await.pages_fetched;
+    let meanwhile = pipeline.progress(slow).await.counts.done;
     assert!(meanwhile < 16, "{meanwhile} pages of the slow source came before");
     worker.crash().await;
 }
@@ -40,11 +40,11 @@ async fn a_large_collection_keeps_no_small_one_of_its_source_waiting() {
     let worker = pipeline.worker();
     let large = pipeline.collect(&collection_of(1000, SLOW)).await;
     pipeline.until_running("fetch_page", 16).await;
-    let before = pipeline.progress(large).await.pages_fetched;
+    let before = pipeline.progress(large).await.counts.done;
     let small = pipeline.collect(&collection_of(10, SLOW)).await;
     assert_eq!(pipeline.ended(small).await.collection.state, CollectionState::Completed);
     // The next page of the large one that ends makes room; then each has every other call.
-    let meanwhile = pipeline.progress(large).await.pages_fetched - before;
+    let meanwhile = pipeline.progress(large).await.counts.done - before;
     assert!(meanwhile < 8, "{meanwhile} pages of the large one came before the only page of the small one");
     worker.crash().await;
 }

@@ -58,22 +58,22 @@ async fn collects(api: Api, people: u32) {
     let definition = definition(name, &pipeline.mock.url(), &secrets);
     source::put(&mut pipeline.pool.acquire().await.unwrap(), &definition).await.unwrap();
     let worker = pipeline.worker();
-    let new = NewCollection { count: 1_000_000, per_page: 1000, ..collection_of(1, name) };
+    let new = NewCollection { count: Some(1_000_000), per_page: Some(1000), ..collection_of(1, name) };
     let id = pipeline.collect(&new).await;
     let progress = pipeline.ended(id).await;
     worker.stop().await;
     assert_eq!(progress.collection.state, CollectionState::Completed, "{name}: {:?}", progress.errors);
-    assert_eq!(progress.rate_limited, 0, "{name}: no call was one too many");
+    assert_eq!(progress.counts.rate_limited, 0, "{name}: no call was one too many");
 
     let resumes = sqlx::query!(
-        r#"select external_id, skills, document ->> 'name' as name,
-                  coalesce(jsonb_array_length(document -> 'work_experiences'), 0) > 0 as "has_worked!"
-           from resumes where source = $1"#,
+        r#"select external_id as "external_id!", skills as "skills!", name,
+                  coalesce(json_array_length(document -> 'work_experiences'), 0) > 0 as "has_worked!"
+           from resume_list where source = $1"#,
         name
     );
     let resumes = resumes.fetch_all(&pipeline.pool).await.unwrap();
     let ids: BTreeSet<&str> = resumes.iter().map(|resume| resume.external_id.as_str()).collect();
-    assert_eq!((ids.len(), resumes.len()), (resumes.len(), progress.parsed as usize), "{name}");
+    assert_eq!((ids.len(), resumes.len()), (resumes.len(), progress.counts.parsed as usize), "{name}");
     let files = sqlx::query_scalar!(r#"select count(*) as "count!" from document_attachments"#);
     let files = files.fetch_one(&pipeline.pool).await.unwrap();
     assert_eq!(files > 0, definition.attachments.is_some(), "{name}: {files} attachments");

@@ -242,14 +242,14 @@ async fn a_token_that_stays_missing_is_an_error_and_no_end() {
     assert_eq!(faulty.pipeline.allow_one_attempt("fetch_page").await, 1);
     let progress = faulty.pipeline.ended(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-    assert_eq!((progress.pages_fetched, progress.pages_failed, progress.parsed), (1, 1, 10));
+    assert_eq!((progress.counts.done, progress.counts.failed_calls, progress.counts.parsed), (1, 1, 10));
     assert_eq!((progress.errors.len(), progress.errors[0].count), (1, 1));
     assert_eq!(progress.errors[0].code, "next_token_missing");
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.resume(id).await, 1);
+    assert_eq!(faulty.pipeline.proceed(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
-    assert_eq!(outcome, Outcome { calls: made(progress.calls + 2), ..Outcome::smooth(3, 25) });
+    assert_eq!(outcome, Outcome { calls: made(progress.counts.made + 2), ..Outcome::smooth(3, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;
     worker.stop().await;
 }
@@ -280,7 +280,7 @@ async fn an_item_that_changes_between_pages_has_its_later_version() {
     assert_eq!(outcome, Outcome { documents, ..Outcome::smooth(3, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;
     let resumes = sqlx::query!(
-        r#"select external_id, skills, document ->> 'name' as name from resumes where source = $1"#,
+        r#"select external_id as "external_id!", skills as "skills!", name from resume_list where source = $1"#,
         faulty.api.name()
     );
     let resumes = resumes.fetch_all(&faulty.pipeline.pool).await.unwrap();

@@ -63,7 +63,7 @@ async fn a_gzip_bomb_is_given_up_before_it_goes_off() {
     let grown_kb = memory_kb("VmHWM:").saturating_sub(before);
     assert!(grown_kb < 50_000, "{grown_kb} kB more");
     pipeline.mock.ats().set_faults([]);
-    assert_eq!(pipeline.resume(id).await, 1);
+    assert_eq!(pipeline.proceed(id).await, 1);
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: made(4), ..Outcome::smooth(3, 30) });
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 30, false));
     worker.stop().await;
@@ -93,7 +93,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
     let worker = faulty.pipeline.worker();
     let progress = faulty.pipeline.ended(id).await;
     assert_eq!(progress.collection.state, CollectionState::Failed);
-    assert_eq!((progress.calls, progress.pages_fetched, progress.pages_failed), (1, 0, 1));
+    assert_eq!((progress.counts.made, progress.counts.done, progress.counts.failed_calls), (1, 0, 1));
     let errors: Vec<_> = progress.errors.iter().map(|error| (error.code.as_str(), error.count)).collect();
     assert_eq!(errors, [("source_redirected", 1)]);
     let sample =
@@ -102,7 +102,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
     assert_eq!((other.ats().stats().calls, other.ats().api_stats(Api::Lever).calls), (0, 0));
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.resume(id).await, 1);
+    assert_eq!(faulty.pipeline.proceed(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     assert_eq!(outcome, Outcome { calls: made(4), ..Outcome::smooth(3, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;
@@ -147,7 +147,7 @@ async fn a_chain_waits_for_its_credential() {
     faulty.failures_that_open_the_circuit().await;
     let waiting = |p: &Progress| p.collection.state == CollectionState::WaitingForSource;
     let progress = faulty.pipeline.until(id, "the collection waits", waiting).await;
-    assert_eq!((progress.pages_fetched, progress.pages_failed), (1, 0));
+    assert_eq!((progress.counts.done, progress.counts.failed_calls), (1, 0));
 
     faulty.put_key("mock-key-2");
     call_limit::release(&mut faulty.pipeline.pool.acquire().await.unwrap(), faulty.api.name()).await.unwrap();

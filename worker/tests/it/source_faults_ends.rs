@@ -52,7 +52,7 @@ impl Source {
         source::put(&mut conn, &Definition::from_yaml(&yaml).unwrap()).await.unwrap();
         drop(conn);
         let worker = pipeline.worker();
-        let new = NewCollection { per_page, batch_size: 100, ..collection_of(count, "ends") };
+        let new = NewCollection { per_page: Some(per_page), batch_size: 100, ..collection_of(count, "ends") };
         let id = pipeline.collect(&new).await;
         let progress = pipeline.ended(id).await;
         worker.stop().await;
@@ -99,7 +99,7 @@ const PAGE: &str = "{page: '{page}'}";
 #[track_caller]
 fn assert_smooth((progress, calls): &(Progress, Vec<String>), resumes: i64, case: &str) {
     assert_eq!(progress.collection.state, CollectionState::Completed, "{case}: {:?}", progress.errors);
-    assert_eq!((progress.parsed, progress.errors.len()), (resumes, 0), "{case}: {calls:?}");
+    assert_eq!((progress.counts.parsed, progress.errors.len()), (resumes, 0), "{case}: {calls:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use resume_core::{
-    collection,
+    collection::{self, ListFilter},
     jobs::StartCollection,
     source::{self, definition::OverlappingRuns},
 };
@@ -16,7 +16,15 @@ use crate::{
 
 fn start_of(source: &str) -> StartCollection {
     let (source, seed) = (source.to_owned(), Some(SEED));
-    StartCollection { source, count: 20, per_page: 10, batch_size: 5, error_mode: false, full: false, seed }
+    StartCollection {
+        source,
+        count: Some(20),
+        per_page: Some(10),
+        batch_size: 5,
+        error_mode: false,
+        full: false,
+        seed,
+    }
 }
 
 async fn enqueued(pipeline: &Pipeline, job: &StartCollection) -> JobId {
@@ -46,7 +54,7 @@ async fn a_job_starts_one_collection() {
     until_ended(&pipeline, "completed").await;
     // What another attempt at the job would start is there already.
     let started = pipeline.collect(&job.collection_of(id)).await;
-    assert_eq!(collection::list(&pipeline.pool, None, 10).await.unwrap().len(), 1);
+    assert_eq!(collection::list(&pipeline.pool, &ListFilter::default(), None, 10).await.unwrap().len(), 1);
     assert_eq!(pipeline.outcome(started).await, Outcome::smooth(2, 20));
     worker.stop().await;
 }
@@ -58,7 +66,7 @@ async fn a_source_that_is_gone_is_not_tried_again() {
     enqueued(&pipeline, &start_of("nowhere")).await;
     until_ended(&pipeline, "discarded").await;
     assert_eq!(pipeline.most_attempts("start_collection").await, 1);
-    assert!(collection::list(&pipeline.pool, None, 10).await.unwrap().is_empty());
+    assert!(collection::list(&pipeline.pool, &ListFilter::default(), None, 10).await.unwrap().is_empty());
     worker.stop().await;
 }
 
@@ -79,7 +87,7 @@ async fn ticks_that_overlap_are_let_go() {
         }
         until_all_ended(&pipeline, "completed", 5).await;
         assert_eq!(pipeline.most_attempts("start_collection").await, 1);
-        let all = collection::list(&pipeline.pool, None, 10).await.unwrap();
+        let all = collection::list(&pipeline.pool, &ListFilter::default(), None, 10).await.unwrap();
         assert_eq!(all.len(), wanted, "{policy:?}");
         // The one that waits goes all the way when it is its turn.
         let mut tx = pipeline.pool.begin().await.unwrap();

@@ -46,7 +46,7 @@ async fn a_parent_that_fails_fails_alone_and_is_resumed() {
     assert_eq!(progress.errors[0].sample, "page 1 of position-2: the source answered 404 Not Found");
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.resume(id).await, 1);
+    assert_eq!(faulty.pipeline.proceed(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     let smooth = Outcome::smooth(BREEZY_LISTS, PEOPLE.into());
     assert_eq!(outcome, Outcome { calls: made(BREEZY_LISTS + 1), ..smooth });
@@ -61,7 +61,7 @@ async fn without_its_parents_a_collection_fails() {
     let worker = faulty.pipeline.worker();
     let id = faulty.collect().await;
     let progress = faulty.pipeline.ended(id).await;
-    assert_eq!((progress.collection.state, progress.calls), (CollectionState::Failed, 1));
+    assert_eq!((progress.collection.state, progress.counts.made), (CollectionState::Failed, 1));
     assert_eq!(progress.pages_expected, None, "nobody knows how many there would have been");
     worker.stop().await;
 }
@@ -75,11 +75,11 @@ async fn a_crash_in_the_middle_loses_nothing_and_doubles_nothing() {
     .await;
     // One a page: each position's last page is empty.
     let lists = 1 + i64::from(PEOPLE) + 4;
-    let new = NewCollection { per_page: 1, ..collection_of(1000, Api::Breezy.name()) };
+    let new = NewCollection { per_page: Some(1), ..collection_of(1000, Api::Breezy.name()) };
     let id = faulty.pipeline.collect(&new).await;
     for fetched in [5, 25] {
         let worker = faulty.pipeline.worker();
-        faulty.pipeline.until(id, "some of it is fetched", |p| p.pages_fetched >= fetched).await;
+        faulty.pipeline.until(id, "some of it is fetched", |p| p.counts.done >= fetched).await;
         worker.crash().await;
     }
     let worker = faulty.pipeline.worker();
@@ -141,7 +141,7 @@ async fn a_detail_that_fails_fails_alone_and_is_resumed() {
     assert_eq!(sample, format!("detail of {about}: the source answered 400 Bad Request"));
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.resume(id).await, 1);
+    assert_eq!(faulty.pipeline.proceed(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     assert_eq!(outcome, Outcome { calls: made(29), ..Outcome::smooth(28, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mock_ats::Face;
 use resume_core::{
-    collection::{self, CollectionState, Resumed, Scope},
+    collection::{self, CollectionState, Proceeded, Scope},
     db,
 };
 use uuid::Uuid;
@@ -49,17 +49,17 @@ async fn a_collection_that_is_paused_while_it_fetches_goes_on_and_gets_everythin
         let worker = pipeline.worker();
         let id = pipeline.collect(&collection_of(2000, source)).await;
         for pages in [5, 30] {
-            pipeline.until(id, "some pages are there", |progress| progress.pages_fetched >= pages).await;
+            pipeline.until(id, "some pages are there", |progress| progress.counts.done >= pages).await;
             pipeline.pause_collection(id).await;
             pipeline.until_quiet().await;
             let paused = pipeline.progress(id).await;
             assert_eq!(paused.collection.state, CollectionState::Paused, "{source}: {paused:#?}");
-            assert!(paused.pages_fetched < 200 && paused.parsed == paused.stored, "{paused:#?}");
-            assert!(pipeline.resume(id).await > 0);
+            assert!(paused.counts.done < 200 && paused.counts.parsed == paused.counts.stored, "{paused:#?}");
+            assert!(pipeline.proceed(id).await > 0);
         }
         let ended = pipeline.ended(id).await;
         assert_eq!(ended.collection.state, CollectionState::Completed, "{ended:#?}");
-        assert_eq!((ended.stored, ended.parsed, ended.calls), (2000, 2000, 200));
+        assert_eq!((ended.counts.stored, ended.counts.parsed, ended.counts.made), (2000, 2000, 200));
         assert_eq!(pipeline.resumes(source).await, people(Face::TestData, SEED.into(), 2000, false));
         worker.stop().await;
     }
@@ -72,17 +72,17 @@ async fn pauses_and_crashes_in_any_moment_lose_nothing() {
     let id = pipeline.collect(&collection_of(1000, NUMBERED)).await;
     let mut worker = pipeline.worker();
     for pages in [5, 15, 30, 50] {
-        pipeline.until(id, "some pages are there", |progress| progress.pages_fetched >= pages).await;
+        pipeline.until(id, "some pages are there", |progress| progress.counts.done >= pages).await;
         pipeline.pause_collection(id).await;
-        pipeline.resume(id).await;
+        pipeline.proceed(id).await;
         pipeline.pause_collection(id).await;
         worker.crash().await;
         worker = pipeline.worker();
-        pipeline.resume(id).await;
+        pipeline.proceed(id).await;
     }
     let ended = pipeline.ended(id).await;
     assert_eq!(ended.collection.state, CollectionState::Completed, "{ended:#?}");
-    assert_eq!((ended.stored, ended.parsed), (1000, 1000));
+    assert_eq!((ended.counts.stored, ended.counts.parsed), (1000, 1000));
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 1000, false));
     worker.stop().await;
 }
@@ -92,20 +92,20 @@ async fn a_collection_that_is_cancelled_while_it_parses_ends_at_once_and_account
     let pipeline = Pipeline::start().await;
     let worker = pipeline.slow_worker(Duration::from_secs(3600));
     let id = pipeline.collect(&collection_of(100, NUMBERED)).await;
-    pipeline.until(id, "all pages are there", |progress| progress.pages_fetched == 10).await;
+    pipeline.until(id, "all pages are there", |progress| progress.counts.done == 10).await;
     pipeline.until_running("parse_documents", 20).await;
     pipeline.cancel_collection(id).await;
     assert_eq!(pipeline.progress(id).await.collection.state, CollectionState::Cancelled);
     pipeline.until_quiet().await;
     let cancelled = pipeline.progress(id).await;
     assert_eq!(cancelled.collection.state, CollectionState::Cancelled);
-    assert_eq!((cancelled.stored, cancelled.parsed, cancelled.failed), (100, 0, 100));
+    assert_eq!((cancelled.counts.stored, cancelled.counts.parsed, cancelled.failed()), (100, 0, 100));
     assert_eq!(cancelled.errors[0].code, "cancelled_by_request");
     worker.stop().await;
 
     let worker = pipeline.worker();
-    let resumed = pipeline.resume_with(id, Scope::default()).await;
-    assert_eq!(resumed, Resumed { pages: 0, documents: 100 });
+    let resumed = pipeline.proceed_with(id, Scope::default()).await;
+    assert_eq!(resumed, Proceeded { calls: 0, documents: 100 });
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(10, 100));
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 100, false));
     worker.stop().await;
@@ -118,13 +118,13 @@ async fn a_collection_that_goes_on_right_after_it_was_cancelled_parses_everythin
     let worker = pipeline.worker();
     let id = pipeline.collect(&collection_of(300, NUMBERED)).await;
     for pages in [3, 10, 20] {
-        pipeline.until(id, "some pages are there", |progress| progress.pages_fetched >= pages).await;
+        pipeline.until(id, "some pages are there", |progress| progress.counts.done >= pages).await;
         pipeline.cancel_collection(id).await;
-        pipeline.resume_with(id, Scope::default()).await;
+        pipeline.proceed_with(id, Scope::default()).await;
     }
     let ended = pipeline.ended(id).await;
     assert_eq!(ended.collection.state, CollectionState::Completed, "{ended:#?}");
-    assert_eq!((ended.stored, ended.parsed, ended.failed), (300, 300, 0));
+    assert_eq!((ended.counts.stored, ended.counts.parsed, ended.failed()), (300, 300, 0));
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 300, false));
     worker.stop().await;
 }

@@ -27,7 +27,7 @@ async fn a_collection_waits_for_a_token() {
         is_waiting && p.errors.iter().any(|error| error.code == "token_http_401")
     };
     let progress = faulty.pipeline.until(id, "the collection waits", waiting).await;
-    assert_eq!((progress.pages_fetched, progress.pages_failed), (1, 0));
+    assert_eq!((progress.counts.done, progress.counts.failed_calls), (1, 0));
     let state = call_limit::state(&faulty.pipeline.pool, API.name()).await.unwrap().unwrap();
     assert_eq!(state.openings, 0, "the source is not asked");
 

@@ -150,11 +150,7 @@ mod tests {
     fn the_description_says_the_limits_of_the_domain() {
         let spec = crate::spec::document();
         let fields = &spec["components"]["schemas"]["TriggerRequest"]["properties"];
-        for (field, max) in [
-            ("per_page", MAX_PER_PAGE),
-            ("batch_size", MAX_BATCH_SIZE),
-            ("seed", MAX_SEED),
-        ] {
+        for (field, max) in [("per_page", MAX_PER_PAGE), ("batch_size", MAX_BATCH_SIZE), ("seed", MAX_SEED)] {
             assert_eq!(fields[field]["maximum"].as_f64(), Some(f64::from(max)), "{field}");
         }
         assert_eq!(fields["source"]["maxLength"], MAX_SOURCE_CHARS);

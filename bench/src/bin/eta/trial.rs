@@ -96,6 +96,7 @@ pub(crate) async fn run(database_url: &str, scenario: Scenario) -> Result<Trial>
         parse_delay: scenario.parse_delay,
         backlog_max: scenario.backlog_max,
         secrets_dir: std::env::temp_dir(),
+        erasure_key: None,
         grace: Duration::from_secs(5),
     };
     let worker = tokio::spawn(resume_worker::run(pool.clone(), settings, async {
@@ -112,8 +113,8 @@ pub(crate) async fn run(database_url: &str, scenario: Scenario) -> Result<Trial>
 async fn start(pool: &PgPool, scenario: Scenario) -> Result<Started> {
     let new = NewCollection {
         source: SOURCE.to_owned(),
-        count: scenario.count,
-        per_page: scenario.per_page,
+        count: Some(scenario.count.into()),
+        per_page: Some(scenario.per_page),
         batch_size: scenario.batch_size,
         error_mode: false,
         full: false,

@@ -94,8 +94,8 @@ async fn start(pool: &PgPool, pages: u32, seed: u32) -> Result<Uuid> {
     const PER_PAGE: u32 = 10;
     let new = NewCollection {
         source: SOURCE.to_owned(),
-        count: pages * PER_PAGE,
-        per_page: PER_PAGE,
+        count: Some((pages * PER_PAGE).into()),
+        per_page: Some(PER_PAGE),
         batch_size: PER_PAGE,
         error_mode: false,
         full: false,
@@ -208,7 +208,7 @@ pub(crate) async fn share(url: &str) -> Result<Share> {
     let small = start(&pool, SMALL_PAGES, HUGE + 1).await?;
     loop {
         let progress = collection::progress(&pool, small).await?.context("the small collection is gone")?;
-        if progress.pages_fetched == i64::from(SMALL_PAGES) {
+        if progress.counts.done == i64::from(SMALL_PAGES) {
             break;
         }
         ensure!(begun.elapsed() < Duration::from_secs(120), "the small collection is starved");

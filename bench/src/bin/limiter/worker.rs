@@ -22,6 +22,7 @@ pub(crate) async fn work(work: &Work) -> Result<()> {
         parse_delay: Duration::ZERO,
         backlog_max: BACKLOG_MAX,
         secrets_dir: std::env::temp_dir(),
+        erasure_key: None,
         grace: Duration::ZERO,
     };
     resume_worker::run(db::pool(&work.url, Role::Worker)?, settings, std::future::pending()).await

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Defaults, Definition, Interval, Limit, ListCall, Method, OverlappingRuns, Paging, Template, template::Placeholder,
+    Defaults, Definition, Interval, Limit, ListCall, Method, OverlappingRuns, Paging, Template,
+    template::Placeholder,
 };
 use crate::{collection::MAX_PER_PAGE, parsing::Format};
 

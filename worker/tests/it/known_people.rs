@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mock_ats::Api;
 use resume_core::{
-    collection::{CollectionState, NewCollection, Progress},
+    collection::{CollectionState, Progress},
     source,
 };
 use tempfile::TempDir;

@@ -53,7 +53,7 @@ async fn sizes_that_do_not_divide() {
         for source in [NUMBERED, NEXT_LINK] {
             // Each source with people of its own: both are in one table of raw documents.
             let new = NewCollection {
-                per_page,
+                per_page: Some(per_page),
                 batch_size,
                 seed: Some(seed as u32),
                 ..collection_of(count, source)

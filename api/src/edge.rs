@@ -21,12 +21,15 @@ use crate::{
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What every request passes: it gets an id, every error and panic becomes a problem, and those that are our fault are
-/// logged, once.
+/// What every request passes: it gets an id, every error and panic becomes a problem, and those that are our
+/// fault are logged, once.
 pub(crate) struct Edge<E> {
     inner: E,
     surface: Arc<Surface>,
 }
+
+/// What poem-openapi says of a parameter that is not there.
+const MISSING: &str = "expects an input value";
 
 impl<E> Edge<E> {
     /// Wraps the whole of `inner`, which `surface` describes.
@@ -36,12 +39,15 @@ impl<E> Edge<E> {
 
     fn problem(&self, error: poem::Error) -> Problem {
         let operation = error.data::<OperationId>().map_or("", |id| id.0);
-        let bad_parameter = |name| Problem::invalid(vec![self.surface.bad_parameter(operation, name)]);
         if let Some(error) = error.downcast_ref::<ParseParamError>() {
-            return bad_parameter(error.name);
+            let mut fault = self.surface.bad_parameter(operation, error.name);
+            if error.reason.contains(MISSING) {
+                fault.detail = format!("is required: {}", fault.detail);
+            }
+            return Problem::invalid(vec![fault]);
         }
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
-            return bad_parameter(error.name);
+            return Problem::invalid(vec![self.surface.bad_parameter(operation, error.name)]);
         }
         if error.is::<NotFoundError>() {
             return Problem::not_found("there is nothing under this path; /docs lists what there is");

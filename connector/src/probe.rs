@@ -23,8 +23,8 @@ pub struct Probe {
     pub total: Option<u64>,
     /// How many were deleted, on the first page of the feed that tells so, for a source that has one.
     pub deleted: Option<usize>,
-    /// The first item that was not deleted, verbatim and in full, with the id that it would be known by. As large as the source made it: at most
-    /// a page.
+    /// The first item that was not deleted, verbatim and in full, with the id that it would be known by. As
+    /// large as the source made it: at most a page.
     pub first: Option<NewDocument>,
     /// Bytes of the answers' bodies, as they came over the wire.
     pub bytes: u64,
@@ -33,9 +33,10 @@ pub struct Probe {
 }
 
 impl Connector {
-    /// Asks the source for its first page, as a collection would that wants no more than one page, and on the way for the
-    /// first page of parents, and the first item in full; and for those who were deleted. Makes one call for each step that the source has, beside those of
-    /// a token endpoint; none for a source that is asked for known people only. Nothing is kept of it.
+    /// Asks the source for its first page, as a collection would that wants no more than one page, and on the
+    /// way for the first page of parents, and the first item in full; and for those who were deleted. Makes
+    /// one call for each step that the source has, beside those of a token endpoint; none for a source that
+    /// is asked for known people only. Nothing is kept of it.
     ///
     /// # Errors
     /// Any [`CallError`].
@@ -117,10 +118,11 @@ impl Probe {
     /// Reads the first item as a worker would; `None` when there is none.
     pub fn read_first(&self, definition: &Definition) -> Option<Result<ParsedResume, ParseError>> {
         let item = self.first.as_ref()?;
+        let external_id = item.external_id.as_deref();
         // The map was checked with the rest of the definition.
         Some(match definition.map.as_ref().and_then(|map| CompiledMapping::new(map).ok()) {
-            Some(mapping) => parse_mapped(&mapping, item.external_id.as_deref(), &item.body),
-            None => parse(definition.format, &item.body),
+            Some(mapping) => parse_mapped(&mapping, external_id, &item.body),
+            None => parse(definition.format, external_id, &item.body),
         })
     }
 }

@@ -3,7 +3,8 @@ use crate::random::{Random, Use};
 /// One person in this many is broken when errors are asked for.
 const BLOCK: u64 = 5;
 
-/// How an item is made unparsable. In the face of JSON Resumes, `work` stands for `work_experiences`.
+/// How an item is broken: without its id or as a text it fails, and a broken section costs itself. In the
+/// face of JSON Resumes, `work` stands for `work_experiences`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Breakage {
     /// There is no key `id`.
@@ -69,7 +70,7 @@ pub fn breakage(seed: u64, index: u64) -> Option<Breakage> {
     (index % BLOCK == u64::from(place)).then_some(Breakage::ALL[turn])
 }
 
-/// Whether the person is unparsable when errors are asked for; the same in both faces.
+/// Whether the person is broken when errors are asked for; the same in both faces.
 pub fn is_broken(seed: u64, index: u64) -> bool {
     breakage(seed, index).is_some()
 }

@@ -30,6 +30,11 @@ impl From<FileFormat> for Container {
 pub(super) struct ImportReply {
     /// What is stored, in words.
     message: String,
+    /// How many items the file has.
+    items: u32,
+    /// How many of them have an id that an item before them in the file has, which is told with the code
+    /// `duplicate_id`: of items with one id the last one counts.
+    duplicates: u32,
     /// The id of the collection.
     data_request_id: Uuid,
     /// Where to follow its progress.
@@ -37,9 +42,17 @@ pub(super) struct ImportReply {
 }
 
 impl ImportReply {
-    pub(super) fn new(items: u32, source: &str, id: Uuid) -> Self {
+    pub(super) fn new((items, duplicates): (u32, u32), source: &str, id: Uuid) -> Self {
+        let mut message = format!("Import stored: {items} items for {source}");
+        if duplicates > 0 {
+            message += &format!(
+                "; duplicate_id: {duplicates} have the id of an item before them, and the last one counts"
+            );
+        }
         Self {
-            message: format!("Import stored: {items} items for {source}"),
+            message,
+            items,
+            duplicates,
             data_request_id: id,
             status_url: format!("/api/v1/data-collection/status/{id}"),
         }
@@ -48,6 +61,6 @@ impl ImportReply {
 
 impl Example for ImportReply {
     fn example() -> Self {
-        Self::new(1200, "acme-files", uuid!("019a9c5b-3c1e-7d2f-8a54-2f1c8b7e9d10"))
+        Self::new((1200, 0), "acme-files", uuid!("019a9c5b-3c1e-7d2f-8a54-2f1c8b7e9d10"))
     }
 }

@@ -1,7 +1,7 @@
 //! Imports: a file with items becomes a collection that is fetched already.
 //!
-//! A file is read as a whole before anything is stored: nobody waits for locks that a slow sender holds, all that is wrong
-//! with the file is told at once, and a 202 says that all of it is there.
+//! A file is read as a whole before anything is stored: nobody waits for locks that a slow sender holds, all
+//! that is wrong with the file is told at once, and a 202 says that all of it is there.
 
 mod body;
 mod dto;
@@ -14,7 +14,7 @@ use poem_openapi::{ApiResponse, OpenApi, param::Query, payload::Json};
 use resume_core::{
     collection::{NewImport, StartError},
     import::{Container, Faults, MAX_FAULTS},
-    source,
+    source::{self, definition::Definition},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -39,8 +39,8 @@ use crate::{
 const RECEIVED_AT_ONCE: usize = 8;
 const RECEIVE_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How many are stored at once: each takes one of the ten connections for as long as it takes. The others wait for so long: the
-/// largest takes a minute or two.
+/// How many are stored at once: each takes one of the ten connections for as long as it takes. The others
+/// wait for so long: the largest takes a minute or two.
 const STORED_AT_ONCE: usize = 2;
 const STORE_WAIT_MAX: Duration = Duration::from_secs(600);
 
@@ -78,20 +78,18 @@ impl Imports {
         Self { state, receiving, storing }
     }
 
-    /// The place of the ids in the items of a source.
-    async fn id_pointer(&self, name: &str) -> Result<String, Problem> {
+    async fn definition(&self, name: &str) -> Result<Definition, Problem> {
         let pool = &self.state.pool;
         match bounded(async { source::find(&mut *pool.acquire().await?, name).await }).await? {
-            Some(source) => Ok(source.definition.id_pointer().to_owned()),
+            Some(source) => Ok(source.definition),
             None => Err(unknown_source("source", &bounded(source::list(pool)).await?)),
         }
     }
 
-    /// Before anything of a file is read: the place of the ids in the items of its source, and a place among those that are
-    /// received.
-    async fn admit(&self, source: &str) -> Result<(String, SemaphorePermit<'_>), Problem> {
-        let id = self.id_pointer(source).await?;
-        Ok((id, place(&self.receiving, RECEIVE_WAIT_MAX, "received, or wait to be stored,").await?))
+    /// Before anything of a file is read: what its source is, and a place among those that are received.
+    async fn admit(&self, source: &str) -> Result<(Definition, SemaphorePermit<'_>), Problem> {
+        let definition = self.definition(source).await?;
+        Ok((definition, place(&self.receiving, RECEIVE_WAIT_MAX, "received, or wait to be stored,").await?))
     }
 
     async fn import(
@@ -100,15 +98,15 @@ impl Imports {
         (container, mut pieces): (Container, Pieces),
         idempotency_key: Option<String>,
     ) -> Result<ImportReply, Problem> {
-        let (id, _received) = match self.admit(source).await {
+        let (definition, _received) = match self.admit(source).await {
             Ok(admitted) => admitted,
             Err(problem) => {
                 pieces.drain().await;
                 return Err(problem);
             }
         };
-        let upload = receive(&mut pieces, Incoming::new(container, &id)).await?;
-        let count = upload.count;
+        let upload = receive(&mut pieces, Incoming::new(container, definition)).await?;
+        let (count, duplicates) = (upload.count, upload.duplicates);
         let new = NewImport {
             source: source.to_owned(),
             container,
@@ -120,7 +118,7 @@ impl Imports {
         };
         let _stored = place(&self.storing, STORE_WAIT_MAX, "stored").await?;
         let collection = store(&self.state.pool, &new, upload, self.state.erasure_key.as_ref()).await?;
-        Ok(ImportReply::new(count, source, collection))
+        Ok(ImportReply::new((count, duplicates), source, collection))
     }
 }
 
@@ -157,17 +155,19 @@ async fn receive(pieces: &mut Pieces, mut incoming: Incoming) -> Result<Upload, 
 impl Imports {
     /// Import a file
     ///
-    /// The items of a file become a collection that is fetched already; replies when all of the file is stored. Of anything but a
-    /// 202 nothing is stored. Of JSON a list of objects, or one object; of NDJSON an object a line; of CSV a row of names and
-    /// a row for each item, which becomes an object of its cells, without the empty ones. UTF-8, at most 1 GiB, 1,000,000
-    /// items, 4 MiB an item and 2 GiB for all of them as objects; of CSV 2,000 columns, whose names have 64 KiB. What is wrong with a file is told by line and column. An item that cannot be parsed is
+    /// The items of a file become a collection that is fetched already; replies when all of the file is
+    /// stored. Of anything but a 202 nothing is stored. Of JSON a list of objects, one object, or an answer
+    /// of the source's API with the items in a list; of NDJSON an object a line; of CSV a row of names and a
+    /// row for each item, which becomes an object of its cells, without the empty ones. UTF-8, at most 1 GiB,
+    /// 1,000,000 items, 4 MiB an item and 2 GiB for all of them as objects; of CSV 2,000 columns, whose names
+    /// have 64 KiB. What is wrong with a file is told by line and column. An item that cannot be parsed is
     /// kept and fails alone, and one that is known is not parsed again, as with any collection.
     ///
-    /// Eight files are received at once; a further one waits 5 s for its turn, and is refused then. A sender who is silent for 30 s, or sends
-    /// less than 64 KiB a second, is refused too.
+    /// Eight files are received at once; a further one waits 5 s for its turn, and is refused then. A sender
+    /// who is silent for 30 s, or sends less than 64 KiB a second, is refused too.
     ///
-    /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the same file
-    /// stores nothing more and gives the same reply.
+    /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the
+    /// same file stores nothing more and gives the same reply.
     #[oai(path = "/api/v1/data-collection/import", method = "post", operation_id = "import_file")]
     async fn import_file(
         &self,

@@ -1,10 +1,17 @@
-//! A file on its way: split into items, looked at as a whole, and kept beside until it can be stored.
+//! A file on its way: kept as it comes, then split into items, which are kept until all of them can be
+//! stored.
 
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::{
+    collections::{HashSet, hash_map::RandomState},
+    hash::BuildHasher,
+    io::{self, BufReader, BufWriter, Read, Seek, Write},
+};
 
 use resume_core::{
     collection::IMPORT_PER_PAGE,
-    import::{Container, Faults, ItemReader},
+    import::{Container, Faults, ReadError, read_items},
+    parsing::id_at,
+    source::definition::Definition,
 };
 use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
@@ -12,21 +19,23 @@ use tempfile::SpooledTempFile;
 /// The most items of a file: they are stored in one transaction, which takes about a minute for so many.
 const MAX_COUNT: u32 = 1_000_000;
 
-/// What is kept in memory of one file; a larger one goes into a file without a name, in the directory for those.
+/// What is kept in memory of one file; a larger one goes into a file without a name, in the directory for
+/// those.
 const MEMORY_BYTES: usize = 4 * 1024 * 1024;
 
 /// The most bytes of a page: they are in memory at once.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
-/// The most that is kept of one file. A row of a table is kept with the names of all its columns, so that it may be far longer
-/// than it was.
+/// The most that is kept of one file. A row of a table is kept with the names of all its columns, so that it
+/// may be far longer than it was.
 const MAX_KEPT_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// A file that is being received.
 pub(super) struct Incoming {
-    reader: ItemReader,
+    container: Container,
+    definition: Definition,
+    file: BufWriter<SpooledTempFile>,
     hash: Sha256,
-    kept: Kept,
 }
 
 /// The items of a file, each behind its length, for as long as they may become a collection.
@@ -49,6 +58,8 @@ pub(super) struct Upload {
     pub(super) pages: Vec<u32>,
     /// How many items there are.
     pub(super) count: u32,
+    /// How many of them have an id that an item before them has.
+    pub(super) duplicates: u32,
     /// SHA-256 of the whole.
     pub(super) content_hash: [u8; 32],
 }
@@ -76,14 +87,35 @@ pub(super) enum Unusable {
     Io(#[from] io::Error),
 }
 
+impl From<ReadError> for Unusable {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Faults(faults) => faults.into(),
+            ReadError::Io(error) => error.into(),
+        }
+    }
+}
+
 impl Incoming {
-    pub(super) fn new(container: Container, id: &str) -> Self {
-        Self::with_room(container, id, MAX_KEPT_BYTES)
+    pub(super) fn new(container: Container, definition: Definition) -> Self {
+        Self { container, definition, file: spool(), hash: Sha256::new() }
     }
 
-    fn with_room(container: Container, id: &str, max_bytes: u64) -> Self {
-        let kept = Kept {
-            file: BufWriter::new(SpooledTempFile::new(MEMORY_BYTES)),
+    /// Takes the next bytes. Blocks while they are written.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.file.write_all(bytes)
+    }
+
+    /// Ends the file. Blocks while its items are read.
+    pub(super) fn finish(self) -> Result<Upload, Unusable> {
+        self.finish_in(MAX_KEPT_BYTES)
+    }
+
+    fn finish_in(self, max_bytes: u64) -> Result<Upload, Unusable> {
+        let mut file = BufReader::new(self.file.into_inner().map_err(io::IntoInnerError::into_error)?);
+        let mut kept = Kept {
+            file: spool(),
             pages: Vec::new(),
             page_bytes: 0,
             count: 0,
@@ -91,23 +123,16 @@ impl Incoming {
             max_bytes,
             failed: None,
         };
-        Self { reader: ItemReader::new(container, id), hash: Sha256::new(), kept }
-    }
-
-    /// Takes the next bytes. Blocks while they are written.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hash.update(bytes);
-        self.reader.push(bytes, |item| self.kept.take(item));
-        if self.reader.has_faults() {
-            self.kept.forget();
-        }
-        self.kept.failed.take().map_or(Ok(()), Err)
-    }
-
-    /// Ends the file.
-    pub(super) fn finish(mut self) -> Result<Upload, Unusable> {
-        self.reader.finish(|item| self.kept.take(item))?;
-        let Kept { file, pages, count, bytes, max_bytes, failed, .. } = self.kept;
+        // A million ids may be long. Their hashes are not, and that two are equal by chance is less likely
+        // than a broken disk.
+        let (hasher, mut ids, mut duplicates) = (RandomState::new(), HashSet::new(), 0);
+        read_items(self.container, &self.definition, &mut file, |item| {
+            if let Some(id) = id_at(item, self.definition.id_pointer()) {
+                duplicates += u32::from(!ids.insert(hasher.hash_one(id)));
+            }
+            kept.take(item);
+        })?;
+        let Kept { file, pages, count, bytes, failed, .. } = kept;
         if let Some(error) = failed {
             return Err(error.into());
         }
@@ -121,8 +146,12 @@ impl Incoming {
         }
         let kept = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         let content_hash = self.hash.finalize().into();
-        Ok(Upload { kept: BufReader::new(kept), pages, count, content_hash })
+        Ok(Upload { kept: BufReader::new(kept), pages, count, duplicates, content_hash })
     }
+}
+
+fn spool() -> BufWriter<SpooledTempFile> {
+    BufWriter::new(SpooledTempFile::new(MEMORY_BYTES))
 }
 
 impl Kept {
@@ -159,7 +188,7 @@ impl Kept {
     fn forget(&mut self) {
         if !self.pages.is_empty() {
             self.pages = Vec::new();
-            self.file = BufWriter::new(SpooledTempFile::new(MEMORY_BYTES));
+            self.file = spool();
         }
     }
 }
@@ -191,27 +220,17 @@ mod tests {
     use super::*;
     use crate::problem::Problem;
 
-    /// How much is kept.
-    fn kept_bytes(incoming: &mut Incoming) -> u64 {
-        incoming.kept.file.flush().unwrap();
-        incoming.kept.file.get_mut().seek(io::SeekFrom::End(0)).unwrap()
+    fn finish(container: Container, file: &str, max_bytes: u64) -> Result<Upload, Unusable> {
+        let mut incoming = Incoming::new(container, Definition::original("files", "", "", 1));
+        incoming.push(file.as_bytes()).unwrap();
+        incoming.finish_in(max_bytes)
     }
 
     /// 20 KB and then three bytes a row come to 20 KB a row.
     #[test]
     fn what_is_kept_has_a_most() {
-        const ROOM: u64 = 3_000_000;
-        let head = format!("{},id\n", "n".repeat(20_000));
-        let mut incoming = Incoming::with_room(Container::Csv, "/id", ROOM);
-        incoming.push(head.as_bytes()).unwrap();
-        let mut most = 0;
-        for _ in 0..100 {
-            incoming.push("x,\n".repeat(50).as_bytes()).unwrap();
-            most = most.max(kept_bytes(&mut incoming));
-        }
-        assert!((1_000_000..=ROOM).contains(&most), "{most}");
-        assert_eq!(kept_bytes(&mut incoming), 0, "what is of no use is given back");
-        let unusable = incoming.finish().map(|_| ()).unwrap_err();
+        let file = format!("{},id\n{}", "n".repeat(20_000), "x,\n".repeat(5_000));
+        let unusable = finish(Container::Csv, &file, 3_000_000).map(|_| ()).unwrap_err();
         assert!(unusable.to_string().contains("more than 2147483648 bytes"), "{unusable}");
         assert_eq!(Problem::from(unusable).status(), 413);
     }
@@ -220,19 +239,13 @@ mod tests {
     fn as_much_as_may_be_is_kept() {
         let file = "{\"id\":1}\n{\"id\":2}\n";
         for (room, is_good) in [(24, true), (23, false)] {
-            let mut incoming = Incoming::with_room(Container::Ndjson, "/id", room);
-            incoming.push(file.as_bytes()).unwrap();
-            assert_eq!(incoming.finish().is_ok(), is_good, "{room}");
+            assert_eq!(finish(Container::Ndjson, file, room).is_ok(), is_good, "{room}");
         }
     }
 
     #[test]
-    fn of_a_bad_file_nothing_is_kept() {
-        let mut incoming = Incoming::new(Container::Ndjson, "/id");
-        incoming.push(b"{}\n{}\n").unwrap();
-        assert_eq!(kept_bytes(&mut incoming), 12);
-        incoming.push(b"{}\nx\n{}\n").unwrap();
-        assert_eq!(kept_bytes(&mut incoming), 0);
-        assert!(matches!(incoming.finish(), Err(Unusable::Faults(_))));
+    fn items_with_the_id_of_another_one_are_counted() {
+        let file = "{\"id\":1}\n{\"id\":\"2\"}\n{}\n{}\n{\"id\":\"1\",\"a\":0}\n{\"id\":\" 1\"}\n";
+        assert_eq!(finish(Container::Ndjson, file, 1_000).unwrap().duplicates, 2);
     }
 }

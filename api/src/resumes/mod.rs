@@ -64,8 +64,8 @@ impl Resumes {
 impl Resumes {
     /// Find resumes by skill
     ///
-    /// Names are compared without regard to case, and common spellings of one skill are one: `ReactJS` finds `React`.
-    /// The newest resumes come first. `total` is exact up to 10,000.
+    /// Names are compared without regard to case, and common spellings of one skill are one: `ReactJS` finds
+    /// `React`. The newest resumes come first. `total` is exact up to 10,000.
     #[oai(path = "/api/v1/resumes/search", method = "get", operation_id = "search_resumes")]
     async fn search_resumes(
         &self,
@@ -90,7 +90,8 @@ impl Resumes {
 
     /// Get a resume
     ///
-    /// Everything that the parser made of it, with what it found odd in `warnings` and what it did not read in `extra`.
+    /// Everything that the parser made of it, with what it found odd in `warnings`. What it did not read is
+    /// in the raw document.
     #[oai(path = "/api/v1/resumes/:id", method = "get", operation_id = "get_resume")]
     async fn get_resume(
         &self,

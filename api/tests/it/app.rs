@@ -16,7 +16,8 @@ use sqlx::Row;
 use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
 
-/// The interface on a port of its own, with a database of its own that knows the sources `json-resumes` and `test-data`.
+/// The interface on a port of its own, with a database of its own that knows the sources `json-resumes` and
+/// `test-data`.
 pub(crate) struct TestApp {
     pub(crate) base_url: String,
     http: reqwest::Client,
@@ -199,7 +200,7 @@ impl TestApp {
             let origin = (Uuid::now_v7(), 1);
             let ids =
                 raw::insert_new(&mut conn, DEFAULT_SOURCE, Format::Profile, origin, &new).await.unwrap();
-            let parsed = parse(Format::Profile, &body).unwrap();
+            let parsed = parse(Format::Profile, new[0].external_id.as_deref(), &body).unwrap();
             let new = vec![NewResume { raw_document_id: ids[0], parsed }];
             resume::store_parsed(&mut conn, (DEFAULT_SOURCE, 0), new).await.unwrap();
         }

@@ -95,6 +95,34 @@ async fn every_container_becomes_a_collection_that_is_fetched() {
 }
 
 #[tokio::test]
+async fn items_with_one_id_in_a_file_are_told() {
+    let app = app().await;
+    let reply = import(&app, "files", CSV, "Key,Name\n1,Ada\n2,Bob\n1,Eve\n 1,Eva\n").await;
+    assert_eq!((&reply.json()["items"], &reply.json()["duplicates"]), (&json!(4), &json!(2)));
+    assert!(reply.text.contains("duplicate_id: 2 "), "{}", reply.text);
+    let reply = import(&app, "files", CSV, "Key,Name\n7,Ada\n,Bob\n,Eve\n").await;
+    assert_eq!(reply.json()["duplicates"], 0, "who has no id shares none");
+}
+
+#[tokio::test]
+async fn a_saved_answer_of_an_api_is_its_items() {
+    let app = app().await;
+    let answer = r#"{"count": 2, "results": [{"id": "a", "skills": ["\ud83d"]}, {"id": "b", "skills": "SQL"}], "next": null}"#;
+    let reply = import(&app, "test-data", JSON, answer).await;
+    assert_eq!(reply.json()["items"], 2);
+    let stored = documents(&app).await;
+    assert_eq!(stored[0].3, r#"{"id": "a", "skills": ["\ud83d"]}"#);
+    assert_eq!((stored[0].2.as_deref(), stored[1].2.as_deref()), (Some("a"), Some("b")));
+    let reply = import(&app, "test-data", JSON, r#"{"data": [{"id": "a", "skills": []}]}"#).await;
+    reply.problem(400, "invalid-request");
+    assert!(
+        reply.text.contains("one object without an id") && reply.text.contains("/data"),
+        "{}",
+        reply.text
+    );
+}
+
+#[tokio::test]
 async fn a_source_with_an_api_takes_files_too() {
     let app = app().await;
     let item = |id: u32| json!({"id": id, "skills": ["SQL"], "work_experiences": []}).to_string();
@@ -148,7 +176,7 @@ async fn what_is_wrong_is_told_and_nothing_is_stored() {
     let app = app().await;
     for (media_type, file, places) in [
         (JSON, "nonsense", &["line 1, column 1"][..]),
-        (JSON, "[{\"Key\": 1},\n 2, [3]", &["line 2, column 2", "line 2, column 8"]),
+        (JSON, "[{\"Key\": 1},\n 2, [3]", &["line 2, column 2", "line 2, column 5", "line 2, column 8"]),
         (NDJSON, "{\"Key\": 1}\n{\"Key\" 2}\n[]\n{\"Key\": 3}", &["line 2, column 8", "line 3, column 1"]),
         (CSV, "Key,Name\n1,Ada\n2\n", &["line 3, column 1"]),
         (CSV, "Id,Name\n1,Ada\n", &["line 1, column 1"]),
@@ -177,7 +205,9 @@ async fn a_source_that_is_not_there_is_named() {
     reply.names(&["source"]);
     assert!(reply.text.contains("files, json-resumes, test-data"), "{}", reply.text);
     let unnamed = app.request(Method::POST, IMPORT).header("content-type", JSON).body("{}");
-    app.send(unnamed).await.names(&["source"]);
+    let reply = app.send(unnamed).await;
+    reply.names(&["source"]);
+    assert!(reply.json()["detail"].as_str().unwrap().starts_with("source: is required: "), "{}", reply.text);
     app.trigger(r#"{"source": "files"}"#).await.names(&["source"]);
     nothing(&app).await;
 }
@@ -325,7 +355,8 @@ async fn imports_of_the_same_items_at_the_same_time_lock_nobody_out() {
     assert_eq!(documents(&app).await.len(), 3_000, "each once");
 }
 
-/// A page that is fetched and a file may bring the same items in different orders: each waits for what the other has stored.
+/// A page that is fetched and a file may bring the same items in different orders: each waits for what the
+/// other has stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_loses_a_deadlock_is_tried_again() {
     let app = app().await;

@@ -11,8 +11,13 @@ use super::Client;
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 impl Client {
-    /// Sends a file as it is read, and gives the id of its collection.
-    pub(crate) async fn import(&self, source: &str, container: Container, path: &Path) -> Result<String> {
+    /// Sends a file as it is read. Returns the id of its collection, and how many of its items repeat an id.
+    pub(crate) async fn import(
+        &self,
+        source: &str,
+        container: Container,
+        path: &Path,
+    ) -> Result<(String, u64)> {
         let file = File::open(path).await.context("cannot be read")?;
         let request = self
             .http
@@ -24,6 +29,7 @@ impl Client {
         let reply: Value = self.send(request).await?;
         let id =
             reply.get("data_request_id").and_then(Value::as_str).context("the reply names no collection")?;
-        Ok(id.to_owned())
+        let duplicates = reply.get("duplicates").and_then(Value::as_u64).unwrap_or_default();
+        Ok((id.to_owned(), duplicates))
     }
 }

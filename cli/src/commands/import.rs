@@ -5,8 +5,9 @@ use resume_core::import::Container;
 
 use crate::{client::Client, options::ImportOptions, output::say, progress, table::one_line};
 
-/// Imports one file after the other, each as a collection of its own. A file that is bad is told, and the others are imported
-/// all the same; fails then, so that scripts notice. Single documents that failed are told, and are no failure.
+/// Imports one file after the other, each as a collection of its own. A file that is bad is told, and the
+/// others are imported all the same; fails then, so that scripts notice. Single documents that failed are
+/// told, and are no failure.
 pub(crate) async fn run(options: ImportOptions) -> Result<()> {
     let client = Client::new(&options.service.url)?;
     let files = files(&options.paths)?;
@@ -28,8 +29,11 @@ async fn import(client: &Client, source: &str, file: &Path) -> Result<()> {
     let container = extension
         .and_then(Container::of_extension)
         .context("its name tells no format: it must end in .json, .ndjson, .jsonl or .csv")?;
-    let id = client.import(source, container, file).await?;
+    let (id, duplicates) = client.import(source, container, file).await?;
     say!("{}: collection {id}", shown(file));
+    if duplicates > 0 {
+        say!("duplicate_id: {duplicates} items have the id of an item before them, and the last one counts");
+    }
     let status = progress::watch(client, &id).await?;
     progress::print_errors(&status);
     Ok(())

@@ -14,7 +14,7 @@ async fn collect_status_and_search_talk_to_a_running_service() {
         up.run(&["collect", "--count", "45", "--per-page", "10", "--seed", "7", "--error-mode"]).await;
     assert!(ok, "documents that fail are no failure of the command: {text}");
     assert!(text.contains("completed_with_errors: pages 5/5"), "{text}");
-    assert!(text.contains("invalid_skills"), "what went wrong is listed: {text}");
+    assert!(text.contains("missing_id"), "what went wrong is listed: {text}");
     let id = text.lines().next().unwrap().strip_prefix("collection ").unwrap().to_owned();
 
     let (ok, text) = up.run(&["status", &id]).await;

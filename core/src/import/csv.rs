@@ -1,192 +1,80 @@
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
 use super::{
+    columns::{Columns, MAX_COLUMNS},
     fault::Place,
     reader::{Found, MAX_ITEM_BYTES},
-    row::Columns,
 };
 
 /// What stands between two cells. A spreadsheet writes the one of its country.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// How much of a file is looked at to find out which of them it is.
-const MAX_HEAD_BYTES: usize = 256 * 1024;
+const MAX_HEAD_BYTES: u64 = 256 * 1024;
 
-/// Cuts a file into rows of cells, as RFC 4180 says. Besides, lines may end in any way, a quote within a cell without quotes
-/// is itself, and the delimiter is the one that stands most often in the first row.
-#[derive(Debug)]
-pub(super) struct Csv {
-    delimiter: Delimiter,
-    columns: Columns,
-    /// Where the next byte stands.
-    here: Place,
-    row: Row,
-    cell: Cell,
-    /// Where the quote was opened that the cell is in.
-    quoted_at: Place,
-    is_behind_cr: bool,
-}
-
-#[derive(Debug)]
-enum Delimiter {
-    /// Not known before the first row has ended: what was read of it, whether that is within quotes, and how often each of
-    /// the [`DELIMITERS`] stands outside of them.
-    Sought {
-        head: Vec<u8>,
-        in_quotes: bool,
-        counts: [usize; 3],
-    },
-    Known(u8),
-}
-
-/// The cells of a row.
-#[derive(Debug)]
-pub(super) struct Row {
-    /// Where it begins.
-    pub(super) begin: Place,
-    /// The cells, with a space behind each, so that no two of them make a character together.
-    bytes: Vec<u8>,
-    /// Where in `bytes` each cell ends.
-    ends: Vec<usize>,
-    is_blank: bool,
-    is_too_long: bool,
-}
-
-/// Where in a cell the next byte stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cell {
-    Start,
-    Plain,
-    Quoted,
-    /// Behind a quote in quotes: the end of them, or the first of two that stand for one.
-    Quote,
-}
-
-impl Csv {
-    pub(super) fn new(id: &str) -> Self {
-        Self {
-            delimiter: Delimiter::Sought { head: Vec::new(), in_quotes: false, counts: [0; 3] },
-            columns: Columns::new(id),
-            here: Place::START,
-            row: Row {
-                begin: Place::START,
-                bytes: Vec::new(),
-                ends: Vec::new(),
-                is_blank: true,
-                is_too_long: false,
-            },
-            cell: Cell::Start,
-            quoted_at: Place::START,
-            is_behind_cr: false,
-        }
-    }
-
-    pub(super) fn push(&mut self, bytes: &[u8], found: &mut Found<'_>) {
-        match &mut self.delimiter {
-            Delimiter::Known(delimiter) => {
-                let delimiter = *delimiter;
-                self.cut(bytes, delimiter, found);
+/// Reads rows of cells: a row of names, and below it an item in each.
+pub(super) fn read(file: &mut (impl BufRead + Seek), id: &str, found: &mut Found<'_>) -> io::Result<()> {
+    let begin = file.stream_position()?;
+    let mut head = Vec::new();
+    file.by_ref().take(MAX_HEAD_BYTES).read_to_end(&mut head)?;
+    let (delimiter, skipped) = dialect(&head);
+    file.seek(SeekFrom::Start(begin + skipped as u64))?;
+    let mut rows = Rows {
+        file,
+        reader: ReaderBuilder::new().delimiter(delimiter).build(),
+        line: 1,
+        bytes: vec![0; 64 * 1024],
+        ends: vec![0; MAX_COLUMNS + 1],
+    };
+    let mut columns: Option<Columns> = None;
+    while !found.is_over() {
+        rows.skip_line_ends()?;
+        let place = Place { line: rows.line, column: 1 };
+        let cells = match rows.next()? {
+            Row::End => break,
+            Row::Unusable(detail) => {
+                found.fault(place, detail);
+                break;
             }
-            Delimiter::Sought { head, in_quotes, counts } => {
-                let begin = head.len();
-                head.extend_from_slice(bytes);
-                if look(&head[begin..], in_quotes, counts) || head.len() > MAX_HEAD_BYTES {
-                    self.cut_head(found);
+            Row::Cells(cells) if cells.iter().all(|cell| cell.is_empty()) => continue,
+            Row::Cells(cells) => cells,
+        };
+        match &columns {
+            Some(columns) => columns.take(&cells, place, found),
+            None => match Columns::new(&cells, id) {
+                Ok(named) => columns = Some(named),
+                Err(detail) => {
+                    found.fault(place, detail);
+                    break;
                 }
-            }
+            },
         }
     }
-
-    pub(super) fn finish(&mut self, found: &mut Found<'_>) {
-        self.cut_head(found);
-        if found.is_lost() {
-            return;
-        }
-        if self.cell == Cell::Quoted {
-            found.fault(self.quoted_at, "a quote is opened here and closed nowhere");
-        } else if self.cell != Cell::Start || !self.row.ends.is_empty() {
-            self.end_row(found);
-        }
-    }
-
-    /// Settles on the delimiter and reads what was kept back.
-    fn cut_head(&mut self, found: &mut Found<'_>) {
-        if let Delimiter::Sought { head, counts, .. } = &mut self.delimiter {
-            let head = std::mem::take(head);
-            // Of equals the first.
-            let most = (0..DELIMITERS.len()).rev().max_by_key(|index| counts[*index]).unwrap_or_default();
-            self.delimiter = Delimiter::Known(DELIMITERS[most]);
-            self.cut(&head, DELIMITERS[most], found);
-        }
-    }
-
-    fn cut(&mut self, bytes: &[u8], delimiter: u8, found: &mut Found<'_>) {
-        for &byte in bytes {
-            let is_second_half = std::mem::take(&mut self.is_behind_cr) && byte == b'\n';
-            if !is_second_half {
-                self.take(byte, delimiter, found);
-            }
-            self.here.step(byte);
-            if found.is_lost() {
-                return;
-            }
-            if self.cell == Cell::Start && self.row.ends.is_empty() {
-                self.row.begin = self.here;
-            }
-        }
-    }
-
-    fn take(&mut self, byte: u8, delimiter: u8, found: &mut Found<'_>) {
-        match (self.cell, byte) {
-            (Cell::Quoted, b'"') => self.cell = Cell::Quote,
-            (Cell::Quoted, _) => self.row.keep(byte),
-            (Cell::Quote, b'"') => {
-                self.row.keep(byte);
-                self.cell = Cell::Quoted;
-            }
-            (Cell::Start, b'"') => {
-                self.quoted_at = self.here;
-                self.cell = Cell::Quoted;
-            }
-            (_, b'\n' | b'\r') => {
-                self.end_row(found);
-                self.is_behind_cr = byte == b'\r';
-            }
-            (_, byte) if byte == delimiter => {
-                self.row.end_cell();
-                self.cell = Cell::Start;
-            }
-            (Cell::Quote, _) => {
-                found.fault(
-                    self.here,
-                    "behind a closing quote stands more of the cell; a quote in quotes is written twice",
-                );
-                self.cell = Cell::Plain;
-            }
-            (Cell::Start | Cell::Plain, _) => {
-                self.row.keep(byte);
-                self.cell = Cell::Plain;
-            }
-        }
-    }
-
-    fn end_row(&mut self, found: &mut Found<'_>) {
-        self.row.end_cell();
-        self.cell = Cell::Start;
-        if self.row.is_too_long {
-            found.too_long(self.row.begin);
-        } else if !self.row.is_blank {
-            self.columns.take(&self.row, found);
-        }
-        self.row.clear();
-    }
+    Ok(())
 }
 
-/// Looks for the end of a row, and counts what may be the delimiter before it.
-fn look(bytes: &[u8], in_quotes: &mut bool, counts: &mut [usize; 3]) -> bool {
-    for byte in bytes {
+/// Tells the delimiter, and how much of the file says nothing else.
+fn dialect(head: &[u8]) -> (u8, usize) {
+    let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    let blank = head.iter().take_while(|byte| is_line_end(byte)).count();
+    let row = &head[blank..];
+    let line = row.split(is_line_end).next().unwrap_or_default();
+    let bare = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    // What spreadsheets write above a table for each other.
+    if let [s, e, p, b'=', delimiter] = bare
+        && [*s, *e, *p].eq_ignore_ascii_case(b"sep")
+        && delimiter.is_ascii()
+    {
+        return (*delimiter, blank + line.len());
+    }
+    let (mut counts, mut in_quotes) = ([0; DELIMITERS.len()], false);
+    for byte in row {
         match byte {
-            b'"' => *in_quotes = !*in_quotes,
-            _ if *in_quotes => {}
-            b'\n' | b'\r' => return true,
+            b'"' => in_quotes = !in_quotes,
+            _ if in_quotes => {}
+            b'\n' | b'\r' => break,
             byte => {
                 if let Some(index) = DELIMITERS.iter().position(|delimiter| delimiter == byte) {
                     counts[index] += 1;
@@ -194,49 +82,78 @@ fn look(bytes: &[u8], in_quotes: &mut bool, counts: &mut [usize; 3]) -> bool {
             }
         }
     }
-    false
+    // Of equals the first.
+    let most = (0..DELIMITERS.len()).rev().max_by_key(|index| counts[*index]).unwrap_or_default();
+    (DELIMITERS[most], 0)
 }
 
-impl Row {
-    /// Keeps one byte more than an item may have, which tells that it has too many.
-    fn keep(&mut self, byte: u8) {
-        self.is_blank = false;
-        if self.bytes.len() > MAX_ITEM_BYTES {
-            self.is_too_long = true;
-        } else {
-            self.bytes.push(byte);
+/// The rows of a table, of which one is in memory.
+struct Rows<'f, R> {
+    file: &'f mut R,
+    reader: Reader,
+    /// The line of the next byte.
+    line: u64,
+    /// The cells of the row, one behind the other, and where each ends.
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+enum Row<'b> {
+    Cells(Vec<&'b str>),
+    /// Nothing that follows can be read.
+    Unusable(String),
+    End,
+}
+
+impl<R: BufRead> Rows<'_, R> {
+    /// Goes to the next row, so that its line is known.
+    fn skip_line_ends(&mut self) -> io::Result<()> {
+        loop {
+            match self.file.fill_buf()?.first() {
+                Some(b'\n') => self.line += 1,
+                Some(b'\r') => {}
+                _ => return Ok(()),
+            }
+            self.file.consume(1);
         }
     }
 
-    fn end_cell(&mut self) {
-        if self.ends.len() > MAX_ITEM_BYTES {
-            self.is_too_long = true;
-        } else {
-            self.ends.push(self.bytes.len());
-            self.bytes.push(b' ');
+    fn next(&mut self) -> io::Result<Row<'_>> {
+        let (mut written, mut cells) = (0, 0);
+        loop {
+            let input = self.file.fill_buf()?;
+            let is_end = input.is_empty();
+            if is_end && written + cells == 0 {
+                return Ok(Row::End);
+            }
+            // The last row may lack its line end.
+            let input = if is_end { b"\n" } else { input };
+            let (result, read, more_bytes, more_cells) =
+                self.reader.read_record(input, &mut self.bytes[written..], &mut self.ends[cells..]);
+            self.line += input[..read].iter().filter(|byte| **byte == b'\n').count() as u64;
+            (written, cells) = (written + more_bytes, cells + more_cells);
+            if !is_end {
+                self.file.consume(read);
+            }
+            match result {
+                ReadRecordResult::Record => break,
+                ReadRecordResult::End => return Ok(Row::End),
+                ReadRecordResult::InputEmpty if is_end => {
+                    return Ok(Row::Unusable("a quote is opened in this row and closed nowhere".to_owned()));
+                }
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if self.bytes.len() > MAX_ITEM_BYTES => {
+                    return Ok(Row::Unusable(super::reader::too_long()));
+                }
+                ReadRecordResult::OutputFull => self.bytes.resize(2 * self.bytes.len(), 0),
+                ReadRecordResult::OutputEndsFull => {
+                    return Ok(Row::Unusable(format!("more than {MAX_COLUMNS} columns, which is the most")));
+                }
+            }
         }
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-        self.is_blank = true;
-        self.is_too_long = false;
-    }
-
-    /// How many cells it has.
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// All cells, each with a space behind it.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// The cells of a row that is the text `text`.
-    pub(super) fn cells<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
-        let begins = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
-        begins.zip(self.ends.iter().copied()).map(|(begin, end)| text.get(begin..end).unwrap_or_default())
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        let cells = begins.zip(&self.ends[..cells]).map(|(begin, end)| &self.bytes[begin..*end]);
+        // The file is UTF-8, and what stands between cells is ASCII.
+        Ok(Row::Cells(cells.map(|cell| std::str::from_utf8(cell).unwrap_or_default()).collect()))
     }
 }

@@ -37,13 +37,22 @@ impl Place {
     /// The beginning of a file.
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
-    /// The place behind a byte that stands here.
-    pub(super) fn step(&mut self, byte: u8) {
-        if byte == b'\n' {
-            *self = Self { line: self.line + 1, column: 1 };
-        } else {
-            self.column += 1;
+    /// Goes on behind these bytes.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        match bytes.iter().rposition(|byte| *byte == b'\n') {
+            None => self.column += bytes.len() as u64,
+            Some(last) => {
+                self.line += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.column = (bytes.len() - last) as u64;
+            }
         }
+    }
+
+    /// The place of an error in JSON that begins here.
+    pub(super) fn behind(self, error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line().max(1) as u64, error.column().max(1) as u64);
+        let before = if line == 1 { self.column - 1 } else { 0 };
+        Self { line: self.line + line - 1, column: before + column }
     }
 }
 
@@ -90,4 +99,10 @@ pub(super) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// What is wrong with a JSON text, without the place.
+pub(super) fn explain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
 }

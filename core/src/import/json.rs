@@ -1,150 +1,237 @@
-use super::{
-    fault::Place,
-    ndjson::trim,
-    reader::{Found, MAX_ITEM_BYTES},
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    fmt,
+    io::{self, BufRead, Read},
 };
 
-/// Cuts a list into its elements without parsing them. Whether they are what they should be is looked at when they are whole.
-#[derive(Debug)]
-pub(super) struct Json {
-    state: State,
+use serde::{
+    Deserializer as _,
+    de::{Error as _, SeqAccess, Visitor},
+};
+use serde_json::{Deserializer, value::RawValue};
+
+use super::{
+    fault::{Place, explain},
+    reader::{Found, MAX_ITEM_BYTES},
+};
+use crate::{
+    parsing::{id_at, json_pointer},
+    source::definition::Definition,
+};
+
+/// The largest file that is one object, in bytes: it is in memory as a whole. An answer of an API has at most
+/// half of it.
+const MAX_OBJECT_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How deep in an object a list is looked for, and how many lists are told.
+const MAX_LIST_DEPTH: usize = 3;
+const MAX_LISTS: usize = 5;
+
+/// Reads a list of objects, or one object.
+pub(super) fn read(
+    file: &mut impl BufRead,
+    definition: &Definition,
+    found: &mut Found<'_>,
+) -> io::Result<()> {
+    let mut begin = Place::START;
+    loop {
+        match file.fill_buf()?.first() {
+            None => return Ok(()),
+            Some(byte) if byte.is_ascii_whitespace() => begin.pass(&[*byte]),
+            Some(b'[') => return read_list(file, begin, found),
+            Some(b'{') => return read_object(file, begin, definition, found),
+            Some(_) => {
+                let detail = "a file of JSON begins with `[`, a list of objects, or with `{`, one object";
+                found.fault(begin, detail);
+                return Ok(());
+            }
+        }
+        file.consume(1);
+    }
+}
+
+/// Reads the elements of a list that begins here, one after the other.
+fn read_list(input: impl Read, begin: Place, found: &mut Found<'_>) -> io::Result<()> {
+    let progress = Progress { here: Cell::new(begin), item: Cell::new(None), length: Cell::new(0) };
+    let mut json = Deserializer::from_reader(Watched { input, progress: &progress });
+    let mut is_whole = false;
+    let read = json.deserialize_seq(Elements { progress: &progress, found }).and_then(|()| {
+        is_whole = true;
+        json.end()
+    });
+    let Err(error) = read else { return Ok(()) };
+    if progress.length.get() > MAX_ITEM_BYTES && !is_whole {
+        found.too_long(progress.item.get().unwrap_or(begin));
+    } else if error.is_io() {
+        return Err(error.into());
+    } else if error.is_eof() {
+        found.fault(progress.here.get(), "the file ends in the middle of its list: `]` is missing");
+    } else if is_whole {
+        more_follows(begin.behind(&error), found);
+    } else if !found.is_over() {
+        found.fault(begin.behind(&error), format!("no JSON: {}", explain(&error)));
+    }
+    Ok(())
+}
+
+fn more_follows(place: Place, found: &mut Found<'_>) {
+    found.fault(
+        place,
+        "more follows behind the end of the JSON; objects one after the other, each on a line, are NDJSON \
+         (application/x-ndjson)",
+    );
+}
+
+/// How far a list is read, for the one who takes its elements.
+struct Progress {
     /// Where the next byte stands.
-    here: Place,
-    item: Vec<u8>,
-    /// Where the item begins.
+    here: Cell<Place>,
+    /// Where the element begins, and how many bytes of it were read.
+    item: Cell<Option<Place>>,
+    length: Cell<usize>,
+}
+
+/// Hands bytes on and notes where they stand. Ends an element that is too long, which the parser would keep
+/// in memory.
+struct Watched<'p, R> {
+    input: R,
+    progress: &'p Progress,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Progress { here, item, length } = self.progress;
+        let count = self.input.read(buffer)?;
+        for byte in &buffer[..count] {
+            let is_between = byte.is_ascii_whitespace() || *byte == b',';
+            if item.get().is_none() && !is_between {
+                item.set(Some(here.get()));
+            }
+            if item.get().is_some() {
+                length.set(length.get() + 1);
+            }
+            let mut next = here.get();
+            next.pass(&[*byte]);
+            here.set(next);
+        }
+        // The parser looks one byte ahead.
+        if length.get() > MAX_ITEM_BYTES + 1 {
+            return Err(io::Error::other("an item that is too long"));
+        }
+        Ok(count)
+    }
+}
+
+struct Elements<'e, 'f> {
+    progress: &'e Progress,
+    found: &'e mut Found<'f>,
+}
+
+impl<'de> Visitor<'de> for Elements<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let begin_next = || {
+            self.progress.item.set(None);
+            self.progress.length.set(0);
+        };
+        begin_next();
+        while let Some(item) = list.next_element::<Box<RawValue>>()? {
+            let place = self.progress.item.get().unwrap_or(Place::START);
+            self.found.element(place, item.get().as_bytes());
+            if self.found.is_over() {
+                return Err(A::Error::custom("enough is wrong"));
+            }
+            begin_next();
+        }
+        Ok(())
+    }
+}
+
+/// Reads the one object that the file is: an item, or an answer of the API with the items in a list.
+fn read_object(
+    file: &mut impl BufRead,
     begin: Place,
-    /// How many brackets are open in the item.
-    depth: usize,
-    in_text: bool,
-    is_escaped: bool,
+    definition: &Definition,
+    found: &mut Found<'_>,
+) -> io::Result<()> {
+    let mut body = Vec::new();
+    file.take(MAX_OBJECT_BYTES + 1).read_to_end(&mut body)?;
+    let mut values = Deserializer::from_slice(&body).into_iter::<&RawValue>();
+    let object = match values.next() {
+        Some(Ok(object)) => object.get().as_bytes(),
+        Some(Err(error)) if error.is_eof() && body.len() as u64 > MAX_OBJECT_BYTES => {
+            let detail =
+                format!("one object of more than {MAX_OBJECT_BYTES} bytes: write a list of the items");
+            found.fault(begin, detail);
+            return Ok(());
+        }
+        Some(Err(error)) if error.is_eof() => {
+            let mut end = begin;
+            end.pass(&body);
+            found.fault(end, "the file ends in the middle of an object");
+            return Ok(());
+        }
+        Some(Err(error)) => {
+            found.fault(begin.behind(&error), format!("no JSON: {}", explain(&error)));
+            return Ok(());
+        }
+        None => return Ok(()),
+    };
+    let behind = &body[object.len()..];
+    if let Some(more) = behind.iter().position(|byte| !byte.is_ascii_whitespace()) {
+        let mut place = begin;
+        place.pass(&body[..object.len() + more]);
+        more_follows(place, found);
+        return Ok(());
+    }
+    let id = definition.id_pointer();
+    if id_at(object, id).is_none() {
+        if let Some(list) = list_at(object, &definition.list.items) {
+            let mut place = begin;
+            place.pass(&object[..list.as_ptr() as usize - object.as_ptr() as usize]);
+            return read_list(list, place, found);
+        }
+        let mut lists = Vec::new();
+        find_lists(object, "", id, &mut lists);
+        if !lists.is_empty() {
+            let detail = format!(
+                "the file is one object without an id at {id:?}, and has lists of objects with one at {}: \
+                 save such a list as a file, or say in the definition of the source that `list.items` are there",
+                lists.join(", ")
+            );
+            found.fault(begin, detail);
+            return Ok(());
+        }
+    }
+    found.element(begin, object);
+    Ok(())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing but white space so far.
-    Start,
-    /// In the list: in an item, or before the first one.
-    List,
-    /// In the list, behind a comma and before the next item.
-    Next,
-    /// In the one object that the file is.
-    Object,
-    /// Behind the list or the object.
-    End,
+fn list_at<'j>(object: &'j [u8], pointer: &str) -> Option<&'j [u8]> {
+    let pointer = json_pointer::Pointer::parse(pointer)?;
+    let value = json_pointer::find(object, &[pointer]).ok()?.first().copied()??;
+    value.get().starts_with('[').then(|| value.get().as_bytes())
 }
 
-impl Default for Json {
-    fn default() -> Self {
-        let here = Place::START;
-        Self {
-            state: State::Start,
-            here,
-            item: Vec::new(),
-            begin: here,
-            depth: 0,
-            in_text: false,
-            is_escaped: false,
-        }
-    }
-}
-
-impl Json {
-    pub(super) fn push(&mut self, bytes: &[u8], found: &mut Found<'_>) {
-        for &byte in bytes {
-            self.take(byte, found);
-            if found.is_lost() {
-                return;
+/// Finds the lists in an object whose first element has an id.
+fn find_lists(object: &[u8], at: &str, id: &str, lists: &mut Vec<String>) {
+    let depth = at.matches('/').count();
+    let Ok(members) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(object) else { return };
+    for (key, value) in members {
+        let at = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+        let value = value.get().as_bytes();
+        match value.first() {
+            Some(b'[') if lists.len() < MAX_LISTS && id_at(value, &format!("/0{id}")).is_some() => {
+                lists.push(format!("{at:?}"));
             }
-            self.here.step(byte);
-        }
-    }
-
-    pub(super) fn finish(&mut self, found: &mut Found<'_>) {
-        match self.state {
-            State::Start | State::End => {}
-            State::Object => found.fault(self.here, "the file ends in the middle of an object"),
-            State::List | State::Next => {
-                found.fault(self.here, "the file ends in the middle of its list: `]` is missing");
-            }
-        }
-    }
-
-    fn take(&mut self, byte: u8, found: &mut Found<'_>) {
-        match (self.state, byte) {
-            (State::Start, b'[') => self.state = State::List,
-            (State::Start, b'{') => {
-                self.state = State::Object;
-                self.keep(byte);
-            }
-            (State::Start | State::End | State::Next, b' ' | b'\t' | b'\r' | b'\n') => {}
-            (State::Start, _) => {
-                found.lose(self.here, "a file of JSON begins with `[`, a list of objects, or with `{`, one object");
-            }
-            (State::End, _) => found.lose(
-                self.here,
-                "more follows behind the end of the JSON; objects one after the other, each on a line, are NDJSON \
-                 (application/x-ndjson)",
-            ),
-            (State::List | State::Next, b',' | b']') if self.depth == 0 && !self.in_text => {
-                self.end_element(byte, found);
-            }
-            (State::Next, _) => {
-                self.state = State::List;
-                self.keep(byte);
-            }
-            (State::List | State::Object, _) => {
-                self.keep(byte);
-                if self.state == State::Object && self.depth == 0 {
-                    self.emit(found);
-                    self.state = State::End;
-                }
-            }
-        }
-    }
-
-    /// Takes a byte of an item.
-    fn keep(&mut self, byte: u8) {
-        if self.item.is_empty() {
-            self.begin = self.here;
-        }
-        if self.item.len() <= MAX_ITEM_BYTES {
-            self.item.push(byte);
-        }
-        if self.in_text {
-            let ends = byte == b'"' && !self.is_escaped;
-            self.is_escaped = byte == b'\\' && !self.is_escaped;
-            self.in_text = !ends;
-            return;
-        }
-        match byte {
-            b'"' => self.in_text = true,
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-            // White space before an item is none of it.
-            b' ' | b'\t' | b'\r' | b'\n' if self.item.len() == 1 => self.item.clear(),
+            Some(b'{') if depth + 1 < MAX_LIST_DEPTH => find_lists(value, &at, id, lists),
             _ => {}
         }
-    }
-
-    /// Ends an element of the list, at its comma or at the end of the list.
-    fn end_element(&mut self, byte: u8, found: &mut Found<'_>) {
-        let is_there = !self.item.is_empty();
-        // Only the list without elements ends with no element before it.
-        if !is_there && (byte == b',' || self.state == State::Next) {
-            found.fault(self.here, "an item is missing here: a comma stands between two of them");
-        }
-        if is_there {
-            self.emit(found);
-        }
-        self.state = if byte == b',' { State::Next } else { State::End };
-    }
-
-    fn emit(&mut self, found: &mut Found<'_>) {
-        if self.item.len() > MAX_ITEM_BYTES {
-            found.too_long(self.begin);
-        } else {
-            found.item(self.begin, trim(&self.item).1);
-        }
-        self.item.clear();
     }
 }

@@ -1,21 +1,51 @@
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::source::definition::Definition;
+use crate::{parsing::Format, source::definition::Definition};
+
+/// A source of files with its ids there.
+fn source(id: &str) -> Definition {
+    let mut definition = Definition::original("files", "", "", 1).of_format(Format::Mapped);
+    definition.list.id = id.to_owned();
+    definition
+}
+
+/// A file of which each read gives no more than some bytes, wherever that cuts it.
+struct Pieces(Cursor<Vec<u8>>, usize);
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(self.1);
+        self.0.read(&mut buffer[..most])
+    }
+}
+
+impl Seek for Pieces {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
 
 /// What a file comes to whose bytes come in pieces of this many.
-fn read_in(pieces: usize, container: Container, id: &str, file: &[u8]) -> Result<Vec<String>, String> {
-    let mut reader = ItemReader::new(container, id);
+fn read_in(
+    pieces: usize,
+    container: Container,
+    source: &Definition,
+    file: &[u8],
+) -> Result<Vec<String>, String> {
+    let mut file = BufReader::new(Pieces(Cursor::new(file.to_vec()), pieces));
     let mut items = Vec::new();
-    let mut take = |item: &[u8]| items.push(String::from_utf8(item.to_vec()).unwrap());
-    file.chunks(pieces).for_each(|piece| reader.push(piece, &mut take));
-    reader.finish(&mut take).map_err(|faults| faults.to_string())?;
+    let take = |item: &[u8]| items.push(String::from_utf8(item.to_vec()).unwrap());
+    read_items(container, source, &mut file, take).map_err(|error| error.to_string())?;
     Ok(items)
 }
 
 fn read(container: Container, file: impl AsRef<[u8]>) -> Result<Vec<String>, String> {
-    let [whole, bytes] = [usize::MAX, 1].map(|pieces| read_in(pieces, container, "/id", file.as_ref()));
+    let [whole, bytes] =
+        [usize::MAX, 1].map(|pieces| read_in(pieces, container, &source("/id"), file.as_ref()));
     assert_eq!(whole, bytes, "wherever it is cut");
     whole
 }
@@ -56,13 +86,19 @@ fn json_that_is_wrong_is_told_with_its_place() {
     refuses(Json, "{\n", "line 2, column 1: the file ends in the middle of an object");
     refuses(Json, "{}\n{}", "line 2, column 1: more follows behind the end of the JSON; objects");
     refuses(Json, "[{}] x", "line 1, column 6: more follows");
-    refuses(Json, "[{},]", "line 1, column 5: an item is missing here");
-    refuses(Json, "[,{}]", "line 1, column 2: an item is missing here");
-    refuses(Json, "[{},,{}]", "line 1, column 5: an item is missing here");
+    refuses(Json, "[{},]", "line 1, column 5: no JSON: trailing comma");
+    refuses(Json, "[,{}]", "line 1, column 2: no JSON: expected value");
+    refuses(Json, "[{},,{}]", "line 1, column 5: no JSON: expected value");
     refuses(Json, "[{},\n [1], 7, \"a,]\"]", "line 2, column 2: a list: an item is an object");
     refuses(Json, "[{\"a\":1,\n\"b\":}]", "line 2, column 5: no JSON: expected value");
-    refuses(Json, "[{\"a\" 1}, {\"b\" 2}]", "line 1, column 7: no JSON: expected `:`; line 1, column 16");
+    refuses(Json, "\n [{\"a\" 1}]", "line 2, column 8: no JSON: expected `:`");
+    refuses(
+        Json,
+        "[{}, 7, [1]]",
+        "line 1, column 6: 7: an item is an object, { .. }; line 1, column 9: a list",
+    );
     refuses(Json, "[}]", "line 1, column 2: no JSON");
+    refuses(Json, "{\"a\":\n]}", "line 2, column 1: no JSON: expected value");
     refuses(Json, b"[{\"a\":\"\xe9\"}]", "line 1, column 8: the byte 0xE9 is not UTF-8; the file may be");
     refuses(Json, b"\xff\xfe[\0", "line 1, column 1: the file is UTF-16");
 }
@@ -98,6 +134,11 @@ fn a_row_is_an_object_of_its_cells() {
     gives(Csv, "\u{feff}id;name\n1;a,b\n", &[r#"{"id":"1","name":"a,b"}"#]);
     gives(Csv, "id\tname\n1\ta\"b", &[r#"{"id":"1","name":"a\"b"}"#]);
     gives(Csv, "\n\n id ,,\n,,\n1,x,\n\n", &[r#"{"id":"1","column 2":"x"}"#]);
+    gives(Csv, "id|a\r1|x\r\r2|y", &[r#"{"id":"1","a":"x"}"#, r#"{"id":"2","a":"y"}"#]);
+    for first in ["sep=;\n", "\n\"SEP=;\"\r\n", "\u{feff}sep=;\r"] {
+        gives(Csv, format!("{first}id;a,b,c,d\n1;x\n"), &[r#"{"id":"1","a,b,c,d":"x"}"#]);
+    }
+    gives(Csv, "sep=\t\nid\ta;b;c\n1\tx\n", &[r#"{"id":"1","a;b;c":"x"}"#]);
     gives(Csv, "id,a\n1,ä\u{0}", &["{\"id\":\"1\",\"a\":\"ä\\u0000\"}"]);
     for nothing in ["", "\n", "id", "id,a\n", "id\n\n\n", "\"id\""] {
         gives(Csv, nothing, &[]);
@@ -114,31 +155,31 @@ fn a_table_that_is_wrong_is_told_with_its_place() {
     );
     refuses(Csv, "name,mail\n", "line 1, column 1: no column is named \"id\", which is where the definition");
     refuses(Csv, "id,a,a\n", "line 1, column 1: two columns are named \"a\"");
-    refuses(Csv, "id,a\n1,\"x\n2,b\n", "line 2, column 3: a quote is opened here and closed nowhere");
-    refuses(Csv, "id,a\n1,\"x\"y\n", "line 2, column 6: behind a closing quote stands more");
+    refuses(Csv, "id,a\n1,\"x\n2,b\n", "line 2, column 1: a quote is opened in this row and closed nowhere");
+    refuses(Csv, "id,a\n1,\"x\ny\"\n\n\n2\n", "line 6, column 1: 1 cells");
+    refuses(Csv, "id,a\r\n1,\"x\r\ny\"\r\n\r\n2\r\n", "line 5, column 1: 1 cells");
+    refuses(Csv, "sep=;\nid;a\n1\n", "line 3, column 1: 1 cells");
     refuses(
         Csv,
         b"id,a\n1,b\n2,Ren\xe9\n",
-        "line 3, column 1: the byte 0xE9 is not UTF-8; the file may be Windows-1252",
+        "line 3, column 6: the byte 0xE9 is not UTF-8; the file may be Windows-1252",
     );
-    refuses(Csv, b"id,a,b\n1,\xc3,\xa4\n", "line 2, column 1: the byte 0xC3");
+    refuses(Csv, b"id,a,b\n1,\xc3,\xa4\n", "line 2, column 3: the byte 0xC3");
+    refuses(Csv, b"id,a\n1,\xc3", "line 2, column 3: the byte 0xC3");
     refuses(Csv, format!("id{}", ",a".repeat(2_000)), "line 1, column 1: 2001 columns, the most is 2000");
+    refuses(Csv, format!("id{}", ",a".repeat(9_000)), "line 1, column 1: more than 2000 columns");
 }
 
 #[test]
 fn the_id_of_a_row_is_in_the_column_of_the_definition() {
     for (id, name) in [("/Candidate ID", "Candidate ID"), ("/a~1b~0", "a/b~")] {
         let file = format!("x,{name}\n1,7\n");
-        let items = read_in(3, Container::Csv, id, file.as_bytes()).unwrap();
-        let mut definition =
-            Definition::original("files", "", "", 1).of_format(crate::parsing::Format::Mapped);
-        definition.list.id = id.to_owned();
-        let stored = document(&definition, items[0].as_bytes());
+        let items = read_in(3, Container::Csv, &source(id), file.as_bytes()).unwrap();
+        let stored = document(&source(id), items[0].as_bytes());
         assert_eq!((stored.external_id.as_deref(), stored.body.as_slice()), (Some("7"), items[0].as_bytes()));
     }
-    let mut definition = Definition::original("files", "", "", 1);
+    let definition = Definition::original("files", "", "", 1);
     assert_eq!(document(&definition, br#"{"id": 7}"#).external_id.as_deref(), Some("7"));
-    definition = definition.of_format(crate::parsing::Format::Mapped);
     for (item, id) in [
         (r#"{"id": 7}"#, Some("7")),
         (r#"{"id": "a"}"#, Some("a")),
@@ -147,7 +188,7 @@ fn the_id_of_a_row_is_in_the_column_of_the_definition() {
         (r#"{"id": {}}"#, None),
         ("{}", None),
     ] {
-        assert_eq!(document(&definition, item.as_bytes()).external_id.as_deref(), id, "{item}");
+        assert_eq!(document(&source("/id"), item.as_bytes()).external_id.as_deref(), id, "{item}");
     }
 }
 
@@ -159,27 +200,26 @@ fn an_item_has_a_most() {
         (Container::Json, format!("[\n{{\"id\":\"{long}\"}}, {{}}]")),
         (Container::Ndjson, format!("{{}}\n{{\"id\":\"{long}\"}}\n{{}}\n")),
         (Container::Csv, format!("id\n{long}x\n2\n")),
-        (Container::Csv, format!("id\n{}\n2\n", ",".repeat(MAX_ITEM_BYTES + 2))),
+        (Container::Csv, format!("id\n\"{}\n2\n", "\n".repeat(3 * MAX_ITEM_BYTES))),
     ] {
-        let error = read_in(100_000, container, "/id", file.as_bytes()).unwrap_err();
+        let error = read_in(100_000, container, &source("/id"), file.as_bytes()).unwrap_err();
         assert!(error.starts_with(expected) && error.matches(':').count() == 2, "{error}");
     }
 }
 
-/// A row of three bytes is an item with all the names of the first row: the items of a small piece are never there together.
+/// A row of three bytes is an item with all the names of the first row: the items of a small piece are never
+/// there together.
 #[test]
 fn a_small_table_with_long_names_is_no_danger() {
     let table = |name_bytes: usize| format!("{},id\n", "n".repeat(name_bytes));
     let piece = "x,\n".repeat(256 * 1024 / 3);
-    let mut reader = ItemReader::new(Container::Csv, "/id");
     let (mut count, mut longest) = (0, 0);
-    let mut take = |item: &[u8]| {
+    let take = |item: &[u8]| {
         count += 1;
         longest = longest.max(item.len());
     };
-    reader.push(table(20_000).as_bytes(), &mut take);
-    reader.push(piece.as_bytes(), &mut take);
-    reader.finish(&mut take).unwrap();
+    let mut file = Cursor::new(table(20_000) + &piece);
+    read_items(Container::Csv, &source("/id"), &mut file, take).unwrap();
     assert_eq!((count, longest), (87_381, 20_000 + r#"{"":"x"}"#.len()));
 
     let most = 64 * 1024 - r#""""id""#.len();
@@ -194,29 +234,52 @@ fn a_small_table_with_long_names_is_no_danger() {
 fn deep_nesting_is_no_danger() {
     let deep = format!("{{\"id\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
     for (container, file) in [(Container::Json, format!("[{deep}]")), (Container::Ndjson, deep.clone())] {
-        let items = read_in(100_000, container, "/id", file.as_bytes()).unwrap();
+        let items = read_in(100_000, container, &source("/id"), file.as_bytes()).unwrap();
         assert_eq!(items, [deep.as_str()]);
-        let definition = Definition::original("files", "", "", 1).of_format(crate::parsing::Format::Mapped);
-        assert_eq!(document(&definition, items[0].as_bytes()).external_id, None);
+        assert_eq!(document(&source("/id"), items[0].as_bytes()).external_id, None);
     }
     let open = "[".repeat(10_000_000);
-    let error = read_in(100_000, Container::Json, "/id", open.as_bytes()).unwrap_err();
-    assert!(error.contains("the file ends in the middle of its list"), "{error}");
+    let error = read_in(100_000, Container::Json, &source("/id"), open.as_bytes()).unwrap_err();
+    assert!(error.starts_with("line 1, column 2: an item of more than 4194304 bytes"), "{error}");
 }
 
 #[test]
 fn not_every_fault_is_told() {
-    let mut reader = ItemReader::new(Container::Ndjson, "/id");
-    for _ in 0..1000 {
-        reader.push(b"x\n{}\n", |item| panic!("{item:?} is of no use"));
-    }
-    assert!(reader.has_faults());
-    let faults = reader.finish(|_| ()).unwrap_err();
+    let mut file = Cursor::new("x\n{}\n".repeat(1000));
+    let take = |item: &[u8]| panic!("{item:?} is of no use");
+    let error = read_items(Container::Ndjson, &source("/id"), &mut file, take).unwrap_err();
+    let ReadError::Faults(faults) = error else { panic!("{error}") };
     assert_eq!(
         (faults.first.len(), faults.count),
         (MAX_FAULTS, MAX_FAULTS as u64 + 1),
         "then nobody looks on"
     );
+}
+
+/// A page that somebody has saved: the items are where the definition has them.
+#[test]
+fn one_object_may_be_an_answer_with_the_items_in_it() {
+    let mut definition = source("/id");
+    definition.list.items = "/data/people".to_owned();
+    let read = |file: &str| read_in(7, Container::Json, &definition, file.as_bytes());
+    let saved =
+        "{\"data\": {\"people\": [\n{\"id\": \"p0\", \"a\": \"\\ud83d\"}, {\"id\": 1}]}, \"\\udc00\": 1e400}";
+    assert_eq!(read(saved).unwrap(), ["{\"id\": \"p0\", \"a\": \"\\ud83d\"}", "{\"id\": 1}"]);
+    assert_eq!(read(r#"{"data": {"people": []}}"#).unwrap(), [""; 0]);
+    let error = read("{\"data\": {\"people\": [\n {}, 7]}}").unwrap_err();
+    assert!(error.starts_with("line 2, column 6: 7: an item is an object"), "{error}");
+    let error =
+        read(r#" {"hits": {"a/b": [{"id": 1}]}, "more": [{"x": 1}], "results": [{"id": 2}]}"#).unwrap_err();
+    assert!(
+        error.starts_with("line 1, column 2: the file is one object without an id at \"/id\""),
+        "{error}"
+    );
+    assert!(error.contains(r#""/hits/a~1b", "/results": save"#), "{error}");
+    // With an id it is an item, and one without any such list is one that fails alone.
+    for item in [r#"{"id": 1, "results": [{"id": 2}]}"#, r#"{"name": "nobody", "jobs": [{"title": "Dev"}]}"#]
+    {
+        assert_eq!(read(item).unwrap(), [item]);
+    }
 }
 
 #[test]
@@ -274,8 +337,8 @@ proptest! {
     #[test]
     fn whatever_comes_is_the_same_however_it_is_cut(file in noise(), pieces in 1usize..9) {
         for (_, container) in Container::ALL {
-            let whole = read_in(usize::MAX, container, "/id", &file);
-            prop_assert_eq!(&read_in(pieces, container, "/id", &file), &whole);
+            let whole = read_in(usize::MAX, container, &source("/id"), &file);
+            prop_assert_eq!(&read_in(pieces, container, &source("/id"), &file), &whole);
             for item in whole.into_iter().flatten() {
                 prop_assert!(serde_json::from_str::<Value>(&item).unwrap().is_object(), "{}", item);
             }
@@ -288,14 +351,14 @@ proptest! {
         let json = if pretty { format!("{list:#}") } else { list.to_string() };
         let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
         for (container, file) in [(Container::Json, json), (Container::Ndjson, lines)] {
-            let read = read_in(pieces, container, "/id", file.as_bytes()).unwrap();
+            let read = read_in(pieces, container, &source("/id"), file.as_bytes()).unwrap();
             let read: Vec<Value> = read.iter().map(|item| serde_json::from_str(item).unwrap()).collect();
             prop_assert_eq!(&read, &items);
         }
         let cell = |value: &Value| quoted(value.as_str().unwrap_or_default());
         let row = |item: &Value| format!("{},{},{}\r\n", cell(&item["id"]), cell(&item["name"]), cell(&item["more"]));
         let table = format!("id,name,more\r\n{}", items.iter().map(row).collect::<String>());
-        let read = read_in(pieces, Container::Csv, "/id", table.as_bytes()).unwrap();
+        let read = read_in(pieces, Container::Csv, &source("/id"), table.as_bytes()).unwrap();
         prop_assert_eq!(read.len(), items.len());
         for (read, item) in read.iter().zip(&items) {
             let read: Value = serde_json::from_str(read).unwrap();

@@ -1,16 +1,21 @@
 //! Partial dates, as people write them.
 //!
-//! A date says as much as the document does: no month and no day is ever made up, and of two ways to read a date
-//! neither is chosen.
+//! A date says as much as the document does: no month and no day is ever made up, and of two ways to read a
+//! date neither is chosen.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt, ops::RangeInclusive};
+
+use chrono::{DateTime, Datelike};
+use serde_json::{Map, Number, Value};
 
 use self::Part::{Month, Small, Year};
 
-/// The longest text that is looked at: `2018-01-15T23:30:00.123456789+02:00` has 35 bytes, a sentence is no date.
+/// The longest text that is looked at: `2018-01-15T23:30:00.123456789+02:00` has 35 bytes, a sentence is no
+/// date.
 const MAX_DATE_BYTES: usize = 64;
 
-/// What people write for an end that has not come, in lower case. JSON Resume says it by leaving the date out.
+/// What people write for an end that has not come, in lower case. JSON Resume says it by leaving the date
+/// out.
 const OPEN_ENDS: [&str; 14] = [
     "present",
     "current",
@@ -27,6 +32,20 @@ const OPEN_ENDS: [&str; 14] = [
     "presente",
     "至今",
 ];
+
+/// The years in which something on a resume can begin or end. A constant, for the parser has no clock.
+const PLAUSIBLE_YEARS: RangeInclusive<u32> = 1930..=2040;
+
+/// The first year that is written for an end that is not known: 2099-12-31, 2999-01-01, 4712-12-31,
+/// 9999-12-31.
+const FAR_YEAR: u32 = 2099;
+
+/// The same time in the Buddhist calendar, which is 543 years ahead: years that mean what they say.
+const BUDDHIST_YEARS: RangeInclusive<u32> = 2400..=2600;
+
+/// The first days of calendars and clocks, which programs write for a date that nobody gave.
+const ZERO_DAYS: [(u32, u32, u32); 5] =
+    [(1601, 1, 1), (1753, 1, 1), (1899, 12, 30), (1900, 1, 1), (1970, 1, 1)];
 
 const MONTHS: [&str; 12] = [
     "january",
@@ -52,8 +71,22 @@ pub(super) enum Reading {
     Odd(PartialDate),
     /// "Present" and the like.
     Open,
+    /// A day that is too far away to be meant, such as 9999-12-31.
+    Far,
+    /// A day that stands for no date, such as 0000-00-00.
+    Zero,
     /// Anything else.
     Unclear,
+}
+
+impl Reading {
+    /// The date, if there is one.
+    pub(super) fn date(self) -> Option<PartialDate> {
+        match self {
+            Self::Standard(date) | Self::Odd(date) => Some(date),
+            Self::Open | Self::Far | Self::Zero | Self::Unclear => None,
+        }
+    }
 }
 
 /// A day, a month or a year of the calendar; shown as `YYYY-MM-DD`, `YYYY-MM` or `YYYY`.
@@ -66,7 +99,7 @@ pub(super) struct PartialDate {
 
 impl PartialDate {
     /// A date that exists, with a year from 1000 to 2999: what JSON Resume's schema allows.
-    pub(super) fn new(year: u32, month: Option<u32>, day: Option<u32>) -> Option<Self> {
+    fn new(year: u32, month: Option<u32>, day: Option<u32>) -> Option<Self> {
         let days = match month {
             None => 0,
             Some(2) if is_leap(year) => 29,
@@ -77,6 +110,22 @@ impl PartialDate {
         };
         let exists = (1000..3000).contains(&year) && day.is_none_or(|day| (1..=days).contains(&day));
         exists.then_some(Self { year, month, day })
+    }
+
+    /// Whether something on a resume can have begun or ended then.
+    pub(super) fn is_plausible(self) -> bool {
+        PLAUSIBLE_YEARS.contains(&self.year)
+    }
+
+    /// Whether this is earlier, as far as both say.
+    pub(super) fn is_before(self, other: Self) -> bool {
+        let compare = |one: Option<u32>, other: Option<u32>| match (one, other) {
+            (Some(one), Some(other)) => one.cmp(&other),
+            _ => Ordering::Equal,
+        };
+        let months = compare(self.month, other.month);
+        // Days say nothing where the months are not known.
+        self.year.cmp(&other.year).then(months).then(compare(self.day, other.day)).is_lt()
     }
 }
 
@@ -102,15 +151,109 @@ pub(super) fn read(text: &str) -> Reading {
     if OPEN_ENDS.contains(&text.to_lowercase().as_str()) {
         return Reading::Open;
     }
-    match without_time(text).and_then(date) {
-        Some(date) if date.to_string() == text => Reading::Standard(date),
-        Some(date) => Reading::Odd(date),
+    if let Some(moment) = moment_in(text) {
+        return of_moment(moment);
+    }
+    match without_time(text).and_then(parts) {
+        Some(date) => match of_date(date) {
+            Reading::Odd(date) if date.to_string() == text => Reading::Standard(date),
+            reading => reading,
+        },
         None => Reading::Unclear,
     }
 }
 
-/// Cuts the time of day off a time stamp such as `2018-01-15T00:00:00Z`. The day is taken as written: in which time
-/// zone a job began is nothing anyone meant to say.
+/// Reads a number as a date: a year, or a moment.
+pub(super) fn of_number(number: &Number) -> Reading {
+    let whole = |number: f64| (number.abs() < 1e18).then_some(number as i64);
+    match number.as_i64().or_else(|| number.as_f64().and_then(whole)) {
+        None => Reading::Unclear,
+        Some(year @ 1..=9999) if !number.is_f64() => {
+            of_date(Parts { year: year as u32, month: None, day: None })
+        }
+        Some(moment) => of_moment(moment),
+    }
+}
+
+/// Reads a date in parts, `{"year": 2019, "month": 3, "day": 1}`, as some systems write it. `None` when the
+/// object is no date; `Some(None)` when it is one and says nothing.
+pub(super) fn of_object(object: &Map<String, Value>) -> Option<Option<Reading>> {
+    let part = |name| match object.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::Number(number)) => u32::try_from(number.as_u64()?).ok().map(Some),
+        Some(Value::String(digits)) => digits.trim().parse().ok().map(Some),
+        Some(_) => None,
+    };
+    match (part("year")?, part("month")?, part("day")?) {
+        (Some(year), month, day) => match of_date(Parts { year, month, day }) {
+            Reading::Odd(date) => Some(Some(Reading::Standard(date))),
+            Reading::Unclear => None,
+            reading => Some(Some(reading)),
+        },
+        (None, None, None) if object.contains_key("year") => Some(None),
+        (None, ..) => None,
+    }
+}
+
+/// What was written for a date, which need not exist.
+struct Parts {
+    year: u32,
+    month: Option<u32>,
+    day: Option<u32>,
+}
+
+fn of_date(Parts { year, month, day }: Parts) -> Reading {
+    let is_zero_day = ZERO_DAYS.iter().any(|zero| Some((zero.1, zero.2)) == month.zip(day) && zero.0 == year);
+    if year <= 1 || is_zero_day {
+        return Reading::Zero;
+    }
+    if (FAR_YEAR..=9999).contains(&year) && !BUDDHIST_YEARS.contains(&year) {
+        return Reading::Far;
+    }
+    PartialDate::new(year, month, day).map_or(Reading::Unclear, Reading::Odd)
+}
+
+/// The number in a text that gives a moment: `1546300800000`, or `/Date(1546300800000)/` as .NET writes it.
+fn moment_in(text: &str) -> Option<i64> {
+    let inner = text.strip_prefix("/Date(").and_then(|text| text.strip_suffix(")/"));
+    if let Some(inner) = inner {
+        // An offset may follow. The day is that of UTC all the same.
+        let end = inner.rfind(['+', '-']).filter(|&index| index > 0).unwrap_or(inner.len());
+        return inner[..end].parse().ok();
+    }
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    (digits.len() >= 9 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// Reads the seconds, milliseconds, micro- or nanoseconds since 1970, told apart by their size.
+fn of_moment(number: i64) -> Reading {
+    // The largest and the smallest second that programs know are shorter than the milliseconds of our time.
+    let is_extreme = |time: &DateTime<_>| matches!(time.year(), 1 | 9999);
+    let by_seconds = DateTime::from_timestamp(number, 0);
+    let size = number.unsigned_abs();
+    let time = if size == 0 {
+        return Reading::Zero;
+    } else if size < 100_000_000 {
+        // Before March 1973, or something else.
+        return Reading::Unclear;
+    } else if size < 10_000_000_000 {
+        by_seconds
+    } else if size < 260_000_000_000_000 {
+        by_seconds.filter(is_extreme).or_else(|| DateTime::from_timestamp_millis(number))
+    } else if size < 260_000_000_000_000_000 {
+        DateTime::from_timestamp_micros(number)
+    } else {
+        Some(DateTime::from_timestamp_nanos(number))
+    };
+    let Some(time) = time else { return Reading::Unclear };
+    match u32::try_from(time.year()) {
+        Ok(year) => of_date(Parts { year, month: Some(time.month()), day: Some(time.day()) }),
+        Err(_) => Reading::Unclear,
+    }
+}
+
+/// Cuts the time of day off a time stamp such as `2018-01-15T00:00:00Z`. The day is taken as written: in
+/// which time zone a job began is nothing anyone meant to say.
 fn without_time(text: &str) -> Option<&str> {
     match text.split_once(['T', ' ']) {
         Some((date, time)) if time.contains(':') => {
@@ -121,40 +264,38 @@ fn without_time(text: &str) -> Option<&str> {
     }
 }
 
-/// Reads up to three parts between `-`, `/`, `.`, `,` and spaces.
-fn date(text: &str) -> Option<PartialDate> {
+/// Takes a text apart into up to three parts between `-`, `/`, `.`, `,` and spaces.
+fn parts(text: &str) -> Option<Parts> {
     let mut parts = text.split(['-', '/', '.', ',', ' ']).filter(|part| !part.is_empty()).map(Part::of);
     let (first, second, third) = (parts.next()??, parts.next(), parts.next());
     if parts.next().is_some() {
         return None;
     }
-    match (first, second, third) {
-        (Year(year), None, None) => PartialDate::new(year, None, None),
+    let (year, month, day) = match (first, second, third) {
+        (Year(year), None, None) => (year, None, None),
         (Year(year), Some(Some(Small(month) | Month(month))), None)
-        | (Small(month) | Month(month), Some(Some(Year(year))), None) => {
-            PartialDate::new(year, Some(month), None)
-        }
+        | (Small(month) | Month(month), Some(Some(Year(year))), None) => (year, Some(month), None),
         (Year(year), Some(Some(Small(month) | Month(month))), Some(Some(Small(day))))
         | (Small(day), Some(Some(Month(month))), Some(Some(Year(year))))
-        | (Month(month), Some(Some(Small(day))), Some(Some(Year(year)))) => {
-            PartialDate::new(year, Some(month), Some(day))
-        }
+        | (Month(month), Some(Some(Small(day))), Some(Some(Year(year)))) => (year, Some(month), Some(day)),
         (Small(one), Some(Some(Small(other))), Some(Some(Year(year)))) => {
-            day_and_month(text, one, other, year)
+            let (month, day) = month_and_day(text, one, other, year)?;
+            (year, Some(month), Some(day))
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(Parts { year, month, day })
 }
 
-/// Reads a day and a month in unknown order. With points the day comes first; otherwise Europe and America disagree,
-/// and the answer is known only where one order is no date or both are the same.
-fn day_and_month(text: &str, one: u32, other: u32, year: u32) -> Option<PartialDate> {
-    let day_first = PartialDate::new(year, Some(other), Some(one));
-    let month_first = PartialDate::new(year, Some(one), Some(other));
-    if text.contains('.') || day_first == month_first || month_first.is_none() {
-        day_first
-    } else if day_first.is_none() {
-        month_first
+/// Reads a day and a month in unknown order. With points the day comes first; otherwise Europe and America
+/// disagree, and the answer is known only where one order is no date or both are the same.
+fn month_and_day(text: &str, one: u32, other: u32, year: u32) -> Option<(u32, u32)> {
+    let exists = |month, day| PartialDate::new(year, Some(month), Some(day)).is_some();
+    // No date of a year that stands for none exists, and its order means nothing.
+    if text.contains('.') || one == other || !exists(one, other) {
+        Some((other, one))
+    } else if !exists(other, one) {
+        Some((one, other))
     } else {
         None
     }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::error::{ErrorCode, ParseError};
+use super::mend::mend;
 use super::pointer::Pointer;
 use super::warning::{WarningCode, Warnings};
 use super::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VALUES};
@@ -38,7 +39,8 @@ pub(super) fn read_with_nul(body: &[u8], warnings: &mut Warnings) -> Result<(Val
     if json.len() < body.len() {
         warnings.push(WarningCode::ByteOrderMark, &at, format_args!("skipped"));
     }
-    let shape = Shape::of(json);
+    let json = mend(json, warnings);
+    let shape = Shape::of(&json);
     if shape.depth > MAX_DEPTH {
         let detail = format_args!("nested {} deep, the most is {MAX_DEPTH}", shape.depth);
         return Err(ParseError::new(ErrorCode::TooDeep, &at, detail));
@@ -48,7 +50,7 @@ pub(super) fn read_with_nul(body: &[u8], warnings: &mut Warnings) -> Result<(Val
         return Err(ParseError::new(ErrorCode::TooLarge, &at, detail));
     }
     let value: Value =
-        serde_json::from_slice(json).map_err(|error| ParseError::new(ErrorCode::InvalidJson, &at, error))?;
+        serde_json::from_slice(&json).map_err(|error| ParseError::new(ErrorCode::InvalidJson, &at, error))?;
     match value {
         Value::Object(_) | Value::Array(_) => Ok((value, shape.has_nul)),
         other => Err(ParseError::wrong_type(ErrorCode::NotAnObject, &at, "an object", &other)),
@@ -64,7 +66,8 @@ pub(super) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
 struct Shape {
     /// The deepest nesting of brackets outside strings.
     depth: usize,
-    /// How many values there are, counted by what separates them: commas and opening brackets outside strings.
+    /// How many values there are, counted by what separates them: commas and opening brackets outside
+    /// strings.
     values: usize,
     /// Whether a string holds `\u0000`, the only way to write a NUL in JSON.
     has_nul: bool,
@@ -113,7 +116,8 @@ fn remove_nul(value: &mut Value, at: &Pointer<'_>, warnings: &mut Warnings) {
     }
 }
 
-/// Takes NUL out of keys and values. Where a cleaned key meets one that is there already, the one that was there stays.
+/// Takes NUL out of keys and values. Where a cleaned key meets one that is there already, the one that was
+/// there stays.
 pub(super) fn remove_nul_in_object(
     fields: &mut Map<String, Value>,
     at: &Pointer<'_>,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::dates::{self, PartialDate, Reading};
+use super::dates::{self, Reading};
 use super::error::type_name;
 use super::pointer::Pointer;
 use super::warning::{WarningCode, Warnings};
@@ -11,10 +11,10 @@ use super::{MAX_ENTRIES, MAX_LINE_CHARS};
 /// The names of a field: first the right one, then old and foreign ones, which are read with a warning.
 pub(super) type Names = [&'static str];
 
-/// An object while it is read: what is read is taken out, what is left at the end is `extra`.
+/// An object while it is read.
 ///
-/// Every method takes the first of the names that holds something. Null and blank texts are the same as a missing
-/// field, and go. A value that cannot be read stays, with a warning.
+/// Every method takes the first of the names that holds something. Null and blank texts are the same as a
+/// missing field. A value that cannot be read is left out, with a warning.
 pub(super) struct Entry<'a> {
     fields: Map<String, Value>,
     at: &'a Pointer<'a>,
@@ -24,11 +24,6 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     pub(super) fn new(fields: Map<String, Value>, at: &'a Pointer<'a>, warnings: &'a mut Warnings) -> Self {
         Self { fields, at, warnings }
-    }
-
-    /// The fields that were not taken.
-    pub(super) fn into_extra(self) -> Map<String, Value> {
-        self.fields
     }
 
     /// A text for one line, cut to [`MAX_LINE_CHARS`]. A number is read as its text.
@@ -42,50 +37,51 @@ impl<'a> Entry<'a> {
         self.text(names).map(|(_, text)| text)
     }
 
-    /// A list of texts; a single text is a list of one. Blank entries go, others than texts stay with a warning.
+    /// A list of texts; a single text is a list of one. Blank texts go, and others than texts with a warning.
     pub(super) fn lines(&mut self, names: &Names) -> Vec<String> {
         let Some((name, value)) = self.take(names) else { return Vec::new() };
-        let all_texts = |list: &[Value]| list.iter().all(Value::is_string);
-        match value {
-            Value::Array(list) if all_texts(&list) => {
-                let texts = list.into_iter().filter_map(|value| match value {
-                    Value::String(text) => Some(trimmed(text)).filter(|text| !text.is_empty()),
-                    _ => None,
-                });
-                texts.collect()
-            }
-            Value::String(text) => {
+        let list = match value {
+            Value::Array(list) => list,
+            Value::String(_) => {
                 self.warn(WarningCode::WrongType, name, format_args!("read as a list of one text"));
-                vec![trimmed(text)]
+                vec![value]
             }
             other => {
-                self.put_back(name, other, "a list of texts");
-                Vec::new()
+                self.wrong_type(name, &other, "a list of texts");
+                return Vec::new();
+            }
+        };
+        let mut lines = Vec::with_capacity(list.len());
+        let at = self.at.key(name);
+        for (index, value) in list.into_iter().enumerate() {
+            match value {
+                Value::String(text) => lines.push(trimmed(text)),
+                Value::Number(number) => lines.push(number.to_string()),
+                Value::Null => {}
+                other => wrong_type(&other, "a text", &at.index(index), self.warnings),
             }
         }
+        lines.retain(|line| !line.is_empty());
+        lines
     }
 
-    /// An address of a page. Others than `http` and `https` stay: nobody should be led to click `javascript:`.
+    /// An address of a page. Only `http` and `https`: nobody should be led to click `javascript:`.
     pub(super) fn url(&mut self, names: &Names) -> Option<String> {
         let (name, text) = self.text(names)?;
-        let starts_with =
-            |scheme: &str| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
-        if starts_with("http://") || starts_with("https://") {
+        if is_web_address(&text) {
             return Some(text);
         }
-        self.warn(WarningCode::OddUrl, name, format_args!("no http or https address, not used as one"));
-        self.fields.insert(name.to_owned(), Value::String(text));
+        self.warn(WarningCode::OddUrl, name, format_args!("no http or https address: left out"));
         None
     }
 
-    /// A place: a text, or an object whose city, region and country are joined by commas. The object itself stays, for
-    /// it may say more, such as the street.
+    /// A place: a text, or an object whose city, region and country are joined by commas.
     pub(super) fn place(&mut self, name: &'static str) -> Option<String> {
         if !matches!(self.fields.get(name), Some(Value::Object(_))) {
             return self.line(&[name]);
         }
         let at = self.at.key(name);
-        let Some(Value::Object(fields)) = self.fields.get(name).cloned() else { return None };
+        let Some(Value::Object(fields)) = self.fields.remove(name) else { return None };
         let mut place = Entry::new(fields, &at, self.warnings);
         let parts =
             [&["city"][..], &["region", "state"], &["countryCode", "country"]].map(|names| place.line(names));
@@ -94,64 +90,72 @@ impl<'a> Entry<'a> {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    /// The date on which something began.
-    pub(super) fn start_date(&mut self, names: &Names) -> Option<String> {
-        let (name, reading, text) = self.date(names)?;
-        Some(self.settle(name, reading, text))
-    }
-
-    /// The date on which something ended, `None` when it goes on.
-    pub(super) fn end_date(&mut self, names: &Names) -> Option<String> {
-        let blank = names.iter().find(|name| self.fields.get(**name).is_some_and(is_blank_text));
-        let Some((name, reading, text)) = self.date(names) else {
+    /// The dates on which something began and ended; without an end when it goes on.
+    pub(super) fn period(&mut self, start: &Names, end: &Names) -> (Option<String>, Option<String>) {
+        let blank = end.iter().find(|name| self.fields.get(**name).is_some_and(is_blank_text));
+        let (start, end) = (self.date(start), self.date(end));
+        if let (Some((.., begun)), Some((name, _, ended))) = (&start, &end)
+            && let (Some(begun), Some(ended)) = (begun.date(), ended.date())
+            && ended.is_before(begun)
+        {
+            self.warn(
+                WarningCode::EndBeforeStart,
+                name,
+                format_args!("{ended} is before the start, {begun}"),
+            );
+        }
+        let start = start.and_then(|(name, text, reading)| self.settle(name, text, reading));
+        let Some((name, text, reading)) = end else {
             if let Some(name) = blank {
                 self.warn(WarningCode::OpenEnd, name, format_args!("blank, read as no end yet"));
             }
-            return None;
+            return (start, None);
         };
-        if reading == Reading::Open {
+        if matches!(reading, Reading::Open | Reading::Far) {
             self.warn(WarningCode::OpenEnd, name, format_args!("read as no end yet"));
-            return None;
+            return (start, None);
         }
-        Some(self.settle(name, reading, text))
+        (start, self.settle(name, text, reading))
     }
 
-    fn settle(&mut self, name: &str, reading: Reading, text: String) -> String {
+    fn settle(&mut self, name: &str, text: String, reading: Reading) -> Option<String> {
         match reading {
-            Reading::Standard(date) => date.to_string(),
-            Reading::Odd(date) => {
-                self.warn(WarningCode::OddDate, name, format_args!("read as {date}"));
-                date.to_string()
+            Reading::Standard(date) | Reading::Odd(date) => {
+                if !date.is_plausible() {
+                    let message = format_args!("{date} is no time of which a resume tells, kept");
+                    self.warn(WarningCode::ImplausibleDate, name, message);
+                } else if matches!(reading, Reading::Odd(_)) {
+                    self.warn(WarningCode::OddDate, name, format_args!("read as {date}"));
+                }
+                Some(date.to_string())
+            }
+            Reading::Far | Reading::Zero => {
+                self.warn(WarningCode::PlaceholderDate, name, format_args!("stands for no date: left out"));
+                None
             }
             Reading::Open | Reading::Unclear => {
-                self.warn(
-                    WarningCode::UnclearDate,
-                    name,
-                    format_args!("not understood as a date, kept as given"),
-                );
-                cut_line(text, &self.at.key(name), self.warnings)
+                let message = format_args!("not understood as a date, kept as given");
+                self.warn(WarningCode::UnclearDate, name, message);
+                Some(cut_line(text, &self.at.key(name), self.warnings))
             }
         }
     }
 
-    /// A date as read and as written. A number can be a year.
-    fn date(&mut self, names: &Names) -> Option<(&'static str, Reading, String)> {
+    /// A date as written and as read.
+    fn date(&mut self, names: &Names) -> Option<(&'static str, String, Reading)> {
         let (name, value) = self.take(names)?;
         match value {
             Value::String(text) => {
                 let reading = dates::read(&text);
-                Some((name, reading, trimmed(text)))
+                return Some((name, trimmed(text), reading));
             }
-            Value::Number(number) => {
-                let year = number.as_u64().and_then(|year| u32::try_from(year).ok());
-                let date = year.and_then(|year| PartialDate::new(year, None, None));
-                Some((name, date.map_or(Reading::Unclear, Reading::Odd), number.to_string()))
+            Value::Number(number) => return Some((name, number.to_string(), dates::of_number(&number))),
+            Value::Object(parts) if let Some(reading) = dates::of_object(&parts) => {
+                return Some((name, String::new(), reading?));
             }
-            other => {
-                self.put_back(name, other, "a date");
-                None
-            }
+            other => self.wrong_type(name, &other, "a date"),
         }
+        None
     }
 
     fn text(&mut self, names: &Names) -> Option<(&'static str, String)> {
@@ -163,7 +167,7 @@ impl<'a> Entry<'a> {
                 Some((name, number.to_string()))
             }
             other => {
-                self.put_back(name, other, "a text");
+                self.wrong_type(name, &other, "a text");
                 None
             }
         }
@@ -184,15 +188,8 @@ impl<'a> Entry<'a> {
         None
     }
 
-    /// Leaves a value of the wrong type where it was.
-    pub(super) fn put_back(&mut self, name: &str, value: Value, expected: &str) {
-        let found = type_name(&value);
-        self.warn(
-            WarningCode::WrongType,
-            name,
-            format_args!("expected {expected}, found {found}: kept in `extra`"),
-        );
-        self.fields.insert(name.to_owned(), value);
+    fn wrong_type(&mut self, name: &str, found: &Value, expected: &str) {
+        wrong_type(found, expected, &self.at.key(name), self.warnings);
     }
 
     fn warn(&mut self, code: WarningCode, name: &str, message: std::fmt::Arguments<'_>) {
@@ -200,17 +197,10 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Leaves a section of the wrong type where it was.
-pub(super) fn keep_wrong_section(
-    fields: &mut Map<String, Value>,
-    section: &str,
-    value: Value,
-    expected: &str,
-    warnings: &mut Warnings,
-) {
-    let message = format_args!("expected {expected}, found {}: kept in `extra`", type_name(&value));
-    warnings.push(WarningCode::WrongType, &Pointer::Root.key(section), message);
-    fields.insert(section.to_owned(), value);
+/// Warns of a value that is left out because it is of the wrong type.
+pub(super) fn wrong_type(found: &Value, expected: &str, at: &Pointer<'_>, warnings: &mut Warnings) {
+    let message = format_args!("expected {expected}, found {}: left out", type_name(found));
+    warnings.push(WarningCode::WrongType, at, message);
 }
 
 /// A text cut to [`MAX_LINE_CHARS`].
@@ -222,17 +212,71 @@ pub(super) fn cut_line(mut text: String, at: &Pointer<'_>, warnings: &mut Warnin
     text
 }
 
-/// The first [`MAX_ENTRIES`] of a list, with their indexes; a warning when there are more.
-pub(super) fn first_entries(
-    list: Vec<Value>,
+/// Reads a section that should be a list of objects, at most [`MAX_ENTRIES`] of them; a text is left to
+/// `of_text`.
+///
+/// An object is read as a list of its values where all of them are objects, else as a list of one. An entry
+/// in which nothing is known is left out, and so is what is no list at all, each with a warning: a section
+/// costs nobody the others.
+pub(super) fn entries<T: Default + PartialEq>(
+    section: Option<Value>,
     at: &Pointer<'_>,
     warnings: &mut Warnings,
-) -> impl Iterator<Item = (usize, Value)> + use<> {
-    if list.len() > MAX_ENTRIES {
-        let message = format_args!("{} entries, only the first {MAX_ENTRIES} are read", list.len());
-        warnings.push(WarningCode::TooManyEntries, at, message);
+    of_object: impl Fn(Entry<'_>) -> T,
+    of_text: impl Fn(String) -> T,
+) -> Vec<T> {
+    let mut entries = Vec::new();
+    let mut read = |value: Value, at: &Pointer<'_>, warnings: &mut Warnings| {
+        let entry = match value {
+            Value::Object(fields) => of_object(Entry::new(fields, at, warnings)),
+            Value::String(text) if !text.trim().is_empty() => {
+                warnings.push(
+                    WarningCode::PlainTextEntry,
+                    at,
+                    format_args!("a text, read as a line of its own"),
+                );
+                of_text(cut_line(trimmed(text), at, warnings))
+            }
+            Value::Null | Value::String(_) => T::default(),
+            other => return wrong_type(&other, "an object", at, warnings),
+        };
+        if entry == T::default() {
+            warnings.push(WarningCode::EmptyEntry, at, format_args!("nothing known in it, left out"));
+        } else {
+            entries.push(entry);
+        }
+    };
+    match section {
+        None | Some(Value::Null) => {}
+        Some(text) if is_blank_text(&text) => {}
+        Some(Value::Array(list)) => {
+            if list.len() > MAX_ENTRIES {
+                let message = format_args!("{} entries, only the first {MAX_ENTRIES} are read", list.len());
+                warnings.push(WarningCode::TooManyEntries, at, message);
+            }
+            for (index, value) in list.into_iter().take(MAX_ENTRIES).enumerate() {
+                read(value, &at.index(index), warnings);
+            }
+        }
+        Some(Value::Object(fields)) => {
+            warnings.push(WarningCode::WrongType, at, format_args!("an object, read as a list"));
+            if fields.values().all(Value::is_object) {
+                for (key, value) in fields.into_iter().take(MAX_ENTRIES) {
+                    read(value, &at.key(&key), warnings);
+                }
+            } else {
+                read(Value::Object(fields), at, warnings);
+            }
+        }
+        Some(other) => wrong_type(&other, "a list", at, warnings),
     }
-    list.into_iter().take(MAX_ENTRIES).enumerate()
+    entries
+}
+
+/// Whether a text is an address that a browser may be led to.
+pub(super) fn is_web_address(text: &str) -> bool {
+    let starts_with = |scheme: &str| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
+    starts_with("http://") || starts_with("https://")
 }
 
 pub(super) fn is_blank_text(value: &Value) -> bool {

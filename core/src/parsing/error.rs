@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::pointer::Pointer;
 
-/// The most characters of a [`ParseError::detail`]: a reader needs the fact, the document itself is stored elsewhere.
+/// The most characters of a [`ParseError::detail`]: a reader needs the fact, the document itself is stored
+/// elsewhere.
 pub const MAX_DETAIL_CHARS: usize = 200;
 
 /// One fault that makes a whole document unusable. Its neighbours are not concerned.
@@ -18,7 +19,8 @@ pub struct ParseError {
     pub code: ErrorCode,
     /// Where it is, as a JSON pointer (RFC 6901); empty for the whole document.
     pub pointer: String,
-    /// What was expected and what was found: one line of at most [`MAX_DETAIL_CHARS`] characters, without NUL.
+    /// What was expected and what was found: one line of at most [`MAX_DETAIL_CHARS`] characters, without
+    /// NUL.
     pub detail: String,
 }
 
@@ -43,36 +45,29 @@ pub enum ErrorCode {
     TooLarge,
     /// Arrays and objects are nested deeper than [`super::MAX_DEPTH`].
     TooDeep,
-    /// The bytes are not JSON in UTF-8, or hold a number beyond the range of a 64-bit float.
+    /// The bytes are not JSON in UTF-8.
     InvalidJson,
     /// The document is JSON, but not an object; one that is mapped may be a list, too.
     NotAnObject,
-    /// The id is missing or null.
+    /// The document is an object without any member that its format knows, such as `{"error": "not found"}`;
+    /// or one in which the map finds what it finds in an empty object.
+    NotAResume,
+    /// The source gave no id, or none that can be kept.
     MissingId,
-    /// The id is neither a string nor a number, or is blank, too long, or holds a NUL.
-    InvalidId,
-    /// An item of the original shape has no `skills`.
-    MissingSkills,
-    /// The skills, or one of them, are of the wrong type.
-    InvalidSkills,
-    /// The work experiences, or one of them, are of the wrong type.
-    InvalidWorkExperiences,
-    /// The document is one of [`Format::Mapped`](super::Format::Mapped), and its source has no mapping any more.
+    /// The document is one of [`Format::Mapped`](super::Format::Mapped), and its source has no mapping any
+    /// more.
     MissingMapping,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 7] = [
         Self::TooLarge,
         Self::TooDeep,
         Self::InvalidJson,
         Self::NotAnObject,
+        Self::NotAResume,
         Self::MissingId,
-        Self::InvalidId,
-        Self::MissingSkills,
-        Self::InvalidSkills,
-        Self::InvalidWorkExperiences,
         Self::MissingMapping,
     ];
 
@@ -83,11 +78,8 @@ impl ErrorCode {
             Self::TooDeep => "too_deep",
             Self::InvalidJson => "invalid_json",
             Self::NotAnObject => "not_an_object",
+            Self::NotAResume => "not_a_resume",
             Self::MissingId => "missing_id",
-            Self::InvalidId => "invalid_id",
-            Self::MissingSkills => "missing_skills",
-            Self::InvalidSkills => "invalid_skills",
-            Self::InvalidWorkExperiences => "invalid_work_experiences",
             Self::MissingMapping => "missing_mapping",
         }
     }

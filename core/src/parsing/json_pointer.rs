@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
@@ -13,11 +13,6 @@ use serde_json::value::RawValue;
 pub struct Pointer(Vec<String>);
 
 impl Pointer {
-    /// Leads to a member of the outermost object.
-    pub(super) fn of_key(key: &str) -> Self {
-        Self(vec![key.to_owned()])
-    }
-
     /// Reads a pointer; `None` when it neither is empty nor begins with a slash.
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
@@ -102,7 +97,7 @@ impl<'j> Visitor<'j> for Node<'_, '_, 'j> {
     }
 
     fn visit_map<A: MapAccess<'j>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(Key(key)) = map.next_key()? {
             let wanted = self.through(|token| token == key);
             if wanted.is_empty() {
                 map.next_value::<IgnoredAny>()?;
@@ -155,6 +150,29 @@ impl<'j> Visitor<'j> for Node<'_, '_, 'j> {
 
     fn visit_str<E>(self, _: &str) -> Result<(), E> {
         Ok(())
+    }
+}
+
+/// A key of an object, in which half of a surrogate pair is U+FFFD: it must not hide the members beside it.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Key, E> {
+        Ok(Key(String::from_utf8_lossy(key).into_owned()))
     }
 }
 
@@ -211,6 +229,15 @@ mod tests {
     fn of_two_equal_keys_the_last_one_counts() {
         assert_eq!(texts(r#"{"a":{"b":1},"a":{"c":2}}"#, &["/a/b", "/a/c"]), [None, Some("2")]);
         assert_eq!(texts(r#"{"a":{"b":1},"\u0061":null}"#, &["/a/b", "/a"]), [None, Some("null")]);
+    }
+
+    #[test]
+    fn half_a_pair_or_an_endless_number_hides_nothing_beside_it() {
+        let json = r#"{"\ud83d":"\udc00","n":1e400,"a\ud83d":{"b":[{"c":1}]},"d":2}"#;
+        assert_eq!(
+            texts(json, &["/d", "/n", "/a\u{fffd}\u{fffd}\u{fffd}/b/0/c"]),
+            [Some("2"), Some("1e400"), Some("1")]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! | place | what is there |
 //! | --- | --- |
-//! | `document` | what holds for every format: size, depth, UTF-8, byte order mark, NUL |
+//! | `document`, `mend` | what holds for every format: size, depth, UTF-8, byte order mark, NUL, halves of surrogate pairs |
 //! | `external_id` | the id that the source gave the document: [`id_at`], the one reader of ids |
 //! | `profile`, `json_resume`, `mapped` | one format each: which fields are read, under which names |
 //! | `entry`, `work`, `education`, `skill_list` | reading the fields of one object, a list of jobs, of educations, of skills |
@@ -12,37 +12,34 @@
 //! | [`json_pointer`] | reading at a place without parsing the rest |
 //!
 //! # What makes a document fail, and what only gives a warning
-//! A document fails ([`ParseError`]) when it cannot be read as an object, when nobody can say whose it is (`id`), or when
-//! what the service is for cannot be trusted: `skills` and the work experiences. Everything else is lenient: the value
-//! is read as well as can be, a [`Warning`] names the place, and what is not read stays in `extra`.
+//! A document fails ([`ParseError`]) when nobody knows whose it is, and when it is no resume: bytes that are
+//! no JSON, an object in which nothing is known (`not_a_resume`), or one beyond the limits. Within a resume
+//! one odd section or entry costs itself at most: it is read as well as can be, else left out, and a
+//! [`Warning`] names the place. What is not read is in the raw document.
 //!
 //! | in the document | original shape ([`Format::Profile`]) | JSON Resume ([`Format::JsonResume`]) | [`Format::Mapped`], as mapped |
 //! | --- | --- | --- | --- |
-//! | `id` missing or null | `missing_id` | `missing_id` | `missing_id` |
-//! | `id` blank, over [`MAX_ID_BYTES`], with a NUL, no string or number | `invalid_id` | `invalid_id` | `missing_id` |
-//! | `skills` missing | `missing_skills` | no skills | no skills |
-//! | `skills` null | `invalid_skills` | no skills | no skills |
-//! | `skills` no array | `invalid_skills` | `invalid_skills` | a text: the skills between `,`, `;`, <code>\|</code>, `•` and line ends; else `invalid_skills` |
-//! | a skill of the wrong type | `invalid_skills` | null: left out, warned; string: read, warned; else `invalid_skills` | null: left out, warned; else `invalid_skills` |
-//! | a keyword of the wrong type | | left out, warned | |
-//! | a blank skill, or one over 128 characters | left out, warned | left out, warned | left out, warned |
-//! | `work_experiences` (`work`) missing | none, warned | none | none |
-//! | `work_experiences` (`work`) null | `invalid_work_experiences` | none | none |
-//! | `work_experiences` (`work`) no array | `invalid_work_experiences` | `invalid_work_experiences` | blank: none; else `invalid_work_experiences` |
-//! | an entry that is a text | read as the title, warned | read as the title, warned | read as the title, warned |
-//! | an entry that is null or blank | left out, warned | left out, warned | left out, warned |
-//! | an entry of another type | `invalid_work_experiences` | `invalid_work_experiences` | `invalid_work_experiences` |
-//! | another section or field of the wrong type | kept in `extra`, warned | kept in `extra`, warned | kept in `extra`, warned |
-//! | an unknown key | kept in `extra` | kept in `extra` | only that of an entry |
-//! | an expression that fails | | | as a value of the wrong type; a field other than these is left empty |
+//! | no member that is known, such as `{"error": "x"}` | `not_a_resume` | `not_a_resume` | `not_a_resume` when the map finds what it finds in `{}` |
+//! | half of a surrogate pair, a number beyond 64 bits | U+FFFD, a text; warned | the same | the same |
+//! | `skills` missing or null | none, warned | none | none |
+//! | `skills` a text | the skills between `,`, `;`, <code>\|</code>, `•` and line ends; warned | the same | the same, not warned |
+//! | a skill that is an object | its `name` and `keywords` | the same | the same |
+//! | a skill that is null, blank, over 128 characters or of another type | left out, warned | the same | the same |
+//! | work experiences missing or null | none, warned | none | none |
+//! | a list that is an object | read as a list of its values, or of one; warned | the same | the same |
+//! | an entry that is a text | read as the title or the school, warned | the same | the same |
+//! | an entry that is null, blank, of another type or without anything known | left out, warned | the same | the same |
+//! | another section or field of the wrong type | left out, warned | the same | the same |
+//! | a date that stands for none (0000-00-00, 9999-12-31) | left out, an end that is far away as open; warned | the same | the same |
+//! | an expression that fails | | | the field is left empty, warned |
 //!
-//! Of two equal keys in one object the last one counts. A leading byte order mark is skipped, NUL characters are taken
-//! out of texts and keys (Postgres stores none), both with a warning. A skill that stands twice is kept once, under its
-//! first spelling.
+//! Of two equal keys in one object the last one counts. A leading byte order mark is skipped, NUL characters
+//! are taken out of texts and keys (Postgres stores none), both with a warning. A skill that stands twice is
+//! kept once, under its first spelling.
 //!
 //! # To add a format
-//! A variant of [`Format`], a module with a `parse` function, a row in `parse` below, a column in the table above,
-//! fixtures, and a value for the Postgres enum.
+//! A variant of [`Format`], a module with a `parse` function, a row in `parse` below, a column in the table
+//! above, fixtures, and a value for the Postgres enum.
 
 mod dates;
 mod document;
@@ -54,6 +51,7 @@ mod format;
 pub mod json_pointer;
 mod json_resume;
 mod mapped;
+mod mend;
 mod pointer;
 mod profile;
 mod skill_list;
@@ -63,9 +61,7 @@ mod time;
 mod warning;
 mod work;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
+use self::entry::is_web_address;
 pub use self::error::{ErrorCode, MAX_DETAIL_CHARS, ParseError};
 pub(crate) use self::external_id::is_external_id;
 pub use self::external_id::{MAX_ID_BYTES, external_id, id_at};
@@ -77,33 +73,41 @@ pub use self::time::time_at;
 use self::warning::Warnings;
 pub use self::warning::{MAX_WARNINGS, Warning, WarningCode};
 use crate::skill::Skill;
+use serde::{Deserialize, Serialize};
 
 /// The version of what these functions make of a document.
 ///
-/// Raised by one whenever a change makes the same bytes parse differently, the alias table of skills included; stored
-/// with every resume, so that those of an older version can be found and parsed again from their raw documents.
-pub const PARSER_VERSION: i32 = 3;
+/// Raised by one whenever a change makes the same bytes parse differently, the alias table of skills
+/// included; stored with every resume, so that those of an older version can be found and parsed again from
+/// their raw documents.
+pub const PARSER_VERSION: i32 = 4;
 
-/// The largest document that is parsed: room for a photo in the text (the schema's own samples have 4 to 8 KB), and no
-/// more, for a batch of them is in memory at once.
+/// The largest document that is parsed: room for a photo in the text (the schema's own samples have 4 to 8
+/// KB), and no more, for a batch of them is in memory at once.
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// The most JSON values in one document, counted by commas and opening brackets. An object of seven bytes takes some 700
-/// in memory, so this, not the size, is what keeps a hostile document below 100 MiB.
+/// The most JSON values in one document, counted by commas and opening brackets. An object of seven bytes
+/// takes some 700 in memory, so this, not the size, is what keeps a hostile document below 100 MiB.
 pub const MAX_VALUES: usize = 100_000;
 
-/// The deepest nesting of arrays and objects that is parsed. JSON Resume needs 4; the code that walks a document
-/// recurses, and `serde_json` itself gives up at 128.
+/// The deepest nesting of arrays and objects that is parsed. JSON Resume needs 4; the code that walks a
+/// document recurses, and `serde_json` itself gives up at 128.
 pub const MAX_DEPTH: usize = 64;
 
-/// The most skills kept of one resume. Each is an entry of the search index; who lists more says nothing with any of them.
+/// The most skills kept of one resume. Each is an entry of the search index; who lists more says nothing with
+/// any of them.
 pub const MAX_SKILLS: usize = 1_000;
 
 /// The most entries kept of a list of jobs, of educations, or of groups of skills. No career has as many.
 pub const MAX_ENTRIES: usize = 1_000;
 
-/// The most characters kept of a text for one line (a name, a title, a company): such texts stand in lists and pages.
+/// The most characters kept of a text for one line (a name, a title, a company): such texts stand in lists
+/// and pages.
 pub const MAX_LINE_CHARS: usize = 500;
+
+/// The most links kept of one person, and the longest one in bytes.
+pub const MAX_LINKS: usize = 50;
+const MAX_LINK_BYTES: usize = 2_000;
 
 /// A resume as read from one document.
 ///
@@ -111,7 +115,7 @@ pub const MAX_LINE_CHARS: usize = 500;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ParsedResume {
-    /// The id that the source gave the document; see [`external_id()`].
+    /// The id that the source gave the document, as it was stored with it.
     pub external_id: String,
     /// The full name of the person.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +132,8 @@ pub struct ParsedResume {
     /// The home page; always `http://` or `https://`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Where the person lives, such as "Berlin, DE"; made of city, region and country where the document tells them apart.
+    /// Where the person lives, such as "Berlin, DE"; made of city, region and country where the document
+    /// tells them apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// The skills in the order of the document, each key once, at most [`MAX_SKILLS`].
@@ -138,9 +143,10 @@ pub struct ParsedResume {
     /// The educations in the order of the document, at most [`MAX_ENTRIES`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub educations: Vec<Education>,
-    /// What the document holds besides, under its own keys.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub extra: Map<String, Value>,
+    /// The pages of the person, the home page among them: `http://` or `https://`, each once, at most
+    /// [`MAX_LINKS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
     /// What was odd, at most [`MAX_WARNINGS`] and a closing one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
@@ -148,8 +154,8 @@ pub struct ParsedResume {
 
 /// One job of a resume.
 ///
-/// Dates are `YYYY`, `YYYY-MM` or `YYYY-MM-DD` with as much as the document says, or the text as given where it was not
-/// understood ([`WarningCode::UnclearDate`] names those).
+/// Dates are `YYYY`, `YYYY-MM` or `YYYY-MM-DD` with as much as the document says, or the text as given where
+/// it was not understood ([`WarningCode::UnclearDate`] names those).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorkExperience {
@@ -177,9 +183,6 @@ pub struct WorkExperience {
     /// Single achievements.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub highlights: Vec<String>,
-    /// What the entry holds besides, under its own keys.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub extra: Map<String, Value>,
 }
 
 /// One education of a resume; dates as in [`WorkExperience`].
@@ -204,45 +207,42 @@ pub struct Education {
     /// When it ended; none when it goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_date: Option<String>,
-    /// What the entry holds besides, under its own keys.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub extra: Map<String, Value>,
 }
 
 /// Parses one document.
 ///
-/// Takes time and memory in proportion to the size of the document, whatever its bytes are, and never panics. The same
-/// bytes give the same result as long as [`PARSER_VERSION`] is the same.
+/// The external id is the one that was stored with the raw document: only who fetched or imported the item
+/// knows where it stands. Takes time and memory in proportion to the size of the document, whatever its bytes
+/// are, and never panics. The same id and bytes give the same result as long as [`PARSER_VERSION`] is the
+/// same.
 ///
 /// # Errors
-/// The first fault that makes the document unusable; the module's table says which faults do. `missing_mapping` for a
-/// [`Format::Mapped`] document, which [`parse_mapped`] parses.
-pub fn parse(format: Format, body: &[u8]) -> Result<ParsedResume, ParseError> {
+/// Fails with the first fault that makes the document unusable; the module's table says which faults do.
+/// Fails with `missing_mapping` for a [`Format::Mapped`] document, which [`parse_mapped`] parses.
+pub fn parse(format: Format, external_id: Option<&str>, body: &[u8]) -> Result<ParsedResume, ParseError> {
     let mut warnings = Warnings::default();
-    let parse_fields = match format {
-        Format::Profile => profile::parse,
-        Format::JsonResume => json_resume::parse,
+    let (parse_fields, members): (fn(_, &mut Warnings) -> _, &[&str]) = match format {
+        Format::Profile => (profile::parse, &profile::MEMBERS),
+        Format::JsonResume => (json_resume::parse, &json_resume::MEMBERS),
         Format::Mapped => {
             let detail = "the definition of the source has no `map` to read the document with";
             return Err(ParseError::new(ErrorCode::MissingMapping, &Pointer::Root, detail));
         }
     };
     let fields = document::read(body, &mut warnings)?;
-    let external_id = external_id::read(format, body)?;
-    let mut resume = parse_fields(fields, &mut warnings)?;
-    resume.external_id = external_id;
-    resume.warnings = warnings.finish();
-    Ok(resume)
+    if !members.iter().any(|member| fields.contains_key(*member)) {
+        let detail = format_args!("the object has none of the members of a resume: {}", members.join(", "));
+        return Err(ParseError::new(ErrorCode::NotAResume, &Pointer::Root, detail));
+    }
+    finish(parse_fields(fields, &mut warnings), external_id, warnings)
 }
 
-/// Parses one [`Format::Mapped`] document.
-///
-/// The external id is the one that was stored with the raw document: only who fetched the item knew where it stands.
-/// Otherwise as [`parse`], for the same mapping.
+/// Parses one [`Format::Mapped`] document; otherwise as [`parse`], for the same mapping.
 ///
 /// # Errors
-/// As [`parse`]; `too_large` and `too_deep` also when the mapping makes more of the item than a document may be. What
-/// is wrong behind the mapping is named by its place in the mapped object, under our own names.
+/// Fails as [`parse`] does; with `too_large` and `too_deep` also when the mapping makes more of the item than
+/// a document may be. What is wrong behind the mapping is named by its place in the mapped object, under our
+/// own names.
 pub fn parse_mapped(
     mapping: &CompiledMapping,
     external_id: Option<&str>,
@@ -250,9 +250,31 @@ pub fn parse_mapped(
 ) -> Result<ParsedResume, ParseError> {
     let mut warnings = Warnings::default();
     let (item, _) = document::read_with_nul(body, &mut warnings)?;
-    let external_id = external_id.ok_or_else(external_id::missing_beside)?.to_owned();
-    let mut resume = mapped::parse(mapping, item, &mut warnings)?;
-    resume.external_id = external_id;
+    let resume = mapped::parse(mapping, item, &mut warnings)?;
+    finish(resume, external_id, warnings)
+}
+
+fn finish(
+    mut resume: ParsedResume,
+    external_id: Option<&str>,
+    warnings: Warnings,
+) -> Result<ParsedResume, ParseError> {
+    let external_id = external_id.ok_or_else(|| {
+        let detail = format_args!(
+            "the item had no id where its source says, or none that can be kept: a text or a number of at most \
+             {MAX_ID_BYTES} bytes"
+        );
+        ParseError::new(ErrorCode::MissingId, &Pointer::Root.key("id"), detail)
+    })?;
+    external_id.clone_into(&mut resume.external_id);
+    let mut links = Vec::new();
+    for link in resume.url.iter().cloned().chain(std::mem::take(&mut resume.links)) {
+        let is_kept = is_web_address(&link) && link.len() <= MAX_LINK_BYTES && links.len() < MAX_LINKS;
+        if is_kept && !links.contains(&link) {
+            links.push(link);
+        }
+    }
+    resume.links = links;
     resume.warnings = warnings.finish();
     Ok(resume)
 }

@@ -30,13 +30,18 @@ pub enum WarningCode {
     ByteOrderMark,
     /// NUL characters were taken out of a text or a key: Postgres stores none.
     NulRemoved,
+    /// Half of a surrogate pair, such as `\ud83d`, stood in a text or a key and was read as U+FFFD.
+    LoneSurrogate,
+    /// A number overflows a float, or is an integer of more than 64 bits, and was read as text.
+    NumberOutOfRange,
     /// A field had an old or foreign name and was read as another.
     RenamedField,
-    /// A value of another type than expected was read as text where that is possible, or else left in `extra`.
+    /// A value of another type than expected was read as one where that is possible, or else left out.
     WrongType,
-    /// An entry of a list was null or blank and was left out.
+    /// An entry of a list was null or blank, or an object in which nothing is known, and was left out.
     EmptyEntry,
-    /// An entry of a list was a plain text where an object is expected, and was read as its most telling field.
+    /// An entry of a list was a plain text where an object is expected, and was read as its most telling
+    /// field.
     PlainTextEntry,
     /// A text for one line was longer than [`super::MAX_LINE_CHARS`] and was cut.
     TextCut,
@@ -44,10 +49,19 @@ pub enum WarningCode {
     OddDate,
     /// A date was not understood and is kept as given.
     UnclearDate,
-    /// An end date said "present" or the like, or was blank: there is no end yet.
+    /// An end date said "present" or the like, was blank, or too far away to be meant: there is no end yet.
     OpenEnd,
-    /// An address does not begin with `http://` or `https://` and was left in `extra`.
+    /// A date stands for none, such as 0000-00-00, and was left out.
+    PlaceholderDate,
+    /// A date is no time of which a resume tells, such as 2562 of the Buddhist calendar, and is kept as
+    /// given.
+    ImplausibleDate,
+    /// An end date is before its start date; both are kept.
+    EndBeforeStart,
+    /// An address does not begin with `http://` or `https://` and was left out.
     OddUrl,
+    /// An item of the original shape has no `skills`.
+    MissingSkills,
     /// An item of the original shape has no `work_experiences`.
     MissingWorkExperiences,
     /// A skill had no visible character and was left out.
@@ -64,9 +78,11 @@ pub enum WarningCode {
 
 impl WarningCode {
     /// Every code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::ByteOrderMark,
         Self::NulRemoved,
+        Self::LoneSurrogate,
+        Self::NumberOutOfRange,
         Self::RenamedField,
         Self::WrongType,
         Self::EmptyEntry,
@@ -75,7 +91,11 @@ impl WarningCode {
         Self::OddDate,
         Self::UnclearDate,
         Self::OpenEnd,
+        Self::PlaceholderDate,
+        Self::ImplausibleDate,
+        Self::EndBeforeStart,
         Self::OddUrl,
+        Self::MissingSkills,
         Self::MissingWorkExperiences,
         Self::BlankSkill,
         Self::LongSkill,
@@ -89,6 +109,8 @@ impl WarningCode {
         match self {
             Self::ByteOrderMark => "byte_order_mark",
             Self::NulRemoved => "nul_removed",
+            Self::LoneSurrogate => "lone_surrogate",
+            Self::NumberOutOfRange => "number_out_of_range",
             Self::RenamedField => "renamed_field",
             Self::WrongType => "wrong_type",
             Self::EmptyEntry => "empty_entry",
@@ -97,7 +119,11 @@ impl WarningCode {
             Self::OddDate => "odd_date",
             Self::UnclearDate => "unclear_date",
             Self::OpenEnd => "open_end",
+            Self::PlaceholderDate => "placeholder_date",
+            Self::ImplausibleDate => "implausible_date",
+            Self::EndBeforeStart => "end_before_start",
             Self::OddUrl => "odd_url",
+            Self::MissingSkills => "missing_skills",
             Self::MissingWorkExperiences => "missing_work_experiences",
             Self::BlankSkill => "blank_skill",
             Self::LongSkill => "long_skill",

@@ -246,7 +246,8 @@ pub(crate) fn items(prefix: &str, count: usize) -> Vec<NewRawDocument> {
 
 /// What the parser makes of an item that was stored under this id.
 pub(crate) fn parsed(raw_document_id: i64, item: &NewRawDocument) -> NewResume {
-    NewResume { raw_document_id, parsed: parsing::parse(Format::Profile, &item.body).unwrap() }
+    let external_id = item.external_id.as_deref();
+    NewResume { raw_document_id, parsed: parsing::parse(Format::Profile, external_id, &item.body).unwrap() }
 }
 
 /// A small, fast, repeatable source of randomness (splitmix64).

@@ -9,7 +9,7 @@ use resume_core::{
         definition::{Definition, Step},
     },
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, NUMBERED, collection_of, item};
@@ -30,15 +30,14 @@ async fn fixture() -> Fixture {
 
 impl Fixture {
     /// Stores a resume of a source, with this home page and these profiles.
-    async fn resume_with(&self, source: &str, external_id: &str, url: Option<&str>, profiles: Value) {
+    async fn resume_with(&self, source: &str, external_id: &str, url: Option<&str>, profiles: &[&str]) {
         let item = item(external_id, &[]);
         let mut conn = self.pool().acquire().await.unwrap();
         let format = resume_core::parsing::Format::Profile;
         let ids = raw::insert_new(&mut conn, source, format, (Uuid::nil(), 1), std::slice::from_ref(&item));
         let raw_document_id = ids.await.unwrap()[0];
-        let mut parsed = resume_core::parsing::parse(format, &item.body).unwrap();
-        parsed.url = url.map(str::to_owned);
-        parsed.extra = json!({"basics": {"profiles": profiles}}).as_object().unwrap().clone();
+        let mut parsed = resume_core::parsing::parse(format, Some(external_id), &item.body).unwrap();
+        parsed.links = url.iter().chain(profiles).map(|&link| link.to_owned()).collect();
         let new = NewResume { raw_document_id, parsed };
         resume::store_parsed(&mut conn, (source, 0), vec![new]).await.unwrap();
     }
@@ -68,25 +67,21 @@ async fn each_who_gave_a_link_is_asked_for_once() {
     let fixture = fixture().await;
     let page = |name: &str| Some(format!("https://pages.example/{name}"));
     let links = [
-        ("a", page("ann"), json!(null)),
-        (
-            "b",
-            Some("http://www.pages.example/ann/".to_owned()),
-            json!([{"url": page("bob")}, {"network": "x"}, 7]),
-        ),
-        ("c", page("cyd/work"), json!("https://pages.example/eve")),
-        ("d", Some("https://other.example/?u=https://pages.example/eve".to_owned()), json!({})),
-        ("e", page(".."), json!(null)),
-        ("f", None, json!([{"url": "HTTPS://PAGES.example/Dan"}, {"url": null}])),
+        ("a", page("ann"), &[][..]),
+        ("b", Some("http://www.pages.example/ann/".to_owned()), &["https://pages.example/bob"]),
+        ("c", page("cyd/work"), &[]),
+        ("d", Some("https://other.example/?u=https://pages.example/eve".to_owned()), &[]),
+        ("e", page(".."), &[]),
+        ("f", None, &["HTTPS://PAGES.example/Dan"]),
     ];
     for (external_id, url, profiles) in links {
         fixture.resume_with(NUMBERED, external_id, url.as_deref(), profiles).await;
     }
-    fixture.resume_with(NUMBERED, "gone", page("gone").as_deref(), json!(null)).await;
+    fixture.resume_with(NUMBERED, "gone", page("gone").as_deref(), &[]).await;
     let mut conn = fixture.pool().acquire().await.unwrap();
     resume::note_seen(&mut conn, NUMBERED, (&["gone"], &[])).await.unwrap();
     drop(conn);
-    fixture.resume_with(SOURCE, "zoe", page("zoe").as_deref(), json!(null)).await;
+    fixture.resume_with(SOURCE, "zoe", page("zoe").as_deref(), &[]).await;
 
     let id = fixture.start(&collection_of(100, SOURCE)).await;
     assert_eq!(fixture.fetch_jobs(id).await, [1]);
@@ -118,9 +113,7 @@ async fn where_nobody_gave_a_link_nobody_is_asked_for() {
 async fn no_more_are_asked_for_than_were_wanted() {
     let fixture = fixture().await;
     for name in ["ann", "bob", "cyd"] {
-        fixture
-            .resume_with(NUMBERED, name, Some(&format!("https://pages.example/{name}")), json!(null))
-            .await;
+        fixture.resume_with(NUMBERED, name, Some(&format!("https://pages.example/{name}")), &[]).await;
     }
     let id = fixture.start(&collection_of(2, SOURCE)).await;
     assert!(fixture.look(id, 1).await);
@@ -132,7 +125,7 @@ async fn no_more_are_asked_for_than_were_wanted() {
 #[tokio::test]
 async fn a_stopped_look_goes_on_where_it_was() {
     let fixture = fixture().await;
-    fixture.resume_with(NUMBERED, "ann", Some("https://pages.example/ann"), json!(null)).await;
+    fixture.resume_with(NUMBERED, "ann", Some("https://pages.example/ann"), &[]).await;
     let id = fixture.start(&collection_of(2, SOURCE)).await;
     let page = fixture.page(id, 1).await;
     fixture.cancel(id).await.unwrap();

@@ -72,9 +72,10 @@ impl Reader {
     }
 
     fn read(&self, document: &WaitingDocument) -> Result<ParsedResume, ParseError> {
+        let external_id = document.external_id.as_deref();
         match &self.mapping {
-            Some(mapping) => parse_mapped(mapping, document.external_id.as_deref(), &document.body),
-            None => parse(self.format, &document.body),
+            Some(mapping) => parse_mapped(mapping, external_id, &document.body),
+            None => parse(self.format, external_id, &document.body),
         }
     }
 }

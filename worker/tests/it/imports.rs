@@ -1,10 +1,10 @@
 //! Files that become resumes.
 
-use std::path::Path;
+use std::{io::Cursor, path::Path};
 
 use resume_core::{
     collection::{self, BegunImport, CollectionState, IMPORT_PER_PAGE, NewImport, Progress},
-    import::{Container, ItemReader, document},
+    import::{Container, document, read_items},
     source::{self, definition::Definition},
 };
 use serde_json::json;
@@ -14,10 +14,8 @@ use crate::harness::Pipeline;
 
 /// Imports a file, as the API does.
 async fn import(pipeline: &Pipeline, definition: &Definition, container: Container, file: &str) -> Uuid {
-    let mut reader = ItemReader::new(container, definition.id_pointer());
     let mut items: Vec<Vec<u8>> = Vec::new();
-    reader.push(file.as_bytes(), |item| items.push(item.to_vec()));
-    reader.finish(|item| items.push(item.to_vec())).unwrap();
+    read_items(container, definition, &mut Cursor::new(file), |item| items.push(item.to_vec())).unwrap();
     let new = NewImport {
         source: definition.name.clone(),
         container,

@@ -86,7 +86,10 @@ pub(crate) fn people(face: Face, seed: u64, count: u64, error_mode: bool) -> Res
         Face::TestData => Format::Profile,
         Face::JsonResumes => Format::JsonResume,
     };
-    let parse = |index| parsing::parse(format, mock_ats::item(face, seed, index, error_mode).as_bytes());
+    let parse = |index| {
+        let item = mock_ats::item(face, seed, index, error_mode);
+        parsing::parse(format, parsing::external_id(format, item.as_bytes()).as_deref(), item.as_bytes())
+    };
     let parsed = (0..count).filter_map(|index| parse(index).ok());
     parsed
         .map(|resume| (resume.external_id, resume.skills.into_iter().map(|skill| skill.key).collect()))

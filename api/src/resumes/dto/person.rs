@@ -1,22 +1,8 @@
-use std::collections::BTreeMap;
-
-use poem_openapi::{
-    Object,
-    types::{Any, Example},
-};
+use poem_openapi::{Object, types::Example};
 use resume_core::parsing;
-use serde_json::{Map, Value};
 
-/// What a document holds besides, under its own keys.
-pub(super) type Extra = BTreeMap<String, Any<Value>>;
-
-/// Makes the fields of a document that nothing else was made of.
-pub(super) fn extra(fields: Map<String, Value>) -> Extra {
-    fields.into_iter().map(|(key, value)| (key, Any(value))).collect()
-}
-
-/// A job. Dates are `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, with as much as the document says; or the text as given where it
-/// was not understood.
+/// A job. Dates are `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, with as much as the document says; or the text as
+/// given where it was not understood.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct WorkExperience {
@@ -36,8 +22,6 @@ pub(super) struct WorkExperience {
     description: Option<String>,
     /// Single achievements.
     highlights: Option<Vec<String>>,
-    /// What the entry holds besides, under its own keys.
-    extra: Option<Extra>,
 }
 
 /// An education; dates as in a job.
@@ -56,8 +40,6 @@ pub(super) struct Education {
     start_date: Option<String>,
     /// When it ended; absent when it goes on.
     end_date: Option<String>,
-    /// What the entry holds besides, under its own keys.
-    extra: Option<Extra>,
 }
 
 impl From<parsing::WorkExperience> for WorkExperience {
@@ -71,7 +53,6 @@ impl From<parsing::WorkExperience> for WorkExperience {
             end_date: job.end_date,
             description: job.description,
             highlights: Some(job.highlights).filter(|list| !list.is_empty()),
-            extra: Some(extra(job.extra)).filter(|fields| !fields.is_empty()),
         }
     }
 }
@@ -85,7 +66,6 @@ impl From<parsing::Education> for Education {
             score: education.score,
             start_date: education.start_date,
             end_date: education.end_date,
-            extra: Some(extra(education.extra)).filter(|fields| !fields.is_empty()),
         }
     }
 }
@@ -101,7 +81,6 @@ impl Example for WorkExperience {
             end_date: Some("2024-11".to_owned()),
             description: Some("Cut page load from four seconds to one.".to_owned()),
             highlights: None,
-            extra: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use resume_core::{parsing, resume, skill};
 
 use super::{
     example_time,
-    person::{Education, Extra, WorkExperience, extra},
+    person::{Education, WorkExperience},
 };
 
 /// A resume.
@@ -35,8 +35,8 @@ pub(in crate::resumes) struct ResumeReply {
     work_experiences: Vec<WorkExperience>,
     /// The educations in the order of the document.
     educations: Vec<Education>,
-    /// What the document holds besides, under its own keys.
-    extra: Extra,
+    /// The pages of the person, the home page among them.
+    links: Vec<String>,
     /// What was odd in the document.
     warnings: Vec<Warning>,
     /// The version of the parser that made this.
@@ -91,7 +91,7 @@ impl From<resume::Resume> for ResumeReply {
             skills: document.skills.into_iter().map(Into::into).collect(),
             work_experiences: document.work_experiences.into_iter().map(Into::into).collect(),
             educations: document.educations.into_iter().map(Into::into).collect(),
-            extra: extra(document.extra),
+            links: document.links,
             warnings: document.warnings.into_iter().map(Into::into).collect(),
             parser_version: resume.parser_version,
             raw_document_id: resume.document_id,
@@ -130,7 +130,7 @@ impl Example for ResumeReply {
             skills: vec![Skill { name: "ReactJS".to_owned(), key: "react".to_owned() }],
             work_experiences: vec![WorkExperience::example()],
             educations: Vec::new(),
-            extra: Extra::new(),
+            links: Vec::new(),
             warnings: Vec::new(),
             parser_version: parsing::PARSER_VERSION,
             raw_document_id: 5230,

@@ -3,6 +3,7 @@ mod dates;
 mod external_id;
 mod hostile;
 mod json_resume;
+mod leniency;
 mod mapped;
 mod profile;
 
@@ -13,16 +14,21 @@ use super::*;
 /// The formats whose documents say where everything is.
 const FIXED: [Format; 2] = [Format::Profile, Format::JsonResume];
 
+/// Parses a document under the id that stands in it.
+fn parse_with_id(format: Format, body: &[u8]) -> Result<ParsedResume, ParseError> {
+    parse(format, external_id(format, body).as_deref(), body)
+}
+
 /// Parses a document that must be good.
 #[track_caller]
 fn good(format: Format, body: &str) -> ParsedResume {
-    parse(format, body.as_bytes()).unwrap_or_else(|error| panic!("{error} in {body:.200}"))
+    parse_with_id(format, body.as_bytes()).unwrap_or_else(|error| panic!("{error} in {body:.200}"))
 }
 
 /// Parses a document that must fail, and gives what the failure says.
 #[track_caller]
 fn failure(format: Format, body: &[u8]) -> String {
-    let error = parse(format, body).expect_err("a document that cannot be parsed");
+    let error = parse_with_id(format, body).expect_err("a document that cannot be parsed");
     assert!(error.detail.chars().count() <= MAX_DETAIL_CHARS && error.pointer.len() <= 512);
     assert!(!error.to_string().contains('\0'));
     error.to_string()

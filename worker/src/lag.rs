@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 const PAUSE: Duration = Duration::from_millis(750);
 /// How much longer at most, so that those that wait do not all look at once.
 const SPREAD_MS: u64 = 500;
-/// How long a look at the backlog holds. At full speed it grows by some thousand documents meanwhile.
+/// How long a look at the backlog holds. What other processes store meanwhile is not seen.
 const LOOK_HOLDS: Duration = Duration::from_millis(200);
 
 /// What keeps fetching from running away from the parsers. Each source has a bound of its own: a large import holds back nobody
@@ -52,6 +52,13 @@ impl Lag {
         }
         collection::note_lagging(&mut *self.pool.acquire().await?, job.collection_id).await?;
         Ok(Some(PAUSE + Duration::from_millis(job_id.unsigned_abs() % SPREAD_MS)))
+    }
+
+    /// Counts documents that this process has stored since the last look.
+    pub(crate) async fn stored(&self, source: &str, documents: usize) {
+        let mut look = self.look.lock().await;
+        let Some(backlog) = look.as_mut().map(|look| &mut look.backlog) else { return };
+        *backlog.entry(source.to_owned()).or_default() += documents as i64;
     }
 
     /// Looks at the backlog, for all who ask at this time.

@@ -55,7 +55,7 @@ async fn lists_the_broken(source: &str, face: Face) {
     let progress = pipeline.progress(id).await;
     assert!(progress.errors.is_sorted_by_key(|error| -error.count), "{:?}", progress.errors);
     for error in &progress.errors {
-        assert!(error.sample.starts_with("raw document "), "{error:?}");
+        assert!(error.sample.starts_with("document "), "{error:?}");
     }
     worker.stop().await;
 }

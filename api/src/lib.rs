@@ -13,7 +13,7 @@
 //! | `queues/` | `/api/v1/queues`: list, pause, unpause, limits, demand |
 //! | `workers/` | `/api/v1/workers`, and which one leads |
 //! | `maintenance/` | `/api/v1/maintenance` |
-//! | `test_data/` | `/api/v1/test-data` and `/api/v1/json-resumes`, described; a mock system given to [`app`] answers them |
+//! | `test_data/` | what the mock system answers that is given to [`app`], described |
 //! | `health/` | `/healthz`, `/readyz` |
 //! | `metrics/` | `/metrics`, also of a worker alone |
 //! | `documentation.rs` | `/docs`, `/openapi.json`, `/openapi.yaml` |

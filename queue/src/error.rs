@@ -59,8 +59,8 @@ pub struct Coded {
 }
 
 impl Coded {
-    /// Puts a code on an error: a few words in `snake_case`, and behind a colon what tells more; metrics leave that out.
-    /// The text of the error stays as it is.
+    /// Puts a code on an error: a few words in `snake_case`, and behind a colon what tells more, which metrics leave
+    /// out. The text of the error stays as it is.
     pub fn new(code: impl Into<Cow<'static, str>>, error: impl Into<BoxDynError>) -> Self {
         Self { code: code.into(), error: error.into() }
     }

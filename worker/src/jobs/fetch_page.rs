@@ -330,7 +330,7 @@ async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bo
     }
 }
 
-/// What becomes of a job whose call failed. The job says the code of its failure, by which it can be found and retried.
+/// Returns what becomes of a job whose call failed, with the code of the failure: by it people find and retry jobs.
 fn verdict(error: CallError) -> JobError {
     let is_passing = error.is_passing();
     let wait = match error {

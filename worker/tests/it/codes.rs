@@ -18,7 +18,8 @@ impl Pipeline {
     /// What the queue says of the only page of a collection: state, attempts, code and error.
     async fn page_job(&self, id: Uuid) -> (String, i32, String, String) {
         let job = sqlx::query!(
-            r#"select state::text as "state!", attempt as "attempt!", last_error_code as "code!", last_error as "error!"
+            r#"select state::text as "state!", attempt as "attempt!", last_error_code as "code!",
+                      last_error as "error!"
                from jobs where kind = $1 and collection_id = $2"#,
             FetchPage::KIND,
             id.to_string()

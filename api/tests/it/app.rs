@@ -63,7 +63,7 @@ impl TestApp {
     pub(crate) async fn with_dry_calls(private_networks: bool) -> Self {
         let database = TestDatabase::new(&migrators()).await.unwrap();
         let dry_calls = Some(dry_calls(private_networks));
-        let state = AppState { pool: database.pool().clone(), dry_calls };
+        let state = AppState { pool: database.pool().clone(), erasure_key: None, dry_calls };
         Self { database: Some(database), ..Self::serve(state, None).await }
     }
 
@@ -79,7 +79,7 @@ impl TestApp {
             source::put(&mut database.pool().acquire().await.unwrap(), &definition).await.unwrap();
         }
         let dry_calls = Some(dry_calls(true));
-        let state = AppState { pool: database.pool().clone(), dry_calls };
+        let state = AppState { pool: database.pool().clone(), erasure_key: None, dry_calls };
         Self { database: Some(database), ..Self::serve(state, test_data).await }
     }
 
@@ -87,7 +87,7 @@ impl TestApp {
     pub(crate) async fn without_database() -> Self {
         let url = "postgres://nobody@localhost/none?host=/nonexistent";
         let pool = resume_core::db::pool(url, resume_core::db::Role::Api).unwrap();
-        Self::serve(AppState { pool, dry_calls: None }, None).await
+        Self::serve(AppState { pool, erasure_key: None, dry_calls: None }, None).await
     }
 
     async fn serve(state: AppState, mock: Option<mock_ats::Ats>) -> Self {

@@ -10,7 +10,7 @@ use resume_core::{
     jobs::FetchPage,
     source::definition::{Definition, Step},
 };
-use resume_queue::{JobError, Lease};
+use resume_queue::{Coded, JobError, Lease};
 
 use super::fetch_attachment;
 use crate::{

@@ -10,10 +10,10 @@
 //! | `attachments/` | `/api/v1/resumes/{id}/attachments` and `/api/v1/attachments`: the files that came with a resume |
 //! | `schedules/` | `/api/v1/schedules`: list, put, delete, enable, disable, run now |
 //! | `jobs/` | `/api/v1/jobs`: list, one job, why it waits; cancel, retry, discard, one or many |
-//! | `queues/` | `/api/v1/queues`: list, pause, resume, limits, demand |
+//! | `queues/` | `/api/v1/queues`: list, pause, unpause, limits, demand |
 //! | `workers/` | `/api/v1/workers`, and which one leads |
 //! | `maintenance/` | `/api/v1/maintenance` |
-//! | `test_data/` | `/api/v1/test-data` and `/api/v1/json-resumes`: the mock source |
+//! | `test_data/` | what the mock system answers that is given to [`app`], described |
 //! | `health/` | `/healthz`, `/readyz` |
 //! | `metrics/` | `/metrics`, also of a worker alone |
 //! | `documentation.rs` | `/docs`, `/openapi.json`, `/openapi.yaml` |

@@ -9,8 +9,6 @@ use crate::DryCalls;
 pub struct AppState {
     /// Connections to the database, as `resume_core::db::pool` makes them for `Role::Api`.
     pub pool: PgPool,
-    /// The mock source behind `/api/v1/test-data`; `None` where it is not served.
-    pub test_data: Option<mock_ats::Ats>,
     /// The key with which the ids of erased people are hashed; `None` where nobody is erased.
     pub erasure_key: Option<erasure::Key>,
     /// What makes the calls that check definitions; `None` where none are made.

@@ -6,6 +6,7 @@
 //! | `options/` | the command line: every option, its environment variable and default |
 //! | `database.rs` | the database to use: `DATABASE_URL`, or a private cluster |
 //! | `service.rs` | API and worker as tasks of this process |
+//! | `mock.rs` | the mock system that `up` and `demo` serve beside the API |
 //! | `client/` | the calls that the commands make to a running API |
 //! | `progress.rs` | watches a collection, with progress bars |
 //! | `output.rs` | standard output, whether or not somebody reads it |
@@ -16,6 +17,8 @@
 mod client;
 mod commands;
 mod database;
+#[cfg(feature = "mock")]
+mod mock;
 mod options;
 mod output;
 mod progress;
@@ -36,8 +39,11 @@ use crate::options::{Command, Options};
 fn main() -> ExitCode {
     let options = Options::parse();
     // The demo talks for itself; its log would tear the progress bars.
-    let default_filter =
-        if matches!(options.command, Command::Demo(_)) { "error" } else { "info,sqlx=error" };
+    let default_filter = match options.command {
+        #[cfg(feature = "mock")]
+        Command::Demo(_) => "error",
+        _ => "info,sqlx=error",
+    };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter)))
         .with_writer(std::io::stderr)

@@ -1,20 +1,12 @@
 use std::{net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use mock_ats::Ats;
-use resume_api::{AppState, DryCalls};
+use resume_api::{App, AppState, DryCalls};
 use resume_connector::{Connector, Timeouts};
-use resume_core::{
-    db::{self, PgPool, Role},
-    parsing::Format,
-    source::{self, DEFAULT_SOURCE, definition::Definition},
-};
+use resume_core::db::{self, PgPool, Role};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{database::Database, options::WorkOptions};
-
-/// What the mock allows, and so do its sources.
-const MOCK_CALLS_PER_SECOND: u32 = 30;
 
 /// What checks definitions over HTTP, with the secrets in this directory; whether in private networks, too.
 pub(crate) fn dry_calls(secrets_dir: PathBuf, private_networks: bool) -> Result<DryCalls> {
@@ -35,12 +27,12 @@ struct Part {
 }
 
 impl Service {
-    /// Serves the API, with the mock system if one is given, which then becomes a source; gives the address.
+    /// Serves the API, with a mock system if one is given; gives the address.
     pub(crate) async fn start_api(
         &mut self,
         database: &Database,
         bind: SocketAddr,
-        test_data: Option<Ats>,
+        mock: Option<App>,
         dry_calls: DryCalls,
     ) -> Result<SocketAddr> {
         let pool = db::pool(&database.url, Role::Api)?;
@@ -48,15 +40,9 @@ impl Service {
             format!("cannot serve on {bind}; another address: --bind 127.0.0.1:8001, or RESUME_BIND")
         })?;
         let address = bound.address();
-        if test_data.is_some() {
-            add_mock_sources(&pool, address).await.context("adding the mock system to the sources")?;
-        }
-        let app = resume_api::app(AppState {
-            pool: pool.clone(),
-            test_data,
-            erasure_key: None,
-            dry_calls: Some(Arc::new(dry_calls)),
-        });
+        let dry_calls = Some(Arc::new(dry_calls));
+        let state = AppState { pool: pool.clone(), erasure_key: None, dry_calls };
+        let app = resume_api::app(state, mock);
         self.api = Some(Part::start(|stopped| async move {
             let served = bound.serve(app, stopped).await.context("serving the API");
             close(&pool).await;
@@ -148,22 +134,4 @@ impl Part {
 async fn close(pool: &PgPool) {
     // What is not given back by then hangs in a handler.
     let _ = tokio::time::timeout(Duration::from_secs(1), pool.close()).await;
-}
-
-/// The faces of the mock system that this process serves.
-async fn add_mock_sources(pool: &PgPool, address: SocketAddr) -> Result<()> {
-    // Bound to every interface it is reached on this machine.
-    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let base = format!("http://{host}:{}", address.port());
-    let original = |name, path| Definition::original(name, &base, path, MOCK_CALLS_PER_SECOND);
-    let mut conn = pool.acquire().await?;
-    for definition in [
-        original(DEFAULT_SOURCE, "/api/v1/test-data"),
-        original("test-data-links", "/api/v1/test-data").along_links(),
-        original("json-resume", "/api/v1/json-resumes").of_format(Format::JsonResume),
-    ] {
-        source::put(&mut conn, &definition).await?;
-    }
-    Ok(())
 }

@@ -174,8 +174,8 @@ impl CallError {
         Some(code.to_owned())
     }
 
-    /// Whether the same call may succeed later. Of the 4xx only those that speak of time, and 401: a secret may yet be put where
-    /// it belongs, or be there in another process.
+    /// Whether the same call may succeed later, by itself. Of the 4xx only those that speak of time, and 401: the
+    /// source may know us again. A secret that is missing stays so until somebody sets it.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Status { status, .. } => {
@@ -192,6 +192,7 @@ impl CallError {
             | Self::ForeignLink(_)
             | Self::InvalidUrl(_)
             | Self::InvalidRequest(_)
+            | Self::SecretMissing(_)
             | Self::SecretInvalid(_) => false,
             _ => true,
         }

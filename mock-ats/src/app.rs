@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use poem::{
     Endpoint, EndpointExt, Request, Response, Route,
-    endpoint::make,
+    endpoint::{BoxEndpoint, make},
     get,
     http::{StatusCode, header},
 };
@@ -13,20 +13,21 @@ use crate::{Answer, Api, Ats, Call, Face, PageQuery, Reply};
 const BODY_MAX_BYTES: usize = 64 * 1024;
 
 /// The HTTP endpoint of a system: `GET` on the path of each [`Face`], and `GET /stats` with [`Ats::stats`] as
-/// JSON, each with and without a trailing slash; and each [`Api`] under `/apis/<name>/`. Everything else is a problem reply.
+/// JSON, each with and without a trailing slash; and each [`Api`] under `/mock/<name>/`. Everything else is a
+/// problem reply.
 ///
 /// Parameters are those of [`PageQuery`]; bad ones get a 400 that names the field and do not count as calls.
 /// Next links are absolute, built from the request's `Host`.
-pub fn app(ats: Ats) -> impl Endpoint<Output = Response> {
+pub fn app(ats: Ats) -> BoxEndpoint<'static, Response> {
     let mut routes = Route::new();
     for face in Face::ALL {
         // The endpoint is shared by both spellings of the path.
         let endpoint = Arc::new(get(face_endpoint(ats.clone(), face)));
         routes = routes.at(face.path(), endpoint.clone()).at(format!("{}/", face.path()), endpoint);
     }
-    routes = routes.at("/apis/:name/*path", make_api(ats.clone()));
+    routes = routes.at("/mock/:name/*path", make_api(ats.clone()));
     let stats = Arc::new(get(stats_endpoint(ats)));
-    routes.at("/stats", stats.clone()).at("/stats/", stats).catch_all_error(to_problem)
+    routes.at("/stats", stats.clone()).at("/stats/", stats).catch_all_error(to_problem).boxed()
 }
 
 fn face_endpoint(ats: Ats, face: Face) -> impl Endpoint<Output = Response> {
@@ -56,7 +57,7 @@ fn make_api(ats: Ats) -> impl Endpoint<Output = Response> {
             let call = Call {
                 method: request.method().clone(),
                 url: request.original_uri().to_string(),
-                base_url: format!("{}/apis/{}", base_url(&request), api.name()),
+                base_url: format!("{}/mock/{}", base_url(&request), api.name()),
                 path,
                 query: request.params()?,
                 headers: request.headers().clone(),

@@ -28,11 +28,18 @@ pub struct Settings {
     /// How many calls are accepted in any one second; 30 by default, as the API limit of the original. 0
     /// refuses all.
     pub calls_per_second: u32,
+    /// Whether each [`Api`] wants its credential; true by default. Without, any call is admitted, also one that
+    /// shows none.
+    pub wants_credentials: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { latency: Duration::from_millis(50)..=Duration::from_millis(200), calls_per_second: 30 }
+        Self {
+            latency: Duration::from_millis(50)..=Duration::from_millis(200),
+            calls_per_second: 30,
+            wants_credentials: true,
+        }
     }
 }
 
@@ -60,8 +67,8 @@ struct Shared {
 impl Ats {
     /// A system with no calls behind it and no faults.
     pub fn new(settings: Settings) -> Self {
-        let Settings { latency, calls_per_second } = settings;
-        let apis = Api::ALL.map(|api| Mutex::new(ApiState::new(api)));
+        let Settings { latency, calls_per_second, wants_credentials } = settings;
+        let apis = Api::ALL.map(|api| Mutex::new(ApiState::new(api, wants_credentials)));
         let gate = Mutex::new(Gate::new(calls_per_second));
         Self { shared: Arc::new(Shared { latency, gate, limit_headers: AtomicBool::new(false), apis }) }
     }

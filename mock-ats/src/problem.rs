@@ -5,17 +5,24 @@ use crate::QueryError;
 /// The media type of problem bodies.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// An error body after RFC 9457. The type is always `about:blank`, by which the RFC says that the status
-/// tells all.
+/// An error body after RFC 9457. Without errors the type is `about:blank`, by which the RFC says that the status
+/// tells all; with them the body is what Resume Service answers, beside which the mock is served.
 #[derive(Serialize)]
 pub(crate) struct Problem {
     r#type: &'static str,
     title: String,
     status: u16,
     detail: String,
-    /// The query parameter at fault; an extension member.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'static str>,
+    /// The query parameters at fault; an extension member.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+/// What is wrong with one parameter.
+#[derive(Serialize)]
+struct FieldError {
+    field: &'static str,
+    detail: String,
 }
 
 impl Problem {
@@ -25,7 +32,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
-            field: None,
+            errors: Vec::new(),
         }
     }
 
@@ -37,6 +44,13 @@ impl Problem {
 
 impl From<&QueryError> for Problem {
     fn from(error: &QueryError) -> Self {
-        Self { field: Some(error.field), ..Self::new(poem::http::StatusCode::BAD_REQUEST, error.to_string()) }
+        let fault = FieldError { field: error.field, detail: format!("must be {}", error.expected) };
+        Self {
+            r#type: "urn:resume-service:problem:invalid-request",
+            title: String::from("Invalid request"),
+            detail: format!("{}: {}", fault.field, fault.detail),
+            errors: vec![fault],
+            ..Self::new(poem::http::StatusCode::BAD_REQUEST, "")
+        }
     }
 }

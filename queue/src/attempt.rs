@@ -228,7 +228,7 @@ fn ended_by_itself(lease: &Lease, ended: Result<Result<(), BoxDynError>, JoinErr
         Ok(Err(error)) => Some(outcome(lease, verdict(error))),
         Err(ended) => {
             let failure = ended.try_into_panic().map_or_else(
-                |_| Failure { error: "the handler was aborted".to_owned(), code: code::ERROR },
+                |_| Failure { error: "the handler was aborted".to_owned(), code: code::ERROR.into() },
                 |panic| panicked(panic.as_ref()),
             );
             Some(outcome(lease, Verdict::Retry(failure)))
@@ -253,7 +253,7 @@ fn stopped(lease: &Lease, why: Stop) -> Option<Outcome> {
         Stop::Asked => Some(Outcome::AsAsked),
         Stop::TimedOut => {
             let error = format!("the attempt took longer than {:?}", lease.timeout);
-            Some(outcome(lease, Verdict::Retry(Failure { error, code: code::TIMEOUT })))
+            Some(outcome(lease, Verdict::Retry(Failure { error, code: code::TIMEOUT.into() })))
         }
         Stop::LeaseLost => {
             tracing::warn!("the lease is lost: stopped the handler");
@@ -267,7 +267,7 @@ fn outcome(lease: &Lease, verdict: Verdict) -> Outcome {
         Verdict::Snooze(wait) => return Outcome::Snoozed(wait),
         Verdict::Discard(failure) => {
             let error = storable(&failure.error);
-            tracing::warn!(job = lease.hold.id, code = failure.code, error, "job discarded");
+            tracing::warn!(job = lease.hold.id, code = %failure.code, error, "job discarded");
             return Outcome::Discarded { error, code: failure.code };
         }
         Verdict::RetryAfter(failure, wait) => (failure, wait),
@@ -276,14 +276,14 @@ fn outcome(lease: &Lease, verdict: Verdict) -> Outcome {
     let Failure { error, code } = failure;
     let error = storable(&error);
     let last = lease.is_last_attempt();
-    tracing::warn!(job = lease.hold.id, attempt = lease.attempt, last, ?wait, code, error, "attempt failed");
+    tracing::warn!(job = lease.hold.id, attempt = lease.attempt, last, ?wait, %code, error, "attempt failed");
     Outcome::Retry { error, code, wait: wait.max(Duration::from_millis(1)) }
 }
 
 fn panicked(payload: &(dyn Any + Send)) -> Failure {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    Failure { error: format!("panic: {}", text.unwrap_or_default()), code: code::PANIC }
+    Failure { error: format!("panic: {}", text.unwrap_or_default()), code: code::PANIC.into() }
 }
 
 /// A spawned handler that is stopped at its next await when nobody waits for it any more.

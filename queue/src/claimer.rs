@@ -421,6 +421,6 @@ fn task<J: Job>(job: Claimed, lease: Lease) -> Option<Task<J>> {
         Err(_) => "the payload does not decode: its type panicked".to_owned(),
     };
     tracing::error!(job = job.id, error, "job discarded");
-    lease.hold.settle(Outcome::Discarded { error, code: code::UNDECODABLE });
+    lease.hold.settle(Outcome::Discarded { error, code: code::UNDECODABLE.into() });
     None
 }

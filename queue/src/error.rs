@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use apalis_core::error::{AbortError, BoxDynError, DeferredError, RetryAfterError};
 
@@ -54,14 +54,15 @@ impl std::error::Error for JobError {
 /// the chain of an error that a handler returns, also inside a [`JobError`]; the outermost counts.
 #[derive(Debug)]
 pub struct Coded {
-    code: &'static str,
+    code: Cow<'static, str>,
     error: BoxDynError,
 }
 
 impl Coded {
-    /// Puts a code on an error: a few words in `snake_case`. The text of the error stays as it is.
-    pub fn new(code: &'static str, error: impl Into<BoxDynError>) -> Self {
-        Self { code, error: error.into() }
+    /// Puts a code on an error: a few words in `snake_case`, and behind a colon what tells more, which metrics leave
+    /// out. The text of the error stays as it is.
+    pub fn new(code: impl Into<Cow<'static, str>>, error: impl Into<BoxDynError>) -> Self {
+        Self { code: code.into(), error: error.into() }
     }
 }
 
@@ -101,7 +102,7 @@ pub(crate) enum Verdict {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Failure {
     pub(crate) error: String,
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
 }
 
 /// Reads the verdict out of whatever error came through the layers: the first in its chain of causes that is ours or one
@@ -132,15 +133,15 @@ pub(crate) fn verdict(error: BoxDynError) -> Verdict {
     Verdict::Retry(failure())
 }
 
-fn code_of(error: &(dyn std::error::Error + 'static)) -> &'static str {
+fn code_of(error: &(dyn std::error::Error + 'static)) -> Cow<'static, str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(coded) = error.downcast_ref::<Coded>() {
-            return coded.code;
+            return coded.code.clone();
         }
         cause = error.source();
     }
-    code::ERROR
+    code::ERROR.into()
 }
 
 /// An error and its causes on one line, without what a [`JobError`] says of the job and without causes that the outer

@@ -115,12 +115,14 @@ pub(crate) fn claimed(queue: &'static str, waited_s: impl ExactSizeIterator<Item
 pub(crate) fn ended(queue: &'static str, outcome: Option<&Outcome>, ran: Duration) {
     let (name, code) = match outcome {
         None | Some(Outcome::Completed) => ("completed", ""),
-        Some(Outcome::Retry { code, .. }) => ("failed", *code),
-        Some(Outcome::Discarded { code, .. }) => ("discarded", *code),
+        Some(Outcome::Retry { code, .. }) => ("failed", code.as_ref()),
+        Some(Outcome::Discarded { code, .. }) => ("discarded", code.as_ref()),
         Some(Outcome::Snoozed(_)) => ("snoozed", ""),
         Some(Outcome::HandedBack) => ("handed_back", ""),
         Some(Outcome::AsAsked) => ("ended_by_request", ""),
     };
+    // What a stranger may have put behind a colon would make as many time series as he likes.
+    let code = code.split(':').next().unwrap_or_default().to_owned();
     counter!(ENDED, "messaging_destination_name" => queue, "outcome" => name, "error_type" => code)
         .increment(1);
     histogram!(PROCESS, "messaging_destination_name" => queue).record(ran.as_secs_f64());

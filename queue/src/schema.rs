@@ -6,7 +6,7 @@ use sqlx::migrate::Migrator;
 
 /// Creates the schema `queue` and all that is in it.
 ///
-/// It notes what it has done in `queue.migrations`, so that it gets along with whatever other migrators the database has.
+/// Keeps its list of what was done in `queue.migrations`, so that it gets along with the other migrators of a database.
 /// Run it before those whose tables or functions speak of the queue.
 pub static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrator = sqlx::migrate!("./migrations");

@@ -1,4 +1,4 @@
-use std::{collections::HashSet, time::Duration};
+use std::{borrow::Cow, collections::HashSet, time::Duration};
 
 use sqlx::{Connection, PgConnection};
 
@@ -13,7 +13,7 @@ pub(crate) enum Outcome {
     /// The job is done.
     Completed,
     /// Run again after `wait`, unless that was the last attempt.
-    Retry { error: String, code: &'static str, wait: Duration },
+    Retry { error: String, code: Cow<'static, str>, wait: Duration },
     /// Run again after this time; the attempt is given back.
     Snoozed(Duration),
     /// Not run, or not to its end, for no fault of the job: at once to whoever wants it; the attempt is given back.
@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
     /// Not run to its end, since somebody asked for the end of the job: that is what it gets.
     AsAsked,
     /// Over, with this error.
-    Discarded { error: String, code: &'static str },
+    Discarded { error: String, code: Cow<'static, str> },
 }
 
 /// An attempt and its end. It takes effect only while the attempt still holds the job.
@@ -126,7 +126,7 @@ impl Outcome {
         }
     }
 
-    fn code(&self) -> Option<&'static str> {
+    fn code(&self) -> Option<&str> {
         match self {
             Self::Retry { code, .. } | Self::Discarded { code, .. } => Some(code),
             Self::Completed | Self::Snoozed(_) | Self::HandedBack | Self::AsAsked => None,

@@ -182,8 +182,10 @@ async fn assert_all_cheap(case: Case, database: &TestDatabase) {
                 |(id, fence): (&i64, &i32)| Settlement { id: *id, fence: *fence, outcome: outcome.clone() };
             ids.iter().zip(&fences).map(settlement).collect()
         };
-        let (completed, failed) =
-            (batch(Outcome::Completed), batch(Outcome::Discarded { error: "no".to_owned(), code: "error" }));
+        let (completed, failed) = (
+            batch(Outcome::Completed),
+            batch(Outcome::Discarded { error: "no".to_owned(), code: "error".into() }),
+        );
         assert_cheap!(case, "complete", conn, count, |tx| settle(&mut tx, &completed));
         assert_cheap!(case, "discard", conn, count, |tx| settle(&mut tx, &failed));
     }

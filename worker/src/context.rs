@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) pool: PgPool,
+    /// The name of this process among the workers.
+    pub(crate) worker: Arc<str>,
     pub(crate) connector: Arc<Connector>,
     pub(crate) parse_delay: Duration,
     pub(crate) permits: Arc<Permits>,
@@ -26,7 +28,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(pool: PgPool, worker_id: i64, settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        pool: PgPool,
+        (worker_id, worker): (i64, &str),
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
         let connector = Connector::new(Timeouts::default(), settings.secrets_dir.clone())
             .context("setting up the calls to sources")?;
         let permits = Arc::new(Permits::new(pool.clone(), worker_id));
@@ -34,6 +40,7 @@ impl Context {
         let details = Details::new(pool.clone());
         Ok(Self {
             pool,
+            worker: worker.into(),
             connector: Arc::new(connector),
             parse_delay: settings.parse_delay,
             permits,

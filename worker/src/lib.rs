@@ -49,10 +49,11 @@ pub struct Settings {
 /// # Errors
 /// When the database cannot be reached at the start, or when the work ends by itself, which it should not.
 pub async fn run(pool: PgPool, settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let session = Session::start(pool.clone(), SessionSettings::default())
-        .await
-        .context("registering this process as a worker")?;
-    let context = Context::new(pool, session.worker_id(), &settings)?;
+    let of_session = SessionSettings::default();
+    let name = of_session.name.clone();
+    let session =
+        Session::start(pool.clone(), of_session).await.context("registering this process as a worker")?;
+    let context = Context::new(pool, (session.worker_id(), &name), &settings)?;
     let mut workers = registry::start(&session, &context);
     let ended = tokio::select! {
         () = shutdown => None,

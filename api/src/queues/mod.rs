@@ -13,7 +13,7 @@ use resume_queue::{
     inspect::{self, QueueRow},
     limit_queue,
     maintenance::depths,
-    pause_queue, resume_queue,
+    pause_queue, unpause_queue,
 };
 
 use self::dto::{Demand, Queue, QueueLimits, QueueList};
@@ -127,7 +127,7 @@ impl Queues {
 
     /// Pause a queue
     ///
-    /// No further job of it starts, on any worker, until `resume_queue`. Jobs that run go on, and new ones may be
+    /// No further job of it starts, on any worker, until `unpause_queue`. Jobs that run go on, and new ones may be
     /// enqueued. Pausing a paused queue changes nothing.
     #[oai(path = "/api/v1/queues/:queue/pause", method = "post", operation_id = "pause_queue")]
     async fn pause_queue(
@@ -147,19 +147,19 @@ impl Queues {
     /// Let a paused queue go on
     ///
     /// At once. A queue that is not paused is left as it is.
-    #[oai(path = "/api/v1/queues/:queue/resume", method = "post", operation_id = "resume_queue")]
-    async fn resume_queue(
+    #[oai(path = "/api/v1/queues/:queue/unpause", method = "post", operation_id = "unpause_queue")]
+    async fn unpause_queue(
         &self,
         /// The name of the queue.
         queue: Path<Name>,
     ) -> Result<Json<Queue>, Refused<QueueRefusals>> {
         let name = &queue.0.0;
-        let resumed = bounded(async {
+        let unpaused = bounded(async {
             self.find(name).await?;
-            resume_queue(&self.0.pool, name).await?;
+            unpause_queue(&self.0.pool, name).await?;
             self.changed(name).await
         });
-        Ok(Json(resumed.await?))
+        Ok(Json(unpaused.await?))
     }
 
     /// Limit a queue

@@ -91,7 +91,7 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
             Queues::new(state.clone()),
             Workers::new(state.clone()),
             Maintenance::new(state.clone()),
-            TestData::new(state.clone()),
+            TestData,
             Health::new(state.clone()),
             Metrics::new(state),
         )

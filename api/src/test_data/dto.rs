@@ -1,11 +1,8 @@
-//! What goes over the wire. The mock writes it; the types here only describe it.
+//! What goes over the wire. The mock writes it; the types here describe it.
 
-use poem::{IntoResponse, Response};
 use poem_openapi::{
-    ApiResponse, Object,
-    payload::{Json, Payload},
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
-    types::{Any, Example, Type},
+    Object,
+    types::{Any, Example},
 };
 use serde_json::{Value, json};
 
@@ -27,7 +24,7 @@ pub(super) fn page() -> u32 {
 /// A page of made-up people.
 #[derive(Object)]
 #[oai(example)]
-struct TestDataPage {
+pub(super) struct TestDataPage {
     /// The people: objects with `id`, `skills` and `work_experiences`. With `errors`, some are something else.
     results: Vec<Any<Value>>,
     /// The address of the next page; null on the last one.
@@ -55,61 +52,10 @@ impl Example for TestDataPage {
 
 /// A page of JSON Resumes.
 #[derive(Object)]
-struct JsonResumesPage {
+pub(super) struct JsonResumesPage {
     /// The documents.
     results: Vec<Any<Value>>,
     /// The address of the next page; null on the last one.
     #[oai(nullable)]
     next: Option<String>,
-}
-
-/// The reply of the face of made-up people.
-pub(super) struct TestDataReply(pub(super) Response);
-
-/// The reply of the face of JSON Resumes.
-pub(super) struct JsonResumesReply(pub(super) Response);
-
-impl IntoResponse for TestDataReply {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl IntoResponse for JsonResumesReply {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl ApiResponse for TestDataReply {
-    fn meta() -> MetaResponses {
-        described::<TestDataPage>()
-    }
-
-    fn register(registry: &mut Registry) {
-        TestDataPage::register(registry);
-    }
-}
-
-impl ApiResponse for JsonResumesReply {
-    fn meta() -> MetaResponses {
-        described::<JsonResumesPage>()
-    }
-
-    fn register(registry: &mut Registry) {
-        JsonResumesPage::register(registry);
-    }
-}
-
-fn described<T: Type>() -> MetaResponses {
-    let content =
-        MetaMediaType { content_type: "application/json", schema: <Json<T> as Payload>::schema_ref() };
-    let response = MetaResponse {
-        description: "The page.",
-        status: Some(200),
-        status_range: None,
-        content: vec![content],
-        headers: Vec::new(),
-    };
-    MetaResponses { responses: vec![response] }
 }

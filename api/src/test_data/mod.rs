@@ -1,25 +1,22 @@
-//! The mock source, for collecting from without one's own.
+//! What a mock system serves beside the API, for collecting without a source of one's own.
 
 mod documented;
 mod dto;
 
-use mock_ats::{Answer, Face, PageQuery, QueryError};
-use poem::{Request, Response, http::header};
-use poem_openapi::OpenApi;
+use poem_openapi::{OpenApi, payload::Json};
 
 use self::{
     documented::Documented,
-    dto::{JsonResumesReply, TestDataReply, count, page, per_page},
+    dto::{JsonResumesPage, TestDataPage, count, page, per_page},
 };
 use crate::{
     problem::Problem,
     refused::{Refusals, Refused},
     spec::Tag,
-    state::AppState,
 };
 
-/// The resource.
-pub(crate) struct TestData(AppState);
+/// The resource where nobody answers it: a mock system that is served stands before it, see [`app`](crate::app).
+pub(crate) struct TestData;
 
 struct TestDataRefusals;
 
@@ -27,23 +24,11 @@ impl Refusals for TestDataRefusals {
     const STATUSES: &'static [u16] = &[400, 404, 429, 500];
 }
 
-impl TestData {
-    pub(crate) fn new(state: AppState) -> Self {
-        Self(state)
-    }
-
-    async fn answer(&self, face: Face, request: &Request) -> Result<Response, Problem> {
-        let Some(ats) = &self.0.test_data else {
-            return Err(Problem::not_found("test data is not served here; `demo` and `up` serve it"));
-        };
-        let pairs: Vec<(String, String)> = request.params().unwrap_or_default();
-        let query = PageQuery::from_pairs(pairs)?;
-        let answer: Answer = ats.answer(face, query, &base_url(request)).await;
-        Ok(answer.into_response().await)
-    }
+fn not_served() -> Problem {
+    Problem::not_found("test data is not served here; `demo` and `up` serve it")
 }
 
-// The parameters are there for the description. The mock reads them itself: it takes `True` from Python clients.
+// It is all there for the description. The mock reads the parameters itself: it takes `True` from Python clients.
 #[OpenApi(tag = "Tag::TestData")]
 impl TestData {
     /// Get a page of made-up people
@@ -53,7 +38,6 @@ impl TestData {
     #[oai(path = "/api/v1/test-data", method = "get", operation_id = "get_test_data")]
     async fn get_test_data(
         &self,
-        request: &Request,
         /// How many people there are on all pages.
         #[oai(
             name = "count",
@@ -81,8 +65,8 @@ impl TestData {
         /// Which people.
         #[oai(name = "seed", default, validator(minimum(value = "0")))]
         _seed: Documented<u64>,
-    ) -> Result<TestDataReply, Refused<TestDataRefusals>> {
-        Ok(TestDataReply(self.answer(Face::TestData, request).await?))
+    ) -> Result<Json<TestDataPage>, Refused<TestDataRefusals>> {
+        Err(not_served().into())
     }
 
     /// Get a page of JSON Resumes
@@ -92,7 +76,6 @@ impl TestData {
     #[oai(path = "/api/v1/json-resumes", method = "get", operation_id = "get_json_resumes")]
     async fn get_json_resumes(
         &self,
-        request: &Request,
         /// How many resumes there are on all pages.
         #[oai(
             name = "count",
@@ -120,19 +103,7 @@ impl TestData {
         /// Which resumes.
         #[oai(name = "seed", default, validator(minimum(value = "0")))]
         _seed: Documented<u64>,
-    ) -> Result<JsonResumesReply, Refused<TestDataRefusals>> {
-        Ok(JsonResumesReply(self.answer(Face::JsonResumes, request).await?))
-    }
-}
-
-/// Scheme and host as the client wrote them.
-fn base_url(request: &Request) -> String {
-    let host = request.header(header::HOST).or_else(|| request.uri().authority().map(|host| host.as_str()));
-    format!("{}://{}", request.scheme(), host.unwrap_or("localhost"))
-}
-
-impl From<QueryError> for Problem {
-    fn from(error: QueryError) -> Self {
-        Self::invalid_field(error.field, format!("must be {}", error.expected))
+    ) -> Result<Json<JsonResumesPage>, Refused<TestDataRefusals>> {
+        Err(not_served().into())
     }
 }

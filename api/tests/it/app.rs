@@ -63,8 +63,8 @@ impl TestApp {
     pub(crate) async fn with_dry_calls(private_networks: bool) -> Self {
         let database = TestDatabase::new(&migrators()).await.unwrap();
         let dry_calls = Some(dry_calls(private_networks));
-        let state = AppState { pool: database.pool().clone(), test_data: None, dry_calls };
-        Self { database: Some(database), ..Self::serve(state).await }
+        let state = AppState { pool: database.pool().clone(), erasure_key: None, dry_calls };
+        Self { database: Some(database), ..Self::serve(state, None).await }
     }
 
     /// With a server of its own, for tests that restart it.
@@ -79,22 +79,22 @@ impl TestApp {
             source::put(&mut database.pool().acquire().await.unwrap(), &definition).await.unwrap();
         }
         let dry_calls = Some(dry_calls(true));
-        let state = AppState { pool: database.pool().clone(), test_data, dry_calls };
-        Self { database: Some(database), ..Self::serve(state).await }
+        let state = AppState { pool: database.pool().clone(), erasure_key: None, dry_calls };
+        Self { database: Some(database), ..Self::serve(state, test_data).await }
     }
 
     /// With a database that nobody listens for.
     pub(crate) async fn without_database() -> Self {
         let url = "postgres://nobody@localhost/none?host=/nonexistent";
         let pool = resume_core::db::pool(url, resume_core::db::Role::Api).unwrap();
-        Self::serve(AppState { pool, test_data: None, dry_calls: None }).await
+        Self::serve(AppState { pool, erasure_key: None, dry_calls: None }, None).await
     }
 
-    async fn serve(state: AppState) -> Self {
+    async fn serve(state: AppState, mock: Option<mock_ats::Ats>) -> Self {
         let bound = resume_api::bind(("127.0.0.1", 0)).await.unwrap();
         let base_url = format!("http://{}", bound.address());
         let (shutdown, dropped) = oneshot::channel::<()>();
-        let app = resume_api::app(state);
+        let app = resume_api::app(state, mock.map(mock_ats::app));
         let server =
             tokio::spawn(async move { bound.serve(app, async { drop(dropped.await) }).await.unwrap() });
         let http = client();

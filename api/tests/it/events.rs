@@ -254,7 +254,8 @@ async fn a_stream_ends_when_the_server_stops() {
     let bound = resume_api::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}{}", bound.address(), path(id));
     let (shutdown, signal) = tokio::sync::oneshot::channel::<()>();
-    let other = resume_api::app(AppState { pool: app.pool().clone(), test_data: None, dry_calls: None });
+    let other =
+        resume_api::app(AppState { pool: app.pool().clone(), erasure_key: None, dry_calls: None }, None);
     let server = tokio::spawn(bound.serve(other, async { drop(signal.await) }));
     let response = client().get(&url).send().await.unwrap();
     let mut events = Events { response, text: String::new() };

@@ -52,7 +52,10 @@ async fn a_request_in_progress_is_answered_before_the_end() {
     let latency = Duration::from_millis(300);
     let ats = mock_ats::Ats::new(mock_ats::Settings { latency: latency..=latency, ..Default::default() });
     let pool = resume_core::db::pool("postgres://nobody@localhost/none", resume_core::db::Role::Api).unwrap();
-    let app = resume_api::app(AppState { pool, test_data: Some(ats.clone()), dry_calls: None });
+    let app = resume_api::app(
+        AppState { pool, erasure_key: None, dry_calls: None },
+        Some(mock_ats::app(ats.clone())),
+    );
     let bound = resume_api::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v1/test-data", bound.address());
     let (shutdown, signal) = tokio::sync::oneshot::channel::<()>();

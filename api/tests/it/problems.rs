@@ -106,7 +106,7 @@ async fn every_path_works_with_a_trailing_slash() {
         let body = r#"{"all": true, "dry_run": true}"#;
         assert_eq!(app.post(&format!("/api/v1/jobs/{change}/"), body).await.status, 200, "{change}");
     }
-    for change in ["pause", "resume"] {
+    for change in ["pause", "unpause"] {
         let path = format!("/api/v1/queues/fetch_page/{change}/");
         assert_eq!(app.post(&path, "").await.status, 200, "{change}");
     }

@@ -67,8 +67,8 @@ async fn a_paused_queue_starts_no_job() {
     let demand = app.get(&format!("/api/v1/queues/{KIND}/demand")).await.json();
     assert_eq!((&demand["waiting"]["value"], &demand["workers_wanted"]), (&json!(1), &json!(0)));
 
-    let resumed = app.post(&format!("/api/v1/queues/{KIND}/resume"), "").await;
-    assert_eq!((resumed.status.as_u16(), &resumed.json()["paused_at"]), (200, &Value::Null));
+    let unpaused = app.post(&format!("/api/v1/queues/{KIND}/unpause"), "").await;
+    assert_eq!((unpaused.status.as_u16(), &unpaused.json()["paused_at"]), (200, &Value::Null));
     until_job(&app, id, "completed").await;
     worker.stop().await;
 }
@@ -173,7 +173,7 @@ async fn an_unknown_queue_is_not_found() {
         let problem = app.get(&format!("/api/v1/queues/{name}")).await.problem(404, "not-found");
         assert!(problem["detail"].as_str().unwrap().contains("there are: fetch_page, "), "{problem}");
         app.get(&format!("/api/v1/queues/{name}/demand")).await.problem(404, "not-found");
-        for what in ["pause", "resume"] {
+        for what in ["pause", "unpause"] {
             app.post(&format!("/api/v1/queues/{name}/{what}"), "").await.problem(404, "not-found");
         }
         app.put(&format!("/api/v1/queues/{name}/limits"), body).await.problem(404, "not-found");
@@ -237,9 +237,9 @@ async fn a_queue_of_which_nothing_is_left_to_tell_is_gone() {
     resume_queue::pause_queue(app.pool(), "orphan").await.unwrap();
     let limited = app.put(limits, r#"{"max_running": 3, "max_running_per_key": null}"#).await;
     assert_eq!(limited.status, 200, "{}", limited.text);
-    let resumed = app.post(&format!("{queue}/resume"), "").await;
-    assert_eq!((resumed.status.as_u16(), &resumed.json()["max_running"]), (200, &json!(3)));
-    assert_eq!(app.get(queue).await.json(), resumed.json());
+    let unpaused = app.post(&format!("{queue}/unpause"), "").await;
+    assert_eq!((unpaused.status.as_u16(), &unpaused.json()["max_running"]), (200, &json!(3)));
+    assert_eq!(app.get(queue).await.json(), unpaused.json());
     let lifted = app.put(limits, r#"{"max_running": null, "max_running_per_key": null}"#).await;
     assert_eq!((lifted.status.as_u16(), lifted.json()), (200, idle("orphan")), "the change is told");
     app.get(queue).await.problem(404, "not-found");

@@ -1,4 +1,5 @@
 use mock_ats::{Ats, Settings};
+use serde_json::json;
 
 use crate::app::TestApp;
 
@@ -39,7 +40,10 @@ async fn bad_parameters_are_named() {
         ("errors", "perhaps"),
         ("seed", "-1"),
     ] {
-        app.get(&format!("/api/v1/test-data?{parameter}={value}")).await.names(&[parameter]);
+        let reply = app.get(&format!("/api/v1/test-data?{parameter}={value}")).await;
+        let problem = reply.json();
+        assert_eq!((reply.status.as_u16(), &problem["errors"][0]["field"]), (400, &json!(parameter)));
+        assert_eq!(problem["type"], "urn:resume-service:problem:invalid-request");
     }
 }
 

@@ -85,8 +85,8 @@ impl Client {
         self.send(self.http.post(self.named("queues", name, &["pause"])?)).await
     }
 
-    pub(crate) async fn resume_queue(&self, name: &str) -> Result<Queue> {
-        self.send(self.http.post(self.named("queues", name, &["resume"])?)).await
+    pub(crate) async fn unpause_queue(&self, name: &str) -> Result<Queue> {
+        self.send(self.http.post(self.named("queues", name, &["unpause"])?)).await
     }
 
     pub(crate) async fn limit_queue(

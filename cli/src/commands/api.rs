@@ -1,6 +1,7 @@
 use anyhow::Result;
-use mock_ats::Ats;
 
+#[cfg(feature = "mock")]
+use crate::mock;
 use crate::{
     database::{self, Database},
     options::{ApiOptions, DatabaseOptions},
@@ -12,9 +13,16 @@ use crate::{
 pub(crate) async fn run(place: &DatabaseOptions, options: ApiOptions) -> Result<()> {
     let database = Database::open(place, database::NAME).await?;
     let mut service = Service::default();
-    let test_data = options.test_data.then(|| Ats::new(mock_ats::Settings::default()));
+    #[cfg(feature = "mock")]
+    let mock = options.test_data.then(|| mock_ats::app(mock::system()));
+    #[cfg(not(feature = "mock"))]
+    let mock = None;
     let dry_calls = service::dry_calls(options.secrets.secrets_dir, options.check.check_private_networks)?;
-    let address = service.start_api(&database, options.bind.bind, test_data, dry_calls).await?;
+    let address = service.start_api(&database, options.bind.bind, mock, dry_calls).await?;
+    #[cfg(feature = "mock")]
+    if options.test_data {
+        mock::add_sources(&database, address).await?;
+    }
     say!("API on http://{address}, documentation on http://{address}/docs");
     let result = service.run_until(shutdown::requested()).await;
     database.close().await;

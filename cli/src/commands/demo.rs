@@ -11,6 +11,7 @@ use crate::{
     client::{Client, Status},
     commands::up::print_addresses,
     database::{DEMO_NAME, Database},
+    mock,
     options::{DatabaseOptions, DemoOptions},
     output::say,
     progress,
@@ -30,8 +31,9 @@ pub(crate) async fn run(place: &DatabaseOptions, options: DemoOptions) -> Result
     let database = Database::open(place, DEMO_NAME).await?;
     let database_time = begun.elapsed();
     let mut service = Service::default();
-    let ats = Ats::new(mock_ats::Settings::default());
-    let address = start_api(&mut service, &database, &options, ats.clone()).await?;
+    let ats = mock::system();
+    let address = start_api(&mut service, &database, &options, &ats).await?;
+    mock::add_sources(&database, address).await?;
     service.start_worker(&database, &options.work)?;
     print_addresses(&database, DEMO_NAME, address);
 
@@ -60,14 +62,15 @@ async fn start_api(
     service: &mut Service,
     database: &Database,
     options: &DemoOptions,
-    ats: Ats,
+    ats: &Ats,
 ) -> Result<SocketAddr> {
     let bind = options.bind.bind;
+    let mock = || Some(mock_ats::app(ats.clone()));
     let dry_calls = || service::dry_calls(options.work.secrets.secrets_dir.clone(), false);
-    match service.start_api(database, bind, Some(ats.clone()), dry_calls()?).await {
+    match service.start_api(database, bind, mock(), dry_calls()?).await {
         Err(error) if bind.port() == 8000 => {
             say!("   ({error:#}; taking a free port)");
-            service.start_api(database, SocketAddr::new(bind.ip(), 0), Some(ats), dry_calls()?).await
+            service.start_api(database, SocketAddr::new(bind.ip(), 0), mock(), dry_calls()?).await
         }
         result => result,
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod collect;
+#[cfg(feature = "mock")]
 mod demo;
 mod import;
 mod jobs;
@@ -27,6 +28,7 @@ use crate::{
 /// Runs the command that was asked for.
 pub(crate) async fn run(Options { database: place, command }: Options) -> Result<()> {
     match command {
+        #[cfg(feature = "mock")]
         Command::Demo(options) => demo::run(&place, options).await,
         Command::Up(options) => up::run(&place, options).await,
         Command::Api(options) => api::run(&place, options).await,

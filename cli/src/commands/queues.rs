@@ -13,8 +13,8 @@ pub(crate) async fn run(command: QueuesCommand) -> Result<()> {
         QueuesCommand::Pause(options) => {
             vec![Client::new(&options.service.url)?.pause_queue(&options.name).await?]
         }
-        QueuesCommand::Resume(options) => {
-            vec![Client::new(&options.service.url)?.resume_queue(&options.name).await?]
+        QueuesCommand::Unpause(options) => {
+            vec![Client::new(&options.service.url)?.unpause_queue(&options.name).await?]
         }
         QueuesCommand::Limit(options) => vec![limit(&options).await?],
         QueuesCommand::Demand(options) => return demand(&options).await,

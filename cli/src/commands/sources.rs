@@ -12,7 +12,7 @@ use resume_core::{
 
 use crate::{
     client::{Client, Source, SourceCalls},
-    options::{CheckSourceOptions, SourcesCommand},
+    options::{AddSourceOptions, CheckSourceOptions, SourcesCommand},
     output::say,
     table::{self, one_line, time},
 };
@@ -23,20 +23,7 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
         SourcesCommand::Show(options) => {
             show(&Client::new(&options.service.url)?.source(&options.name).await?)?;
         }
-        SourcesCommand::Add(options) => {
-            let definition = read(&options.file)?;
-            let source = Client::new(&options.service.url)?.put_source(&definition).await?;
-            let name = one_line(&source.definition.name);
-            let command = if definition.is_of_files() { "import" } else { "collect" };
-            say!(
-                "the source {name} is there; collect from it with `resume-service {command} --source {name}`"
-            );
-            if let Some(outdated @ 1..) = source.outdated {
-                say!(
-                    "{outdated} documents were read as it was before; `resume-service sources reparse {name}` reads them again"
-                );
-            }
-        }
+        SourcesCommand::Add(options) => add(&options).await?,
         SourcesCommand::Remove(options) => {
             let source = Client::new(&options.service.url)?.remove_source(&options.name).await?;
             say!("removed the source {}; what it brought stays", one_line(&source.definition.name));
@@ -69,6 +56,26 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
             );
         }
         SourcesCommand::Schema => say!("{}", serde_json::to_string_pretty(&Definition::json_schema())?),
+    }
+    Ok(())
+}
+
+async fn add(options: &AddSourceOptions) -> Result<()> {
+    #[cfg_attr(not(feature = "mock"), expect(unused_mut, reason = "only a mock changes it"))]
+    let mut definition = read(&options.file)?;
+    #[cfg(feature = "mock")]
+    if options.mock {
+        crate::mock::point_at_face(&mut definition, &options.service.url)?;
+    }
+    let source = Client::new(&options.service.url)?.put_source(&definition).await?;
+    let name = one_line(&source.definition.name);
+    let command = if definition.is_of_files() { "import" } else { "collect" };
+    say!("the source {name} is there; collect from it with `resume-service {command} --source {name}`");
+    if let Some(outdated @ 1..) = source.outdated {
+        say!(
+            "{outdated} documents were read as it was before; `resume-service sources reparse {name}` reads \
+             them again"
+        );
     }
     Ok(())
 }

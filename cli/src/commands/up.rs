@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use mock_ats::Ats;
 
+#[cfg(feature = "mock")]
+use crate::mock;
 use crate::{
     database::{self, Database},
     options::{DatabaseOptions, UpOptions},
@@ -14,13 +15,20 @@ use crate::{
 pub(crate) async fn run(place: &DatabaseOptions, options: UpOptions) -> Result<()> {
     let database = Database::open(place, database::NAME).await?;
     let mut service = Service::default();
-    let test_data = Ats::new(mock_ats::Settings::default());
+    #[cfg(feature = "mock")]
+    let mock = Some(mock_ats::app(mock::system()));
+    #[cfg(not(feature = "mock"))]
+    let mock = None;
     let secrets_dir = options.work.secrets.secrets_dir.clone();
     let dry_calls = service::dry_calls(secrets_dir, options.check.check_private_networks)?;
-    let address = service.start_api(&database, options.bind.bind, Some(test_data), dry_calls).await?;
+    let address = service.start_api(&database, options.bind.bind, mock, dry_calls).await?;
+    #[cfg(feature = "mock")]
+    mock::add_sources(&database, address).await?;
     service.start_worker(&database, &options.work)?;
     say!("Resume Service is up; Ctrl-C stops it.");
     print_addresses(&database, database::NAME, address);
+    #[cfg(feature = "mock")]
+    mock::print_faces(address);
     let result = service.run_until(shutdown::requested()).await;
     database.close().await;
     result

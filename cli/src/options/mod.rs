@@ -13,7 +13,7 @@ use crate::database::NAME;
 pub(crate) use jobs::{ChangeJobsOptions, JobFilterOptions, JobOptions, JobsCommand, ListJobsOptions};
 pub(crate) use queues::{DemandOptions, LimitQueueOptions, QueuesCommand};
 pub(crate) use schedules::{PutScheduleOptions, ScheduleOptions, SchedulesCommand};
-pub(crate) use sources::{CheckSourceOptions, SourcesCommand};
+pub(crate) use sources::{AddSourceOptions, CheckSourceOptions, SourcesCommand};
 
 /// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
 /// Postgres.
@@ -40,6 +40,7 @@ pub(crate) struct DatabaseOptions {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Shows the whole service: collects 200 resumes from a mock system, searches them, and leaves.
+    #[cfg(feature = "mock")]
     Demo(DemoOptions),
     /// Runs everything in one process: database, API, worker, and the mock system to collect from.
     Up(UpOptions),
@@ -119,6 +120,7 @@ pub(crate) struct WorkOptions {
     pub(crate) grace: Duration,
 }
 
+#[cfg(feature = "mock")]
 #[derive(Debug, Args)]
 pub(crate) struct DemoOptions {
     #[command(flatten)]
@@ -149,6 +151,7 @@ pub(crate) struct ApiOptions {
     #[command(flatten)]
     pub(crate) secrets: SecretsOptions,
     /// Serves the mock system too, and adds it to the sources.
+    #[cfg(feature = "mock")]
     #[arg(long, env = "RESUME_TEST_DATA")]
     pub(crate) test_data: bool,
 }

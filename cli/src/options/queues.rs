@@ -11,7 +11,7 @@ pub(crate) enum QueuesCommand {
     /// Lets no further job of a queue start, on any worker; those that run go on.
     Pause(QueueOptions),
     /// Lets a paused queue go on.
-    Resume(QueueOptions),
+    Unpause(QueueOptions),
     /// Limits how many jobs of a queue run at once, in all workers together.
     Limit(LimitQueueOptions),
     /// Tells how many workers a queue wants.

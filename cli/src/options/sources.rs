@@ -67,6 +67,10 @@ pub(crate) struct AddSourceOptions {
     /// The definition, as YAML or JSON.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Collects from the mock of that system, which `up` serves, instead: needs no account and no secret.
+    #[cfg(feature = "mock")]
+    #[arg(long)]
+    pub(crate) mock: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,9 +2,11 @@
 
 use std::process::Stdio;
 
+use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Settings, Times};
+use resume_core::source::definition::Definition;
 use tokio::process::Child;
 
-use crate::up::Up;
+use crate::{scene::PATIENCE, up::Up};
 
 const PARSE: &str = "parse_documents";
 
@@ -130,8 +132,28 @@ async fn queues_are_paused_and_limited() {
     up.ok(&["queues", "pause", "fetch_page"]).await;
     let text = up.ok(&["queues", "demand", "fetch_page", "--target", "10s"]).await;
     assert!(text.contains("workers           1") && text.contains("workers wanted    0"), "{text}");
-    let text = up.ok(&["queues", "resume", "fetch_page"]).await;
+    let text = up.ok(&["queues", "unpause", "fetch_page"]).await;
     assert_eq!(line(&text)[..5], ["fetch_page", "none", "none", "1", "32"]);
+}
+
+/// The line of the README, on a source that is too slow.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_retried_by_the_code_of_their_failure() {
+    let up = Up::start().await;
+    let mock = MockServer::start(Ats::new(Settings::without_latency())).await.unwrap();
+    mock.ats().set_faults([Fault::new(FaultKind::Hang, Pages::All, Times::Always)]);
+    let definition = Definition::original("slow", &mock.url(), Face::TestData.path(), 30);
+    let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    std::fs::write(&file, serde_json::to_string(&definition).unwrap()).unwrap();
+    up.ok(&["sources", "add", file.path().to_str().unwrap()]).await;
+    let mut collect = up.command(&["collect", "--source", "slow", "--count", "5"]);
+    let mut collect = collect.stdout(Stdio::null()).spawn().unwrap();
+
+    let retry = ["jobs", "retry", "--error-code", "source_timeout", "--yes"];
+    up.until(&retry, |text| text == "1 retried\n").await;
+    mock.ats().set_faults([]);
+    let collected = tokio::time::timeout(PATIENCE, collect.wait()).await.unwrap().unwrap();
+    assert!(collected.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod control;
 mod crash;
 mod demo;
 mod imports;
+mod mock;
 mod scene;
 mod schedules;
 mod sources;

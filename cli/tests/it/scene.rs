@@ -58,6 +58,7 @@ impl Scene {
         let settings = Settings {
             latency: Duration::from_millis(5)..=Duration::from_millis(30),
             calls_per_second: 1000,
+            ..Settings::default()
         };
         let mock = MockServer::start(Ats::new(settings)).await.unwrap();
         let definition = Definition::original("mock", &mock.url(), Face::TestData.path(), 100);

@@ -16,8 +16,8 @@ pub(super) const NAME: &str = "control";
 
 const LIMITS: Limits = Limits { max_running: Some(2), max_running_per_key: Some(1) };
 
-/// When the operators resumed the queue, noted around the proxy and before they did.
-const RESUMED: &str = "create table resumed (at timestamptz default clock_timestamp())";
+/// When the operators unpaused the queue, noted around the proxy and before they did.
+const UNPAUSED: &str = "create table unpaused (at timestamptz default clock_timestamp())";
 
 /// The queue alone, with jobs that are cancelled while they wait and while they run, one that is retried, groups, a unique
 /// key, and a paused queue with limits.
@@ -42,7 +42,7 @@ impl Scenario for Control {
 
     async fn prepare(&self, pool: &PgPool) -> Result<()> {
         execute(pool, TABLES).await?;
-        execute(pool, RESUMED).await?;
+        execute(pool, UNPAUSED).await?;
         limit_queue(pool, Limited::KIND, LIMITS).await?;
         pause_queue(pool, Limited::KIND).await?;
         let mut tx = pool.begin().await?;
@@ -85,7 +85,7 @@ impl Scenario for Control {
             Invariant::no_rows(
                 "nothing of a paused queue runs",
                 "select job_id, began from runs join jobs on id = job_id \
-                 where kind = 'limited' and began < (select min(at) from resumed)",
+                 where kind = 'limited' and began < (select min(at) from unpaused)",
             ),
             Invariant::no_rows(
                 "one job has the key, however many ask for it",

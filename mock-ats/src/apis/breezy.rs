@@ -1,4 +1,4 @@
-//! Breezy HR: `GET /v3/company/mock-company/positions`, then `.../position/{id}/candidates` for each, and
+//! Breezy HR: `GET /v3/company/{company}/positions`, then `.../position/{id}/candidates` for each, and
 //! `.../position/{id}/candidate/{id}` for the jobs of one, after a connector that runs against it. People take turns
 //! over three positions, and nobody is in the fourth. Faults call the pages of the first position 1, 2, ..,
 //! those of the second 1001, .., and that of the positions 0.
@@ -39,14 +39,15 @@ pub(super) const API: Description = Description {
 
 fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     desk.admit(desk.header("authorization"))?;
-    let path = desk.call.path.strip_prefix("/v3/company/mock-company/position/").unwrap_or_default();
+    let of_company = desk.behind_company("/v3/company/");
+    let path = of_company.strip_prefix("/position/").unwrap_or_default();
     let (position, rest) = path.split_once('/').unwrap_or_default();
     let turn = POSITIONS.iter().position(|name| *name == position);
     match (turn, rest.strip_prefix("candidate")) {
         (Some(turn), Some("s")) => list(desk, turn as u64),
         (Some(turn), Some(candidate)) => detail(desk, turn as u64, candidate.trim_start_matches('/')),
         _ => {
-            desk.route(Method::GET, "/v3/company/mock-company/positions")?;
+            desk.route_at(of_company, Method::GET, "/positions")?;
             desk.draw_fault(0)?;
             let positions = POSITIONS.map(|id| json!({"_id": id, "name": id, "state": "published"}));
             Ok(Reply::value(StatusCode::OK, &json!(positions)))

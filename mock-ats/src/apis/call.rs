@@ -8,7 +8,7 @@ pub struct Call {
     pub method: Method,
     /// Path and query as they came, with the prefix.
     pub url: String,
-    /// Scheme, host and prefix, such as `http://127.0.0.1:8000/apis/lever`; next links are built from it.
+    /// Scheme, host and prefix, such as `http://127.0.0.1:8000/mock/lever`; next links are built from it.
     pub base_url: String,
     /// The path behind the prefix, with its first slash.
     pub path: String,

@@ -48,7 +48,18 @@ impl<'a> Desk<'a> {
 
     /// Goes on for this method and path only.
     pub(super) fn route(&self, method: Method, path: &str) -> Result<(), Reply> {
-        if self.call.path.trim_end_matches('/') != path {
+        self.route_at(&self.call.path, method, path)
+    }
+
+    /// What follows `prefix` and the name of a company in the path. Every customer of such an API writes his own.
+    pub(super) fn behind_company(&self, prefix: &str) -> &'a str {
+        let rest = self.call.path.strip_prefix(prefix).unwrap_or_default();
+        rest.find('/').map_or("", |slash| &rest[slash..])
+    }
+
+    /// As [`Desk::route`], with the call's path read from `at` on.
+    pub(super) fn route_at(&self, at: &str, method: Method, path: &str) -> Result<(), Reply> {
+        if at.trim_end_matches('/') != path {
             return Err(self.error(StatusCode::NOT_FOUND, "there is nothing under this path"));
         }
         if self.call.method != method {
@@ -77,7 +88,8 @@ impl<'a> Desk<'a> {
 
     /// Goes on with the right credential only.
     pub(super) fn admit(&mut self, credential: Option<String>) -> Result<(), Reply> {
-        if credential.as_deref() == Some(&self.state.key) { Ok(()) } else { Err(self.refuse()) }
+        let is_right = credential.as_deref() == Some(&self.state.key);
+        if is_right || !self.state.wants_credentials { Ok(()) } else { Err(self.refuse()) }
     }
 
     /// Goes on with a token of [`Desk::issue_token`] only, and uses one of its calls.
@@ -88,6 +100,7 @@ impl<'a> Desk<'a> {
                 *calls_left -= 1;
                 Ok(())
             }
+            _ if !self.state.wants_credentials => Ok(()),
             _ => Err(self.refuse()),
         }
     }
@@ -95,9 +108,10 @@ impl<'a> Desk<'a> {
     /// A new token, for a client that proves itself with the credential.
     pub(super) fn issue_token(&mut self, client: &str) -> Result<String, Reply> {
         let basic = self.call.headers.typed_get::<Authorization<Basic>>();
-        if !basic.is_some_and(|Authorization(basic)| {
+        let is_right = basic.is_some_and(|Authorization(basic)| {
             basic.username() == client && basic.password() == self.state.key
-        }) {
+        });
+        if !is_right && self.state.wants_credentials {
             return Err(self.refuse());
         }
         let token = format!("token-{}", self.state.tokens.len() + 1);

@@ -28,7 +28,7 @@ pub use state::ApiStats;
 
 use description::Description;
 
-/// A real API whose behaviour is served under `/apis/<name>/`. Each has a limit, faults and counters of its
+/// A real API whose behaviour is served under `/mock/<name>/`. Each has a limit, faults and counters of its
 /// own, and the same people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Api {

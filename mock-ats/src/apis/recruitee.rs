@@ -1,4 +1,4 @@
-//! Recruitee: `GET /c/mock-company/candidates`, and `/c/mock-company/candidates/{id}` for the `fields` of one, after
+//! Recruitee: `GET /c/{company}/candidates`, and `/c/{company}/candidates/{id}` for the `fields` of one, after
 //! connectors that run against it.
 //!
 //! Unconfirmed: the limit (not
@@ -32,11 +32,12 @@ pub(super) const API: Description = Description {
 
 fn answer(desk: &mut Desk<'_>) -> Result<Reply, Reply> {
     desk.admit(desk.bearer())?;
-    if let Some(id) = desk.call.path.strip_prefix("/c/mock-company/candidates/").filter(|id| !id.is_empty()) {
+    let path = desk.behind_company("/c/");
+    if let Some(id) = path.strip_prefix("/candidates/").filter(|id| !id.is_empty()) {
         let person = desk.person(id)?;
         return Ok(Reply::value(StatusCode::OK, &json!({"candidate": detail(&person)})));
     }
-    desk.route(Method::GET, "/c/mock-company/candidates")?;
+    desk.route_at(path, Method::GET, "/candidates")?;
     let size = desk.number("limit", 1..=1000, 60)?;
     let place = desk.number("offset", 0..=u32::MAX.into(), 0)?;
     let page = desk.list(desk.since("created_after")?, place, size)?;

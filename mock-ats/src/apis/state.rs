@@ -38,6 +38,7 @@ pub struct ApiStats {
 pub(crate) struct ApiState {
     pub(super) description: &'static Description,
     pub(super) key: String,
+    pub(super) wants_credentials: bool,
     pub(super) people: u32,
     /// How many people came in at the head of the lists since; each has the next index.
     pub(super) came: u32,
@@ -58,11 +59,12 @@ pub(crate) struct ApiState {
 }
 
 impl ApiState {
-    pub(crate) fn new(api: Api) -> Self {
+    pub(crate) fn new(api: Api, wants_credentials: bool) -> Self {
         let description = api.description();
         Self {
             description,
             key: String::from("mock-key"),
+            wants_credentials,
             people: 250,
             came: 0,
             gone: BTreeMap::new(),

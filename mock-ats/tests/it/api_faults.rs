@@ -151,7 +151,7 @@ async fn a_small_body_can_be_a_bomb() {
 #[tokio::test]
 async fn a_redirect_leads_to_another_host() {
     let other = MockServer::start(Ats::new(Settings::without_latency())).await.unwrap();
-    for (api, at) in [(None, OLD), (Some(Api::Lever), "/apis/lever/v1/opportunities?limit=1")] {
+    for (api, at) in [(None, OLD), (Some(Api::Lever), "/mock/lever/v1/opportunities?limit=1")] {
         let (server, client) = start().await;
         let fault = [Fault::new(FaultKind::Redirect(other.address()), Pages::All, Times::Always)];
         match api {

@@ -62,7 +62,7 @@ impl Reader {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        self.client.url(&format!("/apis/{}/{path}", self.api.name()))
+        self.client.url(&format!("/mock/{}/{path}", self.api.name()))
     }
 
     fn request(&self, at: &str) -> RequestBuilder {
@@ -442,5 +442,5 @@ async fn files_want_a_signature_and_no_credential() {
 #[tokio::test]
 async fn an_api_that_does_not_exist_is_not_found() {
     let (_server, client) = start().await;
-    client.problem("/apis/nobody/v1/candidates", 404).await;
+    client.problem("/mock/nobody/v1/candidates", 404).await;
 }

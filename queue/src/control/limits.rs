@@ -32,10 +32,10 @@ pub async fn pause_queue(pool: &PgPool, queue: &str) -> Result<(), sqlx::Error> 
 ///
 /// # Errors
 /// The database's.
-pub async fn resume_queue(pool: &PgPool, queue: &str) -> Result<(), sqlx::Error> {
+pub async fn unpause_queue(pool: &PgPool, queue: &str) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
-        with resumed as (update queue.queues set paused_at = null, updated_at = now() where name = $1)
+        with unpaused as (update queue.queues set paused_at = null, updated_at = now() where name = $1)
         select pg_notify('queue', $1) as "notified!"
         "#,
         queue

@@ -12,6 +12,6 @@ pub(crate) mod stop;
 pub use end::{END_STATES, cancel, cancel_all, discard, discard_all};
 pub use filter::{Changed, Count, JobFilter, Progress, Remaining, count};
 pub use hasten::hasten_key;
-pub use limits::{Limits, limit_queue, pause_queue, resume_queue};
+pub use limits::{Limits, limit_queue, pause_queue, unpause_queue};
 pub use retry::{RETRY_STATES, retry, retry_all};
 pub use standing::end_stands;

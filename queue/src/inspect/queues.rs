@@ -55,7 +55,7 @@ async fn some(pool: &PgPool, one: Option<&str>) -> Result<Vec<QueueRow>, sqlx::E
             from queue.worker_queues q join queue.workers w on w.id = q.worker_id
             where w.stopped_at is null group by q.queue
         ), names as (
-            -- The row of one that was resumed, or whose limits were lifted, says nothing.
+            -- The row of one that was unpaused, or whose limits were lifted, says nothing.
             select name from queue.queues
             where paused_at is not null or max_running is not null or max_running_per_key is not null
             union select queue from fleet

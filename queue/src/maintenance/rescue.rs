@@ -170,7 +170,7 @@ pub(crate) async fn rescue(
             Settlement {
                 id: job.id,
                 fence: job.fence,
-                outcome: Outcome::Retry { error, code, wait: Duration::ZERO },
+                outcome: Outcome::Retry { error, code: code.into(), wait: Duration::ZERO },
             }
         })
         .collect();

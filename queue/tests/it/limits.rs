@@ -9,7 +9,7 @@ use std::{
 use resume_queue::{
     JobState, Limits, NewJob, QueueConfig, cancel,
     inspect::{Reason, demand, queue, queues, why_not_running, workers},
-    limit_queue, pause_queue, resume_queue, retry,
+    limit_queue, pause_queue, retry, unpause_queue,
 };
 use sqlx::PgPool;
 
@@ -38,7 +38,7 @@ async fn a_paused_queue_starts_nothing_anywhere_until_it_goes_on() {
     assert!(row.paused_at.is_some());
     assert_eq!((row.workers, row.slots), (2, 8));
 
-    resume_queue(pool, "work").await.unwrap();
+    unpause_queue(pool, "work").await.unwrap();
     for id in ids.into_iter().chain([other]) {
         until_state(pool, id, JobState::Completed).await;
     }

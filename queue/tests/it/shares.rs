@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use resume_queue::{
     Job, JobError, JobState, Limits, NewJob, QueueConfig, create_group, enqueue_all,
-    inspect::why_not_running, limit_queue, pause_queue, resume_queue,
+    inspect::why_not_running, limit_queue, pause_queue, unpause_queue,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgPool, Row, raw_sql};
@@ -172,7 +172,7 @@ async fn the_limits_of_the_queue_hold_besides() {
     }
     pause_queue(pool, "work").await.unwrap();
     assert!(claim_shares(pool, 12, &[], &[]).await.is_empty());
-    resume_queue(pool, "work").await.unwrap();
+    unpause_queue(pool, "work").await.unwrap();
     limit_queue(pool, "work", Limits { max_running: Some(5), max_running_per_key: Some(2) }).await.unwrap();
     assert_eq!(claim_shares(pool, 12, &[], &[]).await.len(), 4);
     assert_eq!(running(pool).await, [("one".to_owned(), 2), ("two".to_owned(), 2)]);

@@ -10,7 +10,7 @@ use resume_core::{
     jobs::FetchPage,
     source::definition::{Definition, Step},
 };
-use resume_queue::{JobError, Lease};
+use resume_queue::{Coded, JobError, Lease};
 
 use super::fetch_attachment;
 use crate::{
@@ -182,6 +182,13 @@ pub(super) async fn not_made(
     (base, error): (Base<'_>, CallError),
 ) -> JobError {
     context.bases.not_called(base);
+    let error = match error {
+        // The secrets of a process are its own: whoever sets it must know where.
+        CallError::SecretMissing(what) => {
+            CallError::SecretMissing(format!("{what} (this worker: {})", context.worker))
+        }
+        error => error,
+    };
     let CallError::Token(TokenError { wait, .. }) = error else { return given_up(context, job, error).await };
     // As with a credential that the source itself refuses: it is the trouble of all pages, and uses up no attempt of one.
     note(context, job, &error, false).await;
@@ -324,12 +331,18 @@ async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bo
     }
 }
 
+/// Returns what becomes of a job whose call failed, with the code of the failure: by it people find and retry jobs.
 fn verdict(error: CallError) -> JobError {
-    match error {
-        CallError::Status { retry_after: Some(wait), .. } if error.is_passing() => {
-            JobError::RetryAfter(error.into(), wait)
-        }
-        error if error.is_passing() => JobError::retry(error),
-        error => JobError::discard(error),
+    let is_passing = error.is_passing();
+    let wait = match error {
+        CallError::Status { retry_after, .. } => retry_after,
+        _ => None,
+    };
+    let code = error.code().unwrap_or_else(|| "source_rate_limited".to_owned());
+    let error = Coded::new(code, error);
+    match wait {
+        _ if !is_passing => JobError::discard(error),
+        Some(wait) => JobError::RetryAfter(error.into(), wait),
+        None => JobError::retry(error),
     }
 }

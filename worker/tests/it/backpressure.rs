@@ -5,7 +5,7 @@ use resume_core::{
     collection::{CollectionState, Progress},
     jobs::ParseDocuments,
 };
-use resume_queue::{Job, pause_queue, resume_queue};
+use resume_queue::{Job, pause_queue, unpause_queue};
 use uuid::Uuid;
 
 use crate::{
@@ -60,7 +60,7 @@ async fn fetching_waits_for_a_paused_parser_and_goes_on_by_itself() {
         let waiting = pipeline.until(other, "it waits", |progress| progress.is_lagging).await;
         assert_eq!((waiting.counts.made, waiting.collection.state), (0, CollectionState::Pending));
 
-        resume_queue(&pipeline.pool, ParseDocuments::KIND).await.unwrap();
+        unpause_queue(&pipeline.pool, ParseDocuments::KIND).await.unwrap();
         for (id, count) in [(id, 1000), (other, 10)] {
             let ended = pipeline.ended(id).await;
             assert_eq!(ended.collection.state, CollectionState::Completed, "{source}: {ended:#?}");

@@ -3,6 +3,7 @@
 
 mod attachments;
 mod backpressure;
+mod codes;
 mod crashes;
 mod deleted_people;
 mod documents;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use mock_ats::{Face, FaultKind, Pages as OnPages, Times};
 use resume_core::collection::{CollectionState, NewCollection};
-use resume_queue::{JobFilter, JobState, cancel_all, discard_all, pause_queue, resume_queue, retry_all};
+use resume_queue::{JobFilter, JobState, cancel_all, discard_all, pause_queue, retry_all, unpause_queue};
 use uuid::Uuid;
 
 use crate::{
@@ -27,7 +27,7 @@ impl Pipeline {
     }
 
     async fn unpause(&self, queue: &str) {
-        resume_queue(&self.pool, queue).await.unwrap();
+        unpause_queue(&self.pool, queue).await.unwrap();
     }
 
     async fn discard(&self, kind: &str) -> u64 {

@@ -14,14 +14,13 @@ use tempfile::TempDir;
 
 use crate::harness::{Pipeline, collection_of};
 
-/// The definition in a file, for the mock: its address, its company, its credentials.
+/// The definition in a file, for the mock: its address, its credentials.
 pub(crate) fn definition(name: &str, mock_url: &str, secrets: &TempDir) -> Definition {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sources").join(format!("{name}.yaml"));
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.lines().count() <= 25, "{name} is longer than a definition need be");
-    let text = text.replace("your-company/", "mock-company/");
     let mut definition = Definition::from_yaml(&text).unwrap();
-    definition.base_url = format!("{mock_url}/apis/{name}");
+    definition.base_url = format!("{mock_url}/mock/{name}");
     definition.allow_private_network = true;
     if let Some(attachments) = &mut definition.attachments {
         attachments.hosts = vec!["localhost".to_owned()];

@@ -113,8 +113,8 @@ impl Faulty {
 fn shipped(api: Api, mock_url: &str, key: &Path) -> Definition {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sources");
     let text = std::fs::read_to_string(folder.join(format!("{}.yaml", api.name()))).unwrap();
-    let mut definition = Definition::from_yaml(&text.replace("your-company/", "mock-company/")).unwrap();
-    definition.base_url = format!("{mock_url}/apis/{}", api.name());
+    let mut definition = Definition::from_yaml(&text).unwrap();
+    definition.base_url = format!("{mock_url}/mock/{}", api.name());
     definition.allow_private_network = true;
     definition.limits = vec![Limit { calls: 1000, per: Interval(Duration::from_secs(1)), burst: 1 }];
     for auth in &mut definition.auth {

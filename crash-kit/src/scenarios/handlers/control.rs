@@ -2,7 +2,7 @@
 
 use apalis::prelude::Data;
 use resume_queue::{
-    Job, JobError, JobFilter, Lease, NewJob, cancel_all, create_group, enqueue_all, resume_queue, retry_all,
+    Job, JobError, JobFilter, Lease, NewJob, cancel_all, create_group, enqueue_all, retry_all, unpause_queue,
 };
 
 use super::{
@@ -25,8 +25,8 @@ pub(in crate::scenarios) async fn operator(job: Operator, lease: Data<Lease>, si
     let of_kind = |kind: &str| JobFilter { kind: Some(kind.to_owned()), ..JobFilter::default() };
     cancel_all(&site.pool, &of_kind(Endless::KIND), None).await?;
     retry_all(&site.pool, &of_kind(Retried::KIND), None).await?;
-    execute(&site.direct, "insert into resumed default values").await?;
-    resume_queue(&site.pool, Limited::KIND).await?;
+    execute(&site.direct, "insert into unpaused default values").await?;
+    unpause_queue(&site.pool, Limited::KIND).await?;
     let mut tx = site.pool.begin().await?;
     let group = create_group(&mut tx, &Effect { n: FOLLOW_UP + job.n }).await?;
     let keyed = NewJob::new(&Keyed { n: 1 })?.idempotency_key("of all operators").group(group);

@@ -50,7 +50,7 @@ enum Operation {
     /// Lets a scheduled or retryable job be due now.
     MakeDue(u8),
     Pause(Kind),
-    Resume(Kind),
+    Unpause(Kind),
     /// At most one job of the kind runs, or as many as there are slots.
     Limit(Kind, bool),
     Start,
@@ -85,7 +85,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => any::<u8>().prop_map(Operation::Retry),
         3 => any::<u8>().prop_map(Operation::MakeDue),
         1 => kind().prop_map(Operation::Pause),
-        2 => kind().prop_map(Operation::Resume),
+        2 => kind().prop_map(Operation::Unpause),
         1 => (kind(), any::<bool>()).prop_map(|(kind, limited)| Operation::Limit(kind, limited)),
         1 => Just(Operation::Shutdown),
         1 => option::of((any::<u8>(), by_request())).prop_map(Operation::Crash),

@@ -231,7 +231,7 @@ impl Model {
         self.paused.insert(kind);
     }
 
-    pub(super) fn resume(&mut self, kind: Kind) {
+    pub(super) fn unpause(&mut self, kind: Kind) {
         self.paused.remove(&kind);
     }
 

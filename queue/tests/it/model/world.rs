@@ -13,7 +13,7 @@ use apalis::prelude::DeferredError;
 use resume_postgres::testing::TestDatabase;
 use resume_queue::{
     Enqueued, Job, JobError, JobId, JobState, Lease, Limits, NewJob, cancel, create_group, discard,
-    enqueue_all, limit_queue, pause_queue, resume_queue, retry,
+    enqueue_all, limit_queue, pause_queue, retry, unpause_queue,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Row as _, raw_sql};
@@ -97,9 +97,9 @@ impl World {
             }
             Operation::MakeDue(n) => self.make_due(*n).await,
             Operation::Pause(kind) => self.pause(*kind).await,
-            Operation::Resume(kind) => {
-                resume_queue(&pool, kind.name()).await.unwrap();
-                self.model.resume(*kind);
+            Operation::Unpause(kind) => {
+                unpause_queue(&pool, kind.name()).await.unwrap();
+                self.model.unpause(*kind);
             }
             Operation::Limit(kind, limited) => {
                 let limits = Limits { max_running: limited.then_some(1), max_running_per_key: None };

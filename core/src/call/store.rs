@@ -77,7 +77,8 @@ pub async fn store(
         made: 1,
         listed: if call.step == Step::List && !call.is_reread() { answer.items.len() as i64 } else { 0 },
         stored: stored.ids.len() as i64,
-        unchanged: (stored.unchanged - stored.failed_before.len()) as i64,
+        // What is read again was counted before.
+        unchanged: if call.is_reread() { 0 } else { (stored.unchanged - stored.failed_before.len()) as i64 },
         retried: stored.failed_before.len() as i64,
         erased: stored.erased as i64,
         ..Change::default()

@@ -10,6 +10,7 @@ use resume_core::{
 use resume_queue::{JobError, Lease};
 
 use super::fetch_page::{end, failed, find_attachments, given_up, leave, not_made};
+use super::retry;
 use crate::{
     context::Context,
     permit::{About, Ended},
@@ -63,19 +64,19 @@ async fn download(
 }
 
 async fn store(context: &Context, lease: &Lease, call: &Call, file: &NewAttachment) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    if !call::store_attachment(&mut tx, call, file).await.map_err(JobError::retry)? {
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    if !call::store_attachment(&mut tx, call, file).await.map_err(retry)? {
         // Somebody has stored or closed it meanwhile: another look tells which.
         return Err(JobError::Snooze(Duration::ZERO));
     }
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)
+    lease.complete_in(&mut tx).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)
 }
 
 /// Comes back for a fresh address, or gives the attachment up when that was done before.
 async fn expire(context: &Context, job: &FetchPage, call: &Call) -> Result<(), JobError> {
-    let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
-    let is_first = call::expire_attachment(&mut conn, call).await.map_err(JobError::retry)?;
+    let mut conn = context.pool.acquire().await.map_err(retry)?;
+    let is_first = call::expire_attachment(&mut conn, call).await.map_err(retry)?;
     drop(conn);
     if is_first {
         return Err(JobError::Snooze(Duration::ZERO));
@@ -85,8 +86,8 @@ async fn expire(context: &Context, job: &FetchPage, call: &Call) -> Result<(), J
 
 /// Asks for a fresh address by the call that had brought the one that has expired.
 async fn refresh(context: &Context, lease: &Lease, job: &FetchPage, call: &Call) -> Result<(), JobError> {
-    let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
-    let origin = call::find_origin(&mut conn, call).await.map_err(JobError::retry)?;
+    let mut conn = context.pool.acquire().await.map_err(retry)?;
+    let origin = call::find_origin(&mut conn, call).await.map_err(retry)?;
     drop(conn);
     let Some(origin) = origin else {
         return Err(given_up(context, job, CallError::AttachmentGone).await);
@@ -114,9 +115,9 @@ async fn refresh(context: &Context, lease: &Lease, job: &FetchPage, call: &Call)
         Err(error) => return Err(failed(context, job, error, ended).await),
     };
     let (_, found) = find_attachments(definition, answered.items).await;
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    let refreshed = call::refresh_attachments(&mut tx, call, &found).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    let refreshed = call::refresh_attachments(&mut tx, call, &found).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)?;
     match refreshed {
         Refreshed::Fresh => Err(JobError::Snooze(Duration::ZERO)),
         Refreshed::Gone => Err(failed(context, job, CallError::AttachmentGone, Ended::default()).await),

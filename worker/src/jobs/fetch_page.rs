@@ -12,7 +12,7 @@ use resume_core::{
 };
 use resume_queue::{Coded, JobError, Lease};
 
-use super::fetch_attachment;
+use super::{fetch_attachment, retry};
 use crate::{
     bases::Base,
     context::Context,
@@ -33,8 +33,8 @@ const REST_MAX: Duration = Duration::from_secs(5);
 /// continuing the collection does.
 #[tracing::instrument(name = "fetch_page", skip_all, fields(collection = %job.collection_id, call = job.call_id))]
 pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Context>) -> Result<(), JobError> {
-    let mut conn = context.pool.acquire().await.map_err(JobError::retry)?;
-    let found = call::find(&mut conn, &job, lease.job_id()).await.map_err(JobError::retry)?;
+    let mut conn = context.pool.acquire().await.map_err(retry)?;
+    let found = call::find(&mut conn, &job, lease.job_id()).await.map_err(retry)?;
     drop(conn);
     let call = match found {
         Found::Pending(call) => call,
@@ -54,7 +54,7 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
         return fetch_attachment::fetch(&context, &lease, &job, &call).await;
     }
     let source = &call.source.definition.name;
-    if let Some(pause) = context.lag.pause(&job, source, lease.job_id()).await.map_err(JobError::retry)? {
+    if let Some(pause) = context.lag.pause(&job, source, lease.job_id()).await.map_err(retry)? {
         lease.rest_key(pause);
         return Err(JobError::Snooze(pause));
     }
@@ -243,20 +243,20 @@ const STORES_MAX: u32 = 5;
 async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -> Result<(), JobError> {
     let mut tries = 1;
     loop {
-        let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+        let mut tx = db::begin(&context.pool).await.map_err(retry)?;
         let answered = match call::store(&mut tx, call, answer, context.erasure_key.as_ref()).await {
             Ok(Answered::Stored(answered)) => answered,
             // Somebody has stored or closed it meanwhile: another look tells which.
             Ok(Answered::NotPending) => return Err(JobError::Snooze(Duration::ZERO)),
             Err(error) if error.is_contention() && tries < STORES_MAX => {
                 tries += 1;
-                tx.rollback().await.map_err(JobError::retry)?;
+                tx.rollback().await.map_err(retry)?;
                 continue;
             }
             Err(error) => return Err(JobError::retry(error)),
         };
-        lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-        tx.commit().await.map_err(JobError::retry)?;
+        lease.complete_in(&mut tx).await.map_err(retry)?;
+        tx.commit().await.map_err(retry)?;
         context.lag.stored(&call.source.definition.name, answered.stored.ids.len()).await;
         context.details.gather(call.collection_id, call.group(), call.batch_size(), &answered.without_job);
         return Ok(());
@@ -265,21 +265,21 @@ async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -
 
 /// Closes a page without a call, with the own completion in the same transaction.
 async fn skip(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    call::skip(&mut tx, call).await.map_err(JobError::retry)?;
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    call::skip(&mut tx, call).await.map_err(retry)?;
+    lease.complete_in(&mut tx).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)
 }
 
 /// Looks for people to ask for, with the own completion in the same transaction.
 async fn open_known(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    if !call::open_known(&mut tx, call).await.map_err(JobError::retry)? {
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    if !call::open_known(&mut tx, call).await.map_err(retry)? {
         // Somebody has looked or stopped it meanwhile: another look tells which.
         return Err(JobError::Snooze(Duration::ZERO));
     }
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)
+    lease.complete_in(&mut tx).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)
 }
 
 /// Begins the list again, with the own completion in the same transaction; gives the page up when that was done before.
@@ -290,29 +290,29 @@ async fn restart(
     call: &Call,
     code: String,
 ) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    if !call::restart(&mut tx, call).await.map_err(JobError::retry)? {
-        tx.rollback().await.map_err(JobError::retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    if !call::restart(&mut tx, call).await.map_err(retry)? {
+        tx.rollback().await.map_err(retry)?;
         let error = CallError::CursorExpired { code };
         note(context, job, &error, true).await;
         return Err(verdict(error));
     }
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)?;
+    lease.complete_in(&mut tx).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)?;
     tracing::info!(collection_id = %job.collection_id, call = job.call_id, code, "the list is read again from its beginning");
     Ok(())
 }
 
 /// Hands a page that failed to a new job, with the own completion in the same transaction.
 async fn open_again(context: &Context, lease: &Lease, job: &FetchPage) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    let is_open = collection::continue_call(&mut tx, job).await.map_err(JobError::retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    let is_open = collection::continue_call(&mut tx, job).await.map_err(retry)?;
     if !is_open {
         // It was opened before us: another look tells by whom.
         return Err(JobError::Snooze(Duration::ZERO));
     }
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)?;
+    lease.complete_in(&mut tx).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)?;
     tracing::info!(collection_id = %job.collection_id, call = job.call_id, "a retry has opened the page again");
     Ok(())
 }

@@ -6,6 +6,7 @@ use resume_core::{
 };
 use resume_queue::{JobError, Lease};
 
+use super::retry;
 use crate::context::Context;
 
 /// Ends a run of a collection after the last of its jobs: judges the list, hides whom the run has not seen, sets the final state and
@@ -19,19 +20,18 @@ pub(crate) async fn run(
     lease: Data<Lease>,
     context: Data<Context>,
 ) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    let finishing = collection::finish(&mut tx, &job).await.map_err(JobError::retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    let finishing = collection::finish(&mut tx, &job).await.map_err(retry)?;
     if matches!(finishing, Finishing::GoesOn | Finishing::Nothing) {
-        lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-        return tx.commit().await.map_err(JobError::retry);
+        lease.complete_in(&mut tx).await.map_err(retry)?;
+        return tx.commit().await.map_err(retry);
     }
-    tx.commit().await.map_err(JobError::retry)?;
-    let hidden =
-        completeness::hide_missing(&context.pool, job.collection_id).await.map_err(JobError::retry)?;
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    collection::conclude(&mut tx, &job).await.map_err(JobError::retry)?;
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)?;
+    tx.commit().await.map_err(retry)?;
+    let hidden = completeness::hide_missing(&context.pool, job.collection_id).await.map_err(retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    collection::conclude(&mut tx, &job).await.map_err(retry)?;
+    lease.complete_in(&mut tx).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)?;
     if hidden.hidden > 0 {
         tracing::info!(collection_id = %job.collection_id, hidden = hidden.hidden, "people are hidden whom the source no longer has");
     }

@@ -12,6 +12,7 @@ use resume_core::{
 use resume_queue::{JobError, Lease};
 use tokio::task::JoinSet;
 
+use super::retry;
 use crate::context::Context;
 
 /// Parses batches of documents into resumes; a document that does not parse is listed as failed and harms no other. The resumes, the
@@ -26,7 +27,7 @@ pub(crate) async fn run(
     context: Data<Context>,
 ) -> Result<(), JobError> {
     let waiting = document::load_waiting(&context.pool, job.collection_id, &job.batches);
-    let (batches, documents) = waiting.await.map_err(JobError::retry)?;
+    let (batches, documents) = waiting.await.map_err(retry)?;
     if batches.is_empty() {
         // Another job has parsed them.
         return Ok(());
@@ -38,18 +39,18 @@ pub(crate) async fn run(
     let documents = Arc::new(documents);
     loop {
         let map = source::mapping_of_collection(&context.pool, job.collection_id).await;
-        let Some(map) = map.map_err(JobError::retry)? else { return Ok(()) };
+        let Some(map) = map.map_err(retry)? else { return Ok(()) };
         let reader = Arc::new(Reader::of(&map));
         let outcome = parse_all(&documents, &reader).await;
-        let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+        let mut tx = db::begin(&context.pool).await.map_err(retry)?;
         let of = (map.source_id, job.collection_id);
         let settled = resume::settle(&mut tx, of, &batches, map.version, &outcome).await;
-        match settled.map_err(JobError::retry)? {
+        match settled.map_err(retry)? {
             Settled::Stored => {
-                lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-                return tx.commit().await.map_err(JobError::retry);
+                lease.complete_in(&mut tx).await.map_err(retry)?;
+                return tx.commit().await.map_err(retry);
             }
-            Settled::MapChanged => tx.rollback().await.map_err(JobError::retry)?,
+            Settled::MapChanged => tx.rollback().await.map_err(retry)?,
             // Another look tells what is left.
             Settled::Gone => return Err(JobError::Snooze(Duration::ZERO)),
         }

@@ -5,6 +5,7 @@ use resume_core::{db, document::PeoplePlace, jobs::ReparseSource, resume, source
 use resume_queue::{JobError, Lease, enqueue_all};
 
 use super::parse_documents::{Reader, parse_all};
+use super::retry;
 use crate::context::Context;
 
 /// How long to wait for parses that are under way with an earlier map.
@@ -22,27 +23,27 @@ pub(crate) async fn run(
     lease: Data<Lease>,
     context: Data<Context>,
 ) -> Result<(), JobError> {
-    let map = source::mapping(&context.pool, &job.source).await.map_err(JobError::retry)?;
+    let map = source::mapping(&context.pool, &job.source).await.map_err(retry)?;
     let Some(map) = map else { return Ok(()) };
-    if !source::has_settled(&context.pool, &job.source).await.map_err(JobError::retry)? {
+    if !source::has_settled(&context.pool, &job.source).await.map_err(retry)? {
         return Err(JobError::Snooze(SETTLING));
     }
     let after = if job.map_version == map.version { job.after } else { PeoplePlace::default() };
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
     let step = resume::reparse_next(&mut tx, &context.pool, map.source_id, map.version, &after);
-    let step = step.await.map_err(JobError::retry)?;
+    let step = step.await.map_err(retry)?;
     let outcome = parse_all(&Arc::new(step.documents), &Arc::new(Reader::of(&map))).await;
-    resume::store_reparsed(&mut tx, map.source_id, map.version, &outcome).await.map_err(JobError::retry)?;
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
+    resume::store_reparsed(&mut tx, map.source_id, map.version, &outcome).await.map_err(retry)?;
+    lease.complete_in(&mut tx).await.map_err(retry)?;
     // Behind the completion, which gives back the unique key that the next job takes. Who asks from now on has to wait for us.
-    let present = source::mapping(&mut *tx, &job.source).await.map_err(JobError::retry)?;
+    let present = source::mapping(&mut *tx, &job.source).await.map_err(retry)?;
     let has_changed = present.is_some_and(|present| present.version != map.version);
     if let Some(after) = step.next.or(has_changed.then(PeoplePlace::default)) {
         let next = ReparseSource { source: job.source.clone(), map_version: map.version, after };
-        let next = next.new_job().map_err(JobError::retry)?;
-        enqueue_all(&mut tx, &[next]).await.map_err(JobError::retry)?;
+        let next = next.new_job().map_err(retry)?;
+        enqueue_all(&mut tx, &[next]).await.map_err(retry)?;
     }
-    tx.commit().await.map_err(JobError::retry)?;
+    tx.commit().await.map_err(retry)?;
     let (parsed, failed) = (outcome.parsed.len(), outcome.failed.len());
     tracing::info!(source = job.source, parsed, failed, "parsed again");
     Ok(())

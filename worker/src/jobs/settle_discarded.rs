@@ -7,6 +7,7 @@ use resume_core::{
 };
 use resume_queue::{Job, JobError, Lease, end_stands};
 
+use super::retry;
 use crate::context::Context;
 
 /// Closes in its collection what a discarded job left open: the call, or the documents, are given up. The job's own completion is
@@ -18,12 +19,12 @@ pub(crate) async fn run(
     lease: Data<Lease>,
     context: Data<Context>,
 ) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
-    if end_stands(&mut tx, job.0.job_id).await.map_err(JobError::retry)? {
-        give_up(&mut tx, &job).await.map_err(JobError::retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
+    if end_stands(&mut tx, job.0.job_id).await.map_err(retry)? {
+        give_up(&mut tx, &job).await.map_err(retry)?;
     }
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)
+    lease.complete_in(&mut tx).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)
 }
 
 async fn give_up(

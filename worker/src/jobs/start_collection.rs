@@ -6,6 +6,7 @@ use resume_core::{
 };
 use resume_queue::{Coded, JobError, Lease};
 
+use super::retry;
 use crate::context::Context;
 
 /// Starts a collection, with the job's own completion in the same transaction.
@@ -18,7 +19,7 @@ pub(crate) async fn run(
     context: Data<Context>,
 ) -> Result<(), JobError> {
     let new = job.collection_of(lease.job_id());
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
     let started = match collection::start_unless_waiting(&mut tx, &new).await {
         Ok(started) => started,
         // Neither a failure nor a reason to come back: the next tick starts one, if this one is over by then.
@@ -36,8 +37,8 @@ pub(crate) async fn run(
         }
         Err(other) => return Err(JobError::retry(other)),
     };
-    lease.complete_in(&mut tx).await.map_err(JobError::retry)?;
-    tx.commit().await.map_err(JobError::retry)?;
+    lease.complete_in(&mut tx).await.map_err(retry)?;
+    tx.commit().await.map_err(retry)?;
     if started.repeated {
         tracing::info!(collection_id = %started.id, source = new.source, "no collection started: one like it waits already");
     } else {

@@ -2,6 +2,7 @@ use apalis::prelude::Data;
 use resume_core::{collection, jobs::StopCollection};
 use resume_queue::{JobError, Lease};
 
+use super::retry;
 use crate::context::Context;
 
 /// Ends the jobs of a collection that was paused or cancelled.
@@ -13,5 +14,5 @@ pub(crate) async fn run(
     lease: Data<Lease>,
     context: Data<Context>,
 ) -> Result<(), JobError> {
-    collection::end_jobs(&context.pool, &job, lease.job_id()).await.map_err(JobError::retry)
+    collection::end_jobs(&context.pool, &job, lease.job_id()).await.map_err(retry)
 }

@@ -116,8 +116,8 @@ async fn a_changed_map_reads_what_is_there_without_a_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_become_resumes_and_the_other_way_round() {
     let pipeline = Pipeline::start().await;
-    // An object is no list of skills.
-    let (id, worker) = collected(&pipeline, json!({"skills": "{a: id}"})).await;
+    // A map that finds nothing makes no resume.
+    let (id, worker) = collected(&pipeline, json!({"skills": "nowhere"})).await;
     let progress = pipeline.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
     assert_eq!((progress.counts.parsed, progress.failed()), (0, i64::from(PEOPLE)));
@@ -130,7 +130,7 @@ async fn failures_become_resumes_and_the_other_way_round() {
     assert_eq!((progress.counts.parsed, progress.failed()), (i64::from(PEOPLE), 0));
     assert_eq!(resumes(&pipeline).await, (0, i64::from(PEOPLE)));
 
-    for map in [json!({"skills": "{b: id}"}), json!({"skills": "{c: id}"})] {
+    for map in [json!({"skills": "no_such_member"}), json!({"skills": "nor_this"})] {
         put(&pipeline, map).await;
         reparse(&pipeline).await;
         until_read(&pipeline).await;
@@ -175,7 +175,7 @@ async fn a_crash_on_the_way_goes_on_from_the_checkpoint() {
     .into_iter()
     .map(|job| (job.id, job.state))
     .collect();
-    assert!(jobs.contains_key(&first) && jobs.len() == 3, "500 in each: {jobs:?}");
+    assert!(jobs.contains_key(&first) && jobs.len() > 3, "some hundred in each: {jobs:?}");
     assert!(jobs.values().all(|state| *state == JobState::Completed), "{jobs:?}");
 }
 

@@ -5,6 +5,7 @@ mod auth;
 mod bodies;
 mod downloads;
 mod paging;
+mod refusals;
 mod safety;
 mod server;
 mod steps;

@@ -6,7 +6,7 @@ use resume_connector::told;
 use resume_core::call_limit::{self, CallEnd, Ending, Permit, Told, Void};
 use tokio::{runtime::Handle, time::Instant};
 
-use super::pacer::{Allowance, Desk};
+use super::pacer::{Allowance, Desk, LOOK_MAX};
 
 /// How late a call may leave. A permit whose time is longer past is given up: the call could come too close to those after it.
 const LATE_MAX: Duration = Duration::from_millis(8);
@@ -61,7 +61,7 @@ pub(crate) enum About {
 /// What the end of a call means for those that come after it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ended {
-    /// How long the source is to be left in peace, if it refused the call as one too many.
+    /// When to look again whether the source may be called, if it refused the call as one too many.
     pub(crate) refused_for: Option<Duration>,
     /// Whether the source is not called for now, because its calls fail.
     pub(crate) is_circuit_open: bool,
@@ -136,7 +136,8 @@ impl Leave {
         });
         // A panic in it was reported by the panic hook.
         let is_circuit_open = noting.await.unwrap_or_default();
-        Ended { refused_for: silence.filter(|_| ending == Ending::Refused), is_circuit_open }
+        let refused_for = silence.filter(|_| ending == Ending::Refused).map(|silence| silence.min(LOOK_MAX));
+        Ended { refused_for, is_circuit_open }
     }
 
     /// What the answer says of the limit, with no longer wait than the source gets.

@@ -30,6 +30,9 @@ const JITTER_MAX: Duration = Duration::from_millis(8);
 const PERMITS_MAX: usize = 16;
 /// The longest wait that a job sits out in its slot. Sources that refuse calls mostly ask for a second.
 const WAIT_MAX: Duration = Duration::from_millis(1500);
+/// The longest time until who waits looks again, as for a source that is held: somebody may have ended a
+/// silence just when a job was about to be put off.
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(30);
 /// How long a question may go without an answer. A connection that fell silent would else be waited for as long as the kernel
 /// believes in it.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -145,6 +148,7 @@ impl Desk {
                 Some(wait) if wait.left > WAIT_MAX => {
                     tracing::debug!(source = self.source, ?wait, "no calls for now");
                     // The slots are for those who may call: other sources can be called.
+                    let wait = Wait { left: wait.left.min(LOOK_MAX), ..wait };
                     lock(&self.line).dismiss(|| Err(wait));
                 }
                 Some(Wait { obstacle: Obstacle::Concurrency, left }) => {

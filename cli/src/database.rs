@@ -10,6 +10,7 @@ use crate::options::DatabaseOptions;
 /// The name of our database in a private cluster, where the options give none.
 pub(crate) const NAME: &str = "resume";
 /// The one of the demo, which must not touch the sources of a service that runs beside it.
+#[cfg(feature = "mock")]
 pub(crate) const DEMO_NAME: &str = "resume_demo";
 
 /// How often to look after the private server: this long nobody can work when somebody kills it.

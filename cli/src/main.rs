@@ -34,14 +34,14 @@ use std::{
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::options::{Command, Options};
+use crate::options::Options;
 
 fn main() -> ExitCode {
     let options = Options::parse();
     // The demo talks for itself; its log would tear the progress bars.
     let default_filter = match options.command {
         #[cfg(feature = "mock")]
-        Command::Demo(_) => "error",
+        options::Command::Demo(_) => "error",
         _ => "info,sqlx=error",
     };
     tracing_subscriber::fmt()

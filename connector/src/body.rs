@@ -11,6 +11,9 @@ use crate::{CallError, home::shown_host};
 /// The largest page that is read, as received and unpacked: a thousand resumes of 16 KiB.
 pub const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The most of a refusal's body that is read, as received and unpacked.
+pub(crate) const BEGINNING_BYTES_MAX: usize = 64 * 1024;
+
 /// How a body is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
@@ -54,6 +57,27 @@ impl Packing {
         }
         Ok(unpacked)
     }
+}
+
+/// Receives the beginning of a body, as far as it comes and can be unpacked, and adds its bytes to `bytes`.
+pub(crate) async fn beginning(response: &mut Response, bytes: &mut u64) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < BEGINNING_BYTES_MAX
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        *bytes += chunk.len() as u64;
+        body.extend_from_slice(&chunk);
+    }
+    if matches!(Packing::of(response.headers()), Ok(Packing::Gzip)) {
+        let mut unpacked = Vec::new();
+        // What broke off, or was left out, has a beginning all the same.
+        drop(
+            MultiGzDecoder::new(body.as_slice()).take(BEGINNING_BYTES_MAX as u64).read_to_end(&mut unpacked),
+        );
+        body = unpacked;
+    }
+    body.truncate(BEGINNING_BYTES_MAX);
+    body
 }
 
 /// Receives a body as it comes over the wire, `max` bytes at most, and adds them to `bytes` as they come.

@@ -1,34 +1,32 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{
-    Client, Request, Response, StatusCode, Url,
+    Request, Response, StatusCode, Url,
     header::{HeaderMap, LINK, LOCATION},
 };
-use resume_core::source::definition::Paging;
+use resume_core::{call_limit::SILENCE_USUAL, source::definition::Paging};
 
 use crate::{
     CallError, Page,
     body::{PAGE_BYTES_MAX, Packing, receive},
+    client::Http,
     home::{Home, shown_host},
     link_header::{Malformed, next_target},
     page::Shape,
-    retry_after::retry_after,
+    refusal::{Refusals, limited},
     token::Loan,
+    wait::retry_after,
 };
-
-/// What a 429 without `Retry-After` asks for.
-const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
-/// The most bytes of a refusal that are read for its code.
-const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 /// One call to a source, ready to be made.
 pub struct Call {
-    pub(crate) http: Client,
+    pub(crate) http: Http,
     pub(crate) request: Request,
     pub(crate) home: Home,
     pub(crate) shape: Shape,
     /// What the page before gave for this one.
     pub(crate) link: Option<String>,
+    pub(crate) refusals: Refusals,
     pub(crate) loan: Option<Loan>,
 }
 
@@ -56,10 +54,10 @@ impl Call {
             Ok(response) => {
                 status = Some(response.status().as_u16());
                 headers = response.headers().clone();
-                let Self { home, shape, link, loan, .. } = self;
-                Reading { home, shape, link, loan, bytes: &mut bytes }.page(response).await
+                let Self { home, shape, link, refusals, loan, .. } = self;
+                Reading { home, shape, link, refusals, loan, bytes: &mut bytes }.page(response).await
             }
-            Err(error) => Err(CallError::of_transport(error, &shown_host(self.home.in_use()))),
+            Err(error) => Err(error),
         };
         Answer { result, status, headers, bytes, took: begun.elapsed() }
     }
@@ -68,7 +66,8 @@ impl Call {
 impl<T> Answer<T> {
     /// Whether no answer came, or not to its end.
     pub fn is_broken(&self) -> bool {
-        matches!(self.result, Err(CallError::Timeout(_) | CallError::Transport(_)))
+        use CallError::{ProxyUnreachable, Timeout, Transport};
+        matches!(self.result, Err(Timeout(_) | Transport(_) | ProxyUnreachable { .. }))
     }
 }
 
@@ -84,6 +83,7 @@ struct Reading<'b> {
     home: Home,
     shape: Shape,
     link: Option<String>,
+    refusals: Refusals,
     loan: Option<Loan>,
     bytes: &'b mut u64,
 }
@@ -100,16 +100,29 @@ impl Reading<'_> {
         }
         let packing = Packing::of(response.headers())?;
         let body = receive(&mut response, PAGE_BYTES_MAX, self.bytes).await?;
-        let shape = self.shape;
+        if let Some(loan) = &self.loan {
+            loan.is_good();
+        }
+        let (shape, refusals) = (self.shape, self.refusals);
         // Unpacking, splitting and hashing a megabyte takes milliseconds: not on a thread that others wait for.
         let decoding = tokio::task::spawn_blocking(move || {
-            let page = packing.unpack(body).and_then(|body| shape.decode(&body));
-            (shape, page)
+            let (page, is_refused) = match packing.unpack(body) {
+                Ok(body) => {
+                    let page = shape.decode(&body);
+                    let is_refused = page.is_err() && refusals.is_known_by_body(StatusCode::OK, &body);
+                    (page, is_refused)
+                }
+                Err(error) => (Err(error), false),
+            };
+            (shape, page, is_refused)
         });
-        let (shape, decoded) = match decoding.await {
+        let (shape, decoded, is_refused) = match decoding.await {
             Ok(decoded) => decoded,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
+        if is_refused {
+            return Err(limited(&response));
+        }
         let mut page = decoded?;
         let follow = |link: String| self.home.follow(response.url(), &link).map(String::from);
         page.next = match shape.paging() {
@@ -130,32 +143,22 @@ impl Reading<'_> {
 
     /// Why there is no page in an answer that is no success.
     async fn refusal(self, mut response: Response) -> CallError {
-        let status = response.status();
-        if let Some(loan) = &self.loan
-            && status == StatusCode::UNAUTHORIZED
-        {
-            loan.forget().await;
-            if !loan.is_fresh {
-                return CallError::TokenExpired;
-            }
+        let is_telling = response.status().is_client_error() && self.shape.has_expiry_codes();
+        let about = (self.loan.as_ref(), is_telling);
+        let (error, body) = self.refusals.judge(&mut response, about, self.bytes).await;
+        // A body that is too long or cut off says no more than its status.
+        match self.shape.expiry_code(&body).filter(|_| is_telling) {
+            Some(code) if matches!(error, CallError::Status { .. }) => CallError::CursorExpired { code },
+            _ => error,
         }
-        if status.is_client_error()
-            && self.shape.has_expiry_codes()
-            // One that is too long or cut off says no more than its status.
-            && let Ok(body) = receive(&mut response, REFUSAL_BYTES_MAX, self.bytes).await
-            && let Some(code) = self.shape.expiry_code(&body)
-        {
-            return CallError::CursorExpired { code };
-        }
-        refused(&response)
     }
 }
 
 /// Why there is nothing in an answer that is no success, by its head.
 pub(crate) fn refused(response: &Response) -> CallError {
-    let (status, retry_after) = (response.status(), retry_after(response.headers()));
+    let status = response.status();
+    let retry_after = retry_after(response.headers()).map(|wait| wait.min(SILENCE_USUAL));
     match status.as_u16() {
-        429 => CallError::RateLimited(retry_after.unwrap_or(RETRY_AFTER_DEFAULT)),
         301 | 302 | 303 | 307 | 308 => {
             CallError::Redirected { status, host: redirected_to(response.url(), response.headers()) }
         }

@@ -4,11 +4,13 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderNa
 use resume_core::source::definition::{Definition, Step, Values};
 
 use crate::{
-    Answer, Call, CallError, Timeouts,
+    Answer, Call, CallError, SetupError, Timeouts,
     auth::prove,
     client::Clients,
     home::{Home, shown_host},
     page::Shape,
+    proxy::Proxies,
+    refusal::Refusals,
     request::question,
     secret::Secrets,
     token::Tokens,
@@ -23,13 +25,14 @@ pub struct Connector {
 
 impl Connector {
     /// A connector whose calls take no longer than this. Sources get the secrets of variables that begin with
-    /// `RESUME_SECRET_`, and of files in `secrets_dir`.
+    /// `RESUME_SECRET_`, and of files in `secrets_dir`. Public hosts are called through the proxy of the
+    /// environment, if there is one.
     ///
     /// # Errors
-    /// When TLS cannot be set up, as without any root certificate.
-    pub fn new(timeouts: Timeouts, secrets_dir: PathBuf) -> Result<Self, reqwest::Error> {
+    /// When TLS cannot be set up, as without any root certificate, or a variable names no proxy.
+    pub fn new(timeouts: Timeouts, secrets_dir: PathBuf) -> Result<Self, SetupError> {
         Ok(Self {
-            clients: Clients::new(timeouts)?,
+            clients: Clients::new(timeouts, Proxies::from_env()?)?,
             tokens: Tokens::default(),
             secrets: Secrets::new(secrets_dir),
         })
@@ -64,16 +67,17 @@ impl Connector {
         if question.body.is_some() {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
-        let mut request = http.request(question.method, question.url).headers(headers);
+        let mut request = http.client.request(question.method, question.url).headers(headers);
         if let Some(body) = question.body {
             request = request.body(body.to_string());
         }
-        let (request, loan) =
+        let (request, mut loan) =
             prove(request, definition, &self.clients, (&self.tokens, &self.secrets)).await?;
         let request =
             request.build().map_err(|error| CallError::of_transport(error, &shown_host(home.in_use())))?;
-        let link = link.map(str::to_owned);
-        Ok(Call { http: http.clone(), request, home, shape, link, loan })
+        loan.iter_mut().for_each(|loan| loan.is_for(&request));
+        let (link, refusals) = (link.map(str::to_owned), Refusals::of(definition));
+        Ok(Call { http: http.clone(), request, home, shape, link, refusals, loan })
     }
 
     /// Prepares a call and makes it. What goes wrong before the source is asked comes in an answer without a status.

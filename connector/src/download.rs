@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use reqwest::{
-    Client, Request, Response, StatusCode, Url,
+    Request, Response, StatusCode, Url,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use resume_core::{
@@ -13,17 +13,18 @@ use crate::{
     Answer, CallError, Connector, LINK_BYTES_MAX,
     auth::prove,
     body::{Packing, receive},
-    call::refused,
+    client::Http,
     connector::headers,
     home::{Home, shown_host},
+    refusal::Refusals,
     token::Loan,
 };
 
 /// The fetching of an attachment, ready to be done.
 pub struct Download {
-    http: Client,
+    http: Http,
     request: Request,
-    host: String,
+    refusals: Refusals,
     loan: Option<Loan>,
     is_elsewhere: bool,
 }
@@ -49,9 +50,11 @@ impl Connector {
             check_elsewhere(definition, &url)?;
             let http = self.clients.to(&url, definition.allow_private_network)?;
             let host = shown_host(&url);
-            let request = http.get(url).header(ACCEPT, "*/*").header(ACCEPT_ENCODING, "identity").build();
+            let request =
+                http.client.get(url).header(ACCEPT, "*/*").header(ACCEPT_ENCODING, "identity").build();
             let request = request.map_err(|error| CallError::of_transport(error, &host))?;
-            return Ok(Download { http: http.clone(), request, host, loan: None, is_elsewhere: true });
+            let refusals = Refusals::default();
+            return Ok(Download { http: http.clone(), request, refusals, loan: None, is_elsewhere: true });
         }
         let url = home.follow(home.in_use(), url.as_str())?;
         let http = self.clients.to(&url, definition.allow_private_network)?;
@@ -59,11 +62,13 @@ impl Connector {
         let mut headers = headers(definition)?;
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let request = http.get(url).headers(headers);
-        let (request, loan) =
+        let request = http.client.get(url).headers(headers);
+        let (request, mut loan) =
             prove(request, definition, &self.clients, (&self.tokens, &self.secrets)).await?;
         let request = request.build().map_err(|error| CallError::of_transport(error, &host))?;
-        Ok(Download { http: http.clone(), request, host, loan, is_elsewhere: false })
+        loan.iter_mut().for_each(|loan| loan.is_for(&request));
+        let refusals = Refusals::of(definition);
+        Ok(Download { http: http.clone(), request, refusals, loan, is_elsewhere: false })
     }
 }
 
@@ -82,10 +87,10 @@ impl Download {
             Ok(response) => {
                 status = Some(response.status().as_u16());
                 headers = response.headers().clone();
-                let read = read(response, self.loan, &mut bytes).await;
+                let read = read(response, (self.refusals, self.loan), &mut bytes).await;
                 if self.is_elsewhere { read.map_err(unlimited) } else { read }
             }
-            Err(error) => Err(CallError::of_transport(error, &self.host)),
+            Err(error) => Err(error),
         };
         Answer { result, status, headers, bytes, took: begun.elapsed() }
     }
@@ -128,19 +133,14 @@ fn unlimited(error: CallError) -> CallError {
 
 async fn read(
     mut response: Response,
-    loan: Option<Loan>,
+    (refusals, loan): (Refusals, Option<Loan>),
     bytes: &mut u64,
 ) -> Result<NewAttachment, CallError> {
     if response.status() != StatusCode::OK {
-        if let Some(loan) = &loan
-            && response.status() == StatusCode::UNAUTHORIZED
-        {
-            loan.forget().await;
-            if !loan.is_fresh {
-                return Err(CallError::TokenExpired);
-            }
-        }
-        return Err(refused(&response));
+        return Err(refusals.judge(&mut response, (loan.as_ref(), false), bytes).await.0);
+    }
+    if let Some(loan) = &loan {
+        loan.is_good();
     }
     if Packing::of(response.headers())? != Packing::None {
         let detail = "an attachment comes packed, which was not asked for".to_owned();

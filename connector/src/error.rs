@@ -8,7 +8,7 @@ use crate::client::NotPublic;
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The source's rate limit.
-    #[error("the source refuses calls for {0:?} (429)")]
+    #[error("the source refuses calls for {0:?}")]
     RateLimited(Duration),
     /// An answer that is no success.
     #[error("the source answered {status}")]
@@ -32,6 +32,14 @@ pub enum CallError {
     /// No connection, or one that broke.
     #[error("the call failed")]
     Transport(#[source] reqwest::Error),
+    /// The proxy was not reached, so nobody was asked.
+    #[error("the proxy {proxy} cannot be reached: see RESUME_PROXY, HTTPS_PROXY and HTTP_PROXY")]
+    ProxyUnreachable {
+        /// Its host.
+        proxy: String,
+        /// Why.
+        source: reqwest::Error,
+    },
     /// The host is this machine, or in a network that is not public.
     #[error(
         "{host} is on this machine or in a private network: if that is meant, set allow_private_network in the \
@@ -124,7 +132,7 @@ pub enum CallError {
     #[error("a secret cannot be used: {0}")]
     SecretInvalid(String),
     /// The token that was kept is refused; the next call fetches another one.
-    #[error("the source refuses a token that it took before (401)")]
+    #[error("the source refuses a token that it took before")]
     TokenExpired,
     /// There is no token: of a token endpoint, or of a login.
     #[error(transparent)]
@@ -152,6 +160,7 @@ impl CallError {
             Self::Redirected { .. } => "source_redirected",
             Self::Timeout(_) => "source_timeout",
             Self::Transport(_) => "source_unreachable",
+            Self::ProxyUnreachable { .. } => "proxy_unreachable",
             Self::AddressNotAllowed { .. } => "address_not_allowed",
             Self::TooLarge { .. } => "page_too_large",
             Self::InvalidEncoding(_) => "page_invalid_encoding",
@@ -204,7 +213,7 @@ impl CallError {
             Self::Status { status, .. } => matches!(status.as_u16(), 401 | 502..=504),
             // One that broke off may do so at this page alone.
             Self::Transport(error) | Self::Timeout(error) => error.is_connect(),
-            Self::TokenExpired => true,
+            Self::TokenExpired | Self::ProxyUnreachable { .. } => true,
             _ => false,
         }
     }

@@ -15,11 +15,12 @@
 //! | `probe.rs` | [`Probe`]: a dry call, for somebody who writes a definition |
 //! | `request.rs` | method, address and body of a call, by page style |
 //! | `home.rs` | the addresses of a source, and which links lead out of them |
-//! | `client.rs` `address.rs` | the HTTP clients, and the addresses that they may connect to |
+//! | `client.rs` `address.rs` `proxy.rs` | the HTTP clients, where they may connect to, and through which proxy |
 //! | `auth.rs` `secret.rs` `token/` | headers that prove who we are, and where their secrets come from |
 //! | `body.rs` | receiving and unpacking a body, within its limit |
 //! | `page.rs` `link_header.rs` | reading a page without changing a byte of its items |
-//! | `error.rs` `retry_after.rs` | why a call brought no page, and when to call again |
+//! | `error.rs` `refusal.rs` | why a call brought no page; which answers refuse it as one too many |
+//! | `told.rs` `wait.rs` | what the headers say of the limit, and when to call again |
 //!
 //! To add a page style: a variant of [`Paging`](resume_core::source::definition::Paging), its request in `request.rs`, its
 //! next link in `page.rs`, a test in `tests/it/paging.rs`.
@@ -38,18 +39,22 @@ mod home;
 mod link_header;
 mod page;
 mod probe;
+mod proxy;
+mod refusal;
 mod request;
-mod retry_after;
 mod secret;
 mod token;
+mod told;
+mod wait;
 
 pub use body::PAGE_BYTES_MAX;
 pub use call::{Answer, Call};
-pub use client::Timeouts;
+pub use client::{SetupError, Timeouts};
 pub use connector::Connector;
 pub use download::Download;
 pub use error::{CallError, TokenError};
 pub use home::LINK_BYTES_MAX;
 pub use page::{ITEMS_MAX, Page};
 pub use probe::Probe;
-pub use retry_after::{retry_after, source_time};
+pub use proxy::InvalidProxy;
+pub use told::told;

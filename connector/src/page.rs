@@ -359,7 +359,7 @@ fn refusal_code(places: &Places<'_, '_>, expect: &Expect) -> Option<String> {
 }
 
 /// A code of a source as it may stand in one of ours.
-fn cleaned(code: &str) -> Option<String> {
+pub(crate) fn cleaned(code: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_-.".contains(c) { c } else { '_' };
     let code: String = code.trim().chars().take(CODE_CHARS_MAX).map(plain).collect();
     (!code.is_empty()).then_some(code)

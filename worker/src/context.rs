@@ -55,10 +55,12 @@ impl Context {
     pub(crate) fn note_base<T>(&self, base: Base<'_>, answer: &Answer<T>) {
         match &answer.result {
             Ok(_) => self.bases.answered(base),
-            Err(error) if error.is_passing() && error.code().is_some() && answer.status != Some(401) => {
-                self.bases.failed(base);
+            Err(error) => {
+                let is_denied = matches!(answer.status, Some(401 | 403));
+                if error.is_passing() && error.code().is_some() && !is_denied {
+                    self.bases.failed(base);
+                }
             }
-            Err(_) => {}
         }
     }
 }

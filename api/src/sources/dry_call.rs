@@ -206,6 +206,7 @@ async fn ask(
         concurrency: source.concurrency,
         lead: LEAD,
         horizon: HORIZON,
+        silence_max: source.silence_max(),
     };
     call_limit::grant(conn, &demand).await
 }

@@ -184,17 +184,20 @@ impl Sources {
         Ok(csv::ledger(self.0.pool.clone(), name, period).await?)
     }
 
-    /// Holds the calls to a source back, or lets them go on.
-    async fn switch(&self, name: &str, held: bool) -> Result<source::Source, Problem> {
+    async fn hold(&self, name: &str) -> Result<Source, Problem> {
         let mut tx = db::begin(&self.0.pool).await?;
         let source = find(&mut tx, name).await?;
-        if held {
-            call_limit::hold(&mut tx, name).await?;
-        } else {
-            call_limit::release(&mut tx, name).await?;
-        }
+        call_limit::hold(&mut tx, name).await?;
         tx.commit().await?;
-        Ok(source)
+        Ok(source.into())
+    }
+
+    async fn release(&self, name: &str) -> Result<Source, Problem> {
+        let mut tx = db::begin(&self.0.pool).await?;
+        let source = find(&mut tx, name).await?;
+        let released = call_limit::release(&mut tx, name).await?;
+        tx.commit().await?;
+        Ok(Source::from(source).with_ended_silence(released.silent_until))
     }
 
     async fn remove(&self, name: &str) -> Result<source::Source, Problem> {
@@ -383,20 +386,20 @@ impl Sources {
         /// The name of the source.
         source: Path<Name>,
     ) -> Result<Json<Source>, Refused<SourceRefusals>> {
-        Ok(Json(bounded(self.switch(&source.0.0, true)).await?.into()))
+        Ok(Json(bounded(self.hold(&source.0.0)).await?))
     }
 
     /// Let a source be called again
     ///
-    /// Ends what `hold_source` did, and closes a circuit that failures have opened. A silence that the source has asked for
-    /// stays.
+    /// Ends what `hold_source` did and a silence that the source has asked for, and closes a circuit that
+    /// failures have opened. What waits for one of them goes on. The limits hold as ever.
     #[oai(path = "/api/v1/sources/:source/release", method = "post", operation_id = "release_source")]
     async fn release_source(
         &self,
         /// The name of the source.
         source: Path<Name>,
     ) -> Result<Json<Source>, Refused<SourceRefusals>> {
-        Ok(Json(bounded(self.switch(&source.0.0, false)).await?.into()))
+        Ok(Json(bounded(self.release(&source.0.0)).await?))
     }
 
     /// Get the schema of definitions

@@ -164,6 +164,7 @@ async fn call(app: &TestApp, statuses: &[u16]) {
             concurrency: None,
             horizon: Duration::from_secs(5),
             lead: Duration::ZERO,
+            silence_max: call_limit::SILENCE_USUAL,
         };
         let permit = call_limit::grant(&mut conn, &demand).await.unwrap().permits[0];
         let end = CallEnd {

@@ -13,6 +13,9 @@ pub(crate) struct Source {
     /// How many documents an older map made, where the reply tells.
     #[serde(default)]
     pub(crate) outdated: Option<u64>,
+    /// Until when a silence would have lasted that was ended.
+    #[serde(default)]
+    pub(crate) ended_silence_until: Option<String>,
 }
 
 /// A source that is parsed again.

@@ -45,7 +45,10 @@ pub(crate) async fn run(command: SourcesCommand) -> Result<()> {
         }
         SourcesCommand::Release(options) => {
             let source = Client::new(&options.service.url)?.release_source(&options.name).await?;
-            say!("{} is called again", one_line(&source.definition.name));
+            let silence = source.ended_silence_until.as_deref().map(time);
+            let silence =
+                silence.map_or_else(String::new, |at| format!("; it had asked for silence until {at}"));
+            say!("{} is called again{silence}", one_line(&source.definition.name));
         }
         SourcesCommand::Reparse(options) => {
             let reparse = Client::new(&options.service.url)?.reparse_source(&options.name).await?;

@@ -21,7 +21,7 @@ pub(crate) enum SourcesCommand {
     Calls(SourceCallsOptions),
     /// Holds the calls to a source back, until `sources release`.
     Hold(SourceOptions),
-    /// Lets a source be called again that is held, or whose calls failed.
+    /// Lets a source be called again that is held, whose calls failed, or that has asked for silence.
     Release(SourceOptions),
     /// Parses again what an older parser, or the map before it was changed, made of a source; without a call.
     Reparse(SourceOptions),

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{
-    Client, Response, StatusCode, Url,
+    Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use resume_core::source::definition::Secret;
@@ -12,11 +12,12 @@ use url::form_urlencoded;
 use super::{
     Token,
     failure::{invalid, refused, unreachable},
+    refusal::Refusal,
 };
 use crate::{
-    CallError,
-    body::receive,
-    client::Clients,
+    CallError, TokenError,
+    body::{beginning, receive},
+    client::{Clients, Http},
     home::shown_host,
     secret::{SECRET_BYTES_MAX, SecretText, Secrets},
 };
@@ -43,7 +44,7 @@ pub(super) struct Address<'a> {
 
 /// A token endpoint of RFC 6749, ready to be asked.
 pub(super) struct Endpoint {
-    http: Client,
+    http: Http,
     url: Url,
     client: (SecretText, Option<SecretText>),
     scope: Option<String>,
@@ -54,6 +55,16 @@ pub(super) struct Granted {
     pub(super) token: Token,
     /// The refresh token to use from now on, where it gives another one.
     pub(super) refresh_token: Option<SecretText>,
+}
+
+/// What an endpoint answers.
+enum Answered {
+    /// The header, how long it is good for, and the next refresh token.
+    Granted((HeaderValue, Duration, Option<SecretText>)),
+    /// It does not take us, perhaps because it does not see who we are.
+    Refused(TokenError),
+    /// Anything else.
+    Failed(TokenError),
 }
 
 /// The two ways to tell a token endpoint who the client is: RFC 6749, section 2.3.1.
@@ -90,22 +101,45 @@ impl Endpoint {
     /// Those of the endpoint.
     pub(super) async fn ask(&self, grant: &str, params: &[(&str, &str)]) -> Result<Granted, CallError> {
         let begun = Instant::now();
-        // All endpoints must know the header; some know the body alone, and refuse what they do not know in one of two ways.
+        // All endpoints must know the header; some know the body alone, and refuse what they do not know in
+        // one way or another.
         let first = if self.client.1.is_some() { ClientIn::Header } else { ClientIn::Body };
-        let mut response = self.send(grant, params, first).await?;
-        let is_refused = matches!(response.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
-        if is_refused && first == ClientIn::Header {
-            response = self.send(grant, params, ClientIn::Body).await?;
+        let mut answer = self.answer(grant, params, first).await?;
+        if matches!(answer, Answered::Refused(_)) && first == ClientIn::Header {
+            answer = self.answer(grant, params, ClientIn::Body).await?;
         }
-        if response.status() != StatusCode::OK {
-            return Err(refused(&response).into());
+        let (header, lifetime, refresh_token) = match answer {
+            Answered::Granted(granted) => granted,
+            Answered::Refused(error) | Answered::Failed(error) => return Err(error.into()),
+        };
+        let good_until = begun + lifetime - MARGIN_MAX.min(lifetime / 10);
+        let token = Token { name: AUTHORIZATION, header, fetched_at: begun, good_until };
+        Ok(Granted { token, refresh_token })
+    }
+
+    async fn answer(
+        &self,
+        grant: &str,
+        params: &[(&str, &str)],
+        client_in: ClientIn,
+    ) -> Result<Answered, CallError> {
+        let mut response = self.send(grant, params, client_in).await?;
+        let (id, secret) = self.client();
+        let secrets = secret.into_iter().chain([id]).chain(params.iter().map(|(_, value)| *value));
+        if matches!(response.status().as_u16(), 400 | 401 | 403 | 422) {
+            let refusal = Refusal::read(&beginning(&mut response, &mut 0).await);
+            let code = refusal.as_ref().and_then(|refusal| refusal.code(secrets));
+            return Ok(Answered::Refused(refused(&response, code)));
+        }
+        if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED) {
+            return Ok(Answered::Failed(refused(&response, None)));
         }
         let body = receive(&mut response, ANSWER_BYTES_MAX, &mut 0).await.map_err(unreachable)?;
-        let answer = read_answer(&body);
-        let (header, lifetime, refresh_token) =
-            answer.ok_or_else(|| invalid("object with a bearer token in access_token"))?;
-        let good_until = begun + lifetime - MARGIN_MAX.min(lifetime / 10);
-        Ok(Granted { token: Token { name: AUTHORIZATION, header, good_until }, refresh_token })
+        Ok(match (read_answer(&body), Refusal::read(&body)) {
+            (Some(granted), _) => Answered::Granted(granted),
+            (None, Some(refusal)) => Answered::Refused(refusal.error(secrets)),
+            (None, None) => Answered::Failed(invalid("object with a bearer token in access_token")),
+        })
     }
 
     fn client(&self) -> (&str, Option<&str>) {
@@ -134,6 +168,7 @@ impl Endpoint {
         let (id, secret) = self.client();
         let mut request = self
             .http
+            .client
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
@@ -142,8 +177,9 @@ impl Endpoint {
             let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
             request = request.basic_auth(encode(id), secret.map(encode));
         }
-        let sent = request.send().await;
-        sent.map_err(|error| unreachable(CallError::of_transport(error, &shown_host(&self.url))))
+        let request = request.build();
+        let request = request.map_err(|error| CallError::of_transport(error, &shown_host(&self.url)))?;
+        self.http.execute(request).await.map_err(unreachable)
     }
 }
 

@@ -1,26 +1,30 @@
 use std::time::Duration;
 
 use reqwest::Response;
+use resume_core::call_limit::SILENCE_USUAL;
 
-use crate::{CallError, TokenError, retry_after};
+use crate::{CallError, TokenError, wait::retry_after};
 
 /// The error of a call to a token endpoint, which is not to be taken for one of the source.
 pub(super) fn unreachable(error: CallError) -> CallError {
     let (code, detail) = match &error {
         CallError::Timeout(_) => ("token_timeout", "the token endpoint did not answer in time"),
         CallError::Transport(_) => ("token_unreachable", "the token endpoint cannot be reached"),
+        CallError::ProxyUnreachable { .. } => return failure("proxy_unreachable", error.to_string()).into(),
         CallError::TooLarge { .. } => return invalid("").into(),
         _ => return error,
     };
     failure(code, detail.to_owned()).into()
 }
 
-pub(super) fn refused(response: &Response) -> TokenError {
+/// An answer that is no success by its status, with the endpoint's own code for that.
+pub(super) fn refused(response: &Response, code: Option<&str>) -> TokenError {
     let status = response.status();
+    let code = code.map(|code| format!(": {code}")).unwrap_or_default();
     TokenError {
         code: format!("token_http_{}", status.as_u16()),
-        detail: format!("the token endpoint answered {status}"),
-        wait: retry_after(response.headers()).unwrap_or_default(),
+        detail: format!("the token endpoint answered {status}{code}"),
+        wait: retry_after(response.headers()).unwrap_or_default().min(SILENCE_USUAL),
     }
 }
 

@@ -11,8 +11,15 @@ use super::{
     Token,
     endpoint::{ANSWER_BYTES_MAX, LIFETIME_MAX},
     failure::{invalid, refused, unreachable},
+    refusal::Refusal,
 };
-use crate::{CallError, body::receive, client::Clients, home::shown_host, secret::Secrets};
+use crate::{
+    CallError,
+    body::receive,
+    client::Clients,
+    home::shown_host,
+    secret::{SecretText, Secrets},
+};
 
 /// A call whose answer holds a token for a header of the system's own.
 pub(super) struct Login<'a> {
@@ -35,25 +42,33 @@ impl Login<'_> {
         let url = Url::parse(self.url)
             .map_err(|error| CallError::InvalidUrl(format!("the url of the login is none: {error}")))?;
         let http = clients.to(&url, self.allow_private_network)?;
-        let mut body = Map::new();
+        let (mut body, mut texts) = (Map::new(), Vec::new());
         for (field, secret) in self.body {
-            body.insert(field.clone(), secrets.read(secret).await?.reveal().into());
+            let text = secrets.read(secret).await?;
+            body.insert(field.clone(), text.reveal().into());
+            texts.push(text);
         }
         let begun = Instant::now();
         let request = http
+            .client
             .post(url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")
-            .body(Value::Object(body).to_string());
-        let sent = request.send().await;
-        let mut response =
-            sent.map_err(|error| unreachable(CallError::of_transport(error, &shown_host(&url))))?;
+            .body(Value::Object(body).to_string())
+            .build();
+        let request = request.map_err(|error| CallError::of_transport(error, &shown_host(&url)))?;
+        let mut response = http.execute(request).await.map_err(unreachable)?;
         if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED) {
-            return Err(refused(&response).into());
+            return Err(refused(&response, None).into());
         }
         let answer = receive(&mut response, ANSWER_BYTES_MAX, &mut 0).await.map_err(unreachable)?;
-        let header = self.header_of(&answer).ok_or_else(|| invalid("with a token where `token` says"))?;
-        Ok(Token { name, header, good_until: begun + LIFETIME_MAX })
+        let Some(header) = self.header_of(&answer) else {
+            return Err(match Refusal::read(&answer) {
+                Some(refusal) => refusal.error(texts.iter().map(SecretText::reveal)).into(),
+                None => invalid("with a token where `token` says").into(),
+            });
+        };
+        Ok(Token { name, header, fetched_at: begun, good_until: begun + LIFETIME_MAX })
     }
 
     fn header_of(&self, answer: &[u8]) -> Option<HeaderValue> {

@@ -6,21 +6,26 @@
 //! | `endpoint.rs` | the asking of a token endpoint |
 //! | `refresh.rs` `kept.rs` | refresh tokens, and the files that keep them |
 //! | `login.rs` | logins |
-//! | `failure.rs` | why there is no token |
+//! | `failure.rs` `refusal.rs` | why there is no token, and the error in an answer that should hold one |
 
 mod endpoint;
 mod failure;
 mod kept;
 mod login;
 mod refresh;
+mod refusal;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{
+    Request, StatusCode,
+    header::{HeaderName, HeaderValue},
+};
 use resume_core::source::definition::{Auth, Definition};
 
 use self::{
@@ -35,11 +40,28 @@ use crate::{CallError, TokenError, client::Clients, secret::Secrets};
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// So many requests are remembered that were refused with a token that was kept.
+const DOUBTS_MAX: usize = 10_000;
+
 /// The tokens of this process: one for each proof of each source, until shortly before it expires.
 #[derive(Default)]
 pub(crate) struct Tokens(Mutex<HashMap<(String, usize), SharedSlot>>);
 
-type SharedSlot = Arc<tokio::sync::Mutex<Slot>>;
+type SharedSlot = Arc<Shared>;
+
+#[derive(Default)]
+struct Shared {
+    slot: tokio::sync::Mutex<Slot>,
+    /// When a request was refused with a token that was kept, by its hash; until it is answered, or refused
+    /// with one that was fetched since.
+    doubts: Mutex<HashMap<u64, Instant>>,
+}
+
+impl Shared {
+    fn doubts(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[derive(Default)]
 struct Slot {
@@ -75,16 +97,20 @@ struct Token {
     /// The header that it is sent in, and its value.
     name: HeaderName,
     header: HeaderValue,
+    fetched_at: Instant,
     good_until: Instant,
 }
 
 /// A token in use.
 pub(crate) struct Loan {
-    slot: SharedSlot,
+    shared: SharedSlot,
     name: HeaderName,
     header: HeaderValue,
+    fetched_at: Instant,
     /// Whether it was fetched for this very call.
-    pub(crate) is_fresh: bool,
+    is_fresh: bool,
+    /// Stands for the request that it goes with.
+    request: u64,
 }
 
 impl Loan {
@@ -93,9 +119,49 @@ impl Loan {
         (self.name.clone(), self.header.clone())
     }
 
-    /// Drops the token, unless another one has taken its place: the source refuses it.
-    pub(crate) async fn forget(&self) {
-        let mut slot = self.slot.lock().await;
+    /// Says what request it goes with.
+    pub(crate) fn is_for(&mut self, request: &Request) {
+        let mut hasher = DefaultHasher::new();
+        request.url().as_str().hash(&mut hasher);
+        request.body().and_then(|body| body.as_bytes()).hash(&mut hasher);
+        self.request = hasher.finish();
+    }
+
+    /// Notes that the source has taken it.
+    pub(crate) fn is_good(&self) {
+        self.shared.doubts().remove(&self.request);
+    }
+
+    /// Whether the source may have refused the token rather than the request, by a 401 or a 403: the token
+    /// was kept, and the request was not refused before with an older one. It is not used again then, nor
+    /// after any 401.
+    pub(crate) async fn is_to_blame(&self, status: StatusCode) -> bool {
+        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return false;
+        }
+        let is_to_blame = !self.is_fresh && self.is_first_doubt();
+        if is_to_blame || status == StatusCode::UNAUTHORIZED {
+            self.forget().await;
+        }
+        is_to_blame
+    }
+
+    fn is_first_doubt(&self) -> bool {
+        let mut doubts = self.shared.doubts();
+        if doubts.get(&self.request).is_some_and(|at| *at < self.fetched_at) {
+            doubts.remove(&self.request);
+            return false;
+        }
+        if doubts.len() >= DOUBTS_MAX {
+            doubts.clear();
+        }
+        doubts.insert(self.request, Instant::now());
+        true
+    }
+
+    /// Drops the token, unless another one has taken its place.
+    async fn forget(&self) {
+        let mut slot = self.shared.slot.lock().await;
         if slot.token.as_ref().is_some_and(|token| token.header == self.header) {
             slot.token = None;
         }
@@ -114,7 +180,7 @@ impl Tokens {
     ) -> Result<Loan, CallError> {
         let (source, auth) = (definition.name.as_str(), &definition.auth[index]);
         let shared = self.slot(source, index);
-        let mut slot = shared.lock().await;
+        let mut slot = shared.slot.lock().await;
         if slot.auth.as_ref() != Some(auth) {
             *slot = Slot { auth: Some(auth.clone()), ..Slot::default() };
         }
@@ -139,9 +205,9 @@ impl Tokens {
                 Err(error) => return Err(error),
             },
         };
-        let (name, header) = (token.name.clone(), token.header.clone());
+        let (name, header, fetched_at) = (token.name.clone(), token.header.clone(), token.fetched_at);
         drop(slot);
-        Ok(Loan { slot: shared, name, header, is_fresh })
+        Ok(Loan { shared, name, header, fetched_at, is_fresh, request: 0 })
     }
 
     fn slot(&self, source: &str, index: usize) -> SharedSlot {

@@ -114,6 +114,71 @@ async fn a_fresh_token_that_is_refused_is_a_refusal() {
     assert_eq!(code(&answer), "source_http_401");
 }
 
+/// Some systems answer 403 to a token that has expired, with or without saying so.
+#[tokio::test]
+async fn a_403_may_be_a_token_that_has_expired() {
+    let tokens = AtomicUsize::new(0);
+    let server = Server::start(move |seen| {
+        if seen.line == "POST /token" {
+            let number = tokens.fetch_add(1, Ordering::Relaxed);
+            return ok(format!(r#"{{"access_token": "t{number}", "expires_in": 3600}}"#));
+        }
+        match seen.header("authorization") {
+            Some("Bearer t0") if seen.line.contains("stale") => answer("403 No", &[], ""),
+            _ if seen.line.contains("forbidden") => answer("403 No", &[], ""),
+            _ => ok(r#"{"data": []}"#),
+        }
+    })
+    .await;
+    let (_file, reference) = secret_file();
+    let cursor = json!({"cursor": {"token": "/next", "param": "cursor"}});
+    let definition = definition(&server, list(cursor), client_credentials(&server, &reference));
+    let connector = connector();
+    let ask = async |link| {
+        connector.call(&definition, Step::List, &definition.base_url, link, &values()).await.result
+    };
+    ask(None).await.unwrap();
+    assert!(matches!(ask(Some("stale")).await, Err(CallError::TokenExpired)));
+    ask(Some("stale")).await.unwrap();
+    assert!(matches!(ask(Some("forbidden")).await, Err(CallError::TokenExpired)));
+    // Another call has fetched the next token meanwhile: this one is newer than the refusal all the same.
+    ask(None).await.unwrap();
+    let forbidden = ask(Some("forbidden")).await.unwrap_err();
+    assert_eq!(forbidden.code().as_deref(), Some("source_http_403"));
+    assert_eq!(server.lines().iter().filter(|line| *line == "POST /token").count(), 3);
+    ask(None).await.unwrap();
+    assert_eq!(server.lines().iter().filter(|line| *line == "POST /token").count(), 3, "the token is good");
+}
+
+/// An endpoint that answers 200 to everything, and wants to know who the client is in the body.
+#[tokio::test]
+async fn an_error_in_a_200_is_a_refusal() {
+    for (error, expected) in [
+        (r#"{"error": "invalid_client"}"#, "token_refused:invalid_client"),
+        (r#"{"ok": false, "error": "no hunter2-is-secret here"}"#, "token_refused"),
+    ] {
+        let (_file, reference) = secret_file();
+        for takes_body in [true, false] {
+            let server = Server::start(move |seen| match seen.line.as_str() {
+                "POST /token" if takes_body && seen.header("authorization").is_none() => {
+                    ok(r#"{"access_token": "good"}"#)
+                }
+                "POST /token" => ok(error),
+                _ => ok(r#"{"data": []}"#),
+            })
+            .await;
+            let others = client_credentials(&server, &reference);
+            let answer = call(&definition(&server, list(json!({"single": {}})), others), None).await;
+            if takes_body {
+                assert!(answer.result.is_ok(), "{answer:?}");
+            } else {
+                assert_eq!(code(&answer), expected);
+                assert!(!format!("{answer:?}").contains(SECRET), "{answer:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn secrets_are_in_no_error() {
     for (token, expected) in [

@@ -5,6 +5,7 @@ mod auth;
 mod bodies;
 mod downloads;
 mod paging;
+mod refusals;
 mod safety;
 mod server;
 mod steps;
@@ -36,7 +37,7 @@ fn list(paging: Value) -> Value {
 
 fn values() -> Values {
     Values {
-        count: 10,
+        count: Some(10),
         per_page: 2,
         page: 3,
         offset: 4,

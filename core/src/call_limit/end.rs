@@ -108,8 +108,9 @@ pub async fn end(
     Ok(is_open)
 }
 
-/// How long the source is to be left in peace because of this end, if at all: what the answer asks for, at most
-/// [`SILENCE_MAX`]; after a refusal at least a second. `limits` are the configured ones.
+/// How long the source is to be left in peace because of this end, if at all: what the answer asks for, at
+/// most [`SILENCE_MAX`] or what the caller has [cut](Told::at_most) it to; after a refusal at least a second.
+/// `limits` are the configured ones.
 pub fn silence_of(limits: &[Limit], end: &CallEnd) -> Option<Duration> {
     let asked = end.told.retry_after.filter(|wait| !wait.is_zero());
     let wait = match end.ending {
@@ -123,7 +124,7 @@ pub fn silence_of(limits: &[Limit], end: &CallEnd) -> Option<Duration> {
 }
 
 /// Notes in one statement that the source works: in the ledger and, if that is news, in its row, which closes the circuit. A
-/// limit that it told before and does not tell any more is forgotten.
+/// limit that it told before and has not told for a while is forgotten.
 async fn note_answer(
     conn: &mut PgConnection,
     source: &str,
@@ -137,11 +138,17 @@ async fn note_answer(
         with quickly as materialized (select set_config('synchronous_commit', 'off', true)),
         known as (
             update call_limits
-            set told_calls = $9, told_per_s = $10, told_interval_s = $11, failures_in_row = 0, denials_in_row = 0,
-                openings_in_row = 0, open_until = null, probe_id = null, probe_until = null
+            set told_calls = case when call_told_counts(call_limits, $11) then $9 else told_calls end,
+                told_per_s = case when call_told_counts(call_limits, $11) then $10 else told_per_s end,
+                told_interval_s =
+                    case when call_told_counts(call_limits, $11) then $11 else told_interval_s end,
+                told_at =
+                    case when call_told_counts(call_limits, $11) then clock_timestamp() else told_at end,
+                failures_in_row = 0, denials_in_row = 0, openings_in_row = 0,
+                open_until = null, probe_id = null, probe_until = null
             where source = $8
               and (failures_in_row > 0 or denials_in_row > 0 or open_until is not null
-                   or told_calls is distinct from $9 or told_per_s is distinct from $10)
+                   or call_told_is_news(call_limits, $11))
         )
         update call_ledger
         set left_at = departs_at + make_interval(secs => $3), ended_at = clock_timestamp(), status = $4, code = $5,
@@ -193,8 +200,8 @@ async fn learn_limit(conn: &mut PgConnection, source: &str, told: Option<&Limit>
     sqlx::query!(
         r#"
         update call_limits
-        set told_calls = $2, told_per_s = $3, told_interval_s = $4
-        where source = $1 and (told_calls is distinct from $2 or told_per_s is distinct from $3)
+        set told_calls = $2, told_per_s = $3, told_interval_s = $4, told_at = clock_timestamp()
+        where source = $1 and call_told_is_news(call_limits, $4)
         "#,
         source,
         told.map(|limit| i32::try_from(limit.calls).unwrap_or(i32::MAX)),
@@ -211,7 +218,7 @@ async fn fall_silent(conn: &mut PgConnection, source: &str, silence: Duration) -
     sqlx::query!(
         r#"
         update call_limits l
-        set silent_until = silence.until, silences = l.silences + 1,
+        set silent_until = silence.until, silent_since = clock_timestamp(), silences = l.silences + 1,
             next_at = array(
                 select greatest(t.next, silence.until + make_interval(secs => t.tolerance))
                 from unnest(l.next_at, l.tolerances) with ordinality as t (next, tolerance, place) order by t.place)

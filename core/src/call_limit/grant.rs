@@ -35,6 +35,9 @@ pub struct Demand<'a> {
     pub lead: Duration,
     /// How far ahead of that permits are given.
     pub horizon: Duration,
+    /// The longest silence that the source gets. One that would last longer was noted by a clock that was
+    /// ahead.
+    pub silence_max: Duration,
 }
 
 /// Leave to make one call.
@@ -94,7 +97,7 @@ pub async fn grant(conn: &mut PgConnection, demand: &Demand<'_>) -> Result<Answe
         r#"
         select asked_at as "asked_at!", ids as "ids!", departures as "departures!",
                obstacle as "obstacle: Obstacle", extract(epoch from ask_at - asked_at)::float8 as ask_in_s
-        from grant_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        from grant_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         "#,
         demand.source,
         demand.worker_id,
@@ -106,6 +109,7 @@ pub async fn grant(conn: &mut PgConnection, demand: &Demand<'_>) -> Result<Answe
         demand.concurrency.map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
         demand.lead.as_secs_f64(),
         demand.horizon.as_secs_f64(),
+        demand.silence_max.as_secs_f64(),
     )
     .fetch_one(conn)
     .await?;

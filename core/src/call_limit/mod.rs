@@ -12,7 +12,7 @@
 //! | `end.rs` | [`end`], [`void`]: what became of a permit; silences, the pace, the circuit |
 //! | `end_aside.rs` | the end of a call that says nothing of its source |
 //! | `told.rs` | [`Told`]: what an answer says of the limit, and what of it counts |
-//! | `circuit.rs` | [`hold`], [`release`]: the circuit by hand |
+//! | `circuit.rs` | [`hold`], [`release`]: the circuit, and the end of a silence, by hand |
 //! | `state.rs` | [`state`]: what holds now |
 //! | `evidence.rs` | [`evidence`]: what the ledger proves of a period; [`Survey`]: the same step by step |
 //! | `busiest.rs` | the busiest stretch of a length |
@@ -31,7 +31,7 @@ mod spacing;
 mod state;
 mod told;
 
-pub use circuit::{hold, release};
+pub use circuit::{Released, hold, release};
 pub use end::{CallEnd, Ending, Void, end, silence_of, void};
 pub use evidence::{Evidence, Survey, WindowUse, evidence};
 pub use grant::{Answer, Caller, Demand, Obstacle, Permit, grant};
@@ -47,5 +47,9 @@ use std::time::Duration;
 /// the second, and next to nothing of one by the minute.
 pub const MARGIN: Duration = Duration::from_millis(20);
 
-/// The longest silence, and the longest wait for a quota: who asks for more is asked again then.
-pub const SILENCE_MAX: Duration = Duration::from_secs(3600);
+/// The longest silence that a source gets unless its definition says otherwise: who asks for more is asked
+/// again then.
+pub const SILENCE_USUAL: Duration = Duration::from_secs(3600);
+
+/// The longest silence that a definition can allow.
+pub const SILENCE_MAX: Duration = Duration::from_secs(24 * 3600);

@@ -31,6 +31,12 @@ const PER_MAX: Duration = Duration::from_secs(60);
 const GRAIN: Duration = Duration::from_secs(1);
 
 impl Told {
+    /// The same, with no wait that is longer than the source gets.
+    pub fn at_most(self, silence_max: Duration) -> Self {
+        let most = |wait: Option<Duration>| wait.map(|wait| wait.min(silence_max));
+        Self { retry_after: most(self.retry_after), exhausted_for: most(self.exhausted_for), ..self }
+    }
+
     /// The limit to keep beside the configured ones: the lowest that is told and not kept by them anyway.
     pub(super) fn limit(&self, configured: &[Limit]) -> Option<Limit> {
         let named = self.limits.iter().filter_map(|told| told.complete(configured));

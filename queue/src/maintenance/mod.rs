@@ -104,7 +104,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let mut services = JoinSet::new();
         services.spawn(keep(rescue::Rescue::default(), shared.clone(), pool.clone()));
         services.spawn(keep(groups::Groups::default(), shared.clone(), pool.clone()));
-        services.spawn(keep(schedules::Schedules, shared.clone(), pool.clone()));
+        services.spawn(keep(schedules::Schedules::default(), shared.clone(), pool.clone()));
         services.spawn(keep(statistics::Statistics, shared.clone(), pool.clone()));
         services.spawn(keep(retention::Retention, shared.clone(), pool.clone()));
         services.spawn(keep(indexes::Indexes::default(), shared.clone(), pool.clone()));

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 
@@ -7,6 +7,7 @@ use crate::{
     schedules::{
         GRACE_S,
         fire::{fire_due, next_due},
+        pull_back::pull_back,
     },
     session::Shared,
 };
@@ -18,9 +19,14 @@ const LOOK_MAX: Duration = Duration::from_secs(30);
 /// The shortest, as while somebody holds the lock of a schedule that is due.
 const LOOK_MIN: Duration = Duration::from_millis(500);
 
+/// How often all schedules are looked at for ticks that are too far away.
+const PULL_BACK_EVERY: Duration = Duration::from_secs(60);
+
 /// Fires the schedules that are due, and sleeps until the next one is.
-#[derive(Debug)]
-pub(crate) struct Schedules;
+#[derive(Debug, Default)]
+pub(crate) struct Schedules {
+    pulled_back: Option<Instant>,
+}
 
 /// The next try must come in time for a tick that is late and not missed yet.
 const _: () = {
@@ -34,6 +40,10 @@ impl Service for Schedules {
     const RETRY: Duration = Duration::from_secs(1);
 
     async fn run(&mut self, _: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+        if self.pulled_back.is_none_or(|at| at.elapsed() >= PULL_BACK_EVERY) {
+            pull_back(conn, None).await?;
+            self.pulled_back = Some(Instant::now());
+        }
         let mut affected = 0;
         let next = loop {
             let next = next_due(conn).await?;

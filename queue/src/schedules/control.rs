@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
-use super::{CHANNEL, Missed, NewSchedule, Schedule, Timing};
+use super::{CHANNEL, Missed, NewSchedule, Schedule, Timing, pull_back::pull_back};
 use crate::{JobId, metrics};
 
 /// All schedules, by name.
@@ -21,8 +21,9 @@ pub async fn get(conn: &mut PgConnection, name: &str) -> Result<Option<Schedule>
     Ok(read(conn, Some(name)).await?.pop())
 }
 
-/// Lets a schedule fire again, in the caller's transaction; false when there is none of this name. The ticks that came
-/// while it was disabled count as missed: its [`Missed`] says what becomes of them.
+/// Lets a schedule fire again, in the caller's transaction; false when there is none of this name. The ticks
+/// that came while it was disabled count as missed: its [`Missed`] says what becomes of them. A next tick
+/// that a clock which was ahead has put off is the next one from now.
 ///
 /// Locks its row until the transaction ends.
 ///
@@ -93,6 +94,9 @@ async fn switch(conn: &mut PgConnection, name: &str, enabled: bool) -> Result<bo
     )
     .execute(&mut *tx)
     .await?;
+    if enabled {
+        pull_back(&mut tx, Some(name)).await?;
+    }
     sqlx::query!(r#"select pg_notify($1, '') as "notified!""#, CHANNEL).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(done.rows_affected() == 1)

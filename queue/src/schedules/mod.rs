@@ -7,6 +7,7 @@
 //! | `search.rs` | finds the tick before or after a moment, in bounded work |
 //! | `put.rs` | [`put`]: validates a schedule and stores it |
 //! | `control.rs` | [`list`], [`get`], [`enable`], [`disable`], [`delete`], [`run_now`] |
+//! | `pull_back.rs` | mends what a clock that was ahead has put off |
 //! | `fire.rs` | enqueues the jobs of the ticks that are due; run by the leader |
 //!
 //! A tick is fired exactly once, however many processes run: the transaction that enqueues its job also moves the schedule
@@ -17,6 +18,7 @@ mod expression;
 #[cfg(test)]
 mod expression_tests;
 pub(crate) mod fire;
+pub(crate) mod pull_back;
 mod put;
 mod search;
 mod ticks;

@@ -2,15 +2,16 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 
 use super::{
-    CHANNEL, Missed, NewSchedule, Schedule, ScheduleError, Timing, control::read, search::YEARS_MAX,
-    ticks::Timetable, validate,
+    CHANNEL, Missed, NewSchedule, Schedule, ScheduleError, Timing, control::read, pull_back::pull_back,
+    search::YEARS_MAX, ticks::Timetable, validate,
 };
 
 /// Stores a schedule under its name, in the caller's transaction, and gives it as it is now. Meant to be called at every
 /// start of a program: what is there is brought up to date.
 ///
-/// The ticks go on as they were if the timing is the same, else they begin anew from now. One that somebody disabled stays
-/// disabled; one that the queue had to disable for its error is enabled again.
+/// The ticks go on as they were if the timing is the same, else they begin anew from now; so do those that a
+/// clock which was ahead has put off. One that somebody disabled stays disabled; one that the queue had to
+/// disable for its error is enabled again.
 ///
 /// Locks the schedule's row until the transaction ends, and waits while it is being fired.
 ///
@@ -31,6 +32,7 @@ pub async fn put(conn: &mut PgConnection, schedule: &NewSchedule) -> Result<Sche
         return Err(never(expression, time_zone));
     }
     upsert(&mut tx, schedule, (cron, time_zone, at), next_at).await?;
+    pull_back(&mut tx, Some(&schedule.name)).await?;
     sqlx::query!(r#"select pg_notify($1, '') as "notified!""#, CHANNEL).execute(&mut *tx).await?;
     let stored = read(&mut tx, Some(&schedule.name)).await?.pop();
     tx.commit().await?;

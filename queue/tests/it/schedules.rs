@@ -409,3 +409,46 @@ async fn an_hour_of_the_clock_is_an_hour_of_ticks() {
     assert_eq!(jobs(pool).await.len(), 1);
     worker.stop().await;
 }
+
+/// A clock that was ahead for a minute has put the next tick off by years. Nobody waits for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tick_of_a_clock_that_was_ahead_is_pulled_back() {
+    let database = database().await;
+    let pool = database.pool();
+    let nightly = schedule("nightly", "0 2 * * *", Missed::Once);
+    let right = put(pool, &nightly).await.next_at;
+    for ahead in ["9 years", "3 days"] {
+        let ahead = format!("next_at + interval '{ahead}'");
+        tick_at(pool, "nightly", &ahead).await;
+        assert_eq!(put(pool, &nightly).await.next_at, right, "put");
+        tick_at(pool, "nightly", &ahead).await;
+        let mut conn = pool.acquire().await.unwrap();
+        assert!(schedules::enable(&mut conn, "nightly").await.unwrap());
+        assert_eq!(get(pool, "nightly").await.next_at, right, "enable");
+        tick_at(pool, "nightly", &ahead).await;
+        let worker = TestWorker::start(database.url()).await;
+        until("the leader has pulled it back", || async {
+            (get(pool, "nightly").await.next_at == right).then_some(())
+        })
+        .await;
+        worker.stop().await;
+    }
+}
+
+/// A clock that is put right by a moment does not fire a tick twice, and a moment by hand is nobody's error.
+#[tokio::test]
+async fn a_tick_that_can_be_right_is_left_alone() {
+    let database = database().await;
+    let pool = database.pool();
+    let nightly = schedule("nightly", "0 2 * * *", Missed::Once);
+    put(pool, &nightly).await;
+    tick_at(pool, "nightly", "next_at + interval '1 day'").await;
+    let moved = get(pool, "nightly").await.next_at;
+    assert_eq!(put(pool, &nightly).await.next_at, moved);
+    let at = now(pool).await + TimeDelta::days(900);
+    let once = NewSchedule { timing: Timing::Once(at), ..nightly.clone() };
+    let once = NewSchedule { name: "once".to_owned(), ..once };
+    put(pool, &once).await;
+    let stored = put(pool, &once).await.next_at.unwrap();
+    assert!((stored - at).abs() < TimeDelta::milliseconds(1), "{stored} {at}");
+}

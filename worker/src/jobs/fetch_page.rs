@@ -115,6 +115,7 @@ pub(super) async fn end<T>(leave: Leave, answer: &Reply<T>, about: About) -> End
     let finished = Finished {
         status: answer.status,
         headers: &answer.headers,
+        is_refused: matches!(answer.result, Err(CallError::RateLimited(_))),
         is_broken: answer.is_broken(),
         code: code.as_deref(),
         bytes: answer.bytes,
@@ -333,6 +334,10 @@ async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bo
 
 /// Returns what becomes of a job whose call failed, with the code of the failure: by it people find and retry jobs.
 fn verdict(error: CallError) -> JobError {
+    // The next call has another token, and would be refused for good with that.
+    if matches!(error, CallError::TokenExpired) {
+        return JobError::Snooze(Duration::ZERO);
+    }
     let is_passing = error.is_passing();
     let wait = match error {
         CallError::Status { retry_after, .. } => retry_after,

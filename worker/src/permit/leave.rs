@@ -2,13 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
-use resume_core::{
-    call_limit::{self, CallEnd, Ending, Permit, Told, Void},
-    source::definition::Limit,
-};
+use resume_connector::told;
+use resume_core::call_limit::{self, CallEnd, Ending, Permit, Told, Void};
 use tokio::{runtime::Handle, time::Instant};
 
-use super::{pacer::Desk, told};
+use super::pacer::{Allowance, Desk, LOOK_MAX};
 
 /// How late a call may leave. A permit whose time is longer past is given up: the call could come too close to those after it.
 const LATE_MAX: Duration = Duration::from_millis(8);
@@ -19,8 +17,11 @@ const LATE_MAX: Duration = Duration::from_millis(8);
 pub(crate) struct Leave {
     desk: Arc<Desk>,
     permit: Permit,
+    /// When it was asked for.
+    asked: Instant,
+    /// Its time.
     at: Instant,
-    limits: Vec<Limit>,
+    allowance: Allowance,
     left: Option<Instant>,
     is_settled: bool,
 }
@@ -32,6 +33,8 @@ pub(crate) struct Finished<'a> {
     pub(crate) status: Option<u16>,
     /// Its headers.
     pub(crate) headers: &'a HeaderMap,
+    /// Whether it refuses the call as one too many.
+    pub(crate) is_refused: bool,
     /// Whether the answer did not come, or not to its end.
     pub(crate) is_broken: bool,
     /// Why it brought no page.
@@ -58,15 +61,20 @@ pub(crate) enum About {
 /// What the end of a call means for those that come after it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ended {
-    /// How long the source is to be left in peace, if it refused the call as one too many.
+    /// When to look again whether the source may be called, if it refused the call as one too many.
     pub(crate) refused_for: Option<Duration>,
     /// Whether the source is not called for now, because its calls fail.
     pub(crate) is_circuit_open: bool,
 }
 
 impl Leave {
-    pub(super) fn new(desk: Arc<Desk>, permit: Permit, at: Instant, limits: Vec<Limit>) -> Self {
-        Self { desk, permit, at, limits, left: None, is_settled: false }
+    pub(super) fn new(
+        desk: Arc<Desk>,
+        permit: Permit,
+        (asked, at): (Instant, Instant),
+        allowance: Allowance,
+    ) -> Self {
+        Self { desk, permit, asked, at, allowance, left: None, is_settled: false }
     }
 
     /// When the call may leave, by the database's clock.
@@ -80,7 +88,7 @@ impl Leave {
         tokio::time::sleep_until(self.at).await;
         let now = Instant::now();
         let late = now.saturating_duration_since(self.at);
-        if late > LATE_MAX || self.desk.is_silent() {
+        if late > LATE_MAX || self.desk.is_silent_for(self.asked) {
             tracing::debug!(source = self.desk.source, ?late, "a permit was missed");
             return false;
         }
@@ -91,9 +99,8 @@ impl Leave {
     /// Tells the fleet what became of the call. While the database is away the end is not noted, which costs nothing but evidence.
     pub(crate) async fn end(mut self, finished: Finished<'_>) -> Ended {
         let left = self.left.unwrap_or(self.at);
-        let told =
-            if finished.about == About::Elsewhere { Told::default() } else { told::read(finished.headers) };
-        let Some(ending) = ending(&finished, &told) else {
+        let told = self.told(&finished);
+        let Some(ending) = ending(&finished) else {
             // Nothing has left.
             self.left = None;
             return Ended::default();
@@ -108,33 +115,54 @@ impl Leave {
             told,
         };
         // What was asked of this process it knows, whether or not the others can be told.
-        let silence = call_limit::silence_of(&self.limits, &end);
-        self.desk.call_ended(silence);
+        let silence = call_limit::silence_of(&self.allowance.limits, &end);
+        let silent_until = silence.map(|silence| Instant::now() + silence);
+        self.desk.call_ended(silent_until);
         self.is_settled = true;
-        let (desk, permit, limits) = (self.desk.clone(), self.permit, std::mem::take(&mut self.limits));
+        let (desk, permit) = (self.desk.clone(), self.permit);
+        let Allowance { limits, .. } = std::mem::take(&mut self.allowance);
         // In a task of its own, which goes on when the handler is stopped: the call would else seem to be under way.
         let noting = tokio::spawn(async move {
-            call_limit::end(&desk.pool, &desk.source, &permit, &limits, &end).await.unwrap_or_else(|error| {
-                tracing::warn!(source = desk.source, %error, "the end of a call was not noted");
-                false
-            })
+            match call_limit::end(&desk.pool, &desk.source, &permit, &limits, &end).await {
+                Ok(is_circuit_open) => {
+                    silent_until.into_iter().for_each(|until| desk.silence_noted(until));
+                    is_circuit_open
+                }
+                Err(error) => {
+                    tracing::warn!(source = desk.source, %error, "the end of a call was not noted");
+                    false
+                }
+            }
         });
         // A panic in it was reported by the panic hook.
         let is_circuit_open = noting.await.unwrap_or_default();
-        Ended { refused_for: silence.filter(|_| ending == Ending::Refused), is_circuit_open }
+        let refused_for = silence.filter(|_| ending == Ending::Refused).map(|silence| silence.min(LOOK_MAX));
+        Ended { refused_for, is_circuit_open }
+    }
+
+    /// What the answer says of the limit, with no longer wait than the source gets.
+    fn told(&self, finished: &Finished<'_>) -> Told {
+        if finished.about == About::Elsewhere {
+            return Told::default();
+        }
+        let asked = told(finished.headers, finished.is_refused);
+        let told = asked.clone().at_most(self.allowance.silence_max);
+        if told != asked {
+            let (source, most) = (&self.desk.source, self.allowance.silence_max);
+            let wait = asked.retry_after.max(asked.exhausted_for);
+            tracing::warn!(source, ?wait, ?most, "the source asks for a longer silence than it gets");
+        }
+        told
     }
 }
 
 /// What a finished call says of its source; `None` when it has not even left.
-fn ending(finished: &Finished<'_>, told: &Told) -> Option<Ending> {
-    let is_limited = told.retry_after.is_some() || told.exhausted_for.is_some();
+fn ending(finished: &Finished<'_>) -> Option<Ending> {
     Some(match finished.status {
         None if !finished.is_broken => return None,
         _ if finished.about == About::Elsewhere => Ending::Aside,
-        Some(429) => Ending::Refused,
-        // GitHub's way: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
-        Some(403) if is_limited => Ending::Refused,
-        Some(401) if finished.about == About::OldToken => Ending::Aside,
+        Some(_) if finished.is_refused => Ending::Refused,
+        Some(401 | 403) if finished.about == About::OldToken => Ending::Aside,
         Some(403) if finished.about == About::Address => Ending::Aside,
         Some(401 | 403) => Ending::Denied,
         Some(status) if status < 500 && !finished.is_broken => Ending::Answered,
@@ -169,13 +197,8 @@ impl Drop for Leave {
 mod tests {
     use super::*;
 
-    fn ending_of(status: u16, is_broken: bool, told: &Told) -> Option<Ending> {
-        let status = (status > 0).then_some(status);
-        ending(&finished(status, is_broken, &HeaderMap::new()), told)
-    }
-
     fn finished(status: Option<u16>, is_broken: bool, headers: &HeaderMap) -> Finished<'_> {
-        Finished { status, headers, is_broken, code: None, bytes: 0, about: About::Source }
+        Finished { status, headers, is_refused: false, is_broken, code: None, bytes: 0, about: About::Source }
     }
 
     #[test]
@@ -183,55 +206,48 @@ mod tests {
         let headers = HeaderMap::new();
         for (status, is_broken) in [(Some(403), false), (Some(429), false), (Some(500), false), (None, true)]
         {
-            let finished = Finished { about: About::Elsewhere, ..finished(status, is_broken, &headers) };
-            assert_eq!(ending(&finished, &Told::default()), Some(Ending::Aside));
+            let finished = Finished {
+                about: About::Elsewhere,
+                is_refused: true,
+                ..finished(status, is_broken, &headers)
+            };
+            assert_eq!(ending(&finished), Some(Ending::Aside));
         }
     }
 
     #[test]
     fn what_has_expired_says_nothing_of_the_source() {
         let headers = HeaderMap::new();
-        let nothing = Told::default();
-        let about = |about, status, told: &Told| {
-            ending(&Finished { about, ..finished(Some(status), false, &headers) }, told)
-        };
-        assert_eq!(about(About::OldToken, 401, &nothing), Some(Ending::Aside));
-        assert_eq!(about(About::Address, 403, &nothing), Some(Ending::Aside));
-        assert_eq!(about(About::Address, 401, &nothing), Some(Ending::Denied));
-        assert_eq!(about(About::Address, 404, &nothing), Some(Ending::Answered));
-        let limited = Told { retry_after: Some(Duration::from_secs(1)), ..Told::default() };
-        assert_eq!(about(About::Address, 403, &limited), Some(Ending::Refused));
+        let about = |about, status| ending(&Finished { about, ..finished(Some(status), false, &headers) });
+        assert_eq!(about(About::OldToken, 401), Some(Ending::Aside));
+        assert_eq!(about(About::OldToken, 403), Some(Ending::Aside));
+        assert_eq!(about(About::Address, 403), Some(Ending::Aside));
+        assert_eq!(about(About::Address, 401), Some(Ending::Denied));
+        assert_eq!(about(About::Address, 404), Some(Ending::Answered));
+        let refused =
+            Finished { about: About::Address, is_refused: true, ..finished(Some(403), false, &headers) };
+        assert_eq!(ending(&refused), Some(Ending::Refused));
     }
 
     #[test]
     fn a_status_says_whether_the_source_works() {
-        let nothing = Told::default();
+        let headers = HeaderMap::new();
+        let ending_of = |status, is_broken| ending(&finished(status, is_broken, &headers));
         for (status, expected) in [
             (200, Ending::Answered),
             (302, Ending::Answered),
             (404, Ending::Answered),
             (401, Ending::Denied),
             (403, Ending::Denied),
-            (429, Ending::Refused),
             (500, Ending::Failed),
             (503, Ending::Failed),
         ] {
-            assert_eq!(ending_of(status, false, &nothing), Some(expected), "{status}");
+            assert_eq!(ending_of(Some(status), false), Some(expected), "{status}");
+            let refused = Finished { is_refused: true, ..finished(Some(status), false, &headers) };
+            assert_eq!(ending(&refused), Some(Ending::Refused), "{status}");
         }
-        assert_eq!(ending_of(200, true, &nothing), Some(Ending::Failed), "a body that broke off");
-        assert_eq!(ending_of(0, true, &nothing), Some(Ending::Failed), "no answer");
-        assert_eq!(ending_of(0, false, &nothing), None, "no call");
-    }
-
-    #[test]
-    fn a_forbidden_call_may_be_one_too_many() {
-        let second = Some(Duration::from_secs(1));
-        for told in [
-            Told { retry_after: second, ..Told::default() },
-            Told { exhausted_for: second, ..Told::default() },
-        ] {
-            assert_eq!(ending_of(403, false, &told), Some(Ending::Refused));
-            assert_eq!(ending_of(401, false, &told), Some(Ending::Denied));
-        }
+        assert_eq!(ending_of(Some(200), true), Some(Ending::Failed), "a body that broke off");
+        assert_eq!(ending_of(None, true), Some(Ending::Failed), "no answer");
+        assert_eq!(ending_of(None, false), None, "nothing has left");
     }
 }

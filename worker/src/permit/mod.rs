@@ -7,14 +7,12 @@
 //! | `line.rs` | who waits, and whose turn it is |
 //! | `clock.rs` | the database's clock by this process's |
 //! | `leave.rs` | [`Leave`]: a permit in the hands of a caller |
-//! | `told.rs` | what the headers of an answer say of the limit |
 //! | `upkeep.rs` | keeps the partitions of the ledger |
 
 mod clock;
 mod leave;
 mod line;
 mod pacer;
-mod told;
 mod upkeep;
 
 use std::{
@@ -31,7 +29,7 @@ use resume_core::{
 use tokio::task::AbortHandle;
 
 pub(crate) use leave::{About, Ended, Finished, Leave};
-use pacer::Pacer;
+use pacer::{Allowance, Pacer};
 
 /// The pacers of a process: one for each source that it has called.
 #[derive(Debug)]
@@ -60,11 +58,13 @@ impl Permits {
     /// The pacer of a source, with its limits as they are now.
     pub(crate) fn pacer(&self, source: &Source) -> Arc<Pacer> {
         let mut pacers = lock(&self.pacers);
-        let Definition { name, limits, concurrency, .. } = &source.definition;
+        let definition = &source.definition;
+        let Definition { name, limits, concurrency, .. } = definition;
         let pacer = pacers
             .entry(name.clone())
             .or_insert_with(|| Arc::new(Pacer::start(self.pool.clone(), self.worker_id, name.clone())));
-        pacer.allow(limits.clone(), *concurrency);
+        let (limits, concurrency) = (limits.clone(), *concurrency);
+        pacer.allow(Allowance { limits, concurrency, silence_max: definition.silence_max() });
         pacer.clone()
     }
 }

@@ -30,6 +30,9 @@ const JITTER_MAX: Duration = Duration::from_millis(8);
 const PERMITS_MAX: usize = 16;
 /// The longest wait that a job sits out in its slot. Sources that refuse calls mostly ask for a second.
 const WAIT_MAX: Duration = Duration::from_millis(1500);
+/// The longest time until who waits looks again, as for a source that is held: somebody may have ended a
+/// silence just when a job was about to be put off.
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(30);
 /// How long a question may go without an answer. A connection that fell silent would else be waited for as long as the kernel
 /// believes in it.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -56,14 +59,27 @@ pub(super) struct Desk {
     joined: Notify,
     /// Signalled when a call has ended.
     ended: Notify,
-    /// The source has asked this process for silence until then; for permits that it holds already.
-    silent_until: Mutex<Option<Instant>>,
+    /// What the source has asked this process for; for permits that were asked for before the fleet knew of
+    /// it.
+    silence: Mutex<Option<Silence>>,
 }
 
+/// A silence that an answer has asked for.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    until: Instant,
+    /// Since when the fleet knows: the permits that are given since take it into account, and whether
+    /// somebody has ended it.
+    known_since: Option<Instant>,
+}
+
+/// What a source allows.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Allowance {
-    limits: Vec<Limit>,
-    concurrency: Option<u32>,
+pub(super) struct Allowance {
+    pub(super) limits: Vec<Limit>,
+    pub(super) concurrency: Option<u32>,
+    /// The longest silence that it gets.
+    pub(super) silence_max: Duration,
 }
 
 impl Pacer {
@@ -78,15 +94,15 @@ impl Pacer {
             clock: Mutex::default(),
             joined: Notify::new(),
             ended: Notify::new(),
-            silent_until: Mutex::default(),
+            silence: Mutex::default(),
         });
         let task = tokio::spawn(desk.clone().run()).abort_handle();
         Self { desk, task }
     }
 
     /// Sets the limits, from the next question on.
-    pub(super) fn allow(&self, limits: Vec<Limit>, concurrency: Option<u32>) {
-        *lock(&self.desk.allowance) = Allowance { limits, concurrency };
+    pub(super) fn allow(&self, allowance: Allowance) {
+        *lock(&self.desk.allowance) = allowance;
     }
 
     /// Waits for leave to make one call, and for its time: the call is to leave when this returns. Gives how long there will be
@@ -132,6 +148,7 @@ impl Desk {
                 Some(wait) if wait.left > WAIT_MAX => {
                     tracing::debug!(source = self.source, ?wait, "no calls for now");
                     // The slots are for those who may call: other sources can be called.
+                    let wait = Wait { left: wait.left.min(LOOK_MAX), ..wait };
                     lock(&self.line).dismiss(|| Err(wait));
                 }
                 Some(Wait { obstacle: Obstacle::Concurrency, left }) => {
@@ -157,6 +174,7 @@ impl Desk {
         }
         let allowance = lock(&self.allowance).clone();
         let lead = lock(&self.clock).lead();
+        let asked = Instant::now();
         let answer = self
             .put(&Demand {
                 source: &self.source,
@@ -166,12 +184,13 @@ impl Desk {
                 concurrency: allowance.concurrency,
                 lead,
                 horizon: HORIZON,
+                silence_max: allowance.silence_max,
             })
             .await?;
         let given = answer.permits.len();
         for (ticket, permit) in tickets.into_iter().zip(answer.permits) {
             let at = lock(&self.clock).here(permit.departs_at).unwrap_or_else(Instant::now);
-            let leave = Leave::new(self.clone(), permit, at, allowance.limits.clone());
+            let leave = Leave::new(self.clone(), permit, (asked, at), allowance.clone());
             // When nobody waits for it any more it is dropped, and with that given up.
             let _ = lock(&self.line).serve(ticket, Ok(leave));
         }
@@ -192,18 +211,29 @@ impl Desk {
         Ok(answer)
     }
 
-    /// Notes that a call of this process has ended, and for how long the source wants no other.
-    pub(super) fn call_ended(&self, silence: Option<Duration>) {
-        if let Some(silence) = silence {
-            let until = Instant::now() + silence;
-            let mut silent_until = lock(&self.silent_until);
-            *silent_until = Some(silent_until.map_or(until, |known| known.max(until)));
+    /// Notes that a call of this process has ended, and until when the source wants no other.
+    pub(super) fn call_ended(&self, silent_until: Option<Instant>) {
+        if let Some(until) = silent_until {
+            let mut silence = lock(&self.silence);
+            if silence.is_none_or(|known| known.until < until) {
+                *silence = Some(Silence { until, known_since: None });
+            }
         }
         self.ended.notify_one();
     }
 
-    /// Whether the source has asked this process for silence that is not over.
-    pub(super) fn is_silent(&self) -> bool {
-        lock(&self.silent_until).is_some_and(|until| Instant::now() < until)
+    /// Notes that the fleet knows of a silence until then.
+    pub(super) fn silence_noted(&self, until: Instant) {
+        if let Some(silence) = lock(&self.silence).as_mut().filter(|silence| silence.until <= until) {
+            silence.known_since = Some(Instant::now());
+        }
+    }
+
+    /// Whether a permit that was asked for then must not be used, because the source has asked this process
+    /// for silence.
+    pub(super) fn is_silent_for(&self, asked: Instant) -> bool {
+        lock(&self.silence).is_some_and(|Silence { until, known_since }| {
+            Instant::now() < until && known_since.is_none_or(|since| asked < since)
+        })
     }
 }

@@ -93,7 +93,8 @@ async fn a_source_that_is_held_gets_no_call() {
     let other = pipeline.collect(&collection_of(20, NEXT_LINK)).await;
     assert_eq!(pipeline.outcome(other).await, Outcome::smooth(2, 20));
     assert_eq!(pipeline.progress(held).await.counts.made, 0);
-    assert!(call_limit::release(&mut pipeline.pool.acquire().await.unwrap(), NUMBERED).await.unwrap());
+    let released = call_limit::release(&mut pipeline.pool.acquire().await.unwrap(), NUMBERED).await;
+    assert!(released.unwrap().was_stopped);
     assert_eq!(pipeline.outcome(held).await, Outcome::smooth(10, 100));
     worker.stop().await;
 }

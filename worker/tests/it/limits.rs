@@ -128,6 +128,14 @@ impl Pipeline {
         rows.into_iter().map(|row| (row.source, row.count)).collect()
     }
 
+    /// How many calls are under way.
+    async fn running(&self) -> i64 {
+        let running = sqlx::query_scalar!(
+            r#"select count(*) as "n!" from jobs where kind = 'fetch_page' and state = 'running'"#
+        );
+        running.fetch_one(&self.pool).await.unwrap()
+    }
+
     /// The concurrency keys of the jobs of a kind.
     async fn keys(&self, kind: &str) -> BTreeSet<Option<String>> {
         let keys = sqlx::query_scalar!("select distinct concurrency_key from jobs where kind = $1", kind);
@@ -154,4 +162,35 @@ async fn a_silent_source_holds_nobody_else_up() {
     let begun = Instant::now();
     worker.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(5), "nobody sits out the silence at a shutdown");
+}
+
+/// A source asks for an hour by mistake. Somebody ends the silence: the process that was refused goes on at
+/// once, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_by_mistake_is_ended_by_hand() {
+    let pipeline = Pipeline::start().await;
+    let refusal = FaultKind::RateLimited { retry_after_seconds: 3600 };
+    pipeline.set_fault(refusal, OnPages::One(3), Times::First(1));
+    let worker = pipeline.worker();
+    let id = pipeline.collect(&collection_of(300, NUMBERED)).await;
+    let state = CollectionState::WaitingForSource;
+    pipeline.until(id, "the silence is noted", |p| p.collection.state == state).await;
+    in_time("the pages are put off", async {
+        while pipeline.running().await > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let begun = Instant::now();
+    let mut conn = pipeline.pool.acquire().await.unwrap();
+    let released = call_limit::release(&mut conn, NUMBERED).await.unwrap();
+    assert!(released.silent_until.is_some());
+    let outcome = pipeline.outcome(id).await;
+    assert_eq!((outcome.state, outcome.calls.rate_limited), (CollectionState::Completed, 1));
+    assert!(
+        begun.elapsed() < Duration::from_secs(25),
+        "nobody waits for the next look: {:?}",
+        begun.elapsed()
+    );
+    worker.stop().await;
 }

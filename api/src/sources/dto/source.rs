@@ -34,6 +34,10 @@ pub(in crate::sources) struct Source {
     /// are too many to count in two seconds.
     #[oai(skip_serializing_if_is_none)]
     outdated: Option<i64>,
+    /// In the reply of `release_source`: until when the silence would have lasted that it has ended. Missing
+    /// where there was none.
+    #[oai(skip_serializing_if_is_none)]
+    ended_silence_until: Option<DateTime<Utc>>,
 }
 
 /// A source that is parsed again.
@@ -54,6 +58,11 @@ impl Source {
         Self { outdated, ..self }
     }
 
+    /// The same, and until when the silence would have lasted that was ended.
+    pub(in crate::sources) fn with_ended_silence(self, until: Option<DateTime<Utc>>) -> Self {
+        Self { ended_silence_until: until, ..self }
+    }
+
     /// Where it is.
     pub(in crate::sources) fn location(&self) -> String {
         format!("/api/v1/sources/{}", self.name)
@@ -71,6 +80,7 @@ impl From<source::Source> for Source {
             created_at,
             updated_at,
             outdated: None,
+            ended_silence_until: None,
         }
     }
 }

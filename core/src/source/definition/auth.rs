@@ -28,7 +28,7 @@ pub enum Auth {
         value: Secret,
     },
     /// A bearer token that a token endpoint gives for a client's own credentials: RFC 6749, section 4.4. Asked for anew
-    /// when it has expired, or is refused with 401.
+    /// when it has expired, or is refused with 401 or 403.
     ClientCredentials {
         /// The token endpoint.
         token_url: String,
@@ -40,9 +40,9 @@ pub enum Auth {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scope: Option<String>,
     },
-    /// A bearer token that a token endpoint gives for a refresh token: RFC 6749, section 6. Asked for anew when it has expired, or is
-    /// refused with 401. An endpoint that gives another refresh token with it wants that one the next time, so it is written into
-    /// the file of the old one.
+    /// A bearer token that a token endpoint gives for a refresh token: RFC 6749, section 6. Asked for anew
+    /// when it has expired, or is refused with 401 or 403. An endpoint that gives another refresh token with
+    /// it wants that one the next time, so it is written into the file of the old one.
     RefreshToken {
         /// The token endpoint.
         token_url: String,
@@ -58,7 +58,7 @@ pub enum Auth {
         scope: Option<String>,
     },
     /// A token that a login gives, a `POST` with a JSON object of secrets. Asked for anew once a day, and when it is refused with
-    /// 401.
+    /// 401 or 403.
     Login {
         /// The address of the login.
         url: String,

@@ -26,6 +26,26 @@ fn is_one(value: &u32) -> bool {
     *value == 1
 }
 
+/// An answer that refuses a call as one too many, in a form that is not known for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// The status of the answer. 200 is an answer without a page in it, and needs a `text`.
+    pub status: u16,
+    /// What stands in its body, in the first 64 KiB and in any case of letters. By default the status alone
+    /// says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+impl Refusal {
+    /// Whether an answer with this status and this beginning of a body is such a refusal.
+    pub fn is(&self, status: u16, body: &str) -> bool {
+        let holds = |text: &String| body.to_lowercase().contains(&text.to_lowercase());
+        self.status == status && self.text.as_ref().is_none_or(holds)
+    }
+}
+
 /// A length of time, written as people do: `1s`, `10s`, `5m`, `1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval(pub Duration);

@@ -20,7 +20,7 @@ mod template;
 mod tests;
 mod time;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub use check::{Fault, Faults};
 pub use deleted::{Deleted, DeletedPolicy};
 pub use files::Files;
 pub use known::Known;
-pub use limits::{Interval, Limit};
+pub use limits::{Interval, Limit, Refusal};
 pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
 pub use mapping::Mapping;
 pub use overlapping_runs::OverlappingRuns;
@@ -39,7 +39,7 @@ pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
 pub use step::{Attachments, DetailCall, IdsCall, Step};
 pub use template::{Placeholder, Template, Values};
 
-use crate::parsing::Format;
+use crate::{call_limit::SILENCE_USUAL, parsing::Format};
 
 /// How to collect from one system. Written as YAML or JSON; an unknown field is refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +75,14 @@ pub struct Definition {
     /// How many calls the system allows. All of them hold at once, for the whole fleet. At least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// Answers that refuse a call as one too many, beside those that are known for it: 429, 420, 430, 509,
+    /// 529, 503 with `Retry-After`, and a 403 whose headers or body speak of a limit. The call is made again
+    /// later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
+    /// The longest time that an answer can keep everybody from calling. An hour by default, at most a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_max: Option<Interval>,
     /// How many calls may be under way at once, in the whole fleet. By default as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
@@ -116,6 +124,13 @@ pub struct Defaults {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub per_page: Option<u32>,
+}
+
+impl Definition {
+    /// The longest time that an answer can keep everybody from calling.
+    pub fn silence_max(&self) -> Duration {
+        self.silence_max.map_or(SILENCE_USUAL, |most| most.0)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

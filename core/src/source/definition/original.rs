@@ -30,6 +30,8 @@ impl Definition {
             auth: Vec::new(),
             headers: BTreeMap::new(),
             limits: vec![Limit { calls, per: Interval(std::time::Duration::from_secs(1)), burst: 1 }],
+            refusals: Vec::new(),
+            silence_max: None,
             concurrency: None,
             // Those of the original service.
             defaults: Some(Defaults { count: Some(100), per_page: Some(10) }),

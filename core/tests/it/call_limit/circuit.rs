@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use resume_core::call_limit::{self, CallEnd, Circuit, Ending, Obstacle, Told, ToldLimit, Void};
+use resume_core::call_limit::{self, CallEnd, Circuit, Ending, Obstacle, Released, Told, ToldLimit, Void};
 
-use super::{Process, SECOND, ended, plenty, state};
+use super::{Process, SECOND, ended, limit, plenty, state};
 use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of};
 
 /// Lets the time for which the circuit is open be over.
@@ -166,20 +166,39 @@ async fn it_can_be_switched_by_hand() {
     let fixture = Fixture::new().await;
     let process = Process::start(&fixture).await;
     let mut conn = fixture.pool().acquire().await.unwrap();
-    assert!(!call_limit::release(&mut conn, NUMBERED).await.unwrap());
+    assert_eq!(call_limit::release(&mut conn, NUMBERED).await.unwrap(), Released::default());
     for _ in 0..2 {
         call_limit::hold(&mut conn, NUMBERED).await.unwrap();
     }
     let (obstacle, left) = process.obstacle(&plenty()).await.unwrap();
     assert_eq!((obstacle, left), (Obstacle::Held, 30 * SECOND));
     assert!(matches!(state(&fixture).await.circuit, Circuit::Held(_)));
-    assert!(call_limit::release(&mut conn, NUMBERED).await.unwrap());
+    assert!(call_limit::release(&mut conn, NUMBERED).await.unwrap().was_stopped);
     for _ in 0..5 {
         process.call(Ending::Failed).await;
     }
-    assert!(call_limit::release(&mut conn, NUMBERED).await.unwrap(), "an open circuit is closed by hand");
+    let released = call_limit::release(&mut conn, NUMBERED).await.unwrap();
+    assert!(released.was_stopped, "an open circuit is closed by hand");
     assert_eq!(process.obstacle(&plenty()).await, None);
     call_limit::hold(&mut conn, "nobody").await.unwrap_err();
+}
+
+/// A source may ask for a silence by mistake. What it does to the turns ends with it; the limit holds.
+#[tokio::test]
+async fn a_silence_can_be_ended_by_hand() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let limits = [limit(1, SECOND)];
+    let permit = process.ask(1, &limits, None).await.permits[0];
+    let told = Told { retry_after: Some(3600 * SECOND), ..Told::default() };
+    process.end(&permit, &limits, &CallEnd { told, ..ended(Ending::Refused) }).await;
+    let silent_until = state(&fixture).await.silent_until;
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    let released = call_limit::release(&mut conn, NUMBERED).await.unwrap();
+    assert_eq!(released, Released { was_stopped: false, silent_until });
+    assert!(silent_until.is_some() && state(&fixture).await.silent_until.is_none());
+    let (obstacle, left) = process.obstacle(&limits).await.unwrap();
+    assert!(obstacle == Obstacle::Limit && left < 4 * SECOND, "{obstacle:?} {left:?}");
 }
 
 /// Jobs that were told to come back when the circuit half opens, or to look after a hold now and then.

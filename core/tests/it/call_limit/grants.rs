@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use resume_core::{
-    call_limit::{self, Ending, MARGIN, Obstacle, Void},
+    call_limit::{self, CallEnd, Ending, MARGIN, Obstacle, SILENCE_USUAL, Told, ToldLimit, Void},
     db::migrators,
     source::definition::Limit,
 };
@@ -213,6 +213,56 @@ async fn an_unknown_source_is_an_error() {
         concurrency: None,
         lead: Duration::ZERO,
         horizon: HORIZON,
+        silence_max: SILENCE_USUAL,
     };
     call_limit::grant(&mut conn, &demand).await.unwrap_err();
+}
+
+/// The database's clock was ahead, by minutes or by years, and was set back: what it left keeps nobody
+/// waiting.
+#[tokio::test]
+async fn a_clock_that_was_ahead_is_waited_for_by_nobody() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let limits = [limit(30, SECOND)];
+    let permit = process.ask(1, &limits, None).await.permits[0];
+    let told = Told { retry_after: Some(2 * SECOND), ..Told::default() };
+    process.end(&permit, &limits, &CallEnd { told, ..ended(Ending::Refused) }).await;
+    for ahead in ["10 min", "3 h", "9 years"] {
+        let set_back = sqlx::query!(
+            "update call_limits
+             set silent_until = now() + $1::text::interval + interval '2 s',
+                 silent_since = now() + $1::text::interval,
+                 next_at = array(select now() + $1::text::interval from unnest(next_at)),
+                 paced_at = now() + $1::text::interval, refused_at = now() + $1::text::interval, pace = 0.5,
+                 open_until = now() + '9 years', probe_id = 7, probe_until = now() + '9 years'",
+            ahead
+        );
+        set_back.execute(fixture.pool()).await.unwrap();
+        let answer = process.ask_within(1, &limits, None, Duration::ZERO, 3 * SECOND).await;
+        assert_eq!(answer.permits.len(), 1, "{ahead}: {answer:?}");
+        process.end(&answer.permits[0], &limits, &ended(Ending::Answered)).await;
+        let state = state(&fixture).await;
+        assert_eq!((state.silent_until, state.circuit), (None, call_limit::Circuit::Closed), "{ahead}");
+        assert!(state.pace < 0.6, "{ahead}: it recovers from now on: {}", state.pace);
+    }
+    let only_the_silence =
+        sqlx::query!("update call_limits set silent_until = now() + interval '2 h', silent_since = null");
+    only_the_silence.execute(fixture.pool()).await.unwrap();
+    let obstacle = process.obstacle(&limits).await.map(|(obstacle, _)| obstacle);
+    assert_ne!(obstacle, Some(Obstacle::Silence), "no source gets so long a silence");
+}
+
+/// A limit that is told holds beside the configured ones: it neither resets their turns nor gives them away.
+#[tokio::test]
+async fn a_told_limit_leaves_the_other_turns_alone() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let hourly = [Limit { burst: 50, ..limit(100, 3600 * SECOND) }];
+    let permit = process.ask(1, &hourly, None).await.permits[0];
+    let told = Told { limits: vec![ToldLimit { calls: 10, per: Some(SECOND) }], ..Told::default() };
+    process.end(&permit, &hourly, &CallEnd { told, ..ended(Ending::Answered) }).await;
+    assert_eq!(process.ask(1, &hourly, None).await.permits.len(), 0, "of what is new nothing is saved up");
+    let answer = process.ask_within(5, &hourly, None, Duration::ZERO, SECOND).await;
+    assert_eq!(answer.permits.len(), 5, "the burst is not lost: {answer:?}");
 }

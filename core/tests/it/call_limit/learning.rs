@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use resume_core::call_limit::{self, CallEnd, Ending, Obstacle, Permit, Told, ToldLimit};
+use resume_core::call_limit::{self, CallEnd, Ending, Obstacle, Permit, SILENCE_USUAL, Told, ToldLimit};
 
 use super::{Process, SECOND, ended, limit, plenty, state};
 use crate::fixture::Fixture;
@@ -49,7 +49,8 @@ async fn silences_have_bounds() {
         (&permits[1], Some(Duration::ZERO), SECOND),
         (&permits[2], Some(86_400 * SECOND), 3600 * SECOND),
     ] {
-        let end = refused(Told { retry_after: wait, ..Told::default() });
+        let told = Told { retry_after: wait, ..Told::default() };
+        let end = refused(told.at_most(SILENCE_USUAL));
         assert_eq!(call_limit::silence_of(&plenty(), &end), Some(expected));
         process.end(permit, &plenty(), &end).await;
     }
@@ -139,11 +140,50 @@ async fn a_lower_limit_that_is_told_is_kept_until_a_higher_one_is() {
     assert_eq!((slow.told, slow.calls_per_second), (ten, Some(1.0 / 0.102)));
     assert_eq!(next(&ended(Ending::Failed)).await.told, ten, "an error that says nothing changes nothing");
     assert_eq!(next(&refused(names(10))).await.pace, 1.0, "who names the limit is not slowed down blindly");
+    assert_eq!(next(&answered(names(100))).await.told, ten, "another endpoint may allow more");
+    forget_after_a_minute(&fixture).await;
     assert_eq!(next(&answered(names(100))).await.told, None, "never above the configured");
     assert_eq!(next(&answered(names(10))).await.told, ten);
+    assert_eq!(next(&answered(Told::default())).await.told, ten, "another endpoint may tell nothing");
+    forget_after_a_minute(&fixture).await;
     let gone = next(&answered(Told::default())).await;
     assert_eq!(gone.told, None);
     assert_eq!(next(&answered(Told::default())).await.calls_per_second, Some(1.0 / 0.034));
+}
+
+/// Has a limit that was told last be told a minute ago.
+async fn forget_after_a_minute(fixture: &Fixture) {
+    let age = sqlx::query!("update call_limits set told_at = told_at - interval '61 s'");
+    age.execute(fixture.pool()).await.unwrap();
+}
+
+/// Lists tell a limit, details tell none or another one: the lowest holds, and no turn is reset from call to
+/// call.
+#[tokio::test]
+async fn what_endpoints_tell_differently_settles() {
+    let fixture = Fixture::new().await;
+    let process = Process::start(&fixture).await;
+    let limits = [resume_core::source::definition::Limit { burst: 100, ..limit(1000, SECOND) }];
+    let rows = async || {
+        let row =
+            sqlx::query_scalar!(r#"select xmin::text as "version!" from call_limits where told_calls = 20"#);
+        row.fetch_optional(fixture.pool()).await.unwrap()
+    };
+    let lists = names(20);
+    for details in [Told::default(), names(100), names(5000)] {
+        let mut seen = Vec::new();
+        for told in [&lists, &details, &lists, &details, &lists] {
+            let mut permits = process.ask(1, &limits, None).await.permits;
+            if permits.is_empty() {
+                permits = process.ask_within(1, &limits, None, Duration::ZERO, SECOND).await.permits;
+            }
+            let before = rows().await;
+            process.end(&permits[0], &limits, &answered(told.clone())).await;
+            seen.push(before.is_none() || before == rows().await);
+        }
+        assert_eq!(state(&fixture).await.told.map(|told| told.calls), Some(20), "{details:?}");
+        assert!(seen.iter().all(|is_settled| *is_settled), "{details:?}: {seen:?}");
+    }
 }
 
 #[tokio::test]

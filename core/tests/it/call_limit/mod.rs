@@ -10,7 +10,7 @@ mod turns;
 use std::time::Duration;
 
 use resume_core::{
-    call_limit::{self, Answer, CallEnd, Caller, Demand, Ending, Permit, State, Told},
+    call_limit::{self, Answer, CallEnd, Caller, Demand, Ending, Permit, SILENCE_USUAL, State, Told},
     source::definition::{Interval, Limit},
 };
 use uuid::Uuid;
@@ -64,6 +64,7 @@ impl<'a> Process<'a> {
             concurrency,
             lead,
             horizon,
+            silence_max: SILENCE_USUAL,
         };
         let mut conn = self.fixture.pool().acquire().await.unwrap();
         call_limit::grant(&mut conn, &demand).await.unwrap()

@@ -12,6 +12,8 @@ pub(super) fn check(definition: &Definition, files: &Files, faults: &mut FaultLi
         ("/auth", !definition.auth.is_empty()),
         ("/headers", !definition.headers.is_empty()),
         ("/limits", !definition.limits.is_empty()),
+        ("/refusals", !definition.refusals.is_empty()),
+        ("/silence_max", definition.silence_max.is_some()),
         ("/concurrency", definition.concurrency.is_some()),
         ("/known", definition.known.is_some()),
         ("/list", definition.list != ListCall::none()),

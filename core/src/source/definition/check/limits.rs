@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::FaultList;
-use crate::source::definition::{Definition, Limit};
+use crate::{
+    call_limit::SILENCE_MAX,
+    source::definition::{Definition, Limit, Refusal},
+};
 
 /// The most limits that hold at once.
 const MAX_LIMITS: usize = 8;
@@ -15,6 +18,13 @@ const MAX_CALLS_PER_SECOND: u128 = 10_000;
 /// The shortest and the longest time of a limit.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The most refusals, and the longest text of one.
+const MAX_REFUSALS: usize = 16;
+const MAX_TEXT_BYTES: usize = 200;
+
+/// The shortest longest silence: as long as that after a refusal that asks for none.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// The most calls under way at once.
 const MAX_CONCURRENCY: u32 = 1_000;
@@ -29,11 +39,35 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
             check_limit(&format!("/limits/{index}"), *limit, faults);
         }
     }
+    if faults.check_length("/refusals", definition.refusals.len(), MAX_REFUSALS, "refusals") {
+        for (index, refusal) in definition.refusals.iter().enumerate() {
+            check_refusal(&format!("/refusals/{index}"), refusal, faults);
+        }
+    }
+    if definition.silence_max.is_some_and(|most| !(SHORTEST_SILENCE..=SILENCE_MAX).contains(&most.0)) {
+        faults.add("/silence_max", "write 1s to 24h, or leave it out");
+    }
     if let Some(concurrency) = definition.concurrency
         && !(1..=MAX_CONCURRENCY).contains(&concurrency)
     {
         faults.add("/concurrency", format!("{concurrency}: write 1 to {MAX_CONCURRENCY}, or leave it out"));
     }
+}
+
+fn check_refusal(at: &str, Refusal { status, text }: &Refusal, faults: &mut FaultList) {
+    if *status != 200 && !(400..=999).contains(status) {
+        faults.add(format!("{at}/status"), format!("{status}: write 400 to 999, or 200 with a text"));
+    }
+    let Some(text) = text else {
+        if *status == 200 {
+            faults.add(format!("{at}/text"), "missing: a 200 is a refusal only with a text in its body");
+        }
+        return;
+    };
+    if text.trim().is_empty() {
+        faults.add(format!("{at}/text"), "empty: write what stands in the body, or leave it out");
+    }
+    faults.check_length(&format!("{at}/text"), text.len(), MAX_TEXT_BYTES, "bytes");
 }
 
 fn check_limit(at: &str, limit: Limit, faults: &mut FaultList) {

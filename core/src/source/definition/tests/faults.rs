@@ -76,6 +76,28 @@ fn addresses() {
 }
 
 #[test]
+fn refusals() {
+    check("/refusals", json!(vec![json!({"status": 403}); 17]), "/refusals: 17 refusals, the most is 16");
+    for status in [0, 199, 301, 1000] {
+        let expected = format!("/refusals/0/status: {status}: write 400 to 999, or 200 with a text");
+        check("/refusals", json!([{"status": status}]), &expected);
+    }
+    let expected = "/refusals/0/text: missing: a 200 is a refusal only with a text in its body";
+    check("/refusals", json!([{"status": 200}]), expected);
+    let expected = "/refusals/0/text: empty: write what stands in the body, or leave it out";
+    check("/refusals", json!([{"status": 403, "text": " "}]), expected);
+    let long = json!([{"status": 403, "text": "x".repeat(201)}]);
+    check("/refusals", long, "/refusals/0/text: 201 bytes, the most is 200");
+    let fits =
+        json!([{"status": 999}, {"status": 400, "text": "slow down"}, {"status": 200, "text": "throttled"}]);
+    fine("/refusals", [json!([]), fits]);
+    for most in ["0s", "24h 1s"] {
+        check("/silence_max", json!(most), "/silence_max: write 1s to 24h, or leave it out");
+    }
+    fine("/silence_max", [json!("1s"), json!("24h")]);
+}
+
+#[test]
 fn limits() {
     check("/limits", json!([]), "/limits: empty: write one at least, such as {calls: 10, per: 1s}");
     check("/limits", json!(vec![json!({"calls": 1, "per": "1s"}); 9]), "/limits: 9 limits, the most is 8");

@@ -1,20 +1,22 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
-use resume_connector::{retry_after, source_time};
-use resume_core::call_limit::{SILENCE_MAX, Told, ToldLimit};
+use resume_core::call_limit::{Told, ToldLimit};
+
+use crate::wait::{retry_after, source_time, wait};
 
 /// A number of calls that no source allows; what tells of more says nothing.
 const CALLS_MAX: f64 = 1e9;
 /// The most parts of a header that are read.
 const PARTS_MAX: usize = 16;
 
-/// Reads what the headers of an answer say of the limit. Whatever makes no sense says nothing.
+/// Reads what the headers of an answer say of the limit. Whatever makes no sense says nothing. `is_refused`: the call was
+/// one too many, so that a reset without a number of calls that are left tells when there are calls again.
 ///
 /// `Retry-After` (RFC 9110, section 10.2.3); `RateLimit` and `RateLimit-Policy` of
 /// draft-ietf-httpapi-ratelimit-headers and the three headers of its older versions; `X-RateLimit-*` and `X-Rate-Limit-*`,
 /// which nobody has defined.
-pub(super) fn read(headers: &HeaderMap) -> Told {
+pub fn told(headers: &HeaderMap, is_refused: bool) -> Told {
     let now = source_time(headers);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let first = |names: [&str; 3]| names.into_iter().find_map(text);
@@ -22,7 +24,10 @@ pub(super) fn read(headers: &HeaderMap) -> Told {
     let reset = first(["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset"]);
     let exhausted_for = match text("ratelimit").map(standings) {
         Some(standings) if !standings.is_empty() => exhausted(standings, now),
-        _ => exhausted([(number(remaining.unwrap_or_default()), number(reset.unwrap_or_default()))], now),
+        _ => {
+            let left = if is_refused { Some(0.0) } else { None };
+            exhausted([(remaining.map_or(left, number), reset)], now)
+        }
     };
 
     let mut limits = text("ratelimit-policy").map(policies).unwrap_or_default();
@@ -33,30 +38,29 @@ pub(super) fn read(headers: &HeaderMap) -> Told {
     Told { retry_after: retry_after(headers), limits, exhausted_for }
 }
 
-/// How long until there are calls again, by the quotas of which none is left: what is left of each, and its reset.
-fn exhausted(
-    standings: impl IntoIterator<Item = (Option<f64>, Option<f64>)>,
-    now: SystemTime,
-) -> Option<Duration> {
-    let used_up = standings.into_iter().filter(|(left, _)| left.is_some_and(|left| left < 1.0));
-    used_up.filter_map(|(_, reset)| Some(until(reset?, now))).max()
+/// Whether the headers say that no call is left.
+pub(crate) fn is_exhausted(headers: &HeaderMap) -> bool {
+    const REMAINING: [&str; 3] = ["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining"];
+    let mut remaining = REMAINING.into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
+    remaining.any(|left| number(left).is_some_and(|left| left < 1.0))
+        || told(headers, false).exhausted_for.is_some()
 }
 
-/// The time until a reset, which some tell in seconds, others as seconds or milliseconds since 1970.
-fn until(reset: f64, now: SystemTime) -> Duration {
-    let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let seconds = match reset {
-        ms if ms >= 1e12 => ms / 1e3 - since_1970,
-        s if s >= 1e9 => s - since_1970,
-        seconds => seconds,
-    };
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(SILENCE_MAX).min(SILENCE_MAX)
+/// What is left of a quota, and when there is more.
+type Standing<'a> = (Option<f64>, Option<&'a str>);
+
+/// How long until there are calls again, by the quotas of which none is left.
+fn exhausted<'a>(standings: impl IntoIterator<Item = Standing<'a>>, now: SystemTime) -> Option<Duration> {
+    let used_up = standings.into_iter().filter(|(left, _)| left.is_some_and(|left| left < 1.0));
+    used_up.filter_map(|(_, reset)| wait(reset?, now)).max()
 }
 
 /// What is left of each quota, and when there is more: `"name";r=50;t=30` each, separated by commas; in an older draft one quota
 /// alone, `limit=100, remaining=50, reset=5`.
-fn standings(value: &str) -> Vec<(Option<f64>, Option<f64>)> {
-    let of = |item: &str| (parameter(item, &["r", "remaining"]), parameter(item, &["t", "reset"]));
+fn standings(value: &str) -> Vec<Standing<'_>> {
+    fn of(item: &str) -> Standing<'_> {
+        (parameter(item, &["r", "remaining"]).and_then(number), parameter(item, &["t", "reset"]))
+    }
     if parameter(value, &["remaining"]).is_some() {
         return vec![of(value)];
     }
@@ -68,11 +72,8 @@ fn policies(value: &str) -> Vec<ToldLimit> {
     let items = value.split(',').take(PARTS_MAX);
     items
         .filter_map(|item| {
-            let calls = match parameter(item, &["q"]) {
-                Some(calls) => calls.to_string(),
-                None => item.split(';').next()?.to_owned(),
-            };
-            limit(&calls, parameter(item, &["w"]))
+            let calls = parameter(item, &["q"]).or_else(|| item.split(';').next())?;
+            limit(calls, parameter(item, &["w"]).and_then(number))
         })
         .collect()
 }
@@ -87,10 +88,10 @@ fn limit(calls: &str, per_s: Option<f64>) -> Option<ToldLimit> {
 }
 
 /// The value of the first parameter of one of these names: `..;name=value`, also after a comma.
-fn parameter(value: &str, names: &[&str]) -> Option<f64> {
+fn parameter<'a>(value: &'a str, names: &[&str]) -> Option<&'a str> {
     value.split([';', ',']).take(PARTS_MAX).find_map(|part| {
         let (name, value) = part.split_once('=')?;
-        names.iter().any(|wanted| name.trim().eq_ignore_ascii_case(wanted)).then(|| number(value))?
+        names.iter().any(|wanted| name.trim().eq_ignore_ascii_case(wanted)).then_some(value)
     })
 }
 
@@ -102,16 +103,21 @@ fn number(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use reqwest::header::{HeaderName, HeaderValue};
+    use resume_core::call_limit::SILENCE_MAX;
 
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn told(headers: &[(&'static str, &str)]) -> Told {
+    fn map(headers: &[(&'static str, &str)]) -> HeaderMap {
         let pairs = headers.iter().map(|(name, value)| {
             (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
         });
-        read(&pairs.collect())
+        pairs.collect()
+    }
+
+    fn told(headers: &[(&'static str, &str)]) -> Told {
+        super::told(&map(headers), false)
     }
 
     fn limit(calls: u32, per_s: Option<u32>) -> Vec<ToldLimit> {
@@ -153,7 +159,15 @@ mod tests {
     #[test]
     fn what_nobody_has_defined_is_read_by_its_size() {
         let date = "Sat, 23 Nov 2024 12:00:00 GMT"; // 1732363200
-        for (reset, seconds) in [("30", 30), ("1732363230", 30), ("1732363230000", 30), ("1732363100", 0)] {
+        for (reset, seconds) in [
+            ("30", 30),
+            ("1732363230", 30),
+            ("1732363230000", 30),
+            ("1732363100", 0),
+            ("2024-11-23T12:00:30.000000+00:00", 30),
+            ("2024-11-23T12:00:30", 30),
+            ("Sat, 23 Nov 2024 12:00:30 GMT", 30),
+        ] {
             for prefix in [
                 ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"],
                 ["x-rate-limit-limit", "x-rate-limit-remaining", "x-rate-limit-reset"],
@@ -162,6 +176,23 @@ mod tests {
                 assert_eq!((told.limits, told.exhausted_for), (limit(50, None), Some(SECOND * seconds)));
             }
         }
+    }
+
+    #[test]
+    fn a_refusal_without_a_number_ends_with_the_reset() {
+        let headers = map(&[("x-ratelimit-reset", "30")]);
+        assert_eq!(super::told(&headers, false).exhausted_for, None);
+        assert_eq!(super::told(&headers, true).exhausted_for, Some(30 * SECOND));
+        let others = map(&[("x-ratelimit-reset", "30"), ("x-ratelimit-remaining", "7")]);
+        assert_eq!(super::told(&others, true).exhausted_for, None, "another limit has refused it");
+    }
+
+    #[test]
+    fn nothing_may_be_left_without_a_time() {
+        assert!(is_exhausted(&map(&[("x-ratelimit-remaining", "0")])));
+        assert!(is_exhausted(&map(&[("ratelimit", r#""day";r=0;t=5"#)])));
+        assert!(!is_exhausted(&map(&[("x-ratelimit-remaining", "1")])));
+        assert!(!is_exhausted(&map(&[])));
     }
 
     #[test]

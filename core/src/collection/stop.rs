@@ -162,6 +162,19 @@ pub async fn give_up_documents(
     job: &ParseDocuments,
     discarded: &Discarded,
 ) -> Result<(), sqlx::Error> {
+    // A job that a stop has ended, of a collection that was continued since: the end of the run gives the documents another one.
+    let is_continued = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select from collections
+            where id = $1 and finished_at is null and state <> 'paused' and stop_job_id > $2) as "is_continued!"
+        "#,
+        job.collection_id,
+        discarded.job_id,
+    );
+    if is_continued.fetch_one(&mut *conn).await? {
+        return Ok(());
+    }
     let code = by_request(discarded).unwrap_or(PARSER_CRASHED);
     let error = discarded.error.as_deref().unwrap_or("discarded without an error");
     let given_up = document::give_up(conn, job.collection_id, Some(&job.batches), (code, error)).await?;

@@ -1,14 +1,21 @@
--- $1 source; for each item: external id, hash. Gives a row for each item whose person is known. Hashes only: the bodies of items that
+-- $1 source; for each item: external id, hash; $4 collection. Gives a row for each item whose person is known. Hashes only: the bodies of items that
 -- have not changed never travel.
-select i.place as "place!", p.id as "person_id!", coalesce(c.document_id, p.document_id) as "document_id!", p.content_hash as "content_hash!",
+select i.place as "place!", p.id as "person_id!", d.id as "document_id!", p.content_hash as "content_hash!",
        p.content_hash = i.content_hash or c.document_id is not null as "is_same!",
        exists (select from person_contents where person_id = p.id) as "has_contents!",
-       exists (select from parse_failures f where f.document_id = p.document_id)
-       or exists (
+       (exists (select from parse_failures f where f.document_id = d.id)
+        or exists (
+            select from (
+                select b.last_id from batches b where b.code is not null and b.first_id <= d.id
+                order by b.first_id desc limit 1
+            ) g where g.last_id >= d.id))
+       -- And not in this run, which has it among its own.
+       and not exists (select from parse_failures f where f.document_id = d.id and f.collection_id = $4)
+       and not exists (
            select from (
-               select b.last_id from batches b where b.code is not null and b.first_id <= p.document_id
+               select b.last_id from batches b where b.collection_id = $4 and b.first_id <= d.id
                order by b.first_id desc limit 1
-           ) g where g.last_id >= p.document_id) as "has_failed!"
+           ) w where w.last_id >= d.id) as "has_failed!"
 from unnest($2::text[], $3::uuid[]) with ordinality as i (external_id, content_hash, place)
 cross join lateral (
     select k.id, k.document_id, k.content_hash from people k
@@ -19,3 +26,4 @@ cross join lateral (
     offset 0 -- one descent of the index for each item, whatever the planner guesses
 ) p
 left join person_contents c on c.person_id = p.id and c.content_hash = i.content_hash and p.content_hash <> i.content_hash
+cross join lateral (select coalesce(c.document_id, p.document_id) as id) d

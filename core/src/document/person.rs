@@ -25,7 +25,7 @@ pub(super) struct Person {
     /// The latest document, or the one with the item's content.
     pub(super) document_id: i64,
     pub(super) content_hash: Uuid,
-    /// Whether the latest document failed to parse, or was given up.
+    /// Whether that document failed to parse, or was given up, in an earlier run.
     pub(super) has_failed: bool,
     /// Whether they are listed with several contents.
     pub(super) has_contents: bool,
@@ -37,12 +37,18 @@ pub(super) struct Person {
 /// Tells who of some items is known, in the order of the items. Locks nothing.
 pub(super) async fn find(
     conn: &mut PgConnection,
-    source_id: i32,
+    (source_id, collection_id): (i32, Uuid),
     items: &[&NewDocument],
 ) -> Result<Vec<Known>, sqlx::Error> {
     let ids: Vec<Option<&str>> = items.iter().map(|item| item.external_id.as_deref()).collect();
     let hashes: Vec<Uuid> = items.iter().map(|item| item.content_hash).collect();
-    let rows = sqlx::query_file!("src/document/find_known.sql", source_id, &ids as &[Option<&str>], &hashes);
+    let rows = sqlx::query_file!(
+        "src/document/find_known.sql",
+        source_id,
+        &ids as &[Option<&str>],
+        &hashes,
+        collection_id
+    );
     let mut known = vec![Known::Nobody; items.len()];
     for row in rows.fetch_all(conn).await? {
         let person = Person {
@@ -72,13 +78,15 @@ pub(super) async fn lock_changed(
     if ids.is_empty() {
         return Ok(());
     }
+    sqlx::query!("select id from people where id = any($1) order by id for no key update", &ids)
+        .fetch_all(&mut *conn)
+        .await?;
+    // A statement of its own: only one that begins under the lock sees the document of whoever had it before.
     let rows = sqlx::query!(
         r#"
-        with held as materialized (
-            select id, document_id, content_hash from people where id = any($1) order by id for no key update
-        )
-        select h.id, h.document_id, h.content_hash, d.collected_at, d.updated_at
-        from held h join raw_documents d on d.id = h.document_id
+        select p.id, p.document_id, p.content_hash, d.collected_at, d.updated_at
+        from people p join raw_documents d on d.id = p.document_id
+        where p.id = any($1)
         "#,
         &ids,
     )
@@ -93,6 +101,7 @@ pub(super) async fn lock_changed(
                 let person = Person {
                     document_id: row.document_id,
                     content_hash: row.content_hash,
+                    has_failed: false,
                     collected_at: row.collected_at,
                     updated_at: row.updated_at,
                     ..person.clone()

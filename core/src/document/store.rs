@@ -96,6 +96,8 @@ pub async fn store(
     let mut in_order: Vec<(usize, i64)> = places.into_iter().zip(stored.ids).collect();
     in_order.sort_unstable();
     stored.ids = in_order.into_iter().map(|(_, id)| id).collect();
+    stored.failed_before.sort_unstable();
+    stored.failed_before.dedup();
     Ok(stored)
 }
 
@@ -140,7 +142,7 @@ async fn store_block(
     stored: &mut Stored,
     stored_places: &mut Vec<usize>,
 ) -> Result<(), StoreError> {
-    let mut known = person::find(conn, origin.source_id, items).await?;
+    let mut known = person::find(conn, (origin.source_id, origin.collection_id), items).await?;
     person::lock_changed(conn, &mut known, items).await?;
     let is_erased = person::erased(conn, origin.source_id, key, items, &known).await?;
     let mut inserts = Vec::new();

@@ -14,6 +14,9 @@ with stored as (
         hidden_at = case when resumes.document_id = excluded.document_id then resumes.hidden_at end
     where (resumes.document_id, resumes.parser_version, resumes.map_version)
         < (excluded.document_id, excluded.parser_version, excluded.map_version)
+       -- What is there was made of an older document that was stored later, and parsed first.
+       or resumes.document_id > excluded.document_id
+          and exists (select from people p where p.id = excluded.person_id and p.document_id = excluded.document_id)
 )
 select s.map_version, coalesce(c.first_document_id, 0) as "first_document_id!", coalesce(c.run, 1) as "run!",
        c.finished_at is not null as "is_over!"

@@ -30,8 +30,15 @@ const RESUMES_AT_ONCE: i64 = 10_000;
 pub async fn open_known(conn: &mut PgConnection, call: &Call) -> Result<bool, EnqueueError> {
     let definition = &call.source.definition;
     let Some(known) = &definition.known else { return Ok(false) };
-    let pending =
-        sqlx::query!("select id from calls where id = $1 and state = 'pending' for update", call.id);
+    let pending = sqlx::query!(
+        r#"
+        select id from calls where id = $1 and state = 'pending'
+          and not exists (select from collections where id = $2 and state = 'cancelled')
+        for update
+        "#,
+        call.id,
+        call.collection_id,
+    );
     if pending.fetch_optional(&mut *conn).await?.is_none() {
         return Ok(false);
     }

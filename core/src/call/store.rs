@@ -146,9 +146,12 @@ async fn before(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result
     if call.step != Step::List && call.step != Step::Parents && call.step != Step::Deleted {
         return Ok(before);
     }
-    let is_told_end = call.is_told_count() || answer.total.is_some() && call.is_windowed();
+    let is_told_end = call.is_windowed() && (call.is_told_count() || answer.total.is_some());
     if call.step == Step::List && call.count.is_some() && !(call.is_told_count() && call.is_windowed()) {
         before.items = counts::listed(conn, call.collection_id).await?;
+        if call.is_reread() {
+            before.items -= shown_before(conn, call).await?;
+        }
     }
     if is_told_end || call.place == 1 || call.is_reread() {
         return Ok(before);
@@ -160,6 +163,21 @@ async fn before(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result
         before.repeats_in_row = near.same_in_row;
     }
     Ok(before)
+}
+
+/// How many items a page that is read again showed at first, which are counted: whom it shows in place of them has their room.
+async fn shown_before(conn: &mut PgConnection, call: &Call) -> Result<i64, sqlx::Error> {
+    let shown = sqlx::query_scalar!(
+        r#"
+        select coalesce(max(items), 0)::bigint as "items!" from calls
+        where collection_id = $1 and step = $2 and parent = $3 and item = '' and place = $4 and reading = 1
+        "#,
+        call.collection_id,
+        call.step as Step,
+        call.parent(),
+        call.place,
+    );
+    shown.fetch_one(conn).await
 }
 
 /// Lets new documents wait to be parsed, with the jobs that do it. The document of a single detail has no job of its own.

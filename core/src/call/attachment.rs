@@ -101,8 +101,8 @@ async fn renew(conn: &mut PgConnection, call: &Call, missing: &[NewCall]) -> Res
     Ok(())
 }
 
-/// Stores the file of an attachment, and its call as done. In the caller's transaction, which should also complete the job; locks
-/// the call. Returns false, and changes nothing, when the call is not pending any more.
+/// Stores the file of an attachment, and its call as done: for the document that had named it, and for those that the person has been
+/// given since. In the caller's transaction, which should also complete the job; locks the call. Returns false, and changes nothing, when the call is not pending any more.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -127,7 +127,9 @@ pub async fn store_attachment(
     if closed == 0 {
         return Ok(false);
     }
-    attachment::store(conn, (*document_id, call.place), name, file).await?;
+    for document_id in document::current_beside(conn, *document_id).await? {
+        attachment::store(conn, (document_id, call.place), name, file).await?;
+    }
     let change = Change { done: 1, made: 1, ..Change::default() };
     counts::add(conn, call.collection_id, change).await?;
     Ok(true)

@@ -122,6 +122,29 @@ pub(crate) async fn of_call(
     Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.external_id, row.document_id)).collect())
 }
 
+/// A document, and those of the same person that are current: the latest, and what the list shows beside it. In the order of their
+/// numbers.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn current_beside(
+    conn: &mut PgConnection,
+    document_id: i64,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select id as "id!" from (
+            select id from raw_documents where id = $1
+            union select p.document_id from raw_documents d join people p on p.id = d.person_id where d.id = $1
+            union select c.document_id from raw_documents d join person_contents c using (person_id) where d.id = $1
+        ) as all_of_them order by id
+        "#,
+        document_id,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// The external ids of those of these people that have one.
 ///
 /// # Errors

@@ -43,7 +43,7 @@ pub(crate) use failures::{
     withdraw_failures,
 };
 pub use find::{Document, DocumentState, body, find};
-pub(crate) use find::{collections_of, external_ids, of_call};
+pub(crate) use find::{collections_of, current_beside, external_ids, of_call};
 pub use latest::{PeoplePlace, people_after};
 pub(crate) use latest::{latest_in_collection, load_people};
 pub use parsing_jobs::enqueue_parsing;

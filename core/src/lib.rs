@@ -8,7 +8,7 @@
 //! | [`collection`] | one run over a source: start, stop, continue, its end, its status | `collections`, `collection_counts` |
 //! | [`call`] | every request of a collection: which comes next, what is stored, what follows | `calls` |
 //! | [`completeness`] | whether a run has seen all that its list holds; who is hidden | `doubts` |
-//! | [`document`] | people, and every item as it came, with its state | `people`, `raw_documents`, `batches`, `parse_failures` |
+//! | [`document`] | people, and every item as it came, with its state | `people`, `person_contents`, `raw_documents`, `batches`, `parse_failures` |
 //! | [`attachment`] | the files that belong to documents | `attachments`, `document_attachments` |
 //! | [`import`] | items out of files: JSON, NDJSON, CSV; pure | |
 //! | [`parsing`] | pure functions from bytes to a parsed resume | |

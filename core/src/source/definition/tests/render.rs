@@ -11,7 +11,7 @@ fn list(params: Value, body: Value) -> ListCall {
 
 pub(super) fn values() -> Values {
     Values {
-        count: 500,
+        count: Some(500),
         per_page: 50,
         page: 3,
         offset: 100,

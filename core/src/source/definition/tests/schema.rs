@@ -20,7 +20,7 @@ fn the_committed_schema_is_up_to_date() {
 fn every_field_is_described() {
     let schema = Definition::json_schema();
     let properties = schema["properties"].as_object().unwrap();
-    assert!(properties.len() == 20 && properties.values().all(|field| field["description"].is_string()));
+    assert!(properties.len() == 21 && properties.values().all(|field| field["description"].is_string()));
     assert_eq!(schema["additionalProperties"], false);
     let format = schema["$defs"]["Format"].to_string();
     assert!(["profile", "json_resume", "mapped"].iter().all(|name| format.contains(name)), "{format}");

@@ -2,8 +2,8 @@
 
 use resume_core::{
     attachment::{self, Finder, NewAttachment},
-    collection::{self, FetchedPage, FoundAttachments, Refreshed},
-    raw::NewRawDocument,
+    call::{self, Answer, FoundAttachments, Refreshed},
+    document::NewDocument,
     source::{
         self,
         definition::{Definition, Step},
@@ -28,38 +28,39 @@ async fn source(fixture: &Fixture) -> Finder {
 }
 
 /// A page with two people who have two files each, at addresses with this in them.
-fn page(finder: &Finder, signature: &str) -> FetchedPage {
-    let items: Vec<NewRawDocument> = ["a", "b"]
+fn page(finder: &Finder, signature: &str) -> Answer {
+    let items: Vec<NewDocument> = ["a", "b"]
         .into_iter()
         .map(|id| {
             let file = |name: &str| json!({"url": format!("http://f.example/{id}/{name}?{signature}"), "name": name});
             let body = json!({"id": id, "files": [file("cv.pdf"), file("letter.txt")]}).to_string();
-            NewRawDocument::with_id(Some(id.to_owned()), body.as_bytes())
+            NewDocument::with_id(Some(id.to_owned()), body.as_bytes())
         })
         .collect();
     let attachments = FoundAttachments::of(finder, &items);
-    FetchedPage { items, attachments, ..FetchedPage::default() }
+    Answer { items, attachments, ..Answer::default() }
 }
 
 impl Fixture {
-    /// The attachments that are to be fetched: number, item, name, address.
-    async fn files_to_fetch(&self, id: Uuid) -> Vec<(i32, String, Option<String>)> {
-        let pages = sqlx::query!(
-            r#"select number, item || '/' || name as "file!", link from pages
+    /// The attachments that are to be fetched: call, item and name, address.
+    async fn files_to_fetch(&self, id: Uuid) -> Vec<(i64, String, Option<String>)> {
+        let calls = sqlx::query!(
+            r#"select id, item || '/' || name as "file!", link from calls
                where collection_id = $1 and step = 'attachment' and state = 'pending' order by item, place"#,
             id
         );
-        let pages = pages.fetch_all(self.pool()).await.unwrap();
-        pages.into_iter().map(|page| (page.number, page.file, page.link)).collect()
+        let calls = calls.fetch_all(self.pool()).await.unwrap();
+        calls.into_iter().map(|call| (call.id, call.file, call.link)).collect()
     }
 
-    async fn store_file(&self, id: Uuid, number: i32, text: &str) -> bool {
-        let page = self.page(id, number).await;
+    async fn store_file(&self, id: Uuid, call_id: i64, text: &str) -> bool {
+        let page = self.call(id, call_id).await.unwrap();
         let file = NewAttachment::new(text.as_bytes().to_vec(), None).unwrap();
         let mut tx = self.pool().begin().await.unwrap();
-        let stored = collection::store_attachment(&mut tx, &page, &file).await.unwrap();
-        assert!(!collection::store_attachment(&mut tx, &page, &file).await.unwrap(), "and once");
+        let stored = call::store_attachment(&mut tx, &page, &file).await.unwrap();
+        assert!(!call::store_attachment(&mut tx, &page, &file).await.unwrap(), "and once");
         tx.commit().await.unwrap();
+        self.end_run(id).await;
         stored
     }
 }
@@ -76,7 +77,7 @@ async fn each_attachment_is_fetched_once_and_kept_once() {
     assert_eq!(names, ["a/cv.pdf", "a/letter.txt", "b/cv.pdf", "b/letter.txt"]);
     assert_eq!(fixture.fetch_jobs(id).await.len(), 1 + 4);
     assert_eq!(fixture.progress(id).await.pages_expected, Some(1 + 4));
-    let page_to_fetch = fixture.page(id, files[0].0).await;
+    let page_to_fetch = fixture.call(id, files[0].0).await.unwrap();
     assert_eq!(page_to_fetch.step, Step::Attachment);
     assert_eq!(page_to_fetch.link.as_deref(), Some("http://f.example/a/cv.pdf?s1"));
     for (number, file, _) in &files[..3] {
@@ -94,6 +95,7 @@ async fn each_attachment_is_fetched_once_and_kept_once() {
     let missing = fixture.files_to_fetch(again).await;
     assert_eq!(missing.iter().map(|(_, file, _)| file.as_str()).collect::<Vec<_>>(), ["b/letter.txt"]);
     assert!(fixture.store_file(again, missing[0].0, "letter.txt").await);
+    fixture.parse_all(again).await;
     let document = sqlx::query_scalar!("select max(id) from raw_documents").fetch_one(fixture.pool()).await;
     let listed = attachment::list(fixture.pool(), document.unwrap().unwrap()).await.unwrap();
     let names: Vec<_> = listed.iter().map(|file| (file.place, file.name.as_str(), file.size)).collect();
@@ -112,23 +114,23 @@ async fn one_answer_has_fresh_addresses_for_all_that_it_had_named() {
     assert!(fixture.store_file(id, files[3].0, "letter").await);
 
     let mut conn = fixture.pool().acquire().await.unwrap();
-    let expired = fixture.page(id, files[0].0).await;
-    assert!(collection::expire_attachment(&mut conn, &expired).await.unwrap());
-    assert!(!collection::expire_attachment(&mut conn, &expired).await.unwrap(), "once is enough");
-    let expired = fixture.page(id, files[0].0).await;
+    let expired = fixture.call(id, files[0].0).await.unwrap();
+    assert!(call::expire_attachment(&mut conn, &expired).await.unwrap());
+    assert!(!call::expire_attachment(&mut conn, &expired).await.unwrap(), "once is enough");
+    let expired = fixture.call(id, files[0].0).await.unwrap();
     assert_eq!(expired.link, None);
-    let origin = collection::find_origin(&mut conn, &expired).await.unwrap().unwrap();
-    assert_eq!((origin.number, origin.step), (1, Step::List));
+    let origin = call::find_origin(&mut conn, &expired).await.unwrap().unwrap();
+    assert_eq!((origin.place, origin.step), (1, Step::List));
 
     let documents = fixture.rows().await[2];
     let fresh = page(&finder, "s2").attachments;
-    let refreshed = collection::refresh_attachments(&mut conn, &expired, &fresh).await.unwrap();
+    let refreshed = call::refresh_attachments(&mut conn, &expired, &fresh).await.unwrap();
     assert_eq!((refreshed, fixture.rows().await[2]), (Refreshed::Fresh, documents));
     let links: Vec<_> =
         fixture.files_to_fetch(id).await.into_iter().map(|(_, _, link)| link.unwrap()).collect();
     assert!(links.len() == 3 && links.iter().all(|link| link.ends_with("?s2")), "{links:?}");
     // An answer without it.
-    let gone = collection::refresh_attachments(&mut conn, &expired, &FoundAttachments::default()).await;
+    let gone = call::refresh_attachments(&mut conn, &expired, &FoundAttachments::default()).await;
     assert_eq!(gone.unwrap(), Refreshed::Gone);
 }
 
@@ -146,7 +148,7 @@ async fn an_item_that_changes_during_the_run_has_its_files_with_both() {
     source::put(&mut fixture.pool().acquire().await.unwrap(), &chain).await.unwrap();
     let id = fixture.start(&collection_of(100, SOURCE)).await;
     let next = Some("http://ats.example/2".to_owned());
-    fixture.store(&fixture.page(id, 1).await, &FetchedPage { next, ..page(&finder, "v1") }).await.unwrap();
+    fixture.store(&fixture.page(id, 1).await, &Answer { next, ..page(&finder, "v1") }).await.unwrap();
     fixture.store(&fixture.page(id, 2).await, &page(&finder, "v2")).await.unwrap();
     for (number, file, _) in fixture.files_to_fetch(id).await {
         assert!(fixture.store_file(id, number, &file).await);

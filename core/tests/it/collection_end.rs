@@ -1,121 +1,123 @@
-//! The end of a collection: whoever closes its last page ends it, and nobody else.
+//! The end of a run: once, when all its jobs have ended, and never by one of them.
 
 use resume_core::{
-    collection::{self, BatchResult, CollectionState, FetchedPage, NewCollection},
-    jobs::FetchPage,
+    call::{self, Answer},
+    collection::{CollectionState, Finishing, NewCollection},
+    document,
+    jobs::{FetchPage, FinishCollection},
+    resume, source,
 };
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
-use crate::fixture::{Fixture, NUMBERED, Random, collection_of, discarded, in_time, items, some_batch};
-
-impl Fixture {
-    /// Makes Postgres refuse any change of a collection that is over.
-    async fn forbid_changes_after_the_end(&self) {
-        let trigger = "create function is_over() returns trigger language plpgsql as $$
-                       begin raise exception 'the collection is over'; end $$;
-                       create trigger is_over before update on collections for each row
-                       when (old.finished_at is not null) execute function is_over()";
-        sqlx::raw_sql(trigger).execute(self.pool()).await.unwrap();
-    }
-}
-
-/// Many batches are settled, pages given up and empty pages stored, all at once: one transaction ends the collection.
-#[tokio::test(flavor = "multi_thread")]
-async fn one_of_many_transactions_ends_it() {
-    const PAGES: i32 = 8;
-    let fixture = Fixture::new().await;
-    fixture.forbid_changes_after_the_end().await;
-    let mut random = Random(3);
-    for round in 0..50 {
-        let new = NewCollection { per_page: 3, batch_size: 1, ..collection_of(3 * PAGES as u32, NUMBERED) };
-        let id = fixture.start(&new).await;
-        let mut steps: Vec<Step> = Vec::new();
-        let failed_pages = random.next() % 3;
-        for number in 1..=PAGES {
-            match number as u64 {
-                n if n <= failed_pages => steps.push(Step::GiveUp(number)),
-                4 => steps.push(Step::StoreEmpty(number)),
-                _ => {
-                    fixture.store_items(id, number, items(&format!("{round}-{number}"), 3)).await;
-                    steps.extend([Step::Settle(number); 3]);
-                }
-            }
-        }
-        random.shuffle(&mut steps);
-        let pages: Vec<_> = futures(&fixture, id, &steps).await;
-        in_time("all have ended", pages.into_iter().collect::<JoinSet<()>>().join_all()).await;
-
-        let progress = fixture.progress(id).await;
-        let failed = failed_pages as i64;
-        let expected =
-            if failed == 0 { CollectionState::Completed } else { CollectionState::CompletedWithErrors };
-        assert_eq!(progress.collection.state, expected, "round {round}");
-        assert_eq!(fixture.pages_open(id).await, 0);
-        let pages = i64::from(PAGES);
-        assert_eq!((progress.pages_fetched, progress.pages_failed), (pages - failed, failed));
-        assert_eq!((progress.stored, progress.parsed), (3 * (pages - failed - 1), 3 * (pages - failed - 1)));
-    }
-}
+use crate::fixture::{Fixture, NUMBERED, Random, collection_of, discarded, in_time, items, outcome_of};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    Settle(i32),
+    Parse(i64),
     GiveUp(i32),
     StoreEmpty(i32),
 }
 
-/// Each step as a transaction of its own, not begun yet.
-async fn futures(
-    fixture: &Fixture,
-    id: uuid::Uuid,
-    steps: &[Step],
-) -> Vec<impl Future<Output = ()> + Send + 'static> {
-    let mut futures = Vec::new();
-    for &step in steps {
-        let pool = fixture.pool().clone();
-        let to_store = match step {
-            Step::StoreEmpty(number) => Some(fixture.page(id, number).await),
-            _ => None,
-        };
-        futures.push(async move {
-            let mut tx = pool.begin().await.unwrap();
-            match (step, to_store) {
-                (Step::Settle(number), _) => {
-                    let result = BatchResult { parsed: 1, failed: 0 };
-                    collection::settle_batch(&mut tx, &some_batch(id, number), result).await.unwrap();
-                }
-                (Step::GiveUp(page), _) => {
-                    let job = FetchPage { collection_id: id, page };
-                    collection::give_up_page(&mut tx, &job, &discarded(0, "gone")).await.unwrap();
-                }
-                (Step::StoreEmpty(_), page) => {
-                    let fetched = FetchedPage { items: Vec::new(), ..FetchedPage::default() };
-                    collection::store_page(&mut tx, &page.unwrap(), &fetched).await.unwrap().unwrap();
-                }
+/// Many batches are parsed, pages given up and empty pages stored, all at once: what was counted is exact.
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_at_once_count_what_they_did() {
+    const PAGES: i32 = 8;
+    let fixture = Fixture::new().await;
+    let mut random = Random(3);
+    for round in 0..20 {
+        let new =
+            NewCollection { per_page: Some(3), batch_size: 1, ..collection_of(3 * PAGES as u64, NUMBERED) };
+        let id = fixture.start(&new).await;
+        let failed_pages = (random.next() % 3) as i32;
+        let mut steps: Vec<Step> = Vec::new();
+        for place in 1..=PAGES {
+            match place {
+                n if n <= failed_pages => steps.push(Step::GiveUp(place)),
+                4 => steps.push(Step::StoreEmpty(place)),
+                _ => _ = fixture.store_items(id, place, items(&format!("{round}-{place}"), 3)).await,
             }
-            tx.commit().await.unwrap();
-        });
+        }
+        steps.extend(fixture.waiting(id).await.into_iter().map(|batch| Step::Parse(batch.first_id)));
+        random.shuffle(&mut steps);
+        let mut at_once = JoinSet::new();
+        for step in steps {
+            at_once.spawn(run(&fixture, id, step).await);
+        }
+        in_time("all have ended", at_once.join_all()).await;
+        assert!(!fixture.state(id).await.is_over(), "no job ends the run, only what follows them all");
+
+        fixture.end_run(id).await;
+        let progress = fixture.progress(id).await;
+        let (pages, failed) = (i64::from(PAGES), i64::from(failed_pages));
+        let state =
+            if failed == 0 { CollectionState::Completed } else { CollectionState::CompletedWithErrors };
+        assert_eq!(progress.collection.state, state, "round {round}");
+        assert_eq!((progress.counts.done, progress.counts.failed_calls), (pages - failed, failed));
+        let documents = 3 * (pages - failed - 1);
+        assert_eq!((progress.counts.stored, progress.counts.parsed), (documents, documents));
     }
-    futures
+}
+
+/// A step as a transaction of its own, not begun yet.
+async fn run(fixture: &Fixture, id: Uuid, step: Step) -> impl Future<Output = ()> + Send + 'static {
+    let pool = fixture.pool().clone();
+    let call = match step {
+        Step::GiveUp(place) | Step::StoreEmpty(place) => Some(fixture.page(id, place).await),
+        Step::Parse(_) => None,
+    };
+    let source_id = source::mapping_of_collection(&pool, id).await.unwrap().unwrap().source_id;
+    let documents = match step {
+        Step::Parse(batch) => document::load_waiting(&pool, id, &[batch]).await.unwrap().1,
+        _ => Vec::new(),
+    };
+    async move {
+        let mut tx = pool.begin().await.unwrap();
+        match (step, call) {
+            (Step::Parse(batch), _) => {
+                let outcome = outcome_of(&documents, 0);
+                resume::settle(&mut tx, (source_id, id), &[batch], 0, &outcome).await.unwrap();
+            }
+            (Step::GiveUp(_), Some(call)) => {
+                let job = FetchPage { collection_id: id, call_id: call.id };
+                call::give_up(&mut tx, &job, &discarded(i64::MAX, "gone")).await.unwrap();
+            }
+            (_, Some(call)) => {
+                call::store(&mut tx, &call, &Answer::default(), None).await.unwrap();
+            }
+            (_, None) => unreachable!("it has a call"),
+        }
+        tx.commit().await.unwrap();
+    }
 }
 
 #[tokio::test]
-async fn a_page_is_open_until_its_last_batch_has_ended() {
+async fn a_run_ends_once() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(10, NUMBERED)).await;
+    fixture.store_items(id, 1, Vec::new()).await;
+    let ended = fixture.progress(id).await.collection;
+    assert_eq!(ended.state, CollectionState::Completed);
+    assert_eq!(fixture.finish(id).await, Finishing::Over);
+    let earlier = FinishCollection { collection_id: id, run: 0, sweeps: 0 };
+    assert_eq!(fixture.finish_as(&earlier).await, Finishing::Nothing);
+    assert_eq!(fixture.progress(id).await.collection, ended);
+}
+
+#[tokio::test]
+async fn documents_that_did_not_parse_are_its_errors() {
     let fixture = Fixture::new().await;
     let id = fixture.start(&collection_of(20, NUMBERED)).await;
     for page in [1, 2] {
         fixture.store_items(id, page, items(&format!("page-{page}"), 10)).await;
     }
-    for (page, parsed, failed, open) in
-        [(1, 4, 0, 2), (1, 3, 1, 2), (2, 4, 0, 2), (2, 4, 0, 2), (1, 2, 0, 1), (2, 0, 2, 0)]
-    {
+    for (page, parsed, failed) in [(1, 4, 0), (1, 3, 1), (2, 4, 0), (2, 4, 0), (1, 2, 0), (2, 0, 2)] {
         assert_eq!(fixture.state(id).await, CollectionState::Running);
         fixture.settle(id, page, parsed, failed).await;
-        assert_eq!(fixture.pages_open(id).await, open);
     }
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-    assert_eq!((progress.parsed, progress.failed), (17, 3));
+    assert_eq!((progress.counts.parsed, progress.failed()), (17, 3));
     assert!(progress.collection.finished_at >= progress.collection.started_at);
 }
 
@@ -127,4 +129,37 @@ async fn without_any_page_it_has_failed() {
         fixture.give_up(id, page, "gone").await;
     }
     assert_eq!(fixture.state(id).await, CollectionState::Failed);
+}
+
+/// Their worker was killed after it had stored them, say: they get jobs again, three times, and are given up then.
+#[tokio::test]
+async fn documents_that_nobody_parses_get_jobs_and_are_given_up_in_the_end() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(10, NUMBERED)).await;
+    fixture.store_items(id, 1, items("a", 10)).await;
+    for sweeps in 0..3 {
+        let job = FinishCollection { collection_id: id, run: sweeps + 1, sweeps };
+        assert_eq!(fixture.finish_as(&job).await, Finishing::GoesOn);
+        assert_eq!(fixture.finish_as(&job).await, Finishing::Nothing, "that run is over");
+        assert_eq!(fixture.parse_jobs(id).await.len(), 3 * (sweeps as usize + 2));
+    }
+    fixture.settle(id, 1, 4, 0).await;
+    let job = FinishCollection { collection_id: id, run: 4, sweeps: 3 };
+    assert_eq!(fixture.finish_as(&job).await, Finishing::Done);
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!((progress.counts.parsed, progress.counts.given_up, progress.counts.waiting()), (4, 6, 0));
+    assert_eq!((&*progress.errors[0].code, progress.errors[0].count), ("job_lost", 6));
+}
+
+#[tokio::test]
+async fn calls_whose_jobs_were_lost_are_listed_as_failed() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(20, NUMBERED)).await;
+    fixture.store_items(id, 1, Vec::new()).await;
+    assert_eq!(fixture.finish(id).await, Finishing::Done);
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!((progress.counts.done, progress.counts.failed_calls), (1, 1));
+    assert_eq!(progress.errors[0].code, "job_lost");
 }

@@ -2,9 +2,9 @@
 
 use resume_core::{
     attachment::Finder,
-    collection::{self, CollectionState, FetchedPage, FoundAttachments, Scope},
-    jobs::{FetchPage, FinishCollection},
-    raw::NewRawDocument,
+    call::{Answer, FoundAttachments},
+    collection::CollectionState,
+    document::NewDocument,
     source::{
         self,
         definition::{Definition, Paging},
@@ -12,9 +12,9 @@ use resume_core::{
 };
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NUMBERED, collection_of, discarded, item, items};
+use crate::fixture::{Fixture, NUMBERED, collection_of, item, items};
 
-use CollectionState::{Completed, CompletedWithErrors, Paused, Running};
+use CollectionState::{Completed, CompletedWithErrors, Running};
 
 const OFFSETS: &str = "offsets";
 
@@ -43,15 +43,9 @@ impl Fixture {
     ) -> [usize; 2] {
         let items: Vec<_> = people.into_iter().map(|number| item(&format!("p{number}"), &["SQL"])).collect();
         let page = self.page(id, page).await;
-        let fetched = FetchedPage { items, total: Some(total), ..FetchedPage::default() };
-        let stored = self.store(&page, &fetched).await.unwrap();
-        for batch in [4, 4, 4].iter().scan(stored.stored, |left, size| {
-            let batch = (*left).min(*size);
-            *left -= batch;
-            (batch > 0).then_some(batch)
-        }) {
-            self.settle(id, page.number, batch, 0).await;
-        }
+        let answer = Answer { items, total: Some(total), ..Answer::default() };
+        let stored = self.store(&page, &answer).await.unwrap();
+        self.parse_all(id).await;
         [stored.stored, stored.unchanged]
     }
 
@@ -79,7 +73,7 @@ async fn nothing_is_kept_of_a_source_that_is_told_how_many() {
     let fixture = fixture().await;
     let id = fixture.start(&collection_of(10, NUMBERED)).await;
     fixture.store_items(id, 1, items("a", 10)).await;
-    let kept = sqlx::query_scalar!(r#"select count(*) as "kept!" from page_items"#);
+    let kept = sqlx::query_scalar!(r#"select count(*) as "kept!" from calls where item_keys is not null"#);
     assert_eq!(kept.fetch_one(fixture.pool()).await.unwrap(), 0);
 }
 
@@ -92,17 +86,22 @@ async fn a_page_that_is_read_again_counts_what_it_shows_for_the_first_time() {
     fixture.show(id, 2, 11..21, 24).await;
     fixture.show(id, 3, 21..25, 24).await;
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.collection.state, progress.pages_fetched, progress.stored), (Running, 2, 24));
-    assert_eq!((fixture.pages_open(id).await, progress.is_complete), (1, None));
+    assert_eq!((progress.collection.state, progress.counts.done, progress.counts.stored), (Running, 3, 24));
+    assert_eq!((progress.counts.pending(), progress.is_complete), (1, None));
     assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 3, 1]);
 
     let people = (0..11).filter(|&number| number != 3);
-    assert_eq!(fixture.show(id, 1, people, 24).await, [1, 0]);
+    assert_eq!(fixture.show(id, 1, people, 24).await, [1, 9]);
     let progress = fixture.progress(id).await;
     assert_eq!((progress.collection.state, progress.is_complete), (Completed, Some(true)));
-    let counts =
-        [progress.stored, progress.unchanged, progress.parsed, progress.failed, progress.pages_fetched];
-    assert_eq!((counts, progress.calls), ([25, 0, 25, 0, 3], 4));
+    let counts = [
+        progress.counts.stored,
+        progress.counts.unchanged,
+        progress.counts.parsed,
+        progress.failed(),
+        progress.counts.done,
+    ];
+    assert_eq!((counts, progress.counts.made), ([25, 9, 25, 0, 4], 4));
     assert_eq!(fixture.doubts(id).await, []);
 }
 
@@ -113,12 +112,14 @@ async fn a_list_that_grows_by_a_page_has_that_read_too() {
     fixture.show(id, 1, 0..10, 20).await;
     fixture.show(id, 2, 9..19, 21).await;
     assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 1, 2, 3]);
-    assert_eq!(fixture.progress(id).await.pages_expected, Some(3));
-    assert_eq!(fixture.show(id, 1, std::iter::once(100).chain(0..9), 21).await, [1, 0]);
-    assert_eq!(fixture.show(id, 2, 9..19, 21).await, [0, 0]);
+    assert_eq!(fixture.show(id, 1, std::iter::once(100).chain(0..9), 21).await, [1, 9]);
+    assert_eq!(fixture.show(id, 2, 9..19, 21).await, [0, 10]);
     assert_eq!(fixture.show(id, 3, 19..20, 21).await, [1, 0]);
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.collection.state, progress.stored, progress.unchanged), (Completed, 21, 1));
+    assert_eq!(
+        (progress.collection.state, progress.counts.stored, progress.counts.unchanged),
+        (Completed, 21, 20)
+    );
 }
 
 #[tokio::test]
@@ -129,29 +130,12 @@ async fn what_stays_doubtful_is_told_and_read_again_once() {
     fixture.show(id, 2, 10..20, 30).await;
     fixture.show(id, 3, 20..25, 30).await;
     assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 3, 3]);
-    assert_eq!(fixture.show(id, 3, 20..25, 30).await, [0, 0]);
+    assert_eq!(fixture.show(id, 3, 20..25, 30).await, [0, 5]);
     let progress = fixture.progress(id).await;
     assert_eq!((progress.collection.state, progress.is_complete), (CompletedWithErrors, Some(false)));
     let [error] = &progress.errors[..] else { panic!("{:?}", progress.errors) };
     assert_eq!((error.code.as_str(), error.count), ("items_missing", 5));
     assert_eq!(error.sample, "30 items were announced and 25 different ones seen");
-    assert_eq!(progress.unchanged, 0);
-}
-
-/// A list that never lies still: the places are told.
-#[tokio::test]
-async fn the_ids_near_which_the_list_moved_are_named() {
-    let fixture = fixture().await;
-    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
-    fixture.show(id, 1, 0..10, 20).await;
-    fixture.show(id, 2, 11..20, 19).await;
-    assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 1]);
-    fixture.show(id, 1, 2..12, 18).await;
-    assert_eq!(fixture.doubts(id).await, [("items_shifted".to_owned(), 1)]);
-    let sample = &fixture.progress(id).await.errors[0].sample;
-    let expected =
-        "the list moved while it was read, first between page 1 and page 2; doubtful near \"p9\", \"p11\"";
-    assert_eq!(sample, expected);
 }
 
 /// By the total nothing is missing, so the page just is as it is.
@@ -176,80 +160,6 @@ async fn a_failed_page_says_enough() {
     assert_eq!(fixture.progress(id).await.is_complete, Some(false));
 }
 
-/// It counts as failed and no longer as fetched, and a resume reads it again.
-#[tokio::test]
-async fn a_page_that_cannot_be_read_again_has_failed() {
-    let fixture = fixture().await;
-    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
-    fixture.show(id, 1, 0..9, 20).await;
-    fixture.show(id, 2, 10..20, 20).await;
-    // The job that has read the page can be retried, but the page is no longer its own.
-    let first =
-        sqlx::query_scalar!("select min(id) from jobs where kind = 'fetch_page' and args ->> 'page' = '1'");
-    let first = first.fetch_one(fixture.pool()).await.unwrap().unwrap();
-    let mut conn = fixture.pool().acquire().await.unwrap();
-    let job = FetchPage { collection_id: id, page: 1 };
-    collection::give_up_page(&mut conn, &job, &discarded(first, "gone")).await.unwrap();
-    drop(conn);
-    assert_eq!(fixture.state(id).await, Running);
-
-    fixture.give_up(id, 1, "gone").await;
-    let progress = fixture.progress(id).await;
-    assert_eq!(progress.collection.state, CompletedWithErrors);
-    assert_eq!((progress.pages_fetched, progress.pages_failed, progress.stored), (1, 1, 19));
-    let mut tx = fixture.pool().begin().await.unwrap();
-    assert_eq!(collection::resume(&mut tx, id, Scope::Pages).await.unwrap().pages, 1);
-    tx.commit().await.unwrap();
-    assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
-    assert_eq!((fixture.state(id).await, fixture.doubts(id).await), (Completed, vec![]));
-}
-
-/// Its pages wait, and are read when it goes on.
-#[tokio::test]
-async fn a_paused_collection_reads_again_when_it_goes_on() {
-    let fixture = fixture().await;
-    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
-    fixture.show(id, 1, 0..9, 20).await;
-    let page = fixture.page(id, 2).await;
-    let mut tx = fixture.pool().begin().await.unwrap();
-    collection::pause(&mut tx, id).await.unwrap();
-    let people = (10..20).map(|number| item(&format!("p{number}"), &["SQL"])).collect();
-    let fetched = FetchedPage { items: people, total: Some(20), ..FetchedPage::default() };
-    collection::store_page(&mut tx, &page, &fetched).await.unwrap();
-    tx.commit().await.unwrap();
-    for batch in [4, 4, 2] {
-        fixture.settle(id, 2, batch, 0).await;
-    }
-    assert_eq!((fixture.state(id).await, fixture.pages_open(id).await), (Paused, 1));
-    assert_eq!(fixture.fetch_jobs(id).await, [1, 2]);
-    let mut tx = fixture.pool().begin().await.unwrap();
-    assert_eq!(collection::resume(&mut tx, id, Scope::Pages).await.unwrap().pages, 1);
-    tx.commit().await.unwrap();
-    assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
-    assert_eq!(fixture.state(id).await, Completed);
-}
-
-/// All jobs of the run have ended, and the one that closes the run finds doubtful pages: another run reads them.
-#[tokio::test]
-async fn a_run_that_has_to_be_closed_reads_again_in_another() {
-    let fixture = fixture().await;
-    let id = fixture.start(&collection_of(1000, OFFSETS)).await;
-    fixture.show(id, 1, 0..9, 20).await;
-    let page = fixture.page(id, 2).await;
-    let people = (10..20).map(|number| item(&format!("p{number}"), &["SQL"])).collect();
-    let fetched = FetchedPage { items: people, total: Some(20), ..FetchedPage::default() };
-    fixture.store(&page, &fetched).await.unwrap();
-    sqlx::query!("update queue.groups set finished_at = now()").execute(fixture.pool()).await.unwrap();
-    let mut conn = fixture.pool().acquire().await.unwrap();
-    let finish = FinishCollection { collection_id: id, run: 1 };
-    assert_eq!(collection::close(&mut conn, &finish).await.unwrap(), 1);
-    assert_eq!(collection::close(&mut conn, &finish).await.unwrap(), 0, "its run is over");
-    drop(conn);
-    assert_eq!((fixture.state(id).await, fixture.pages_open(id).await), (Running, 1));
-    assert_eq!(fixture.show(id, 1, 0..10, 20).await, [1, 0]);
-    assert_eq!(fixture.doubts(id).await, [("job_lost".to_owned(), 1)]);
-}
-
 /// As many as may be read again, and no more: the rest of what was announced is told as missing.
 #[tokio::test]
 async fn a_total_that_was_huge_for_a_moment_opens_a_hundred_pages() {
@@ -260,7 +170,7 @@ async fn a_total_that_was_huge_for_a_moment_opens_a_hundred_pages() {
     fixture.show(id, 3, 20..25, 25).await;
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, Running);
-    assert!((1..=102).contains(&progress.pages_pending), "{}", progress.pages_pending);
+    assert!((1..=102).contains(&progress.counts.pending()), "{}", progress.counts.pending());
 }
 
 /// What became of a file says nothing of the list.
@@ -285,17 +195,15 @@ async fn an_attachment_that_failed_does_not_hide_a_move() {
             person => format!(r#"{{"number": {person}}}"#),
         };
         let items: Vec<_> = people
-            .map(|person| NewRawDocument::with_id(Some(format!("p{person}")), body(person).as_bytes()))
+            .map(|person| NewDocument::with_id(Some(format!("p{person}")), body(person).as_bytes()))
             .collect();
         let attachments = FoundAttachments::of(&finder, &items);
-        let fetched = FetchedPage { items, total: Some(total), attachments, ..FetchedPage::default() };
-        let stored = fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap().stored;
-        for _ in 0..stored.div_ceil(4) {
-            fixture.settle(id, number, 0, 0).await;
-        }
+        let fetched = Answer { items, total: Some(total), attachments, ..Answer::default() };
+        fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap();
+        fixture.parse_all(id).await;
     }
-    let file = sqlx::query_scalar!("select number from pages where step = 'attachment'");
-    fixture.give_up(id, file.fetch_one(fixture.pool()).await.unwrap(), "gone").await;
+    let file = sqlx::query_scalar!("select id from calls where step = 'attachment'");
+    fixture.give_up_call(id, file.fetch_one(fixture.pool()).await.unwrap(), "gone").await;
     assert_eq!(fixture.state(id).await, Running);
     assert_eq!(fixture.fetch_jobs(id).await.last(), Some(&1), "the first page is read again");
 }
@@ -315,11 +223,9 @@ async fn a_chain_that_brings_fewer_than_it_announced_is_not_complete() {
         for (number, people) in [(1, 0..10), (2, 10..20), (3, 20..last)] {
             let items: Vec<_> = people.map(|person| item(&format!("{last}-{person}"), &["SQL"])).collect();
             let next = (number < 3).then(|| format!("http://ats.example/people?page={}", number + 1));
-            let fetched = FetchedPage { items, next, total: Some(25), ..FetchedPage::default() };
-            let stored = fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap().stored;
-            for _ in 0..stored.div_ceil(4) {
-                fixture.settle(id, number, 0, 0).await;
-            }
+            let fetched = Answer { items, next, total: Some(25), ..Answer::default() };
+            fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap();
+            fixture.parse_all(id).await;
         }
         let progress = fixture.progress(id).await;
         let seen = (progress.collection.state, progress.is_complete, fixture.doubts(id).await);
@@ -344,11 +250,9 @@ async fn a_chain_that_was_cut_tells_nothing_of_its_total() {
     for (number, people) in [(1, 0..10), (2, 9..19)] {
         let items: Vec<_> = people.map(|person| item(&format!("p{person}"), &["SQL"])).collect();
         let next = Some(format!("http://ats.example/people?page={}", number + 1));
-        let fetched = FetchedPage { items, next, total: Some(100), ..FetchedPage::default() };
-        let stored = fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap().stored;
-        for _ in 0..stored.div_ceil(4) {
-            fixture.settle(id, number, 0, 0).await;
-        }
+        let fetched = Answer { items, next, total: Some(100), ..Answer::default() };
+        fixture.store(&fixture.page(id, number).await, &fetched).await.unwrap();
+        fixture.parse_all(id).await;
     }
     let progress = fixture.progress(id).await;
     assert_eq!((progress.collection.state, progress.is_complete), (Completed, Some(false)));

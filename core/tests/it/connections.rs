@@ -14,7 +14,7 @@ async fn a_transaction_that_stands_still_loses_its_locks() {
         let mut stopped = db::begin(&pool).await.unwrap();
         sqlx::raw_sql("lock table collections in exclusive mode").execute(&mut *stopped).await.unwrap();
         let begun = Instant::now();
-        let waiting = sqlx::raw_sql("update collections set pages_open = 0").execute(database.pool());
+        let waiting = sqlx::raw_sql("update collections set run = 1").execute(database.pool());
         tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap();
         assert!(begun.elapsed() >= Duration::from_secs(4), "it was locked until then");
         assert!(stopped.commit().await.is_err(), "and what stood still is rolled back");

@@ -1,8 +1,10 @@
 //! A feed that tells who was deleted, read beside the list.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage, NewCollection},
-    resume,
+    call::{self, Answer, Answered, Call},
+    collection::{CollectionState, NewCollection},
+    parsing::{Format, parse},
+    resume::{self, NewResume, Outcome},
     source::{
         self,
         definition::{Definition, Step},
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     deleted_people::people,
-    fixture::{Fixture, collection_of, item, parsed},
+    fixture::{Fixture, collection_of, item},
 };
 
 const SOURCE: &str = "telling";
@@ -41,9 +43,9 @@ async fn put(fixture: &Fixture, changes: Value) {
     source::put(&mut fixture.pool().acquire().await.unwrap(), &definition).await.unwrap();
 }
 
-fn page_of(ids: &[&str], next: Option<&str>) -> FetchedPage {
+fn page_of(ids: &[&str], next: Option<&str>) -> Answer {
     let items = ids.iter().map(|id| item(id, &["SQL"])).collect();
-    FetchedPage { items, next: next.map(str::to_owned), ..FetchedPage::default() }
+    Answer { items, next: next.map(str::to_owned), ..Answer::default() }
 }
 
 impl Fixture {
@@ -51,19 +53,19 @@ impl Fixture {
         self.start(&collection_of(100, SOURCE)).await
     }
 
-    /// The number of the page of the feed that waits to be fetched.
-    async fn feed(&self, id: Uuid) -> Option<i32> {
-        let number = sqlx::query_scalar!(
-            "select number from pages where collection_id = $1 and step = 'deleted' and state = 'pending'",
+    /// The call for the page of the feed that waits to be fetched.
+    async fn feed(&self, id: Uuid) -> Option<Call> {
+        let call = sqlx::query_scalar!(
+            "select id from calls where collection_id = $1 and step = 'deleted' and state = 'pending'",
             id
         );
-        number.fetch_optional(self.pool()).await.unwrap()
+        let call = call.fetch_optional(self.pool()).await.unwrap()?;
+        self.call(id, call).await
     }
 
     /// Stores the next page of the feed.
     async fn tell(&self, id: Uuid, ids: &[&str], next: Option<&str>) {
-        let number = self.feed(id).await.expect("a page of the feed is open");
-        let page = self.page(id, number).await;
+        let page = self.feed(id).await.expect("a page of the feed is open");
         assert_eq!(page.step, Step::Deleted);
         self.store(&page, &page_of(ids, next)).await.unwrap();
     }
@@ -97,7 +99,7 @@ async fn whom_the_feed_tells_is_hidden_and_comes_back() {
 
     let id = fixture.begin().await;
     let list = fixture.page(id, 1).await;
-    let feed = fixture.page(id, fixture.feed(id).await.unwrap()).await;
+    let feed = fixture.feed(id).await.unwrap();
     assert!(list.values.since.is_some());
     assert_eq!(
         (feed.values.since, feed.values.per_page),
@@ -105,12 +107,17 @@ async fn whom_the_feed_tells_is_hidden_and_comes_back() {
         "its own pages, the run's time"
     );
     fixture.tell(id, &["bob", "nobody", "cyd"], None).await;
-    assert_eq!(fixture.searched().await, people(&["ann"]));
+    assert_eq!(fixture.searched().await, people(&["ann", "bob", "cyd"]), "the list may have them yet");
     fixture.list_people(id, 1, &[]).await;
+    assert_eq!(fixture.searched().await, people(&["ann"]));
     let progress = fixture.progress(id).await;
     assert_eq!((progress.collection.state, progress.is_complete), (CollectionState::Completed, Some(true)));
-    assert_eq!((progress.pages_expected, progress.pages_fetched, progress.feed_fetched), (Some(2), 2, 1));
-    assert_eq!((progress.stored, progress.unchanged), (0, 0), "those who were deleted are no items");
+    assert_eq!((progress.pages_expected, progress.counts.done), (Some(2), 2));
+    assert_eq!(
+        (progress.counts.stored, progress.counts.unchanged),
+        (0, 0),
+        "those who were deleted are no items"
+    );
 
     // What they come back with is known by its hash.
     let id = fixture.begin().await;
@@ -119,7 +126,7 @@ async fn whom_the_feed_tells_is_hidden_and_comes_back() {
     assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
     let full = NewCollection { full: true, ..collection_of(100, SOURCE) };
     let id = fixture.start(&full).await;
-    let feed = fixture.page(id, fixture.feed(id).await.unwrap()).await;
+    let feed = fixture.feed(id).await.unwrap();
     assert_eq!(feed.values.since, None, "a full run asks for all who were ever deleted");
 }
 
@@ -139,30 +146,6 @@ async fn who_is_listed_in_the_same_run_is_there_in_whatever_order() {
 }
 
 #[tokio::test]
-async fn a_page_of_the_list_and_one_of_the_feed_at_once_know_of_each_other() {
-    let fixture = fixture(json!({})).await;
-    fixture.seen(&["ann"]).await;
-    for feed_is_first in [true, false] {
-        let id = fixture.begin().await;
-        let list = fixture.page(id, 1).await;
-        let feed = fixture.page(id, fixture.feed(id).await.unwrap()).await;
-        let [first, second] = if feed_is_first { [&feed, &list] } else { [&list, &feed] };
-        let mut tx = fixture.pool().begin().await.unwrap();
-        collection::store_page(&mut tx, first, &page_of(&["ann"], None)).await.unwrap().unwrap();
-        let answer = page_of(&["ann"], None);
-        let later = fixture.store(second, &answer);
-        let end = async {
-            fixture.until_blocked(1).await;
-            tx.commit().await.unwrap();
-        };
-        let (stored, ()) = tokio::join!(later, end);
-        assert!(stored.is_some());
-        assert_eq!(fixture.searched().await, people(&["ann"]), "the feed first: {feed_is_first}");
-        assert_eq!(fixture.state(id).await, CollectionState::Completed);
-    }
-}
-
-#[tokio::test]
 async fn a_feed_that_fails_is_asked_again_from_the_same_time() {
     let fixture = fixture(json!({})).await;
     fixture.seen(&["ann", "bob"]).await;
@@ -172,7 +155,7 @@ async fn a_feed_that_fails_is_asked_again_from_the_same_time() {
     fixture.list_people(id, 1, &[]).await;
     fixture.tell(id, &["ann"], Some("t2")).await;
     let second = fixture.feed(id).await.unwrap();
-    fixture.give_up(id, second, "boom").await;
+    fixture.give_up_call(id, second.id, "boom").await;
     let progress = fixture.progress(id).await;
     let state = CollectionState::CompletedWithErrors;
     assert_eq!((progress.collection.state, progress.is_complete), (state, Some(false)));
@@ -195,7 +178,7 @@ async fn a_feed_that_goes_in_a_circle_ends() {
     for _ in 0..2 {
         fixture.tell(id, &["x"], Some("t2")).await;
     }
-    assert_eq!(fixture.feed(id).await, None);
+    assert!(fixture.feed(id).await.is_none());
     let errors = fixture.progress(id).await.errors;
     let expected = "page 2 of the deleted: the next link leads to a page that was read before";
     assert_eq!((&*errors[0].code, &*errors[0].sample), ("next_link_loop", expected));
@@ -206,13 +189,10 @@ async fn a_feed_that_goes_in_a_circle_ends() {
 async fn a_feed_without_end_is_cut_off() {
     let fixture = fixture(json!({})).await;
     let id = fixture.begin().await;
-    let number = fixture.feed(id).await.unwrap();
-    sqlx::query!("update pages set place = 10000 where collection_id = $1 and number = $2", id, number)
-        .execute(fixture.pool())
-        .await
-        .unwrap();
+    let call = fixture.feed(id).await.unwrap().id;
+    sqlx::query!("update calls set place = 10001 where id = $1", call).execute(fixture.pool()).await.unwrap();
     fixture.tell(id, &["x"], Some("t2")).await;
-    assert_eq!(fixture.feed(id).await, None);
+    assert!(fixture.feed(id).await.is_none());
     assert_eq!(fixture.progress(id).await.errors[0].code, "next_link_endless");
 }
 
@@ -221,15 +201,15 @@ async fn a_feed_whose_token_expired_begins_again_alone_and_once() {
     let fixture = fixture(json!({})).await;
     let id = fixture.begin().await;
     let restart = async || {
-        let page = fixture.page(id, fixture.feed(id).await.unwrap()).await;
+        let page = fixture.feed(id).await.unwrap();
         let mut tx = fixture.pool().begin().await.unwrap();
-        let began = collection::restart(&mut tx, &page).await.unwrap();
+        let began = call::restart(&mut tx, &page).await.unwrap();
         tx.commit().await.unwrap();
         began
     };
     fixture.tell(id, &["x"], Some("t2")).await;
     assert!(restart().await);
-    let page = fixture.page(id, fixture.feed(id).await.unwrap()).await;
+    let page = fixture.feed(id).await.unwrap();
     assert_eq!((page.step, page.link.as_deref()), (Step::Deleted, None));
     fixture.tell(id, &["x"], Some("t2")).await;
     assert!(!restart().await, "and only once");
@@ -256,17 +236,16 @@ async fn a_stopped_collection_goes_on_with_its_feed() {
     fixture.seen(&["ann", "bob"]).await;
     for cancel in [false, true] {
         let id = fixture.begin().await;
-        let page = fixture.page(id, fixture.feed(id).await.unwrap()).await;
+        let page = fixture.feed(id).await.unwrap();
         match cancel {
             true => fixture.cancel(id).await.unwrap(),
             false => fixture.pause(id).await.unwrap(),
         }
-        assert!(fixture.pending(id, page.number).await.is_none());
+        assert!(fixture.call(id, page.id).await.is_none());
         if cancel {
             let mut tx = fixture.pool().begin().await.unwrap();
-            assert!(
-                collection::store_page(&mut tx, &page, &page_of(&["ann"], None)).await.unwrap().is_none()
-            );
+            let stored = call::store(&mut tx, &page, &page_of(&["ann"], None), None).await.unwrap();
+            assert_eq!(stored, Answered::NotPending);
             tx.rollback().await.unwrap();
         }
         assert_eq!(fixture.go_on(id).await, 2);
@@ -293,27 +272,32 @@ async fn the_feed_stands_beside_lists_of_parents_and_details() {
     assert_eq!(parents.step, Step::Parents);
     fixture.store(&parents, &page_of(&["p"], None)).await.unwrap();
     let open = async |step: &str| {
-        let numbers = sqlx::query_scalar!(
-            "select number from pages where collection_id = $1 and step::text = $2 and state = 'pending' order by number",
+        let calls = sqlx::query_scalar!(
+            "select id from calls where collection_id = $1 and step::text = $2 and state = 'pending' order by id",
             id,
             step
         );
-        numbers.fetch_all(fixture.pool()).await.unwrap()
+        calls.fetch_all(fixture.pool()).await.unwrap()
     };
-    let list = fixture.page(id, open("list").await[0]).await;
+    let list = fixture.call(id, open("list").await[0]).await.unwrap();
     fixture.store(&list, &page_of(&["ann", "bob"], None)).await.unwrap();
-    for number in open("detail").await {
-        let detail = fixture.page(id, number).await;
+    for call in open("detail").await {
+        let detail = fixture.call(id, call).await.unwrap();
         fixture.store(&detail, &page_of(&[&detail.values.id.clone().unwrap()], None)).await.unwrap();
     }
     fixture.parse_all(id).await;
     fixture.tell(id, &["bob", "eve"], None).await;
     let progress = fixture.progress(id).await;
     assert_eq!((progress.collection.state, progress.pages_expected), (CollectionState::Completed, Some(5)));
-    assert_eq!((progress.stored, fixture.searched().await), (2, people(&["ann", "bob"])), "he is listed");
+    assert_eq!(
+        (progress.counts.stored, fixture.searched().await),
+        (2, people(&["ann", "bob"])),
+        "he is listed"
+    );
 
     let id = fixture.begin().await;
     fixture.tell(id, &["bob", "eve"], None).await;
+    fixture.store(&fixture.page(id, 1).await, &page_of(&[], None)).await.unwrap();
     assert_eq!(fixture.searched().await, people(&["ann"]));
 }
 
@@ -326,12 +310,21 @@ async fn a_reparse_brings_nobody_back() {
     fixture.list_people(first, 1, &["ann"]).await;
     let id = fixture.begin().await;
     fixture.tell(id, &["ann"], None).await;
-    let job = fixture.parse_jobs(first).await.remove(0);
-    let again = parsed(job.document_ids[0], &item("ann", &["SQL", "Rust"]));
+    fixture.list_people(id, 1, &[]).await;
+    let ann =
+        sqlx::query!("select person_id, document_id from resumes").fetch_one(fixture.pool()).await.unwrap();
+    let again = NewResume {
+        document_id: ann.document_id,
+        person_id: ann.person_id,
+        is_overtaken: false,
+        parsed: parse(Format::Profile, Some("ann"), &item("ann", &["SQL", "Rust"]).body).unwrap(),
+    };
     let mut conn = fixture.pool().acquire().await.unwrap();
-    resume::store_parsed(&mut conn, (SOURCE, 1), vec![again]).await.unwrap();
+    let outcome = Outcome { parsed: vec![again], failed: Vec::new() };
+    let source = source::find(&mut conn, SOURCE).await.unwrap().unwrap();
+    resume::store_reparsed(&mut conn, source.id, 1, &outcome).await.unwrap();
     drop(conn);
-    let skills = sqlx::query_scalar!("select skills from resumes where external_id = 'ann'");
+    let skills = sqlx::query_scalar!("select skills from resumes");
     assert_eq!(skills.fetch_one(fixture.pool()).await.unwrap(), ["sql", "rust"]);
     assert_eq!(fixture.searched().await, people(&[]));
 }
@@ -350,20 +343,4 @@ async fn with_another_feed_everything_is_asked_for() {
     source::put(&mut conn, &definition).await.unwrap();
     drop(conn);
     assert_eq!(fixture.synced_until().await, None);
-}
-
-/// Pages that bring no items say nothing of those that do.
-#[tokio::test]
-async fn a_long_feed_does_not_mislead_the_estimate() {
-    let fixture = fixture(json!({})).await;
-    let id = fixture.begin().await;
-    fixture.list_people(id, 1, &["ann", "bob"]).await;
-    for page in 2..12 {
-        fixture.tell(id, &["x"], Some(&format!("t{page}"))).await;
-        let progress = fixture.progress(id).await;
-        assert_eq!((progress.pages_left(), progress.feed_pending), (Some(1), 1));
-        // All documents, and all pages but the next one of the feed.
-        let pages = f64::from(page) / f64::from(page + 1);
-        assert!((progress.percent() - 50.0 * (1.0 + pages)).abs() < 1e-9, "{}", progress.percent());
-    }
 }

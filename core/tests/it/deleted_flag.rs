@@ -1,9 +1,10 @@
 //! Items that say themselves that they were deleted.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage, NewCollection, Progress},
+    call::Answer,
+    collection::{self, CollectionState, NewCollection, Progress},
+    document::NewDocument,
     import::{Container, document},
-    raw::NewRawDocument,
     source::{self, definition::Definition},
 };
 use serde_json::{Value, json};
@@ -34,8 +35,8 @@ async fn fixture(changes: Value) -> Fixture {
 }
 
 /// Items of these people; those with an exclamation mark were deleted.
-fn items(names: &[&str]) -> Vec<NewRawDocument> {
-    let one = |name: &&str| NewRawDocument {
+fn items(names: &[&str]) -> Vec<NewDocument> {
+    let one = |name: &&str| NewDocument {
         is_deleted: name.ends_with('!'),
         ..item(name.trim_end_matches('!'), &["SQL"])
     };
@@ -45,8 +46,7 @@ fn items(names: &[&str]) -> Vec<NewRawDocument> {
 impl Fixture {
     async fn store_flagged(&self, id: Uuid, number: i32, names: &[&str], next: Option<&str>) {
         let page = self.page(id, number).await;
-        let fetched =
-            FetchedPage { items: items(names), next: next.map(str::to_owned), ..FetchedPage::default() };
+        let fetched = Answer { items: items(names), next: next.map(str::to_owned), ..Answer::default() };
         self.store(&page, &fetched).await.unwrap();
     }
 
@@ -55,7 +55,6 @@ impl Fixture {
         let id = self.start(&NewCollection { full: true, ..collection_of(100, SOURCE) }).await;
         self.store_flagged(id, 1, names, None).await;
         self.parse_all(id).await;
-        collection::hide_missing(self.pool(), id).await.unwrap();
         id
     }
 }
@@ -66,12 +65,12 @@ async fn who_is_flagged_is_neither_stored_nor_found() {
     let id = fixture.run_over_all(&["ann", "bob", "cyd!"]).await;
     let progress = fixture.progress(id).await;
     assert_eq!((progress.collection.state, progress.is_complete), (CollectionState::Completed, Some(true)));
-    assert_eq!((progress.stored, progress.unchanged, progress.parsed), (2, 0, 2));
+    assert_eq!((progress.counts.stored, progress.counts.unchanged, progress.counts.parsed), (2, 0, 2));
     assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
 
     let id = fixture.run_over_all(&["ann", "bob!", "cyd!"]).await;
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.stored, progress.unchanged), (0, 1));
+    assert_eq!((progress.counts.stored, progress.counts.unchanged), (0, 1));
     assert_eq!(fixture.searched().await, people(&["ann"]));
     fixture.run_over_all(&["ann", "bob!", "cyd!"]).await;
     assert_eq!(fixture.searched().await, people(&["ann"]), "to be listed with the flag brings nobody back");
@@ -82,7 +81,7 @@ async fn who_is_flagged_is_neither_stored_nor_found() {
 #[tokio::test]
 async fn who_is_flagged_counts_among_those_who_were_asked_for() {
     let fixture = fixture(json!({})).await;
-    let id = fixture.start(&NewCollection { per_page: 2, ..collection_of(4, SOURCE) }).await;
+    let id = fixture.start(&NewCollection { per_page: Some(2), ..collection_of(4, SOURCE) }).await;
     fixture.store_flagged(id, 1, &["ann", "bob!"], Some("t2")).await;
     fixture.store_flagged(id, 2, &["cyd!", "dan!"], Some("t3")).await;
     assert!(fixture.pending(id, 3).await.is_none(), "four were listed");
@@ -99,13 +98,14 @@ async fn the_flag_may_stand_in_what_the_detail_call_gives() {
         let id = fixture.start(&collection_of(100, SOURCE)).await;
         fixture.store_flagged(id, 1, listed, None).await;
         let details = sqlx::query!(
-            r#"select number, item as "item!" from pages where collection_id = $1 and step = 'detail' order by number"#,
+            "select id, item from calls where collection_id = $1 and step = 'detail' order by id",
             id
         );
         let details = details.fetch_all(fixture.pool()).await.unwrap();
         let asked: Vec<_> = details.iter().map(|detail| detail.item.clone()).collect();
         for (detail, name) in details.iter().zip(in_full) {
-            fixture.store_flagged(id, detail.number, &[name], None).await;
+            let call = fixture.call(id, detail.id).await.unwrap();
+            fixture.store(&call, &Answer { items: items(&[name]), ..Answer::default() }).await.unwrap();
             fixture.parse_all(id).await;
         }
         assert!(fixture.state(id).await.is_over());
@@ -121,7 +121,7 @@ async fn the_flag_may_stand_in_what_the_detail_call_gives() {
     fixture.store_flagged(id, 1, &["bob"], None).await;
     assert_eq!(fixture.searched().await, people(&["ann"]));
     fixture.cancel(id).await.unwrap();
-    run(&["bob"], &["bob"]).await;
+    run(&["ann", "bob"], &["ann", "bob"]).await;
     assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
 }
 
@@ -138,7 +138,7 @@ async fn a_file_may_flag_people_too() {
     ];
     assert_eq!(items.each_ref().map(|item| item.is_deleted), [false, true]);
     let progress = fixture.import(&items, (&["bob"], &["ann"])).await;
-    assert_eq!((progress.stored, progress.unchanged), (1, 0));
+    assert_eq!((progress.counts.stored, progress.counts.unchanged), (1, 0));
     assert_eq!(fixture.searched().await, people(&["ann"]));
 
     // As before, and so not parsed again.
@@ -149,12 +149,12 @@ async fn a_file_may_flag_people_too() {
 
 impl Fixture {
     /// Imports a file of these items, of which some were deleted and some are there.
-    async fn import(&self, items: &[NewRawDocument], seen: (&[&str], &[&str])) -> Progress {
+    async fn import(&self, items: &[NewDocument], seen: (&[&str], &[&str])) -> Progress {
         let new = collection::NewImport {
             source: SOURCE.to_owned(),
             container: Container::Ndjson,
             content_hash: [0; 32],
-            count: items.len() as u32,
+            count: items.len() as u64,
             per_page: 500,
             pages: 1,
             idempotency_key: None,
@@ -164,8 +164,8 @@ impl Fixture {
         else {
             panic!("it is new")
         };
-        import.note_seen(&mut tx, seen).await.unwrap();
-        import.store_page(&mut tx, items).await.unwrap();
+        import.note_seen(&mut tx, seen.0, seen.1).await.unwrap();
+        import.store_page(&mut tx, items, None).await.unwrap();
         let id = import.finish(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         self.progress(id).await

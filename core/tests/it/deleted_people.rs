@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use resume_core::{
     attachment::{Finder, MAX_PER_ITEM, NewAttachment},
-    collection::{self, CollectionState, FetchedPage, FoundAttachments, NewCollection},
-    raw::NewRawDocument,
+    call::{self, Answer, FoundAttachments},
+    collection::{CollectionState, NewCollection},
+    document::NewDocument,
     resume::{self, Match, SkillQuery},
     source::{
         self,
@@ -14,7 +15,7 @@ use resume_core::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, collection_of, item, parsed};
+use crate::fixture::{Fixture, collection_of, item};
 
 const SOURCE: &str = "staff";
 
@@ -33,28 +34,26 @@ async fn fixture(missing: DeletedPolicy) -> Fixture {
 }
 
 impl Fixture {
-    /// A run that sees these people, each of whom knows SQL; gives how many it hides at its end.
-    async fn run_over(&self, people: &[&str], full: bool) -> u64 {
+    /// A run that sees these people, each of whom knows SQL; returns how many it hides at its end.
+    async fn run_over(&self, people: &[&str], full: bool) -> i64 {
+        let before = self.hidden().await;
         let id = self.start(&NewCollection { full, ..collection_of(100, SOURCE) }).await;
         self.read(id, people, None).await;
-        collection::hide_missing(self.pool(), id).await.unwrap()
+        (self.hidden().await - before).max(0)
     }
 
     async fn read(&self, id: Uuid, people: &[&str], next: Option<String>) {
         let page = self.page(id, 1).await;
         let items: Vec<_> = people.iter().map(|name| item(name, &["SQL"])).collect();
-        let fetched = FetchedPage { items: items.clone(), next, ..FetchedPage::default() };
+        let fetched = Answer { items, next, ..Answer::default() };
         self.store(&page, &fetched).await.unwrap();
-        for job in self.parse_jobs(id).await {
-            let documents = resume_core::raw::load(self.pool(), &job.document_ids).await.unwrap();
-            let resumes = documents.iter().map(|document| {
-                let item = items.iter().find(|item| item.external_id == document.external_id).unwrap();
-                parsed(document.id, item)
-            });
-            let mut conn = self.pool().acquire().await.unwrap();
-            resume::store_parsed(&mut conn, (SOURCE, 0), resumes.collect()).await.unwrap();
-            self.settle(id, 1, job.document_ids.len(), 0).await;
-        }
+        self.parse_all(id).await;
+    }
+
+    async fn hidden(&self) -> i64 {
+        let hidden =
+            sqlx::query_scalar!(r#"select count(*) as "n!" from resumes where hidden_at is not null"#);
+        hidden.fetch_one(self.pool()).await.unwrap()
     }
 
     /// Whom a search finds, and whom the search says that there are.
@@ -79,10 +78,11 @@ async fn who_is_listed_no_more_is_hidden_until_they_come_back() {
     assert_eq!(fixture.run_over(&["ann", "bob", "cyd"], true).await, 0);
     assert_eq!(fixture.run_over(&["ann", "cyd"], true).await, 1);
     assert_eq!(fixture.searched().await, people(&["ann", "cyd"]));
-    let id = sqlx::query_scalar!("select id from resumes where external_id = 'bob'");
+    let id = sqlx::query_scalar!("select id from people where external_id = 'bob'");
     let id = id.fetch_one(fixture.pool()).await.unwrap();
-    let bob = resume::find(fixture.pool(), id).await.unwrap().unwrap();
-    assert!(bob.gone_at.is_some());
+    let bob = resume::find(fixture.pool(), id, true).await.unwrap().unwrap();
+    assert!(bob.hidden_at.is_some());
+    assert_eq!(resume::find(fixture.pool(), id, false).await.unwrap(), None);
     // What he comes back with is known by its hash, and not parsed again.
     assert_eq!(fixture.run_over(&["bob"], false).await, 0);
     assert_eq!(fixture.searched().await, people(&["ann", "bob", "cyd"]));
@@ -97,9 +97,8 @@ async fn a_run_that_has_not_seen_everything_hides_nobody() {
 
     let id = fixture.start(&NewCollection { full: true, ..collection_of(100, SOURCE) }).await;
     fixture.read(id, &["ann"], Some("http://ats.example/2".to_owned())).await;
-    assert_eq!(collection::hide_missing(fixture.pool(), id).await.unwrap(), 0, "it is under way");
     fixture.give_up(id, 2, "gone").await;
-    assert_eq!(collection::hide_missing(fixture.pool(), id).await.unwrap(), 0, "a page failed");
+    assert!(fixture.state(id).await.is_over());
     assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
 }
 
@@ -119,21 +118,14 @@ async fn items_without_ids_hide_nobody() {
     let synced = synced_until(&fixture).await;
     for _ in 0..2 {
         let id = fixture.start(&NewCollection { full: true, ..collection_of(100, SOURCE) }).await;
-        let items = vec![item("ann", &["SQL"]), NewRawDocument::with_id(None, b"{}")];
-        let stored = fixture
-            .store(&fixture.page(id, 1).await, &FetchedPage { items, ..FetchedPage::default() })
-            .await
-            .unwrap()
-            .stored;
-        if stored > 0 {
-            fixture.settle(id, 1, stored, 0).await;
-        }
+        let items = vec![item("ann", &["SQL"]), NewDocument::with_id(None, b"{}")];
+        fixture.store_items(id, 1, items).await;
+        fixture.parse_all(id).await;
         let progress = fixture.progress(id).await;
         assert_eq!(
             (progress.errors[0].code.as_str(), progress.is_complete),
             ("item_id_missing", Some(false))
         );
-        assert_eq!(collection::hide_missing(fixture.pool(), id).await.unwrap(), 0);
     }
     assert_eq!(fixture.searched().await, people(&["ann", "bob"]));
     assert_eq!(synced_until(&fixture).await, synced, "and are no ground for the next run");
@@ -148,21 +140,22 @@ async fn attachments_that_are_not_kept_leave_a_run_complete() {
     let id = fixture.start(&NewCollection { full: true, ..collection_of(100, SOURCE) }).await;
     let files = vec![json!({"url": "http://ats.example/cv", "name": "cv"}); MAX_PER_ITEM + 1];
     let ann = json!({"id": "ann", "skills": ["SQL"], "files": files}).to_string();
-    let items = vec![NewRawDocument::with_id(Some("ann".to_owned()), ann.as_bytes())];
+    let items = vec![NewDocument::with_id(Some("ann".to_owned()), ann.as_bytes())];
     let finder = Finder::new(&Attachments { at: "files".to_owned(), hosts: Vec::new() }).unwrap();
     let attachments = FoundAttachments::of(&finder, &items);
-    let fetched = FetchedPage { items, attachments, ..FetchedPage::default() };
+    let fetched = Answer { items, attachments, ..Answer::default() };
     fixture.store(&fixture.page(id, 1).await, &fetched).await.unwrap();
     fixture.settle(id, 1, 1, 0).await;
     let files =
-        sqlx::query_scalar!("select number from pages where collection_id = $1 and step = 'attachment'", id);
-    for number in files.fetch_all(fixture.pool()).await.unwrap() {
-        let page = fixture.page(id, number).await;
+        sqlx::query_scalar!("select id from calls where collection_id = $1 and step = 'attachment'", id);
+    for file in files.fetch_all(fixture.pool()).await.unwrap() {
+        let page = fixture.call(id, file).await.unwrap();
         let file = NewAttachment::new(b"a text".to_vec(), None).unwrap();
         let mut tx = fixture.pool().begin().await.unwrap();
-        assert!(collection::store_attachment(&mut tx, &page, &file).await.unwrap());
+        assert!(call::store_attachment(&mut tx, &page, &file).await.unwrap());
         tx.commit().await.unwrap();
     }
+    fixture.end_run(id).await;
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
     assert_eq!(
@@ -170,7 +163,6 @@ async fn attachments_that_are_not_kept_leave_a_run_complete() {
         ("attachments_too_many", Some(true))
     );
     assert!(synced_until(&fixture).await > synced);
-    assert_eq!(collection::hide_missing(fixture.pool(), id).await.unwrap(), 1);
     assert_eq!(fixture.searched().await, people(&["ann"]));
 }
 

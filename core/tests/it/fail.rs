@@ -1,7 +1,8 @@
 //! Calls that fail, pages and documents that are given up.
 
 use resume_core::{
-    collection::{self, CallFailure, CollectionState},
+    call::{self, CallFailure},
+    collection::{self, CollectionState},
     jobs::FetchPage,
     resume::PARSER_CRASHED,
 };
@@ -11,16 +12,17 @@ use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, discarded, ite
 
 impl Fixture {
     async fn note(&self, collection_id: Uuid, page: i32, code: Option<&str>, detail: &str) {
+        let call_id = self.call_id(collection_id, page).await.unwrap();
         let mut conn = self.pool().acquire().await.unwrap();
         let failure = CallFailure { code: code.map(str::to_owned), detail: detail.to_owned(), is_call: true };
-        collection::note_failed_call(&mut conn, &FetchPage { collection_id, page }, &failure).await.unwrap();
+        call::note_failure(&mut conn, &FetchPage { collection_id, call_id }, &failure).await.unwrap();
     }
 
     /// The calls made and refused, and the errors as (code, count, sample).
     async fn calls_and_errors(&self, id: Uuid) -> (i64, i64, Vec<(String, i64, String)>) {
         let progress = self.progress(id).await;
         let errors = progress.errors.into_iter().map(|error| (error.code, error.count, error.sample));
-        (progress.calls, progress.rate_limited, errors.collect())
+        (progress.counts.made, progress.counts.rate_limited, errors.collect())
     }
 }
 
@@ -70,14 +72,13 @@ async fn a_page_is_given_up_once() {
     let expected = vec![error("source_http_404", 1, "page 2: not there")];
     assert_eq!(fixture.calls_and_errors(id).await, (1, 0, expected.clone()), "the call's own error stays");
     assert_eq!(fixture.fetch_jobs(id).await, (1..=32).chain([34]).collect::<Vec<_>>());
-    assert_eq!(fixture.pages_open(id).await, 32);
     assert!(fixture.pending(id, 2).await.is_none());
 
     let rows = fixture.rows().await;
     fixture.give_up(id, 2, "again").await;
     assert_eq!(fixture.calls_and_errors(id).await, (1, 0, expected));
-    assert_eq!((fixture.pages_open(id).await, fixture.rows().await), (32, rows));
-    assert_eq!(fixture.state(id).await, CollectionState::Running);
+    assert_eq!(fixture.rows().await, rows);
+    assert_eq!(fixture.state(id).await, CollectionState::Pending, "no page has come yet");
 }
 
 #[tokio::test]
@@ -99,8 +100,7 @@ async fn a_stored_page_is_not_given_up() {
     fixture.store_items(id, 1, items("p", 10)).await;
     fixture.give_up(id, 1, "too late").await;
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.pages_fetched, progress.pages_failed, progress.errors), (1, 0, vec![]));
-    assert_eq!(fixture.pages_open(id).await, 2);
+    assert_eq!((progress.counts.done, progress.counts.failed_calls, progress.errors), (1, 0, vec![]));
 }
 
 #[tokio::test]
@@ -123,12 +123,13 @@ async fn documents_that_are_given_up_are_listed() {
     let mut tx = fixture.pool().begin().await.unwrap();
     collection::give_up_documents(&mut tx, &jobs[2], &discarded(0, "worker \0 died")).await.unwrap();
     tx.commit().await.unwrap();
+    fixture.end_run(id).await;
 
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-    assert_eq!((progress.parsed, progress.failed, progress.pages_failed), (8, 2, 0));
-    let first = jobs[2].document_ids[0];
-    let sample = format!("raw document {first} at \"\": worker \u{fffd} died");
+    assert_eq!((progress.counts.parsed, progress.failed(), progress.counts.failed_calls), (8, 2, 0));
+    let first = jobs[2].batches[0];
+    let sample = format!("document {first}: worker \u{fffd} died");
     assert_eq!(fixture.calls_and_errors(id).await, (1, 0, vec![error(PARSER_CRASHED, 2, &sample)]));
 }
 
@@ -143,9 +144,8 @@ async fn the_text_of_an_error_is_bounded() {
         is_call: true,
     };
     let mut conn = fixture.pool().acquire().await.unwrap();
-    collection::note_failed_call(&mut conn, &FetchPage { collection_id: id, page: 1 }, &failure)
-        .await
-        .unwrap();
+    let call_id = fixture.call_id(id, 1).await.unwrap();
+    call::note_failure(&mut conn, &FetchPage { collection_id: id, call_id }, &failure).await.unwrap();
     let sample = fixture.progress(id).await.errors.remove(0).sample;
     assert!(sample.starts_with("page 1: ä\u{fffd}ä") && sample.ends_with('…'), "{sample}");
     assert!(sample.chars().count() < 600);

@@ -3,15 +3,14 @@
 use std::{future::Future, time::Duration};
 
 use resume_core::{
-    collection::{
-        self, BatchResult, CollectionState, FetchedPage, FoundPage, NewCollection, PageToFetch, Progress,
-        StoredPage,
-    },
+    call::{self, Answer, Answered, Call, Found},
+    collection::{self, CollectionState, Finishing, NewCollection, Progress},
+    completeness,
     db::{PgPool, migrators},
-    jobs::{FetchPage, ParseDocuments},
+    document::{self, Batch, NewDocument, NewParseFailure, WaitingDocument},
+    jobs::{FetchPage, FinishCollection, ParseDocuments},
     parsing::{self, Format},
-    raw::{self, NewRawDocument},
-    resume::{self, NewResume},
+    resume::{self, NewResume, Outcome, Settled},
     source::{self, definition::Definition},
 };
 use resume_postgres::testing::TestDatabase;
@@ -57,76 +56,161 @@ impl Fixture {
         started.id
     }
 
-    /// What the job of a page would fetch; the page must be pending.
-    pub(crate) async fn page(&self, id: Uuid, page: i32) -> PageToFetch {
-        self.pending(id, page).await.unwrap_or_else(|| panic!("page {page} is not pending"))
+    /// The call for a page of the first list; it must be pending.
+    pub(crate) async fn page(&self, id: Uuid, place: i32) -> Call {
+        self.pending(id, place).await.unwrap_or_else(|| panic!("page {place} is not pending"))
     }
 
-    /// What the job of a page would fetch, if anything.
-    pub(crate) async fn pending(&self, collection_id: Uuid, page: i32) -> Option<PageToFetch> {
-        let mut conn = self.pool().acquire().await.unwrap();
-        let job_id = self.last_fetch_job(collection_id, page).await;
-        match collection::find_page(&mut conn, &FetchPage { collection_id, page }, job_id).await.unwrap() {
-            FoundPage::Pending(page) => Some(*page),
+    /// The call for a page of the first list, if it is to be made.
+    pub(crate) async fn pending(&self, id: Uuid, place: i32) -> Option<Call> {
+        self.call(id, self.call_id(id, place).await?).await
+    }
+
+    /// A call, if it is to be made.
+    pub(crate) async fn call(&self, id: Uuid, call_id: i64) -> Option<Call> {
+        match self.found(id, call_id, self.last_fetch_job(call_id).await).await {
+            Found::Pending(call) => Some(*call),
             _ => None,
         }
     }
 
-    /// The newest job of a page; 0 if it has none.
-    pub(crate) async fn last_fetch_job(&self, collection_id: Uuid, page: i32) -> JobId {
-        let args = serde_json::to_value(FetchPage { collection_id, page }).unwrap();
+    /// What a job finds.
+    pub(crate) async fn found(&self, collection_id: Uuid, call_id: i64, job_id: JobId) -> Found {
+        let mut conn = self.pool().acquire().await.unwrap();
+        call::find(&mut conn, &FetchPage { collection_id, call_id }, job_id).await.unwrap()
+    }
+
+    /// The call for a page of the first list, in its last reading.
+    pub(crate) async fn call_id(&self, id: Uuid, place: i32) -> Option<i64> {
         sqlx::query_scalar!(
-            r#"select coalesce(max(id), 0) as "id!" from jobs where kind = 'fetch_page' and args = $1"#,
-            args
+            "select id from calls where collection_id = $1 and step in ('parents', 'list', 'known')
+             and parent = '' and place = $2 order by reading desc limit 1",
+            id,
+            place
+        )
+        .fetch_optional(self.pool())
+        .await
+        .unwrap()
+    }
+
+    /// The newest job of a call; 0 if it has none.
+    pub(crate) async fn last_fetch_job(&self, call_id: i64) -> JobId {
+        sqlx::query_scalar!(
+            r#"select coalesce(max(id), 0) as "id!" from jobs
+               where kind = 'fetch_page' and (args ->> 'call_id')::bigint = $1"#,
+            call_id
         )
         .fetch_one(self.pool())
         .await
         .unwrap()
     }
 
-    /// Stores a page and commits.
-    pub(crate) async fn store(&self, page: &PageToFetch, fetched: &FetchedPage) -> Option<StoredPage> {
+    /// Stores an answer, commits, and ends the run if that was its last job.
+    pub(crate) async fn store(&self, call: &Call, answer: &Answer) -> Option<StoredPage> {
         let mut tx = self.pool().begin().await.unwrap();
-        let stored = collection::store_page(&mut tx, page, fetched).await.unwrap();
+        let stored = match call::store(&mut tx, call, answer, None).await.unwrap() {
+            Answered::Stored(answer) => answer.stored,
+            Answered::NotPending => return None,
+        };
         tx.commit().await.unwrap();
-        stored
+        self.end_run(call.collection_id).await;
+        Some(StoredPage { stored: stored.ids.len(), unchanged: stored.unchanged })
     }
 
-    /// Fetches and stores a page with these items and no next link.
-    pub(crate) async fn store_items(&self, id: Uuid, page: i32, items: Vec<NewRawDocument>) -> StoredPage {
-        let page = self.page(id, page).await;
-        self.store(&page, &FetchedPage { items, ..FetchedPage::default() }).await.unwrap()
+    /// Stores a page with these items and no next link.
+    pub(crate) async fn store_items(&self, id: Uuid, place: i32, items: Vec<NewDocument>) -> StoredPage {
+        let call = self.page(id, place).await;
+        self.store(&call, &Answer { items, ..Answer::default() }).await.unwrap()
     }
 
-    /// Settles a batch and commits.
-    pub(crate) async fn settle(&self, id: Uuid, page: i32, parsed: usize, failed: usize) {
-        let mut tx = self.pool().begin().await.unwrap();
-        collection::settle_batch(&mut tx, &some_batch(id, page), BatchResult { parsed, failed })
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
+    /// The batches of a collection that wait.
+    pub(crate) async fn waiting(&self, id: Uuid) -> Vec<Batch> {
+        document::waiting_in(&mut self.pool().acquire().await.unwrap(), id, i64::MAX).await.unwrap()
     }
 
-    /// Parses all documents that wait, as items of the original shape whose people know SQL, and commits.
+    /// Parses the next batch of a page of the first list: so many documents, of which the first ones fail.
+    pub(crate) async fn settle(&self, id: Uuid, place: i32, parsed: usize, failed: usize) {
+        let batch = sqlx::query_scalar!(
+            "select b.first_id from calls c
+             join batches b on b.collection_id = $1 and b.first_id between c.first_document_id and c.last_document_id
+             where c.collection_id = $1 and c.step = 'list' and c.place = $2 and b.code is null order by 1 limit 1",
+            id,
+            place
+        );
+        let batch = batch.fetch_one(self.pool()).await.expect("a batch of the page waits");
+        assert_eq!(self.parse_batches(id, &[batch], failed).await, parsed + failed);
+    }
+
+    /// Parses all documents that wait, and commits.
     pub(crate) async fn parse_all(&self, id: Uuid) {
-        for job in self.parse_jobs(id).await {
-            let documents = raw::load(self.pool(), &job.document_ids).await.unwrap();
-            let source = documents[0].source.clone();
-            let read = documents.iter().map(|document| {
-                parsed(document.id, &item(document.external_id.as_deref().unwrap(), &["SQL"]))
-            });
-            let mut conn = self.pool().acquire().await.unwrap();
-            resume::store_parsed(&mut conn, (&source, 0), read.collect()).await.unwrap();
-            self.settle(id, job.page, job.document_ids.len(), 0).await;
+        for batch in self.waiting(id).await {
+            self.parse_batches(id, &[batch.first_id], 0).await;
         }
     }
 
-    /// Gives a page up, its job discarded with this error, and commits.
-    pub(crate) async fn give_up(&self, collection_id: Uuid, page: i32, error: &str) {
-        let discarded = discarded(self.last_fetch_job(collection_id, page).await, error);
+    /// Parses batches as their job does, but for the first documents, so many, which fail, and ends the run if that was its last job.
+    /// Returns how many documents they have.
+    pub(crate) async fn parse_batches(&self, id: Uuid, batches: &[i64], failed: usize) -> usize {
+        let (there, documents) = document::load_waiting(self.pool(), id, batches).await.unwrap();
+        let outcome = outcome_of(&documents, failed);
+        let map = source::mapping_of_collection(self.pool(), id).await.unwrap().unwrap();
         let mut tx = self.pool().begin().await.unwrap();
-        collection::give_up_page(&mut tx, &FetchPage { collection_id, page }, &discarded).await.unwrap();
+        let settled = resume::settle(&mut tx, (map.source_id, id), &there, map.version, &outcome).await;
+        assert_eq!(settled.unwrap(), Settled::Stored);
         tx.commit().await.unwrap();
+        self.end_run(id).await;
+        documents.len()
+    }
+
+    /// Gives a page of the first list up, its job discarded with this error.
+    pub(crate) async fn give_up(&self, id: Uuid, place: i32, error: &str) {
+        self.give_up_call(id, self.call_id(id, place).await.unwrap(), error).await;
+    }
+
+    /// Gives a call up, its job discarded with this error, commits, and ends the run if that was its last job.
+    pub(crate) async fn give_up_call(&self, collection_id: Uuid, call_id: i64, error: &str) {
+        let discarded = discarded(self.last_fetch_job(call_id).await, error);
+        let mut tx = self.pool().begin().await.unwrap();
+        call::give_up(&mut tx, &FetchPage { collection_id, call_id }, &discarded).await.unwrap();
+        tx.commit().await.unwrap();
+        self.end_run(collection_id).await;
+    }
+
+    /// What the queue does behind the last job of a run: ends it, unless calls or documents wait, or it is over.
+    pub(crate) async fn end_run(&self, id: Uuid) {
+        let is_open = sqlx::query_scalar!(
+            r#"
+            select finished_at is not null or begun_at is null
+                or exists (select from calls where collection_id = $1 and state = 'pending')
+                or exists (select from batches where collection_id = $1 and code is null) as "open!"
+            from collections where id = $1
+            "#,
+            id
+        );
+        if !is_open.fetch_one(self.pool()).await.unwrap() {
+            self.finish(id).await;
+        }
+    }
+
+    /// Ends the present run, as its last job does, whatever is left of it.
+    pub(crate) async fn finish(&self, id: Uuid) -> Finishing {
+        let run = sqlx::query_scalar!("select run from collections where id = $1", id);
+        let run = run.fetch_one(self.pool()).await.unwrap();
+        self.finish_as(&FinishCollection { collection_id: id, run, sweeps: 0 }).await
+    }
+
+    /// Does what a job does that ends a run.
+    pub(crate) async fn finish_as(&self, job: &FinishCollection) -> Finishing {
+        let mut tx = self.pool().begin().await.unwrap();
+        let finishing = collection::finish(&mut tx, job).await.unwrap();
+        tx.commit().await.unwrap();
+        if matches!(finishing, Finishing::Done | Finishing::Over) {
+            completeness::hide_missing(self.pool(), job.collection_id).await.unwrap();
+            let mut tx = self.pool().begin().await.unwrap();
+            collection::conclude(&mut tx, job).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        finishing
     }
 
     pub(crate) async fn progress(&self, id: Uuid) -> Progress {
@@ -137,10 +221,16 @@ impl Fixture {
         self.progress(id).await.collection.state
     }
 
-    /// The pages that have a fetching job, in the order of their jobs.
+    /// The places of the calls that have a job, in the order of their jobs.
     pub(crate) async fn fetch_jobs(&self, id: Uuid) -> Vec<i32> {
-        let args = self.args("fetch_page", id).await;
-        args.into_iter().map(|args| serde_json::from_value::<FetchPage>(args).unwrap().page).collect()
+        sqlx::query_scalar!(
+            r#"select c.place from jobs j join calls c on c.id = (j.args ->> 'call_id')::bigint
+               where j.kind = 'fetch_page' and c.collection_id = $1 order by j.id"#,
+            id
+        )
+        .fetch_all(self.pool())
+        .await
+        .unwrap()
     }
 
     /// The parsing jobs, oldest first.
@@ -160,22 +250,14 @@ impl Fixture {
         .unwrap()
     }
 
-    /// How many rows there are of collections, pages, raw documents and jobs.
+    /// How many rows there are of collections, calls, documents and jobs.
     pub(crate) async fn rows(&self) -> [i64; 4] {
         let counts = sqlx::query!(
-            r#"select (select count(*) from collections) as "collections!", (select count(*) from pages) as "pages!",
+            r#"select (select count(*) from collections) as "collections!", (select count(*) from calls) as "calls!",
                       (select count(*) from raw_documents) as "documents!", (select count(*) from jobs) as "jobs!""#
         );
         let counts = counts.fetch_one(self.pool()).await.unwrap();
-        [counts.collections, counts.pages, counts.documents, counts.jobs]
-    }
-
-    /// How many pages the collection believes to be open.
-    pub(crate) async fn pages_open(&self, id: Uuid) -> i32 {
-        sqlx::query_scalar!("select pages_open from collections where id = $1", id)
-            .fetch_one(self.pool())
-            .await
-            .unwrap()
+        [counts.collections, counts.calls, counts.documents, counts.jobs]
     }
 
     /// Waits until so many sessions of this database wait for a lock.
@@ -204,11 +286,11 @@ pub(crate) async fn in_time<F: Future>(what: &str, future: F) -> F::Output {
 }
 
 /// A collection of `count` people, ten a page, four a batch.
-pub(crate) fn collection_of(count: u32, source: &str) -> NewCollection {
+pub(crate) fn collection_of(count: u64, source: &str) -> NewCollection {
     NewCollection {
         source: source.to_owned(),
-        count,
-        per_page: 10,
+        count: Some(count),
+        per_page: Some(10),
         batch_size: 4,
         error_mode: false,
         full: false,
@@ -217,9 +299,39 @@ pub(crate) fn collection_of(count: u32, source: &str) -> NewCollection {
     }
 }
 
-/// A batch that was never given up.
-pub(crate) fn some_batch(collection_id: Uuid, page: i32) -> ParseDocuments {
-    ParseDocuments { collection_id, page, document_ids: Vec::new(), pass: 0 }
+/// What was stored of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredPage {
+    pub(crate) stored: usize,
+    pub(crate) unchanged: usize,
+}
+
+/// What parsing documents comes to of which the first ones fail, so many; one without an id fails too. One
+/// whose body is none of ours becomes a person who knows SQL.
+pub(crate) fn outcome_of(documents: &[WaitingDocument], failed: usize) -> Outcome {
+    let (bad, good) = documents.split_at(failed.min(documents.len()));
+    let mut outcome = Outcome::default();
+    outcome.failed.extend(bad.iter().map(|document| failure(document.id, "bad")));
+    for document in good {
+        let Some(id) = document.external_id.as_deref() else {
+            outcome.failed.push(failure(document.id, "missing_id"));
+            continue;
+        };
+        let parsed = parsing::parse(Format::Profile, Some(id), &document.body);
+        let simple = || parsing::parse(Format::Profile, Some(id), &item(id, &["SQL"]).body).unwrap();
+        outcome.parsed.push(NewResume {
+            document_id: document.id,
+            person_id: document.person_id,
+            is_overtaken: document.overtaken_by.is_some(),
+            parsed: parsed.unwrap_or_else(|_| simple()),
+        });
+    }
+    outcome
+}
+
+/// A document that did not parse.
+pub(crate) fn failure(document_id: i64, code: &'static str) -> NewParseFailure {
+    NewParseFailure { document_id, code, pointer: String::new(), detail: String::new() }
 }
 
 /// The end of a job whose last attempt failed with this error.
@@ -229,25 +341,19 @@ pub(crate) fn discarded(job_id: JobId, error: &str) -> Discarded {
         kind: String::new(),
         args: serde_json::Value::Null,
         error: Some(error.to_owned()),
-        code: Some("error".to_owned()),
+        code: None,
     }
 }
 
 /// An item of the original shape.
-pub(crate) fn item(external_id: &str, skills: &[&str]) -> NewRawDocument {
+pub(crate) fn item(external_id: &str, skills: &[&str]) -> NewDocument {
     let body = serde_json::json!({"id": external_id, "skills": skills, "work_experiences": []});
-    NewRawDocument::new(Format::Profile, body.to_string().as_bytes())
+    NewDocument::new(Format::Profile, body.to_string().as_bytes())
 }
 
 /// Items `<prefix>-0`, `<prefix>-1`, ..
-pub(crate) fn items(prefix: &str, count: usize) -> Vec<NewRawDocument> {
+pub(crate) fn items(prefix: &str, count: usize) -> Vec<NewDocument> {
     (0..count).map(|index| item(&format!("{prefix}-{index}"), &["SQL"])).collect()
-}
-
-/// What the parser makes of an item that was stored under this id.
-pub(crate) fn parsed(raw_document_id: i64, item: &NewRawDocument) -> NewResume {
-    let external_id = item.external_id.as_deref();
-    NewResume { raw_document_id, parsed: parsing::parse(Format::Profile, external_id, &item.body).unwrap() }
 }
 
 /// A small, fast, repeatable source of randomness (splitmix64).

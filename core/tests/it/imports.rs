@@ -1,9 +1,9 @@
 //! Files that become collections.
 
 use resume_core::{
-    collection::{self, BatchResult, BegunImport, CollectionState, NewImport, StartError},
+    collection::{self, BegunImport, CollectionState, NewImport, StartError},
+    document::NewDocument,
     import::Container,
-    raw::NewRawDocument,
     source::{
         self,
         definition::{Definition, Interval, Since, TimeFormat},
@@ -13,27 +13,27 @@ use uuid::Uuid;
 
 use crate::fixture::{Fixture, NUMBERED, collection_of, items};
 
-fn file(count: u32) -> NewImport {
+pub(crate) fn file(count: u64) -> NewImport {
     NewImport {
         source: NUMBERED.to_owned(),
         container: Container::Ndjson,
         content_hash: [7; 32],
         count,
         per_page: 200,
-        pages: count.div_ceil(200),
+        pages: count.div_ceil(200) as u32,
         idempotency_key: None,
     }
 }
 
 /// Stores these items, 200 a page, and commits; gives the collection, and whether it was there before.
-async fn import(fixture: &Fixture, new: &NewImport, items: &[NewRawDocument]) -> (Uuid, bool) {
+pub(crate) async fn import(fixture: &Fixture, new: &NewImport, items: &[NewDocument]) -> (Uuid, bool) {
     let mut tx = fixture.pool().begin().await.unwrap();
     let mut import = match collection::begin_import(&mut tx, new).await.unwrap() {
         BegunImport::New(import) => import,
         BegunImport::Repeated(id) => return (id, true),
     };
     for page in items.chunks(200) {
-        import.store_page(&mut tx, page).await.unwrap();
+        import.store_page(&mut tx, page, None).await.unwrap();
     }
     let id = import.finish(&mut tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -46,21 +46,17 @@ async fn an_import_ends_with_its_last_batch() {
     let (id, _) = import(&fixture, &file(450), &items("a", 450)).await;
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::Running);
-    assert_eq!((progress.pages_expected, progress.pages_fetched, progress.calls), (Some(3), 3, 0));
-    assert_eq!((progress.stored, progress.percent()), (450, 50.0));
-    let jobs = fixture.parse_jobs(id).await;
-    let sizes: Vec<(i32, usize)> = jobs.iter().map(|job| (job.page, job.document_ids.len())).collect();
-    assert_eq!(sizes, [(1, 100), (1, 100), (2, 100), (2, 100), (3, 50)]);
+    assert_eq!((progress.pages_expected, progress.counts.done, progress.counts.made), (Some(3), 3, 0));
+    assert_eq!((progress.counts.stored, progress.percent()), (450, 50.0));
+    let batches = fixture.waiting(id).await;
+    let sizes: Vec<i64> = batches.iter().map(|batch| batch.documents()).collect();
+    assert_eq!(sizes, [100, 100, 100, 100, 50]);
     assert!(fixture.fetch_jobs(id).await.is_empty());
-    for job in &jobs {
+    for batch in batches {
         assert_eq!(fixture.state(id).await, CollectionState::Running);
-        let mut tx = fixture.pool().begin().await.unwrap();
-        let result = BatchResult { parsed: job.document_ids.len(), failed: 0 };
-        collection::settle_batch(&mut tx, job, result).await.unwrap();
-        tx.commit().await.unwrap();
+        fixture.parse_batches(id, &[batch.first_id], 0).await;
     }
     assert_eq!(fixture.state(id).await, CollectionState::Completed);
-    assert_eq!(fixture.pages_open(id).await, 0);
 }
 
 #[tokio::test]
@@ -70,7 +66,7 @@ async fn an_import_without_news_is_over_at_once() {
     let before = fixture.rows().await;
     let (id, _) = import(&fixture, &file(250), &items("a", 250)).await;
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.collection.state, progress.unchanged), (CollectionState::Completed, 250));
+    assert_eq!((progress.collection.state, progress.counts.unchanged), (CollectionState::Completed, 250));
     assert!(progress.errors.is_empty(), "no page is short: {:?}", progress.errors);
     let [collections, pages, documents, jobs] = before;
     assert_eq!(fixture.rows().await, [collections + 1, pages + 2, documents, jobs]);
@@ -83,7 +79,7 @@ async fn an_import_that_does_not_commit_leaves_nothing() {
     let BegunImport::New(mut import) = collection::begin_import(&mut tx, &file(2)).await.unwrap() else {
         panic!("it is a new one");
     };
-    import.store_page(&mut tx, &items("a", 2)).await.unwrap();
+    import.store_page(&mut tx, &items("a", 2), None).await.unwrap();
     tx.rollback().await.unwrap();
     assert_eq!(fixture.rows().await, [0, 0, 0, 0]);
 }

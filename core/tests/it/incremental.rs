@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use resume_core::{
-    collection::{FetchedPage, NewCollection},
+    call::Answer,
+    collection::NewCollection,
     source::{
         self,
         definition::{Definition, Interval, Paging, Since, TimeFormat},
@@ -76,7 +77,7 @@ async fn a_run_that_was_cut_at_its_count_is_none_either() {
     let id = fixture.start(&NewCollection { batch_size: 10, ..collection_of(10, CHANGES) }).await;
     let page = fixture.page(id, 1).await;
     let next = Some("http://ats.example/2".to_owned());
-    fixture.store(&page, &FetchedPage { items: items("p", 10), next, ..FetchedPage::default() }).await;
+    fixture.store(&page, &Answer { items: items("p", 10), next, ..Answer::default() }).await;
     assert!(fixture.pending(id, 2).await.is_none(), "as many as were asked for are there");
     fixture.settle(id, 1, 10, 0).await;
     assert!(fixture.state(id).await.is_over());
@@ -136,7 +137,7 @@ async fn a_run_whose_source_was_changed_meanwhile_is_no_ground_for_the_next() {
     other.list.path = "/former-people".to_owned();
     source::put(&mut conn, &other).await.unwrap();
     drop(conn);
-    fixture.store(&page, &FetchedPage::default()).await.unwrap();
+    fixture.store(&page, &Answer::default()).await.unwrap();
     assert_eq!(synced_until(&fixture).await, None);
     assert_eq!(start(&fixture, &collection_of(100, CHANGES)).await.1, None);
 }

@@ -1,9 +1,9 @@
 //! People who are known: whom a source is asked for that lists nobody.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage},
-    raw,
-    resume::{self, NewResume},
+    call::{self, Answer},
+    collection::CollectionState,
+    resume::{self, NewResume, Outcome},
     source::{
         self,
         definition::{Definition, Step},
@@ -32,14 +32,15 @@ impl Fixture {
     /// Stores a resume of a source, with this home page and these profiles.
     async fn resume_with(&self, source: &str, external_id: &str, url: Option<&str>, profiles: &[&str]) {
         let item = item(external_id, &[]);
+        let document_id = self.insert_from(source, std::slice::from_ref(&item)).await[0];
         let mut conn = self.pool().acquire().await.unwrap();
         let format = resume_core::parsing::Format::Profile;
-        let ids = raw::insert_new(&mut conn, source, format, (Uuid::nil(), 1), std::slice::from_ref(&item));
-        let raw_document_id = ids.await.unwrap()[0];
         let mut parsed = resume_core::parsing::parse(format, Some(external_id), &item.body).unwrap();
         parsed.links = url.iter().chain(profiles).map(|&link| link.to_owned()).collect();
-        let new = NewResume { raw_document_id, parsed };
-        resume::store_parsed(&mut conn, (source, 0), vec![new]).await.unwrap();
+        let new = NewResume { document_id, person_id: document_id, is_overtaken: false, parsed };
+        let source = source::find(&mut conn, source).await.unwrap().unwrap();
+        let outcome = Outcome { parsed: vec![new], failed: Vec::new() };
+        resume::store_reparsed(&mut conn, source.id, 0, &outcome).await.unwrap();
     }
 
     /// Looks through the next resumes; gives whether the page was pending.
@@ -47,15 +48,16 @@ impl Fixture {
         let page = self.page(id, number).await;
         assert_eq!(page.step, Step::Known);
         let mut tx = self.pool().begin().await.unwrap();
-        let is_done = collection::open_known(&mut tx, &page).await.unwrap();
-        assert!(!collection::open_known(&mut tx, &page).await.unwrap(), "once");
+        let is_done = call::open_known(&mut tx, &page).await.unwrap();
+        assert!(!call::open_known(&mut tx, &page).await.unwrap(), "once");
         tx.commit().await.unwrap();
+        self.end_run(id).await;
         is_done
     }
 
     async fn asked(&self, id: Uuid) -> Vec<String> {
         let asked = sqlx::query_scalar!(
-            r#"select item as "item!" from pages where collection_id = $1 and step = 'detail' order by item"#,
+            r#"select item from calls where collection_id = $1 and step = 'detail' order by item collate "C""#,
             id
         );
         asked.fetch_all(self.pool()).await.unwrap()
@@ -78,9 +80,12 @@ async fn each_who_gave_a_link_is_asked_for_once() {
         fixture.resume_with(NUMBERED, external_id, url.as_deref(), profiles).await;
     }
     fixture.resume_with(NUMBERED, "gone", page("gone").as_deref(), &[]).await;
-    let mut conn = fixture.pool().acquire().await.unwrap();
-    resume::note_seen(&mut conn, NUMBERED, (&["gone"], &[])).await.unwrap();
-    drop(conn);
+    sqlx::query!(
+        "update resumes set hidden_at = now() from people p where p.id = person_id and external_id = 'gone'"
+    )
+    .execute(fixture.pool())
+    .await
+    .unwrap();
     fixture.resume_with(SOURCE, "zoe", page("zoe").as_deref(), &[]).await;
 
     let id = fixture.start(&collection_of(100, SOURCE)).await;
@@ -90,11 +95,13 @@ async fn each_who_gave_a_link_is_asked_for_once() {
     assert_eq!(fixture.progress(id).await.pages_expected, None, "there may be more resumes");
     assert!(fixture.look(id, 2).await);
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.pages_expected, progress.pages_fetched, progress.calls), (Some(5), 2, 0));
-    for number in fixture.fetch_jobs(id).await.into_iter().filter(|&number| number > 2) {
-        let detail = fixture.page(id, number).await;
+    assert_eq!((progress.pages_expected, progress.counts.done, progress.counts.made), (Some(5), 2, 0));
+    let details =
+        sqlx::query_scalar!("select id from calls where collection_id = $1 and step = 'detail'", id);
+    for detail in details.fetch_all(fixture.pool()).await.unwrap() {
+        let detail = fixture.call(id, detail).await.unwrap();
         assert_eq!(detail.step, Step::Detail);
-        fixture.store(&detail, &FetchedPage::default()).await.unwrap();
+        fixture.store(&detail, &Answer::default()).await.unwrap();
     }
     assert_eq!(fixture.state(id).await, CollectionState::Completed);
 }
@@ -106,7 +113,7 @@ async fn where_nobody_gave_a_link_nobody_is_asked_for() {
     assert!(fixture.look(id, 1).await);
     let progress = fixture.progress(id).await;
     assert_eq!((progress.collection.state, progress.is_complete), (CollectionState::Completed, Some(true)));
-    assert_eq!(progress.calls, 0);
+    assert_eq!(progress.counts.made, 0);
 }
 
 #[tokio::test]
@@ -130,7 +137,7 @@ async fn a_stopped_look_goes_on_where_it_was() {
     let page = fixture.page(id, 1).await;
     fixture.cancel(id).await.unwrap();
     let mut tx = fixture.pool().begin().await.unwrap();
-    assert!(!collection::open_known(&mut tx, &page).await.unwrap());
+    assert!(!call::open_known(&mut tx, &page).await.unwrap());
     drop(tx);
     assert_eq!(fixture.go_on(id).await, 1);
     assert!(fixture.look(id, 1).await);

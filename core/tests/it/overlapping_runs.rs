@@ -1,7 +1,8 @@
 //! Collections of a source that are started while another one of it is not over.
 
 use resume_core::{
-    collection::{self, CollectionState, NewCollection, ResumeError, Scope, StartError, Started, UnderWay},
+    call::{self, Answer},
+    collection::{self, CollectionState, NewCollection, ProceedError, Scope, StartError, UnderWay},
     db::{PgConnection, PgPool},
     jobs::FinishCollection,
     source::{
@@ -43,10 +44,17 @@ async fn try_start(pool: &PgPool, new: &NewCollection) -> Result<Uuid, StartErro
     Ok(started.id)
 }
 
-/// Ends a collection of one page as a worker does, without commit.
-async fn end(fixture: &Fixture, conn: &mut PgConnection, id: Uuid) {
+/// Ends a collection whose only page was stored as a worker does, without commit.
+async fn conclude(conn: &mut PgConnection, id: Uuid) {
+    let job = FinishCollection { collection_id: id, run: 1, sweeps: 0 };
+    assert_eq!(collection::conclude(conn, &job).await.unwrap(), Some(Completed));
+}
+
+/// Stores the only page of a collection, whose run does not end by that.
+async fn store_only(fixture: &Fixture, id: Uuid) {
     let page = fixture.page(id, 1).await;
-    collection::store_page(conn, &page, &collection::FetchedPage::default()).await.unwrap().unwrap();
+    let mut conn = fixture.pool().acquire().await.unwrap();
+    call::store(&mut conn, &page, &Answer::default(), None).await.unwrap();
 }
 
 async fn ended(fixture: &Fixture, id: Uuid) {
@@ -59,9 +67,10 @@ async fn change(fixture: &Fixture, id: Uuid, what: &str) {
     match what {
         "pause" => collection::pause(&mut tx, id).await.unwrap(),
         "cancel" => collection::cancel(&mut tx, id).await.unwrap(),
-        _ => _ = collection::resume(&mut tx, id, Scope::default()).await.unwrap(),
+        _ => _ = collection::proceed(&mut tx, id, Scope::default()).await.unwrap(),
     }
     tx.commit().await.unwrap();
+    fixture.continue_calls(id).await;
 }
 
 async fn waits_for(fixture: &Fixture, id: Uuid) -> Option<Uuid> {
@@ -102,9 +111,9 @@ async fn a_second_one_is_refused_until_the_first_is_over() {
     change(&fixture, second, "cancel").await;
     let third = fixture.start(&one_page()).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    let error = collection::resume(&mut tx, second, Scope::default()).await.unwrap_err();
+    let error = collection::proceed(&mut tx, second, Scope::default()).await.unwrap_err();
     tx.rollback().await.unwrap();
-    assert!(matches!(error, ResumeError::UnderWay(other) if other.id == third), "{error:?}");
+    assert!(matches!(error, ProceedError::UnderWay(other) if other.id == third), "{error:?}");
     ended(&fixture, third).await;
     change(&fixture, second, "resume").await;
     ended(&fixture, second).await;
@@ -154,12 +163,7 @@ async fn every_way_to_end_lets_the_next_one_begin() {
             }
             "given up" => fixture.give_up(last, 1, "boom").await,
             "cancelled" => change(&fixture, last, "cancel").await,
-            _ => {
-                let job = FinishCollection { collection_id: last, run: 1 };
-                let mut tx = fixture.pool().begin().await.unwrap();
-                collection::close(&mut tx, &job).await.unwrap();
-                tx.commit().await.unwrap();
-            }
+            _ => _ = fixture.finish(last).await,
         }
         assert!(fixture.state(last).await.is_over(), "{way}");
         assert!(has_begun(&fixture, next).await, "{way}");
@@ -244,7 +248,8 @@ async fn the_clock_does_not_fill_the_line() {
     let first = start(one_page()).await;
     let second = start(one_page()).await;
     assert!(!first.repeated && !second.repeated);
-    assert_eq!(start(one_page()).await, Started { id: second.id, repeated: true });
+    let again = start(one_page()).await;
+    assert_eq!((again.id, again.repeated), (second.id, true));
     let full = start(NewCollection { full: true, ..one_page() }).await;
     assert!(!full.repeated, "it asks for something else");
     ended(&fixture, first.id).await;
@@ -284,20 +289,20 @@ async fn a_start_and_an_end_at_once_strand_nobody() {
     for end_is_first in [true, false] {
         let fixture = fixture(OverlappingRuns::Queue).await;
         let first = fixture.start(&one_page()).await;
+        store_only(&fixture, first).await;
         let mut tx = fixture.pool().begin().await.unwrap();
         let second = if end_is_first {
-            end(&fixture, &mut tx, first).await;
+            conclude(&mut tx, first).await;
             let second = spawn_start(&fixture);
             fixture.until_blocked(1).await;
             tx.commit().await.unwrap();
             in_time("the start ends", second).await.unwrap().unwrap()
         } else {
             let second = collection::start(&mut tx, &one_page()).await.unwrap().id;
-            let page = fixture.page(first, 1).await;
             let pool = fixture.pool().clone();
             let end = tokio::spawn(async move {
                 let mut tx = pool.begin().await.unwrap();
-                collection::store_page(&mut tx, &page, &collection::FetchedPage::default()).await.unwrap();
+                conclude(&mut tx, first).await;
                 tx.commit().await.unwrap();
             });
             fixture.until_blocked(1).await;

@@ -1,8 +1,10 @@
 //! How far a collection is, as the database counts it, and the list of collections.
 
 use resume_core::{
-    collection::{self, CollectionState, ErrorCount, FetchedPage},
-    resume::{self, NewParseFailure},
+    call::Answer,
+    collection::{self, CollectionState, ErrorCount, ListFilter},
+    document::{self, NewParseFailure},
+    resume::{self, Outcome},
     source::{self, definition::Definition},
 };
 use uuid::Uuid;
@@ -30,13 +32,21 @@ async fn counts_are_sums_over_the_pages_of_one_collection() {
     fixture.give_up(id, 4, "gone").await;
 
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.pages_expected, progress.pages_fetched, progress.pages_failed), (Some(5), 2, 1));
-    let documents = [progress.stored, progress.unchanged, progress.parsed, progress.failed];
-    assert_eq!(documents, [9, 4, 3, 1]);
-    assert_eq!((progress.calls, progress.rate_limited, progress.calls_per_second), (2, 0, 30.0));
+    assert_eq!(
+        (progress.pages_expected, progress.counts.done, progress.counts.failed_calls),
+        (Some(5), 2, 1)
+    );
+    let documents =
+        [progress.counts.stored, progress.counts.unchanged, progress.counts.parsed, progress.failed()];
+    assert_eq!(
+        (documents, progress.counts.retried),
+        ([9, 3, 3, 1], 1),
+        "one had failed in the other collection"
+    );
+    assert_eq!((progress.counts.made, progress.counts.rate_limited, progress.calls_per_second), (2, 0, 30.0));
     let collection = progress.collection;
     assert_eq!(collection.source, new.source);
-    assert_eq!((collection.count, collection.per_page, collection.batch_size), (50, 10, 4));
+    assert_eq!((collection.count, collection.per_page, collection.batch_size), (Some(50), 10, 4));
     assert_eq!((collection.error_mode, collection.seed), (false, 7));
     assert!(collection.created_at <= progress.seen_at);
 }
@@ -45,27 +55,31 @@ async fn counts_are_sums_over_the_pages_of_one_collection() {
 async fn the_errors_of_pages_and_documents_are_one_list() {
     let fixture = Fixture::new().await;
     let id = fixture.start(&collection_of(40, NUMBERED)).await;
-    fixture.store_items(id, 1, items("p", 10)).await;
+    fixture.store_items(id, 1, items("p", 7)).await;
     for page in 2..=4 {
         fixture.give_up(id, page, &format!("detail {page}")).await;
     }
-    let documents = fixture.parse_jobs(id).await.into_iter().flat_map(|job| job.document_ids);
+    let documents = document::list(fixture.pool(), id, &Default::default(), 0, 100).await.unwrap();
     let failures: Vec<NewParseFailure> = documents
+        .iter()
         .zip(["b", "a", "b", "b", "b", "a", "missing_skills"])
-        .map(|(raw_document_id, code)| NewParseFailure {
-            raw_document_id,
+        .map(|(listed, code)| NewParseFailure {
+            document_id: listed.document.id,
             code,
             pointer: "/skills".to_owned(),
             detail: format!("detail of {code}"),
         })
         .collect();
     let mut conn = fixture.pool().acquire().await.unwrap();
-    resume::store_failures(&mut conn, ("ats", 0), (id, 1), &failures).await.unwrap();
+    let batches: Vec<i64> = fixture.waiting(id).await.iter().map(|batch| batch.first_id).collect();
+    let outcome = Outcome { parsed: Vec::new(), failed: failures.clone() };
+    let source = source::find(&mut conn, NUMBERED).await.unwrap().unwrap();
+    resume::settle(&mut conn, (source.id, id), &batches, 0, &outcome).await.unwrap();
     drop(conn);
 
     let errors = fixture.progress(id).await.errors;
     let sample = |index: usize, code: &str| {
-        format!("raw document {} at \"/skills\": detail of {code}", failures[index].raw_document_id)
+        format!("document {} at \"/skills\": detail of {code}", failures[index].document_id)
     };
     let expected = [
         ("b", 4, sample(0, "b")),
@@ -87,16 +101,20 @@ async fn collections_are_listed_newest_first_page_by_page() {
     ids.reverse();
     fixture.give_up(ids[1], 1, "gone").await;
 
-    let first = collection::list(fixture.pool(), None, 2).await.unwrap();
+    let all = ListFilter::default();
+    let first = collection::list(fixture.pool(), &all, None, 2).await.unwrap();
     assert_eq!(first.iter().map(|listed| listed.id).collect::<Vec<_>>(), ids[..2]);
-    assert_eq!((first[0].count, first[0].state, first[0].finished_at), (5, CollectionState::Pending, None));
-    assert_eq!((first[1].count, first[1].state), (4, CollectionState::Failed));
+    assert_eq!(
+        (first[0].count, first[0].state, first[0].finished_at),
+        (Some(5), CollectionState::Pending, None)
+    );
+    assert_eq!((first[1].count, first[1].state), (Some(4), CollectionState::Failed));
     assert!(first[1].finished_at.is_some());
     assert_eq!(first[0].source, NUMBERED);
 
-    let rest = collection::list(fixture.pool(), Some(ids[1]), 100).await.unwrap();
+    let rest = collection::list(fixture.pool(), &all, Some(ids[1]), 100).await.unwrap();
     assert_eq!(rest.iter().map(|listed| listed.id).collect::<Vec<_>>(), ids[2..]);
-    assert_eq!(collection::list(fixture.pool(), Some(ids[4]), 100).await.unwrap(), []);
+    assert_eq!(collection::list(fixture.pool(), &all, Some(ids[4]), 100).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -118,7 +136,7 @@ async fn the_pages_of_a_chain_are_known_by_the_announced_total() {
         let page = fixture.page(id, number).await;
         let next = Some(format!("http://ats.example/people?after={number}"));
         let items = items(&number.to_string(), count);
-        fixture.store(&page, &FetchedPage { items, next, total, ..FetchedPage::default() }).await.unwrap();
+        fixture.store(&page, &Answer { items, next, total, ..Answer::default() }).await.unwrap();
         lefts.push(fixture.progress(id).await.pages_left());
     }
     // Five pages of ten, by the second one; there is a sixth all the same.

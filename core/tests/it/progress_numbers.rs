@@ -5,29 +5,26 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use resume_core::{
     call_limit::RecentCalls,
-    collection::{Collection, CollectionState, Course, Mark, Progress},
+    collection::{Collection, CollectionState, Progress, counts::Counts},
 };
 use uuid::Uuid;
 
+use CollectionState::{Cancelled, Completed, CompletedWithErrors, Failed, Running};
+
 /// A collection of 1,000 items on ten pages, at 30 calls a second: triggered at 0 s, its first page stored at 10 s, looked
-/// at `seconds` later, since when all has come at an even speed, to this moment.
+/// at `seconds` later, since when all has come at an even speed, to this moment. The pages that are done and that failed, and the
+/// documents that are stored, unchanged, parsed and failed.
 fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
     let created_at = DateTime::<Utc>::UNIX_EPOCH;
     let started_at = created_at + TimeDelta::seconds(10);
-    let [pages_fetched, pages_failed] = pages;
+    let [done, failed_calls] = pages;
     let [stored, unchanged, parsed, failed] = documents;
-    let seen_at = started_at + TimeDelta::microseconds((seconds * 1e6) as i64);
-    let course = |begun_with, count| Course {
-        first: Some(Mark { at: started_at, count: begun_with }),
-        last: (count > 0).then_some(Mark { at: seen_at, count }),
-        ..Course::default()
-    };
     Progress {
         collection: Collection {
             id: Uuid::nil(),
             source: "ats".to_owned(),
-            state: CollectionState::Running,
-            count: 1000,
+            state: Running,
+            count: Some(1000),
             per_page: 100,
             batch_size: 10,
             error_mode: false,
@@ -36,30 +33,36 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
             started_at: Some(started_at),
             finished_at: None,
         },
+        counts: Counts {
+            done,
+            failed_calls,
+            made: done,
+            listed: stored + unchanged,
+            stored,
+            unchanged,
+            parsed,
+            failed,
+            done_per_second: done as f64 / seconds,
+            settled_per_second: (parsed + failed) as f64 / seconds,
+            ..Counts::default()
+        },
         pages_expected: Some(10),
-        pages_fetched,
-        pages_failed,
-        pages_pending: 0,
-        feed_fetched: 0,
-        feed_pending: 0,
-        pages: course(0, pages_fetched),
-        stored,
-        unchanged,
-        parsed,
-        failed,
-        backlog: (stored - parsed - failed).max(0),
         total_backlog: 0,
         is_lagging: false,
-        parsing: course(0, parsed + failed),
-        calls: pages_fetched,
-        rate_limited: 0,
         calls_per_second: 30.0,
         recent_calls: RecentCalls::default(),
         errors: Vec::new(),
         waits_for: None,
         is_complete: None,
-        seen_at,
+        is_cut: false,
+        seen_at: started_at + TimeDelta::microseconds((seconds * 1e6) as i64),
     }
+}
+
+#[track_caller]
+fn assert_percent(progress: &Progress, expected: f64) {
+    let got = progress.percent();
+    assert!((got - expected).abs() < 1e-9, "{got} instead of {expected}: {progress:#?}");
 }
 
 #[test]
@@ -71,16 +74,15 @@ fn percent_is_half_pages_and_half_documents() {
         ([5, 0], [500, 0, 0, 0], 25.0),
         ([5, 0], [0, 500, 0, 0], 50.0),
         ([10, 0], [1000, 0, 400, 100], 75.0),
-        // A page that is given up brings no documents.
-        ([9, 1], [900, 0, 450, 0], 75.0),
-        ([0, 10], [0, 0, 0, 0], 50.0),
+        // A page that is given up is not done, and brings no documents.
+        ([9, 1], [900, 0, 450, 0], 70.0),
+        ([0, 10], [0, 0, 0, 0], 0.0),
         // All is done but the end itself.
         ([10, 0], [1000, 0, 1000, 0], 99.9),
         // More than was asked for.
         ([12, 0], [1200, 0, 1200, 0], 99.9),
     ] {
-        let got = progress(5.0, pages, documents).percent();
-        assert!((got - percent).abs() < 1e-9, "{pages:?} {documents:?}: {got} instead of {percent}");
+        assert_percent(&progress(5.0, pages, documents), percent);
     }
 }
 
@@ -88,28 +90,53 @@ fn percent_is_half_pages_and_half_documents() {
 #[test]
 fn calls_for_one_item_count_as_one() {
     let mut details = progress(5.0, [51, 0], [50, 0, 50, 0]);
-    (details.collection.count, details.pages_expected) = (1_000_000, Some(101));
+    (details.collection.count, details.pages_expected) = (Some(1_000_000), Some(101));
     let percent = details.percent();
     assert!((percent - 50.0).abs() < 1.0, "{percent}");
 }
 
+/// No more than what was asked for is there, and nothing at all where everything was.
 #[test]
-fn an_unknown_number_of_pages_counts_as_none() {
-    let unknown = Progress { pages_expected: None, ..progress(5.0, [3, 0], [300, 0, 300, 0]) };
-    assert_eq!((unknown.percent(), unknown.eta()), (50.0, None));
+fn an_unknown_number_of_pages_is_not_overstated() {
+    let mut unknown = Progress { pages_expected: None, ..progress(5.0, [3, 0], [300, 0, 300, 0]) };
+    assert_percent(&unknown, 30.0);
+    assert_eq!(unknown.eta(), None);
+    unknown.collection.count = None;
+    assert_percent(&unknown, 0.0);
+    unknown.collection.state = Completed;
+    assert_percent(&unknown, 100.0);
 }
 
 #[test]
-fn what_is_over_is_at_a_hundred() {
-    use CollectionState::{Cancelled, Completed, CompletedWithErrors, Failed};
-    for state in [Completed, CompletedWithErrors, Failed, Cancelled] {
-        assert!(state.is_over());
-        let mut over = progress(5.0, [2, 8], [200, 0, 0, 0]);
+fn what_is_over_is_at_a_hundred_only_where_everything_was_done() {
+    let over = |state, pages, documents| {
+        let mut over = progress(5.0, pages, documents);
+        assert!(CollectionState::is_over(state));
         over.collection.state = state;
-        assert_eq!((over.percent(), over.eta()), (100.0, Some(Duration::ZERO)));
-    }
+        assert_eq!(over.eta(), Some(Duration::ZERO));
+        over
+    };
+    assert_percent(&over(Completed, [2, 0], [200, 0, 200, 0]), 100.0);
+    assert_percent(&over(CompletedWithErrors, [10, 0], [1000, 0, 900, 100]), 100.0);
+    assert_percent(&over(CompletedWithErrors, [9, 1], [900, 0, 900, 0]), 90.0);
+    assert_percent(&over(Failed, [0, 10], [0, 0, 0, 0]), 0.0);
+    let mut cancelled = over(Cancelled, [12, 0], [114, 0, 114, 0]);
+    (cancelled.collection.count, cancelled.pages_expected) = (Some(400), Some(40));
+    let percent = cancelled.percent();
+    assert!((25.0..=30.0).contains(&percent), "114 of 400 are not {percent} %");
     for state in [CollectionState::Pending, CollectionState::WaitingForSource, CollectionState::Paused] {
         assert!(!state.is_over());
+    }
+}
+
+/// However far a collection is, no document and no page counts that is not done.
+#[test]
+fn percent_is_never_more_than_the_share_of_the_pages() {
+    for done in 0..=10 {
+        for parsed in (0..=100 * done).step_by(50) {
+            let percent = progress(5.0, [done, 0], [100 * done, 0, parsed, 0]).percent();
+            assert!(percent <= 10.0 * done as f64, "{done} pages, {parsed} parsed: {percent}");
+        }
     }
 }
 
@@ -122,10 +149,6 @@ fn assert_eta(progress: &Progress, expected: Option<f64>) {
         (got, expected) => got == expected,
     };
     assert!(close, "{got:?} instead of {expected:?}: {progress:#?}");
-}
-
-fn mark(progress: &Progress, seconds_ago: i64, count: i64) -> Option<Mark> {
-    Some(Mark { at: progress.seen_at - TimeDelta::seconds(seconds_ago), count })
 }
 
 #[test]
@@ -142,8 +165,6 @@ fn the_time_left_is_that_of_the_backlog_and_of_the_slower_half() {
         (5.0, [10, 0], [0, 1000, 0, 0], Some(0.0)),
         // Half of the items are known, and will be.
         (5.0, [5, 0], [250, 250, 250, 0], Some(5.0)),
-        // From one page no speed is known: 9 pages at 30 a second.
-        (0.1, [1, 0], [0, 100, 0, 0], Some(0.3)),
         // No speed is above the limit: 5 pages at 30 a second.
         (0.1, [5, 0], [0, 500, 0, 0], Some(5.0 / 30.0)),
         // Nothing is parsed: nothing to judge by.
@@ -156,72 +177,11 @@ fn the_time_left_is_that_of_the_backlog_and_of_the_slower_half() {
 }
 
 #[test]
-fn the_speed_is_that_of_the_last_ten_seconds() {
-    // 500 documents in a slow first minute, and 400 in the eight seconds between the latest burst and the first of late.
-    let mut slow_start = progress(70.0, [10, 0], [1000, 0, 900, 0]);
-    slow_start.parsing.earlier = mark(&slow_start, 10, 500);
-    slow_start.parsing.last = mark(&slow_start, 2, 900);
-    // 100 documents at 50 a second, of which half at most may be done by now.
-    assert_eta(&slow_start, Some(1.0));
-    slow_start.parsing.last = mark(&slow_start, 1, 900);
-    assert_eta(&slow_start, Some(100.0 / (400.0 / 9.0) - 1.0));
-    assert!((slow_start.parsing.recent_per_second(slow_start.seen_at) - 400.0 / 9.0).abs() < 1e-9);
-}
-
-#[test]
-fn the_middle_of_a_burst_is_no_slowdown() {
-    // 320 documents every two seconds; the last burst has just begun.
-    let mut bursts = progress(6.0, [10, 0], [1000, 0, 650, 0]);
-    bursts.parsing.before = mark(&bursts, 2, 640);
-    assert_eq!(bursts.parsing.per_second(bursts.seen_at), Some(160.0));
-    // 350 documents are left, of which half at most are due.
-    assert_eta(&bursts, Some(175.0 / 160.0));
-    // It is nearly over.
-    bursts.parsed = 950;
-    bursts.backlog = 50;
-    bursts.parsing.last = mark(&bursts, 0, 950);
-    assert_eta(&bursts, Some(40.0 / 160.0));
-}
-
-#[test]
-fn where_one_cut_goes_through_a_burst_the_other_counts_as_well() {
-    // 100 documents every two seconds; of the burst four seconds ago, ten had come by then.
-    let mut bursts = progress(8.0, [10, 0], [1000, 0, 400, 0]);
-    bursts.parsing.earliest = mark(&bursts, 6, 100);
-    bursts.parsing.earlier = mark(&bursts, 4, 110);
-    let (clean, cut) = (300.0 / 6.0, 290.0 / 4.0);
-    assert_eq!(bursts.parsing.per_second(bursts.seen_at), Some((clean + cut) / 2.0));
-}
-
-#[test]
 fn pages_that_wait_for_the_parsers_have_no_speed() {
-    let mut lagging = progress(5.0, [5, 0], [500, 0, 100, 0]);
-    lagging.pages.last = mark(&lagging, 4, 5);
+    let mut lagging = progress(50.0, [5, 0], [0, 500, 0, 0]);
+    assert_eta(&lagging, Some(50.0));
     lagging.is_lagging = true;
-    assert_eta(&lagging, Some(45.0));
-    // By the limit, since nothing has to be parsed.
-    lagging.stored = 0;
-    (lagging.unchanged, lagging.parsed, lagging.backlog) = (500, 0, 0);
-    lagging.pages.last = mark(&lagging, 0, 5);
     assert_eta(&lagging, Some(5.0 / 30.0));
-}
-
-#[test]
-fn a_gap_says_nothing_of_the_speed() {
-    // It was paused for an hour: 100 documents in the last half a minute at most.
-    let mut resumed = progress(3700.0, [10, 0], [1000, 0, 600, 0]);
-    resumed.parsing.earlier = mark(&resumed, 3600, 500);
-    assert_eta(&resumed, Some(400.0 / (100.0 / 30.0)));
-}
-
-#[test]
-fn a_standstill_has_no_estimate() {
-    let mut still = progress(100.0, [5, 0], [500, 0, 400, 0]);
-    still.parsing.last = mark(&still, 29, 400);
-    assert!(still.eta().is_some());
-    assert_eq!(still.parsing.recent_per_second(still.seen_at), 0.0);
-    still.parsing.last = mark(&still, 30, 400);
-    assert_eta(&still, None);
 }
 
 #[test]
@@ -232,7 +192,7 @@ fn a_source_that_is_silent_or_not_called_is_waited_for() {
     silent.recent_calls.is_stopped = true;
     assert_eta(&silent, None);
     // Nothing is to be fetched any more.
-    silent.pages_fetched = 10;
+    silent.counts.done = 10;
     assert_eta(&silent, Some(0.0));
 }
 
@@ -244,22 +204,11 @@ fn the_limit_is_the_one_in_force() {
 }
 
 #[test]
-fn a_page_that_is_late_is_still_to_come() {
-    // One page a second. The next one is due after a second, and no other.
-    let mut late = progress(5.0, [5, 0], [0, 500, 0, 0]);
-    late.pages.last = Some(Mark { at: late.seen_at, count: 5 });
-    for (seconds, eta) in [(0, 5.0), (1, 4.0), (3, 4.0)] {
-        late.seen_at = late.pages.last.unwrap().at + TimeDelta::seconds(seconds);
-        assert_eta(&late, Some(eta));
-    }
-}
-
-#[test]
 fn a_paused_collection_has_no_estimate_while_pages_are_left() {
     let mut paused = progress(5.0, [5, 0], [500, 0, 500, 0]);
     paused.collection.state = CollectionState::Paused;
     assert_eta(&paused, None);
-    paused.pages_fetched = 10;
+    paused.counts.done = 10;
     assert_eta(&paused, Some(0.0));
 }
 
@@ -267,7 +216,7 @@ fn a_paused_collection_has_no_estimate_while_pages_are_left() {
 fn pages_that_wait_are_left_whatever_was_expected() {
     let mut progress = progress(5.0, [10, 0], [0, 500, 0, 0]);
     assert_eq!(progress.pages_left(), Some(0));
-    progress.pages_pending = 3;
+    progress.counts.opened = 13;
     assert_eq!(progress.pages_left(), Some(3));
     progress.pages_expected = None;
     assert_eq!(progress.pages_left(), None);
@@ -278,8 +227,8 @@ fn time_that_passes_is_no_difference() {
     let before = progress(5.0, [5, 0], [500, 0, 100, 0]);
     let mut after = before.clone();
     after.seen_at += TimeDelta::seconds(11);
-    after.pages.earlier = before.pages.last;
-    after.parsing.earlier = before.parsing.last;
+    after.counts.done_per_second = 0.5;
+    after.counts.settled_per_second = 7.0;
     after.recent_calls.calls = 7;
     after.total_backlog = 1000;
     assert!(!after.differs_from(&before));
@@ -289,17 +238,9 @@ fn time_that_passes_is_no_difference() {
 
 #[test]
 fn before_the_first_page_there_is_no_estimate() {
-    let mut pending = progress(0.0, [0, 0], [0, 0, 0, 0]);
+    let mut pending = progress(1.0, [0, 0], [0, 0, 0, 0]);
     pending.collection.started_at = None;
     assert_eq!((pending.percent(), pending.eta()), (0.0, None));
-}
-
-#[test]
-fn a_last_page_that_is_not_full_is_not_counted_as_full() {
-    let mut last = progress(5.0, [9, 0], [900, 0, 900, 0]);
-    last.collection.count = 910;
-    // 9 of 10 pages, and 900 of 910 documents.
-    assert!((last.percent() - 50.0 * (0.9 + 900.0 / 910.0)).abs() < 1e-9, "{}", last.percent());
 }
 
 #[test]

@@ -1,38 +1,70 @@
-//! Raw documents: kept verbatim, and told apart by their content.
+//! Documents: kept verbatim, and told apart by their person and their content.
 
 use resume_core::{
+    db::{PgConnection, PgPool},
+    document::{self, NewDocument, Origin, StoreError, Stored},
     parsing::{CompiledMapping, Format, parse_mapped},
-    raw::{self, NewRawDocument},
+    source,
 };
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, item, items};
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, item, items};
 
-const SOURCE: &str = "ats";
 const NONE: [i64; 0] = [];
 
+/// Where the items of a source come from, in a run of their own.
+pub(crate) async fn origin(pool: &PgPool, source: &str) -> Origin {
+    let mut conn = pool.acquire().await.unwrap();
+    let source_id = source::find(&mut conn, source).await.unwrap().unwrap().id;
+    let row = sqlx::query!(r#"select nextval('document_ids') as "first!", clock_timestamp() as "now!""#);
+    let row = row.fetch_one(&mut *conn).await.unwrap();
+    let collection_id = Uuid::now_v7();
+    Origin { source_id, collection_id, call_id: 1, first_document_id: row.first, collected_at: row.now }
+}
+
+/// Stores items in the caller's transaction.
+pub(crate) async fn store_in(
+    conn: &mut PgConnection,
+    origin: Origin,
+    items: &[NewDocument],
+) -> Result<Stored, StoreError> {
+    document::store(conn, origin, None, items).await
+}
+
 impl Fixture {
-    /// Stores the items of a page and commits; gives the ids of the new ones.
-    pub(crate) async fn insert(&self, items: &[NewRawDocument]) -> Vec<i64> {
-        self.insert_from(SOURCE, items).await
+    /// Stores the items of a page and commits; returns the ids of the new ones.
+    pub(crate) async fn insert(&self, items: &[NewDocument]) -> Vec<i64> {
+        self.insert_from(NUMBERED, items).await
     }
 
-    async fn insert_from(&self, source: &str, items: &[NewRawDocument]) -> Vec<i64> {
+    pub(crate) async fn insert_from(&self, source: &str, items: &[NewDocument]) -> Vec<i64> {
+        let origin = origin(self.pool(), source).await;
         let mut tx = self.pool().begin().await.unwrap();
-        let place = (Uuid::nil(), 1);
-        let ids = raw::insert_new(&mut tx, source, Format::Profile, place, items).await.unwrap();
+        let stored = store_in(&mut tx, origin, items).await.unwrap();
         tx.commit().await.unwrap();
-        ids
+        stored.ids
     }
 
-    /// What was stored of these raw documents: bodies by id.
+    /// The bodies of these documents.
     async fn bodies(&self, ids: &[i64]) -> Vec<Vec<u8>> {
-        raw::load(self.pool(), ids).await.unwrap().into_iter().map(|document| document.body).collect()
+        let mut bodies = Vec::new();
+        for &id in ids {
+            bodies.push(document::body(self.pool(), id).await.unwrap().unwrap());
+        }
+        bodies
+    }
+
+    async fn external_ids(&self, ids: &[i64]) -> Vec<Option<String>> {
+        let mut found = Vec::new();
+        for &id in ids {
+            found.push(document::find(self.pool(), id).await.unwrap().unwrap().external_id);
+        }
+        found
     }
 }
 
-fn without_id(body: &[u8]) -> NewRawDocument {
-    let item = NewRawDocument::new(Format::Profile, body);
+fn without_id(body: &[u8]) -> NewDocument {
+    let item = NewDocument::new(Format::Profile, body);
     assert_eq!(item.external_id, None);
     item
 }
@@ -47,34 +79,20 @@ async fn items_are_kept_verbatim_in_the_order_of_the_page() {
         b"",
         b"{\"id\":7}",
     ];
-    let items: Vec<_> = bodies.iter().map(|body| NewRawDocument::new(Format::Profile, body)).collect();
-    let mut tx = fixture.pool().begin().await.unwrap();
-    let collection_id = Uuid::now_v7();
-    let ids = raw::insert_new(&mut tx, SOURCE, Format::Profile, (collection_id, 3), &items).await.unwrap();
-    tx.commit().await.unwrap();
-
-    let stored = raw::load(fixture.pool(), &ids).await.unwrap();
-    assert_eq!(stored.len(), 5);
-    for ((position, item), (id, stored)) in (1..).zip(&items).zip(ids.iter().zip(&stored)) {
-        assert_eq!(stored.id, *id);
-        assert_eq!((&stored.body, &stored.content_hash[..]), (&item.body, &item.content_hash[..]));
-        assert_eq!(stored.external_id, item.external_id);
-        assert_eq!((stored.source.as_str(), stored.format), (SOURCE, Format::Profile));
-        assert_eq!((stored.collection_id, stored.page, stored.position), (collection_id, 3, position));
+    let items: Vec<_> = bodies.iter().map(|body| NewDocument::new(Format::Profile, body)).collect();
+    let ids = fixture.insert(&items).await;
+    assert_eq!(fixture.bodies(&ids).await, bodies);
+    let expected = [Some("a"), None, None, None, Some("7")].map(|id| id.map(str::to_owned));
+    assert_eq!(fixture.external_ids(&ids).await, expected);
+    for (id, position) in ids.iter().zip(1..) {
+        let document = document::find(fixture.pool(), *id).await.unwrap().unwrap();
+        assert_eq!(
+            (document.source.as_str(), document.position, document.is_latest),
+            (NUMBERED, position, true)
+        );
     }
-    let external_ids: Vec<_> = stored.iter().map(|document| document.external_id.as_deref()).collect();
-    assert_eq!(external_ids, [Some("a"), None, None, None, Some("7")]);
-    assert_eq!(raw::find(fixture.pool(), ids[1]).await.unwrap().as_ref(), Some(&stored[1]));
-}
-
-#[tokio::test]
-async fn documents_are_loaded_by_id_and_unknown_ones_left_out() {
-    let fixture = Fixture::new().await;
-    let ids = fixture.insert(&items("p", 3)).await;
-    let loaded = raw::load(fixture.pool(), &[ids[2], -1, ids[0], i64::MAX]).await.unwrap();
-    assert_eq!(loaded.iter().map(|document| document.id).collect::<Vec<_>>(), [ids[0], ids[2]]);
-    assert_eq!(raw::load(fixture.pool(), &[]).await.unwrap(), []);
-    assert_eq!(raw::find(fixture.pool(), -1).await.unwrap(), None);
+    assert_eq!(document::find(fixture.pool(), -1).await.unwrap(), None);
+    assert_eq!(document::body(fixture.pool(), -1).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -84,10 +102,8 @@ async fn what_is_known_by_its_hash_is_left_out() {
     assert_eq!(fixture.insert(&items("p", 3)).await.len(), 3);
     assert_eq!(fixture.insert(&items("p", 3)).await, NONE);
     let new = fixture.insert(&items("p", 5)).await;
-    let new: Vec<_> = raw::load(fixture.pool(), &new).await.unwrap();
-    let places: Vec<_> = new.iter().map(|new| (new.external_id.as_deref().unwrap(), new.position)).collect();
-    assert_eq!(places, [("p-3", 4), ("p-4", 5)]);
-    assert_eq!(fixture.insert_from("another", &items("p", 3)).await.len(), 3, "each source has its own");
+    assert_eq!(fixture.external_ids(&new).await, ["p-3", "p-4"].map(|id| Some(id.to_owned())));
+    assert_eq!(fixture.insert_from(NEXT_LINK, &items("p", 3)).await.len(), 3, "each source has its own");
 }
 
 #[tokio::test]
@@ -113,7 +129,7 @@ async fn an_item_that_stands_twice_on_a_page_is_stored_once() {
 }
 
 #[tokio::test]
-async fn of_two_versions_on_a_page_both_are_kept_and_the_later_one_is_the_latest() {
+async fn of_two_versions_on_a_page_both_are_kept_and_both_are_current() {
     let fixture = Fixture::new().await;
     // Many pairs, so that the order of the hashes cannot be the order of the page by chance.
     let versions =
@@ -122,7 +138,10 @@ async fn of_two_versions_on_a_page_both_are_kept_and_the_later_one_is_the_latest
     let ids = fixture.insert(&[&old[..], &new[..]].concat()).await;
     let expected: Vec<_> = old.iter().chain(&new).map(|item| item.body.clone()).collect();
     assert_eq!(fixture.bodies(&ids).await, expected);
-    assert_eq!(fixture.insert(&new).await, NONE, "the later version is known as the latest");
+    assert_eq!(fixture.insert(&new).await, NONE);
+    assert_eq!(fixture.insert(&old).await, NONE);
+    let latest = document::find(fixture.pool(), ids[31]).await.unwrap().unwrap();
+    assert!(latest.is_latest, "the one that stood behind the other");
 }
 
 #[tokio::test]
@@ -147,23 +166,30 @@ async fn large_documents_fit() {
     assert_eq!(fixture.insert(&items).await, NONE);
 }
 
+/// The ids of a block are those of one call of the sequence; what is stored beyond goes into the next one.
+#[tokio::test]
+async fn more_items_than_a_block_has_ids_are_stored_in_order() {
+    let fixture = Fixture::new().await;
+    let ids = fixture.insert(&items("p", 2_500)).await;
+    assert!(ids.is_sorted() && ids.len() == 2_500);
+    let last = document::find(fixture.pool(), ids[2_499]).await.unwrap().unwrap();
+    assert_eq!((last.external_id.as_deref(), last.position), (Some("p-2499"), 2_500));
+}
+
 #[tokio::test]
 async fn a_mapped_item_is_kept_with_the_id_it_came_with() {
     let fixture = Fixture::new().await;
     let items = [
-        NewRawDocument::with_id(Some("u-1".to_owned()), br#"{"uuid": "u-1", "first": "Ada"}"#),
-        NewRawDocument::with_id(None, br#"{"first": "Bob"}"#),
+        NewDocument::with_id(Some("u-1".to_owned()), br#"{"uuid": "u-1", "first": "Ada"}"#),
+        NewDocument::with_id(None, br#"{"first": "Bob"}"#),
     ];
-    let mut tx = fixture.pool().begin().await.unwrap();
-    let ids = raw::insert_new(&mut tx, SOURCE, Format::Mapped, (Uuid::nil(), 1), &items).await.unwrap();
-    tx.commit().await.unwrap();
+    let ids = fixture.insert(&items).await;
     let mapping = serde_json::from_value(serde_json::json!({"name": "first"})).unwrap();
     let mapping = CompiledMapping::new(&mapping).unwrap();
-    let stored = raw::load(fixture.pool(), &ids).await.unwrap();
-    let parsed = stored.iter().map(|document| {
-        assert_eq!(document.format, Format::Mapped);
-        parse_mapped(&mapping, document.external_id.as_deref(), &document.body)
-    });
+    let external_ids = fixture.external_ids(&ids).await;
+    let bodies = fixture.bodies(&ids).await;
+    let parsed =
+        external_ids.iter().zip(&bodies).map(|(id, body)| parse_mapped(&mapping, id.as_deref(), body));
     let parsed: Vec<_> =
         parsed.map(|result| result.map(|resume| (resume.external_id, resume.name))).collect();
     assert_eq!(parsed[0], Ok(("u-1".to_owned(), Some("Ada".to_owned()))));

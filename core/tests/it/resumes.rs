@@ -1,40 +1,59 @@
 //! Storing parsed documents as resumes.
 
 use resume_core::{
-    parsing::PARSER_VERSION,
-    raw::NewRawDocument,
-    resume::{self, NewResume, Resume},
+    document::{self, NewDocument},
+    parsing::{Format, PARSER_VERSION, parse},
+    resume::{self, NewResume, Outcome, Resume},
+    source,
 };
 use tokio::task::JoinSet;
 
-use crate::fixture::{Fixture, Random, in_time, item, parsed};
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, Random, in_time, item};
 
-const SOURCE: &str = "ats";
+/// What the parser makes of an item whose person has no document yet.
+fn parsed(document_id: i64, item: &NewDocument) -> NewResume {
+    let parsed = parse(Format::Profile, item.external_id.as_deref(), &item.body).unwrap();
+    NewResume { document_id, person_id: document_id, is_overtaken: false, parsed }
+}
 
 impl Fixture {
     /// Stores raw documents and gives them parsed, with their ids.
-    pub(crate) async fn parsed(&self, items: &[NewRawDocument]) -> Vec<NewResume> {
+    pub(crate) async fn parsed(&self, items: &[NewDocument]) -> Vec<NewResume> {
         let ids = self.insert(items).await;
         assert_eq!(ids.len(), items.len(), "all are new");
-        ids.into_iter().zip(items).map(|(id, item)| parsed(id, item)).collect()
+        let mut parsed: Vec<_> = ids.into_iter().zip(items).map(|(id, item)| parsed(id, item)).collect();
+        for new in &mut parsed {
+            let document = document::find(self.pool(), new.document_id).await.unwrap().unwrap();
+            new.person_id = document.resume_id;
+        }
+        parsed
     }
 
     /// Stores resumes and commits.
     pub(crate) async fn store_parsed(&self, new: Vec<NewResume>) {
+        self.store_parsed_by_map(0, new).await;
+    }
+
+    async fn store_parsed_by_map(&self, map_version: i32, parsed: Vec<NewResume>) {
         let mut tx = self.pool().begin().await.unwrap();
-        resume::store_parsed(&mut tx, (SOURCE, 0), new).await.unwrap();
+        let source = source::find(&mut tx, NUMBERED).await.unwrap().unwrap();
+        let outcome = Outcome { parsed, failed: Vec::new() };
+        resume::store_reparsed(&mut tx, source.id, map_version, &outcome).await.unwrap();
         tx.commit().await.unwrap();
     }
 
     /// The resume of an external id; there must be one.
     async fn resume_of(&self, external_id: &str) -> Resume {
-        let id = sqlx::query_scalar!("select id from resumes where external_id = $1", external_id);
+        let id = sqlx::query_scalar!("select id from people where external_id = $1", external_id);
         let id = id.fetch_one(self.pool()).await.unwrap();
-        resume::find(self.pool(), id).await.unwrap().unwrap()
+        resume::find(self.pool(), id, false).await.unwrap().unwrap()
     }
 
     async fn skill_keys(&self, external_id: &str) -> Vec<String> {
-        let keys = sqlx::query_scalar!("select skills from resumes where external_id = $1", external_id);
+        let keys = sqlx::query_scalar!(
+            "select skills from resumes join people p on p.id = person_id where external_id = $1",
+            external_id
+        );
         keys.fetch_one(self.pool()).await.unwrap()
     }
 
@@ -45,10 +64,14 @@ impl Fixture {
 
     /// As if another version of the parser had made a resume.
     async fn set_parser_version(&self, external_id: &str, version: i32) {
-        sqlx::query!("update resumes set parser_version = $2 where external_id = $1", external_id, version)
-            .execute(self.pool())
-            .await
-            .unwrap();
+        sqlx::query!(
+            "update resumes set parser_version = $2 from people p where p.id = person_id and external_id = $1",
+            external_id,
+            version
+        )
+        .execute(self.pool())
+        .await
+        .unwrap();
     }
 }
 
@@ -59,11 +82,11 @@ async fn a_parsed_document_becomes_a_resume() {
     fixture.store_parsed(new.clone()).await;
     let stored = fixture.resume_of("p").await;
     assert_eq!(stored.document.0, new[0].parsed);
-    assert_eq!((stored.source.as_str(), stored.external_id.as_str()), (SOURCE, "p"));
-    assert_eq!((stored.raw_document_id, stored.parser_version), (new[0].raw_document_id, PARSER_VERSION));
+    assert_eq!((stored.source.as_str(), stored.external_id.as_str()), (NUMBERED, "p"));
+    assert_eq!((stored.document_id, stored.parser_version), (new[0].document_id, PARSER_VERSION));
     assert_eq!(stored.created_at, stored.updated_at);
     assert_eq!(fixture.skill_keys("p").await, ["react", "c++", "sql"]);
-    assert_eq!(resume::find(fixture.pool(), -1).await.unwrap(), None);
+    assert_eq!(resume::find(fixture.pool(), -1, true).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -84,7 +107,7 @@ async fn a_resume_keeps_its_id_when_it_changes() {
     let after = fixture.resume_of("p").await;
     assert_eq!((after.id, after.created_at), (before.id, before.created_at));
     assert!(after.updated_at > before.updated_at);
-    assert_eq!((after.raw_document_id, &after.document.0), (new[0].raw_document_id, &new[0].parsed));
+    assert_eq!((after.document_id, &after.document.0), (new[0].document_id, &new[0].parsed));
     assert_eq!(fixture.skill_keys("p").await, ["b"]);
     assert_eq!(fixture.count_resumes().await, 2);
 }
@@ -111,10 +134,7 @@ async fn of_one_document_the_latest_parser_wins() {
     let fixture = Fixture::new().await;
     let [first, second] = [item("p", &["A"]), item("p", &["B"])];
     let versions = fixture.parsed(&[first, second]).await;
-    let reparsed = |like: usize| NewResume {
-        raw_document_id: versions[0].raw_document_id,
-        parsed: versions[like].parsed.clone(),
-    };
+    let reparsed = |like: usize| NewResume { parsed: versions[like].parsed.clone(), ..versions[0].clone() };
     fixture.store_parsed(vec![reparsed(0)]).await;
 
     fixture.set_parser_version("p", PARSER_VERSION - 1).await;
@@ -135,14 +155,9 @@ async fn of_one_document_the_latest_parser_wins() {
 async fn of_one_parser_what_the_latest_map_made_wins() {
     let fixture = Fixture::new().await;
     let versions = fixture.parsed(&[item("p", &["A"]), item("p", &["B"])]).await;
-    let of_first = |like: usize| NewResume {
-        raw_document_id: versions[0].raw_document_id,
-        parsed: versions[like].parsed.clone(),
-    };
+    let of_first = |like: usize| NewResume { parsed: versions[like].parsed.clone(), ..versions[0].clone() };
     let store = async |map_version: i32, new: NewResume| {
-        let mut conn = fixture.pool().acquire().await.unwrap();
-        resume::store_parsed(&mut conn, (SOURCE, map_version), vec![new]).await.unwrap();
-        drop(conn);
+        fixture.store_parsed_by_map(map_version, vec![new]).await;
         fixture.skill_keys("p").await
     };
     assert_eq!(store(1, of_first(0)).await, ["a"]);
@@ -166,11 +181,10 @@ async fn what_is_there_already_is_not_written_again() {
 #[tokio::test]
 async fn sources_do_not_share_their_ids() {
     let fixture = Fixture::new().await;
-    let new = fixture.parsed(&[item("p", &["A"])]).await;
-    fixture.store_parsed(new.clone()).await;
-    let mut conn = fixture.pool().acquire().await.unwrap();
-    resume::store_parsed(&mut conn, ("another", 0), new).await.unwrap();
-    drop(conn);
+    let people = [item("p", &["A"])];
+    let mut new = fixture.parsed(&people).await;
+    new.push(parsed(fixture.insert_from(NEXT_LINK, &people).await[0], &people[0]));
+    fixture.store_parsed(new).await;
     assert_eq!(fixture.count_resumes().await, 2);
 }
 
@@ -192,9 +206,11 @@ async fn batches_that_overlap_do_not_block_each_other() {
         for mut batch in versions {
             random.shuffle(&mut batch);
             let pool = fixture.pool().clone();
+            let outcome = Outcome { parsed: batch, failed: Vec::new() };
             batches.spawn(async move {
                 let mut tx = pool.begin().await.unwrap();
-                resume::store_parsed(&mut tx, (SOURCE, 0), batch).await.unwrap();
+                let source = source::find(&mut tx, NUMBERED).await.unwrap().unwrap();
+                resume::store_reparsed(&mut tx, source.id, 0, &outcome).await.unwrap();
                 tx.commit().await.unwrap();
             });
         }

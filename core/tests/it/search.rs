@@ -32,13 +32,16 @@ impl Fixture {
 
     /// Stores `count` resumes with one skill in no time.
     async fn store_many(&self, prefix: &str, skill: &str, count: i32) {
-        self.insert(&[item(prefix, &[])]).await;
         sqlx::query!(
             r#"
-            insert into resumes (source, external_id, raw_document_id, parser_version, skills, document)
-            select 'generated', $1 || n, (select min(id) from raw_documents), 1, array[$2],
-                   jsonb_build_object('external_id', $1 || n)
-            from generate_series(1, $3::integer) n
+            with new as (
+                insert into people (id, document_id, content_hash, source_id, external_id)
+                select nextval('document_ids'), 0, gen_random_uuid(), (select min(id) from sources), $1 || n
+                from generate_series(1, $3::integer) n
+                returning id, external_id
+            )
+            insert into resumes (person_id, document_id, parser_version, map_version, skills, document)
+            select id, 0, 1, 0, array[$2], json_build_object('external_id', external_id) from new
             "#,
             prefix,
             skill,

@@ -1,9 +1,9 @@
 //! The calls that follow from an answer: each once, in the transaction that stores it.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage, FoundPage, NUMBERS_BEHIND},
-    jobs::FetchPage,
-    raw::NewRawDocument,
+    call::{self, Answer, Found},
+    collection::CollectionState,
+    document::NewDocument,
     source::{
         self,
         definition::{Definition, Step},
@@ -30,32 +30,35 @@ async fn stepped(fixture: &Fixture, changes: Value) {
     source::put(&mut fixture.pool().acquire().await.unwrap(), &definition).await.unwrap();
 }
 
-fn items(ids: &[&str]) -> Vec<NewRawDocument> {
+fn items(ids: &[&str]) -> Vec<NewDocument> {
     ids.iter()
-        .map(|id| NewRawDocument::with_id(Some((*id).to_owned()), format!("[{id:?}]").as_bytes()))
+        .map(|id| NewDocument::with_id(Some((*id).to_owned()), format!("[{id:?}]").as_bytes()))
         .collect()
 }
 
-fn page_of(ids: &[&str], next: Option<&str>) -> FetchedPage {
-    FetchedPage { items: items(ids), next: next.map(str::to_owned), ..FetchedPage::default() }
+fn page_of(ids: &[&str], next: Option<&str>) -> Answer {
+    Answer { items: items(ids), next: next.map(str::to_owned), ..Answer::default() }
 }
 
 impl Fixture {
-    /// The numbers of the pages that are open to be fetched, but for those of the first list, by what they are about.
-    async fn behind(&self, id: Uuid) -> Vec<(i32, Option<String>, Option<String>)> {
-        let pages = sqlx::query!(
-            "select number, parent, item from pages
-             where collection_id = $1 and number >= $2 and state = 'pending' order by parent, item, place",
-            id,
-            NUMBERS_BEHIND
+    /// The calls that are to be made, but for those of the first list, by what they are about.
+    async fn behind(&self, id: Uuid) -> Vec<(i64, String, String)> {
+        let calls = sqlx::query!(
+            "select id, parent, item from calls where collection_id = $1 and state = 'pending'
+             and (parent <> '' or item <> '') order by parent, item, place",
+            id
         );
-        let pages = pages.fetch_all(self.pool()).await.unwrap();
-        pages.into_iter().map(|page| (page.number, page.parent, page.item)).collect()
+        let calls = calls.fetch_all(self.pool()).await.unwrap();
+        calls.into_iter().map(|call| (call.id, call.parent, call.item)).collect()
     }
 
-    async fn store_steps(&self, id: Uuid, number: i32, fetched: &FetchedPage) {
-        let page = self.page(id, number).await;
-        assert!(self.store(&page, fetched).await.is_some());
+    async fn store_first(&self, id: Uuid, place: i32, answer: &Answer) {
+        self.store_call(id, self.page(id, place).await.id, answer).await;
+    }
+
+    async fn store_call(&self, id: Uuid, call_id: i64, answer: &Answer) {
+        let call = self.call(id, call_id).await.expect("it is pending");
+        assert!(self.store(&call, answer).await.is_some());
     }
 }
 
@@ -66,34 +69,34 @@ async fn each_parent_gets_one_list() {
     let id = fixture.start(&collection_of(1000, SOURCE)).await;
     let first = fixture.page(id, 1).await;
     assert_eq!((first.step, first.values.per_page), (Step::Parents, 100));
-    fixture.store_steps(id, 1, &page_of(&["a", "b", "a"], Some("http://ats.example/2"))).await;
+    fixture.store_first(id, 1, &page_of(&["a", "b", "a"], Some("http://ats.example/2"))).await;
     assert_eq!(fixture.progress(id).await.pages_expected, None);
     // On the next page one of them comes again, and some whose ids could lead elsewhere.
-    fixture.store_steps(id, 2, &page_of(&["b", "c/../d", "..", "e\n"], None)).await;
+    fixture.store_first(id, 2, &page_of(&["b", "c/../d", "..", "e\n"], None)).await;
     let open = fixture.behind(id).await;
-    let parents: Vec<_> = open.iter().map(|(_, parent, _)| parent.as_deref().unwrap()).collect();
+    let parents: Vec<_> = open.iter().map(|(_, parent, _)| parent.as_str()).collect();
     assert_eq!(parents, ["a", "b"]);
     assert_eq!(fixture.fetch_jobs(id).await.len(), 4, "each has its job");
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.pages_expected, progress.pages_fetched, progress.stored), (Some(4), 2, 0));
-    let expected = "page 2: 3 parents have no id that can stand in a path, such as \"c/../d\"";
+    assert_eq!((progress.pages_expected, progress.counts.done, progress.counts.stored), (Some(4), 2, 0));
+    let expected = "page 2: 3 parents have no id that can stand in a path";
     assert_eq!((&*progress.errors[0].code, &*progress.errors[0].sample), ("parent_id_invalid", expected));
 
     // The same tokens in both of them; a token that comes again in one of them is a loop.
-    for (number, _, _) in open {
-        let page = fixture.page(id, number).await;
+    for (list, _, _) in open {
+        let page = fixture.call(id, list).await.unwrap();
         assert_eq!((page.step, page.values.page, page.link.as_deref()), (Step::List, 1, None));
-        fixture.store_steps(id, number, &page_of(&[&format!("of {number}")], Some("t2"))).await;
+        fixture.store_call(id, list, &page_of(&[&format!("of {list}")], Some("t2"))).await;
     }
     let second = fixture.behind(id).await;
     assert_eq!(second.len(), 2);
-    fixture.store_steps(id, second[0].0, &page_of(&["x"], Some("t2"))).await;
-    fixture.store_steps(id, second[1].0, &page_of(&["y"], None)).await;
+    fixture.store_call(id, second[0].0, &page_of(&["x"], Some("t2"))).await;
+    fixture.store_call(id, second[1].0, &page_of(&["y"], None)).await;
     assert_eq!(fixture.behind(id).await, []);
     let progress = fixture.progress(id).await;
     let loops = progress.errors.iter().find(|error| error.code == "next_link_loop").unwrap();
     assert_eq!(loops.sample, "page 2 of a: the next link leads to a page that was read before");
-    assert_eq!((progress.pages_expected, progress.stored), (Some(6), 4));
+    assert_eq!((progress.pages_expected, progress.counts.stored), (Some(6), 4));
 }
 
 #[tokio::test]
@@ -106,15 +109,15 @@ async fn a_numbered_list_of_a_parent_is_read_up_to_an_empty_page() {
     stepped(&fixture, json!({"list": list})).await;
     let id = fixture.start(&collection_of(1000, SOURCE)).await;
     assert_eq!(fixture.fetch_jobs(id).await, [1], "nothing is fetched side by side with the parents");
-    fixture.store_steps(id, 1, &page_of(&["a"], None)).await;
+    fixture.store_first(id, 1, &page_of(&["a"], None)).await;
     for (place, ids) in [(0, vec!["x", "y"]), (1, vec!["z"]), (2, vec![])] {
         let [(number, _, _)] = fixture.behind(id).await[..] else { panic!("page {place} is open, alone") };
-        let page = fixture.page(id, number).await;
+        let page = fixture.call(id, number).await.unwrap();
         assert_eq!((page.values.page, page.values.offset), (place, 10 * u64::from(place)));
-        fixture.store_steps(id, number, &page_of(&ids, None)).await;
+        fixture.store_call(id, number, &page_of(&ids, None)).await;
     }
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.pages_expected, progress.pages_fetched, progress.stored), (Some(4), 4, 3));
+    assert_eq!((progress.pages_expected, progress.counts.done, progress.counts.stored), (Some(4), 4, 3));
 }
 
 #[tokio::test]
@@ -122,22 +125,19 @@ async fn lists_that_are_not_wanted_any_more_cost_no_call() {
     let fixture = Fixture::new().await;
     stepped(&fixture, json!({})).await;
     let id = fixture.start(&collection_of(2, SOURCE)).await;
-    fixture.store_steps(id, 1, &page_of(&["a", "b"], None)).await;
+    fixture.store_first(id, 1, &page_of(&["a", "b"], None)).await;
     let open = fixture.behind(id).await;
-    fixture.store_steps(id, open[0].0, &page_of(&["x", "y"], Some("t2"))).await;
-    let job = FetchPage { collection_id: id, page: open[1].0 };
-    let job_id = fixture.last_fetch_job(id, job.page).await;
+    fixture.store_call(id, open[0].0, &page_of(&["x", "y"], Some("t2"))).await;
+    let found = fixture.found(id, open[1].0, fixture.last_fetch_job(open[1].0).await).await;
+    let Found::NotWanted(page) = found else { panic!("{found:?}") };
     let mut tx = fixture.pool().begin().await.unwrap();
-    let found = collection::find_page(&mut tx, &job, job_id).await.unwrap();
-    let FoundPage::NotWanted(page) = found else { panic!("{found:?}") };
     for _ in 0..2 {
-        collection::skip_page(&mut tx, &page).await.unwrap();
+        call::skip(&mut tx, &page).await.unwrap();
     }
     tx.commit().await.unwrap();
-    assert_eq!(fixture.pages_open(id).await, 1, "the one that is parsed");
-    fixture.settle(id, open[0].0, 2, 0).await;
+    fixture.parse_all(id).await;
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.collection.state, progress.calls), (CollectionState::Completed, 2));
+    assert_eq!((progress.collection.state, progress.counts.made), (CollectionState::Completed, 2));
 }
 
 #[tokio::test]
@@ -145,28 +145,27 @@ async fn details_take_the_place_of_the_items() {
     let fixture = Fixture::new().await;
     stepped(&fixture, json!({"detail": {"path": "/positions/{parent}/{id}"}})).await;
     let id = fixture.start(&collection_of(3, SOURCE)).await;
-    fixture.store_steps(id, 1, &page_of(&["a", "b"], None)).await;
+    fixture.store_first(id, 1, &page_of(&["a", "b"], None)).await;
     let lists = fixture.behind(id).await;
-    let without_id = NewRawDocument::with_id(None, b"{}");
+    let without_id = NewDocument::with_id(None, b"{}");
     let mut fetched = page_of(&["x", "x", "y"], None);
     fetched.items.insert(0, without_id);
-    fixture.store_steps(id, lists[0].0, &fetched).await;
+    fixture.store_call(id, lists[0].0, &fetched).await;
 
     let open = fixture.behind(id).await;
-    let details: Vec<_> =
-        open.iter().filter_map(|(number, parent, item)| Some((number, parent, item.as_deref()?))).collect();
+    let details: Vec<_> = open.iter().filter(|(_, _, item)| !item.is_empty()).collect();
     assert_eq!(details.len(), 1, "one for each id, and the fourth item was not wanted: {details:?}");
     let progress = fixture.progress(id).await;
-    assert_eq!(progress.stored, 1, "what has no id is kept as the list has it");
+    assert_eq!(progress.counts.stored, 1, "what has no id is kept as the list has it");
     assert_eq!(progress.errors[0].code, "item_id_invalid");
-    let page = fixture.page(id, *details[0].0).await;
+    let page = fixture.call(id, details[0].0).await.unwrap();
     assert_eq!(
         (page.step, page.values.parent.as_deref(), page.values.id.as_deref()),
         (Step::Detail, Some("a"), Some("x"))
     );
-    fixture.store_steps(id, page.number, &page_of(&["x"], None)).await;
+    fixture.store_call(id, page.id, &page_of(&["x"], None)).await;
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.stored, progress.pages_expected), (2, Some(4)));
+    assert_eq!((progress.counts.stored, progress.pages_expected), (2, Some(4)));
 }
 
 #[tokio::test]
@@ -174,14 +173,14 @@ async fn a_list_of_a_parent_begins_again_alone_and_once_a_run() {
     let fixture = Fixture::new().await;
     stepped(&fixture, json!({})).await;
     let id = fixture.start(&collection_of(1000, SOURCE)).await;
-    fixture.store_steps(id, 1, &page_of(&["a", "b"], None)).await;
-    for (number, _, _) in fixture.behind(id).await {
-        fixture.store_steps(id, number, &page_of(&[&format!("of {number}")], Some("t2"))).await;
+    fixture.store_first(id, 1, &page_of(&["a", "b"], None)).await;
+    for (list, _, _) in fixture.behind(id).await {
+        fixture.store_call(id, list, &page_of(&[&format!("of {list}")], Some("t2"))).await;
     }
-    let restart = async |number| {
-        let page = fixture.page(id, number).await;
+    let restart = async |call_id| {
+        let page = fixture.call(id, call_id).await.unwrap();
         let mut tx = fixture.pool().begin().await.unwrap();
-        let began = collection::restart(&mut tx, &page).await.unwrap();
+        let began = call::restart(&mut tx, &page).await.unwrap();
         tx.commit().await.unwrap();
         began
     };
@@ -191,10 +190,10 @@ async fn a_list_of_a_parent_begins_again_alone_and_once_a_run() {
     }
     let thirds = fixture.behind(id).await;
     assert_eq!(thirds.len(), 2);
-    let page = fixture.page(id, thirds[0].0).await;
+    let page = fixture.call(id, thirds[0].0).await.unwrap();
     assert_eq!((page.link.as_deref(), page.values.parent.as_deref()), (None, Some("a")));
     // The same token leads on, once more.
-    fixture.store_steps(id, thirds[0].0, &page_of(&["again"], Some("t2"))).await;
+    fixture.store_call(id, thirds[0].0, &page_of(&["again"], Some("t2"))).await;
     let fourth = fixture.behind(id).await;
     assert_eq!(fourth.len(), 2);
     assert!(!restart(fourth[0].0).await, "and only once");
@@ -216,7 +215,7 @@ async fn who_is_seen_when_a_page_is_read_again_gets_a_detail() {
     let show = async |number, ids: Vec<u32>, total| {
         let ids: Vec<String> = ids.into_iter().map(|id| format!("p{id}")).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        fixture.store_steps(id, number, &FetchedPage { total: Some(total), ..page_of(&ids, None) }).await;
+        fixture.store_first(id, number, &Answer { total: Some(total), ..page_of(&ids, None) }).await;
     };
     // The fourth one goes after the first page was read, and the eleventh moves onto it.
     show(1, (0..10).collect(), 25).await;
@@ -226,8 +225,8 @@ async fn who_is_seen_when_a_page_is_read_again_gets_a_detail() {
         let open = fixture.behind(id).await;
         for (number, _, item) in &open {
             // Nothing to store: what counts here is who was asked for.
-            fixture.store_steps(id, *number, &FetchedPage::default()).await;
-            assert!(item.is_some());
+            fixture.store_call(id, *number, &Answer::default()).await;
+            assert!(!item.is_empty());
         }
         open.len()
     };
@@ -249,21 +248,21 @@ async fn a_list_that_begins_again_is_counted_anew() {
         });
         stepped(&fixture, json!({"parents": null, "list": list, "detail": detail})).await;
         let id = fixture.start(&collection_of(3, SOURCE)).await;
-        fixture.store_steps(id, 1, &page_of(&["a"], Some("t2"))).await;
-        fixture.store_steps(id, 2, &page_of(&["b"], Some("t3"))).await;
+        fixture.store_first(id, 1, &page_of(&["a"], Some("t2"))).await;
+        fixture.store_first(id, 2, &page_of(&["b"], Some("t3"))).await;
         let page = fixture.page(id, 3).await;
         let mut tx = fixture.pool().begin().await.unwrap();
-        assert!(collection::restart(&mut tx, &page).await.unwrap());
+        assert!(call::restart(&mut tx, &page).await.unwrap());
         tx.commit().await.unwrap();
-        fixture.store_steps(id, 4, &page_of(&["a"], Some("t2"))).await;
-        fixture.store_steps(id, 5, &page_of(&["b"], Some("t3"))).await;
-        fixture.store_steps(id, 6, &page_of(&["c"], Some("t4"))).await;
-        assert!(fixture.pending(id, 7).await.is_none(), "those are as many as were asked for");
+        fixture.store_first(id, 1, &page_of(&["a"], Some("t2"))).await;
+        fixture.store_first(id, 2, &page_of(&["b"], Some("t3"))).await;
+        fixture.store_first(id, 3, &page_of(&["c"], Some("t4"))).await;
+        assert!(fixture.pending(id, 4).await.is_none(), "those are as many as were asked for");
         if detail.is_null() {
-            assert_eq!(fixture.progress(id).await.stored, 3);
+            assert_eq!(fixture.progress(id).await.counts.stored, 3);
             continue;
         }
-        let items: Vec<_> = fixture.behind(id).await.into_iter().filter_map(|(.., item)| item).collect();
+        let items: Vec<_> = fixture.behind(id).await.into_iter().map(|(.., item)| item).collect();
         assert_eq!(items, ["a", "b", "c"]);
     }
 }

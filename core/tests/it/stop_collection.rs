@@ -1,8 +1,9 @@
 //! Collections that are paused, cancelled, and go on.
 
 use resume_core::{
-    collection::{self, BatchResult, CollectionState, FetchedPage, FoundPage, Scope, StopError},
-    jobs::{FetchPage, FinishCollection, ResumePages, StopCollection},
+    call::{self, Answer, Found},
+    collection::{self, CollectionState, Finishing, Scope, StopError},
+    jobs::{ContinueCollection, FetchPage, FinishCollection, StopCollection},
 };
 use uuid::Uuid;
 
@@ -25,11 +26,9 @@ impl Fixture {
         Ok(())
     }
 
-    pub(crate) async fn go_on(&self, id: Uuid) -> usize {
-        let mut tx = self.pool().begin().await.unwrap();
-        let pages = collection::resume(&mut tx, id, Scope::default()).await.unwrap().pages;
-        tx.commit().await.unwrap();
-        pages
+    /// Continues a collection; returns how many calls are made.
+    pub(crate) async fn go_on(&self, id: Uuid) -> i64 {
+        self.proceed(id, Scope::default()).await.unwrap()[0]
     }
 
     /// Ends the jobs of a stopped collection, as its job does.
@@ -56,7 +55,7 @@ impl Fixture {
 async fn a_paused_collection_fetches_nothing_and_goes_on_where_it_was() {
     let fixture = Fixture::new().await;
     let id = fixture.start(&collection_of(40, NUMBERED)).await;
-    let under_way = fixture.page(id, 2).await;
+    let [under_way, third] = [fixture.page(id, 2).await, fixture.page(id, 3).await];
     fixture.store_items(id, 1, items("a", 10)).await;
     fixture.pause(id).await.unwrap();
     fixture.pause(id).await.unwrap();
@@ -68,33 +67,31 @@ async fn a_paused_collection_fetches_nothing_and_goes_on_where_it_was() {
 
     // The follow-up of a job that was ended gives nothing up, nor does the end of the run.
     fixture.give_up(id, 3, "cancelled").await;
-    let finish = FinishCollection { collection_id: id, run: 1 };
-    assert_eq!(collection::close(&mut fixture.pool().acquire().await.unwrap(), &finish).await.unwrap(), 0);
+    let finish = FinishCollection { collection_id: id, run: 1, sweeps: 0 };
+    assert_eq!(fixture.finish_as(&finish).await, Finishing::Nothing);
     // A page that was being fetched is stored.
-    let fetched = collection::FetchedPage::default();
-    assert!(fixture.store(&under_way, &fetched).await.is_some());
+    assert!(fixture.store(&under_way, &Answer::default()).await.is_some());
     assert_eq!(fixture.state(id).await, Paused);
-    assert_eq!(fixture.pages_open(id).await, 3);
 
-    let first = fixture.last_fetch_job(id, 3).await;
+    let first = fixture.last_fetch_job(third.id).await;
     assert_eq!(fixture.go_on(id).await, 2);
     assert_eq!(fixture.state(id).await, Running);
     assert_eq!(fixture.live("fetch_page", id).await, 2);
     // The walk that comes too late ends nothing of it, and the old jobs fetch nothing and give nothing up.
     fixture.end_jobs(id).await;
     assert_eq!(fixture.live("fetch_page", id).await, 2);
+    let found = fixture.found(id, third.id, first).await;
+    assert!(matches!(found, Found::Settled), "{found:?}");
     let mut conn = fixture.pool().acquire().await.unwrap();
-    let job = FetchPage { collection_id: id, page: 3 };
-    let found = collection::find_page(&mut conn, &job, first).await.unwrap();
-    assert!(matches!(found, FoundPage::Settled), "{found:?}");
-    collection::give_up_page(&mut conn, &job, &discarded(first, "cancelled")).await.unwrap();
+    let job = FetchPage { collection_id: id, call_id: third.id };
+    call::give_up(&mut conn, &job, &discarded(first, "cancelled")).await.unwrap();
     drop(conn);
     fixture.store_items(id, 3, Vec::new()).await;
     fixture.store_items(id, 4, Vec::new()).await;
-    for (parsed, failed) in [(4, 0), (4, 0), (2, 0)] {
-        fixture.settle(id, 1, parsed, failed).await;
+    for parsed in [4, 4, 2] {
+        fixture.settle(id, 1, parsed, 0).await;
     }
-    assert_eq!((fixture.state(id).await, fixture.pages_open(id).await), (Completed, 0));
+    assert_eq!(fixture.state(id).await, Completed);
 }
 
 #[tokio::test]
@@ -121,33 +118,23 @@ async fn a_cancelled_collection_is_over_at_once_and_can_go_on() {
     fixture.cancel(id).await.unwrap();
     assert!(matches!(fixture.pause(id).await, Err(StopError::Over(Cancelled))));
 
-    let fetched = collection::FetchedPage { items: items("b", 10), ..Default::default() };
-    assert!(fixture.store(&under_way, &fetched).await.is_none(), "nothing is stored any more");
+    let answer = Answer { items: items("b", 10), ..Default::default() };
+    assert!(fixture.store(&under_way, &answer).await.is_none(), "nothing is stored any more");
     fixture.end_jobs(id).await;
     assert_eq!((fixture.live("fetch_page", id).await, fixture.live("parse_documents", id).await), (0, 0));
     for job in fixture.parse_jobs(id).await {
-        let by =
-            resume_queue::Discarded { code: Some("cancelled_by_request".to_owned()), ..discarded(0, "over") };
-        let mut conn = fixture.pool().acquire().await.unwrap();
-        collection::give_up_documents(&mut conn, &job, &by).await.unwrap();
+        fixture.give_up_documents(&job, "cancelled_by_request").await;
     }
-    let progress = fixture.progress(id).await;
-    assert_eq!((progress.collection.state, progress.stored, progress.failed), (Cancelled, 10, 10));
-    assert_eq!(progress.collection.finished_at, ended.finished_at);
+    assert_eq!(fixture.told(id).await, (Cancelled, [0, 0, 10, 0]));
+    assert_eq!(fixture.progress(id).await.collection.finished_at, ended.finished_at);
 
     assert_eq!(fixture.go_on(id).await, 3);
     for page in 2..=4 {
         fixture.store_items(id, page, Vec::new()).await;
     }
     assert_eq!(fixture.state(id).await, Running, "what was stored is parsed after all");
-    for job in &fixture.parse_jobs(id).await[3..] {
-        let result = BatchResult { parsed: job.document_ids.len(), failed: 0 };
-        let mut conn = fixture.pool().acquire().await.unwrap();
-        collection::settle_batch(&mut conn, job, result).await.unwrap();
-    }
-    let progress = fixture.progress(id).await;
-    assert_eq!((progress.collection.state, progress.parsed, progress.failed), (Completed, 10, 0));
-    assert_eq!(fixture.pages_open(id).await, 0);
+    fixture.parse_all(id).await;
+    assert_eq!(fixture.told(id).await, (Completed, [10, 0, 0, 0]));
 }
 
 #[tokio::test]
@@ -158,77 +145,58 @@ async fn an_unknown_collection_is_not_stopped() {
     assert!(matches!(fixture.cancel(id).await, Err(StopError::Unknown(unknown)) if unknown == id));
 }
 
-/// Its first page is stored after the pause, and opens the second one with a job that is younger than the stop.
+/// Its first page is stored after the pause, and opens the second one with a job that is younger than the stop: whichever of its two
+/// jobs comes first, the answer is stored once.
 #[tokio::test]
-async fn a_page_that_was_opened_during_the_pause_has_one_job_that_counts() {
+async fn a_page_that_was_opened_during_the_pause_is_stored_once() {
     let fixture = Fixture::new().await;
     let id = fixture.start(&collection_of(40, NEXT_LINK)).await;
     let under_way = fixture.page(id, 1).await;
     fixture.pause(id).await.unwrap();
-    let fetched = FetchedPage { items: items("a", 3), next: Some("t2".to_owned()), ..FetchedPage::default() };
-    fixture.store(&under_way, &fetched).await.unwrap();
+    let answer = Answer { items: items("a", 3), next: Some("t2".to_owned()), ..Answer::default() };
+    fixture.store(&under_way, &answer).await.unwrap();
     fixture.go_on(id).await;
-    let jobs = sqlx::query_scalar!(
-        r#"select id as "id!" from jobs where kind = 'fetch_page' and args ->> 'page' = '2' order by id"#
-    );
-    let jobs = jobs.fetch_all(fixture.pool()).await.unwrap();
-    assert_eq!(jobs.len(), 2);
-    let mut conn = fixture.pool().acquire().await.unwrap();
-    let page = FetchPage { collection_id: id, page: 2 };
-    let first = collection::find_page(&mut conn, &page, jobs[0]).await.unwrap();
-    assert!(matches!(first, FoundPage::TakenOver), "{first:?}");
-    let second = collection::find_page(&mut conn, &page, jobs[1]).await.unwrap();
-    assert!(matches!(second, FoundPage::Pending(_)), "{second:?}");
+    assert_eq!(fixture.fetch_jobs(id).await, [1, 2, 2]);
+    let second = fixture.page(id, 2).await;
+    assert!(fixture.store(&second, &Answer::default()).await.is_some());
+    assert!(fixture.store(&second, &Answer::default()).await.is_none());
 }
 
-/// Its request enqueues the first ten thousand, and a job the others.
+/// Ten thousand calls a job, each of which enqueues the next one.
 #[tokio::test]
-async fn a_collection_with_many_pages_goes_on_in_portions() {
+async fn a_collection_with_many_calls_goes_on_in_portions() {
     let fixture = Fixture::new().await;
     let id = fixture.start(&collection_of(40, NUMBERED)).await;
+    fixture.add_calls(id, 24_996).await;
     fixture.pause(id).await.unwrap();
-    let waiting = sqlx::query!(
-        "insert into pages (collection_id, number) select $1, generate_series(5, 25000) returning number",
-        id
-    );
-    waiting.fetch_all(fixture.pool()).await.unwrap();
-    let with_a_job = async || {
-        let count = sqlx::query_scalar!(
-            r#"
-            select count(distinct p.number) as "count!" from pages p
-            join jobs j on j.id = p.fetch_job_id and j.state = 'available'
-            join collections c on c.id = p.collection_id and j.id > c.stop_job_id
-            where p.collection_id = $1 and p.state = 'pending'
-            "#,
-            id
-        );
-        count.fetch_one(fixture.pool()).await.unwrap()
-    };
-    assert_eq!(fixture.go_on(id).await, 25_000);
-    assert_eq!(with_a_job().await, 10_000);
-    let portion = async |expected: ResumePages| {
+    fixture.end_jobs(id).await;
+    let mut tx = fixture.pool().begin().await.unwrap();
+    let proceeded = collection::proceed(&mut tx, id, Scope::default()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(proceeded.calls, 25_000);
+    let portion = async || {
         let job = sqlx::query!(
-            r#"select id as "id!", args as "args!" from jobs where kind = 'resume_pages' order by id desc limit 1"#
+            r#"select id as "id!", args as "args!" from jobs where kind = 'continue_collection' order by id desc limit 1"#
         );
         let job = job.fetch_one(fixture.pool()).await.unwrap();
-        assert_eq!(serde_json::from_value::<ResumePages>(job.args).unwrap(), expected);
+        let args: ContinueCollection = serde_json::from_value(job.args).unwrap();
         let mut tx = fixture.pool().begin().await.unwrap();
-        collection::resume_pages(&mut tx, &expected, job.id).await.unwrap();
+        collection::continue_portion(&mut tx, &args, job.id).await.unwrap();
         tx.commit().await.unwrap();
-        job.id
+        (args, job.id)
     };
-    let first = ResumePages { collection_id: id, after: 10_000, last: 25_000 };
-    portion(first.clone()).await;
-    assert_eq!(with_a_job().await, 20_000);
-    let second = ResumePages { after: 20_000, ..first };
-    let last = portion(second.clone()).await;
-    assert_eq!(with_a_job().await, 25_000);
-    assert_eq!(fixture.live("resume_pages", id).await, 2, "there is no third one");
+    for expected in [10_000, 20_000, 25_000] {
+        portion().await;
+        assert_eq!(fixture.live("fetch_page", id).await, expected);
+    }
+    assert_eq!(fixture.live("continue_collection", id).await, 3, "there is no fourth one");
 
-    // One that runs again, or after another stop, does no harm.
+    // One that runs again after another stop does no harm.
+    let (last, last_job) = portion().await;
     fixture.pause(id).await.unwrap();
+    fixture.end_jobs(id).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    collection::resume_pages(&mut tx, &second, last).await.unwrap();
+    collection::continue_portion(&mut tx, &last, last_job).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(with_a_job().await, 0);
+    assert_eq!(fixture.live("fetch_page", id).await, 0);
 }

@@ -1,17 +1,16 @@
 //! Storing a page: all of it or nothing, and once.
 
 use resume_core::{
-    collection::{self, CollectionState, FetchedPage, StoredPage},
-    jobs::ParseDocuments,
-    raw,
+    call::{self, Answer, Answered},
+    collection::{self, CollectionState},
+    document,
 };
-
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, in_time, item, items};
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, StoredPage, collection_of, in_time, item, items};
 
-fn page_of(count: usize, next: Option<&str>) -> FetchedPage {
-    FetchedPage { items: items("p", count), next: next.map(str::to_owned), ..FetchedPage::default() }
+fn page_of(count: usize, next: Option<&str>) -> Answer {
+    Answer { items: items("p", count), next: next.map(str::to_owned), ..Answer::default() }
 }
 
 #[tokio::test]
@@ -20,30 +19,33 @@ async fn a_page_is_stored_with_all_that_follows() {
     let id = fixture.start(&collection_of(400, NUMBERED)).await;
     let page = fixture.page(id, 3).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    let stored = collection::store_page(&mut tx, &page, &page_of(10, None)).await.unwrap();
-    assert_eq!(stored, Some(StoredPage { stored: 10, unchanged: 0 }));
+    let stored = call::store(&mut tx, &page, &page_of(10, None), None).await.unwrap();
+    let Answered::Stored(answer) = stored else { panic!("it is pending") };
+    assert_eq!((answer.stored.ids.len(), answer.stored.unchanged), (10, 0));
     assert_eq!(fixture.rows().await, [1, 32, 0, 32], "nobody sees it before the commit");
     tx.commit().await.unwrap();
 
     // Four documents a batch, in the order of the page.
-    let jobs = fixture.parse_jobs(id).await;
-    assert_eq!(jobs.iter().map(|job| job.document_ids.len()).collect::<Vec<_>>(), [4, 4, 2]);
-    assert!(jobs.iter().all(|job| (job.collection_id, job.page) == (id, 3)));
-    let ids: Vec<i64> =
-        jobs.into_iter().flat_map(|ParseDocuments { document_ids, .. }| document_ids).collect();
-    let documents = raw::load(fixture.pool(), &ids).await.unwrap();
+    let batches = fixture.waiting(id).await;
+    assert_eq!(batches.iter().map(|batch| batch.documents()).collect::<Vec<_>>(), [4, 4, 2]);
+    let jobs = fixture.parse_jobs(id).await.into_iter().flat_map(|job| job.batches);
+    assert!(jobs.eq(batches.iter().map(|batch| batch.first_id)), "each has its job");
+    let documents = document::list(fixture.pool(), id, &Default::default(), 0, 100).await.unwrap();
     let expected: Vec<_> = (0..10).map(|index| format!("p-{index}")).collect();
-    assert_eq!(documents.iter().filter_map(|d| d.external_id.clone()).collect::<Vec<_>>(), expected);
-    assert!(documents.iter().all(|document| (document.collection_id, document.page) == (id, 3)));
+    assert_eq!(documents.iter().filter_map(|d| d.document.external_id.clone()).collect::<Vec<_>>(), expected);
+    let places = documents.iter().map(|d| (d.document.page, d.document.position));
+    assert!(places.eq((1..=10).map(|position| (Some(3), position))));
 
     // The page behind the window takes its place.
     assert_eq!(fixture.fetch_jobs(id).await, (1..=32).chain([35]).collect::<Vec<_>>());
-    assert_eq!(fixture.pages_open(id).await, 33, "the page itself is open until it is parsed");
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::Running);
     assert!(progress.collection.started_at.is_some());
-    assert_eq!((progress.pages_fetched, progress.stored, progress.unchanged), (1, 10, 0));
-    assert_eq!((progress.parsed, progress.failed, progress.calls, progress.rate_limited), (0, 0, 1, 0));
+    assert_eq!((progress.counts.done, progress.counts.stored, progress.counts.unchanged), (1, 10, 0));
+    assert_eq!(
+        (progress.counts.parsed, progress.failed(), progress.counts.made, progress.counts.rate_limited),
+        (0, 0, 1, 0)
+    );
     assert!(fixture.pending(id, 3).await.is_none());
 }
 
@@ -54,7 +56,7 @@ async fn a_rollback_leaves_the_page_pending() {
     let before = (fixture.rows().await, fixture.progress(id).await);
     let page = fixture.page(id, 3).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    collection::store_page(&mut tx, &page, &page_of(10, None)).await.unwrap();
+    call::store(&mut tx, &page, &page_of(10, None), None).await.unwrap();
     tx.rollback().await.unwrap();
     let mut after = (fixture.rows().await, fixture.progress(id).await);
     after.1.seen_at = before.1.seen_at;
@@ -72,7 +74,7 @@ async fn a_stored_page_is_not_stored_again() {
         assert!(fixture.store(&page, &fetched).await.is_some());
         let before = (fixture.rows().await, fixture.progress(id).await);
         // Even with other items: the first answer counts.
-        let other = FetchedPage { items: items("q", 3), ..fetched.clone() };
+        let other = Answer { items: items("q", 3), ..fetched.clone() };
         for again in [&fetched, &other] {
             assert_eq!(fixture.store(&page, again).await, None);
             let mut after = (fixture.rows().await, fixture.progress(id).await);
@@ -88,17 +90,17 @@ async fn of_two_that_store_a_page_at_once_one_waits_and_does_nothing() {
     let id = fixture.start(&collection_of(400, NUMBERED)).await;
     let page = fixture.page(id, 1).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    collection::store_page(&mut tx, &page, &page_of(10, None)).await.unwrap();
+    call::store(&mut tx, &page, &page_of(10, None), None).await.unwrap();
     let second = tokio::spawn({
         let (pool, page) = (fixture.pool().clone(), page.clone());
         async move {
             let mut conn = pool.acquire().await.unwrap();
-            collection::store_page(&mut conn, &page, &page_of(10, None)).await.unwrap()
+            call::store(&mut conn, &page, &page_of(10, None), None).await.unwrap()
         }
     });
     fixture.until_blocked(1).await;
     tx.commit().await.unwrap();
-    assert_eq!(in_time("the second one ends", second).await.unwrap(), None);
+    assert_eq!(in_time("the second one ends", second).await.unwrap(), Answered::NotPending);
     assert_eq!(fixture.rows().await, [1, 33, 10, 36]);
 }
 
@@ -121,10 +123,9 @@ async fn each_link_of_a_chain_opens_one_page_and_the_last_tells_their_number() {
     fixture.store(&page, &page_of(10, Some("http://ats.example/second"))).await;
     let page = fixture.page(id, 2).await;
     assert_eq!(page.link.as_deref(), Some("http://ats.example/second"));
-    assert_eq!(fixture.pages_open(id).await, 2);
     assert_eq!(fixture.progress(id).await.pages_expected, Some(10));
 
-    fixture.store(&page, &FetchedPage { items: items("q", 3), ..FetchedPage::default() }).await;
+    fixture.store(&page, &Answer { items: items("q", 3), ..Answer::default() }).await;
     assert_eq!(fixture.fetch_jobs(id).await, [1, 2]);
     let progress = fixture.progress(id).await;
     assert_eq!(progress.pages_expected, Some(2), "the source had fewer than asked for");
@@ -144,7 +145,7 @@ async fn a_page_without_items_is_done_at_once() {
         assert_eq!(fixture.store_items(id, 1, Vec::new()).await, StoredPage { stored: 0, unchanged: 0 });
         let progress = fixture.progress(id).await;
         assert_eq!(progress.collection.state, CollectionState::Completed);
-        assert_eq!((progress.pages_fetched, progress.stored), (1, 0));
+        assert_eq!((progress.counts.done, progress.counts.stored), (1, 0));
         assert_eq!(fixture.parse_jobs(id).await, []);
     }
 }
@@ -156,7 +157,6 @@ async fn a_page_of_known_items_is_done_at_once() {
     fixture.store_items(first, 1, items("p", 10)).await;
     let second = fixture.start(&collection_of(20, NUMBERED)).await;
     assert_eq!(fixture.store_items(second, 1, items("p", 10)).await, StoredPage { stored: 0, unchanged: 10 });
-    assert_eq!(fixture.pages_open(second).await, 1);
     // One known, one new: one document to parse.
     let mixed = vec![item("p-3", &["SQL"]), item("new", &[])];
     assert_eq!(fixture.store_items(second, 2, mixed).await, StoredPage { stored: 1, unchanged: 1 });
@@ -165,7 +165,7 @@ async fn a_page_of_known_items_is_done_at_once() {
     fixture.settle(second, 2, 1, 0).await;
     let progress = fixture.progress(second).await;
     assert_eq!(progress.collection.state, CollectionState::Completed);
-    assert_eq!((progress.stored, progress.unchanged, progress.parsed), (1, 11, 1));
+    assert_eq!((progress.counts.stored, progress.counts.unchanged, progress.counts.parsed), (1, 11, 1));
 }
 
 /// To the page itself, and to the one before.
@@ -176,12 +176,16 @@ async fn a_link_to_where_we_have_been_ends_the_chain() {
         let id = fixture.start(&collection_of(100, NEXT_LINK)).await;
         for (number, next) in [(1, "http://ats.example/2"), (2, "http://ats.example/3"), (3, back_to)] {
             let page = fixture.page(id, number).await;
-            let fetched = FetchedPage { next: Some(next.to_owned()), ..FetchedPage::default() };
-            fixture.store(&page, &fetched).await;
+            let items = items(&format!("{back_to}-{number}"), 1);
+            fixture.store(&page, &Answer { items, next: Some(next.to_owned()), ..Answer::default() }).await;
         }
+        fixture.parse_all(id).await;
         let progress = fixture.progress(id).await;
         assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-        assert_eq!((progress.pages_expected, progress.pages_fetched, progress.pages_failed), (Some(3), 3, 0));
+        assert_eq!(
+            (progress.pages_expected, progress.counts.done, progress.counts.failed_calls),
+            (Some(3), 3, 0)
+        );
         let [error] = &progress.errors[..] else { panic!("{:?}", progress.errors) };
         assert_eq!((error.code.as_str(), error.count), ("next_link_loop", 1));
         assert_eq!(error.sample, "page 3: the next link leads to a page that was read before");
@@ -211,10 +215,10 @@ async fn a_chain_without_an_end_is_cut_off() {
             CollectionState::Running,
             "the count says nothing of empty pages"
         );
-        move_to_place(&fixture, id, 1_000).await;
-        store(1_000, 0).await;
-        assert!(!fixture.state(id).await.is_over());
+        move_to_place(&fixture, id, 1_001).await;
         store(1_001, 0).await;
+        assert!(!fixture.state(id).await.is_over());
+        store(1_002, 0).await;
         assert_eq!(fixture.progress(id).await.errors[0].code, "next_link_endless");
     }
 }
@@ -231,7 +235,7 @@ async fn do_not_tell_count(fixture: &Fixture) {
 
 /// Lets the page that is waiting be the one of this number.
 async fn move_to_place(fixture: &Fixture, id: Uuid, number: i32) {
-    sqlx::query!("update pages set number = $2 where collection_id = $1 and state = 'pending'", id, number)
+    sqlx::query!("update calls set place = $2 where collection_id = $1 and state = 'pending'", id, number)
         .execute(fixture.pool())
         .await
         .unwrap();
@@ -245,25 +249,20 @@ async fn a_chain_begins_again_once_a_run() {
     let restart = async |number| {
         let page = fixture.page(id, number).await;
         let mut tx = fixture.pool().begin().await.unwrap();
-        let restarted = collection::restart(&mut tx, &page).await.unwrap();
+        let restarted = call::restart(&mut tx, &page).await.unwrap();
         tx.commit().await.unwrap();
         restarted
     };
     assert!(restart(2).await, "the token of the second page has expired");
-    assert_eq!(fixture.page(id, 3).await.link, None, "the third is the first again");
-    fixture.store(&fixture.page(id, 3).await, &page_of(10, Some("token-2"))).await;
+    assert_eq!(fixture.page(id, 1).await.link, None, "the first once more");
+    fixture.store(&fixture.page(id, 1).await, &page_of(10, Some("token-2"))).await;
     let progress = fixture.progress(id).await;
     assert_eq!(
-        (progress.pages_fetched, progress.stored, progress.unchanged),
+        (progress.counts.done, progress.counts.stored, progress.counts.unchanged),
         (3, 10, 10),
         "all of it is known"
     );
-    assert!(!restart(4).await, "there is no end to it otherwise");
-    assert_eq!(
-        fixture.pages_open(id).await,
-        2,
-        "and nothing has changed: the first is not parsed, the fourth not read"
-    );
+    assert!(!restart(2).await, "there is no end to it otherwise");
 }
 
 #[tokio::test]
@@ -272,7 +271,7 @@ async fn a_collection_that_waits_for_its_source_says_so_until_the_next_page() {
     let id = fixture.start(&collection_of(100, NUMBERED)).await;
     let note = async || {
         let mut conn = fixture.pool().acquire().await.unwrap();
-        collection::note_waiting(&mut conn, id).await.unwrap();
+        call::note_waiting(&mut conn, id).await.unwrap();
         fixture.state(id).await
     };
     assert_eq!(note().await, CollectionState::WaitingForSource);

@@ -1,7 +1,8 @@
 //! Numbered pages of a source that is not told how many items are wanted: nobody knows how many pages there are.
 
 use resume_core::{
-    collection::{CollectionState, FetchedPage, NewCollection},
+    call::Answer,
+    collection::{CollectionState, NewCollection},
     source::{
         self,
         definition::{Definition, Paging},
@@ -37,7 +38,7 @@ async fn read_all(fixture: &Fixture, id: Uuid, count: usize, total: Option<u64>)
         let (offset, per_page) = (page.values.offset as usize, page.values.per_page as usize);
         let here = count.saturating_sub(offset).min(per_page);
         let items = items(&format!("at-{offset}"), here);
-        fixture.store(&page, &FetchedPage { items, total, ..FetchedPage::default() }).await;
+        fixture.store(&page, &Answer { items, total, ..Answer::default() }).await;
     }
     let mut pages = fixture.fetch_jobs(id).await;
     pages.sort_unstable();
@@ -55,7 +56,7 @@ async fn an_empty_page_lies_behind_the_last() {
     assert_eq!(pages[..7], (1..=7).collect::<Vec<_>>());
     assert!(pages.len() <= 15, "{pages:?}");
     let progress = fixture.progress(id).await;
-    assert_eq!((progress.pages_expected, progress.stored), (Some(7), 33));
+    assert_eq!((progress.pages_expected, progress.counts.stored), (Some(7), 33));
 }
 
 #[tokio::test]
@@ -73,7 +74,7 @@ async fn no_more_is_asked_for_than_was_wanted() {
         let fixture = fixture(total.map(|_| "/total")).await;
         let id = fixture.start(&collection_of(30, OFFSETS)).await;
         assert_eq!(read_all(&fixture, id, 500, total).await, [1, 2, 3, 4, 5, 6]);
-        assert_eq!(fixture.progress(id).await.stored, 30);
+        assert_eq!(fixture.progress(id).await.counts.stored, 30);
     }
 }
 
@@ -112,7 +113,7 @@ async fn a_short_page_in_the_middle_is_an_error() {
     }
     // It is read again, once, and comes short again.
     assert_eq!(fixture.state(id).await, CollectionState::Running);
-    assert_eq!(fixture.store_items(id, 1, items("first", 3)).await.unchanged, 0);
+    fixture.store_items(id, 1, items("first", 3)).await;
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
     let [error] = &progress.errors[..] else { panic!("{:?}", progress.errors) };
@@ -135,13 +136,13 @@ async fn an_end_that_nobody_tells_is_not_looked_for_for_ever() {
         let page = fixture.page(id, number).await;
         assert_eq!(page.may_be_behind_the_end(), number > 1);
         let items = items(&format!("page-{number}"), 5);
-        fixture.store(&page, &FetchedPage { items, ..FetchedPage::default() }).await;
+        fixture.store(&page, &Answer { items, ..Answer::default() }).await;
         fixture.settle(id, number, 5, 0).await;
     }
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
-    assert_eq!(progress.pages_fetched, 7);
-    assert!((16..=64).contains(&progress.pages_failed), "{}", progress.pages_failed);
+    assert_eq!(progress.counts.done, 7);
+    assert!((16..=64).contains(&progress.counts.failed_calls), "{}", progress.counts.failed_calls);
 }
 
 /// Another page may have told the end since this one was opened.
@@ -153,11 +154,11 @@ async fn a_page_behind_the_end_that_was_told_is_behind_it() {
     for (number, count) in [(1, 5), (2, 5)] {
         let page = fixture.page(id, number).await;
         let items = items(&format!("page-{number}"), count);
-        fixture.store(&page, &FetchedPage { items, ..FetchedPage::default() }).await;
+        fixture.store(&page, &Answer { items, ..Answer::default() }).await;
     }
     assert!(behind(3).await && behind(5).await, "nobody knows");
     let page = fixture.page(id, 4).await;
-    fixture.store(&page, &FetchedPage::default()).await;
+    fixture.store(&page, &Answer::default()).await;
     assert_eq!(fixture.progress(id).await.pages_expected, Some(3));
     assert!(!behind(3).await, "a page of the list");
     assert!(behind(5).await);

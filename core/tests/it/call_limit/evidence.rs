@@ -19,7 +19,7 @@ fn period() -> (DateTime<Utc>, DateTime<Utc>) {
 async fn call_at(fixture: &Fixture, worker_id: i64, ms: i64) {
     let at = DateTime::from_timestamp_millis(1_600_000_000_000 + ms).unwrap();
     let insert = sqlx::query!(
-        "insert into call_ledger (source, worker_id, collection_id, page, departs_at, left_at, waited_ms, ended_at, status)
+        "insert into call_ledger (source, worker_id, collection_id, call_id, departs_at, left_at, waited_ms, ended_at, status)
          values ($1, $2, gen_random_uuid(), 1, $3, $3, $4, $3, 200)",
         NUMBERED,
         worker_id,
@@ -154,7 +154,7 @@ async fn a_day_without_a_partition_loses_no_call() {
 async fn evidence_reads_the_period_alone() {
     let fixture = Fixture::new().await;
     let fill = sqlx::query!(
-        "insert into call_ledger (source, worker_id, collection_id, page, departs_at, waited_ms, ended_at)
+        "insert into call_ledger (source, worker_id, collection_id, call_id, departs_at, waited_ms, ended_at)
          select 'source ' || n % 50, 1, gen_random_uuid(), n, now() - n * interval '10 ms', 0, now()
          from generate_series(1, 20000) n"
     );

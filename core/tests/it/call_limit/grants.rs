@@ -204,7 +204,7 @@ async fn an_unknown_source_is_an_error() {
     let fixture = Fixture::new().await;
     let process = Process::start(&fixture).await;
     let mut conn = fixture.pool().acquire().await.unwrap();
-    let caller = call_limit::Caller { collection_id: uuid::Uuid::nil(), page: 1, waited: Duration::ZERO };
+    let caller = call_limit::Caller { collection_id: uuid::Uuid::nil(), call_id: 1, waited: Duration::ZERO };
     let demand = call_limit::Demand {
         source: "nobody",
         worker_id: process.id,

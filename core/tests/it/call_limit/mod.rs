@@ -54,7 +54,7 @@ impl<'a> Process<'a> {
         lead: Duration,
         horizon: Duration,
     ) -> Answer {
-        let caller = Caller { collection_id: Uuid::from_u128(7), page: 1, waited: Duration::ZERO };
+        let caller = Caller { collection_id: Uuid::from_u128(7), call_id: 1, waited: Duration::ZERO };
         let callers = vec![caller; callers];
         let demand = Demand {
             source: NUMBERED,

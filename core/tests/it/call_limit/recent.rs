@@ -12,7 +12,7 @@ const OURS: Uuid = Uuid::from_u128(1);
 /// A call that left so many seconds ago; `code` says why it brought nothing.
 async fn call(fixture: &Fixture, collection_id: Uuid, seconds_ago: f64, took_ms: i32, code: Option<&str>) {
     let insert = sqlx::query!(
-        "insert into call_ledger (source, worker_id, collection_id, page, departs_at, waited_ms, took_ms, code)
+        "insert into call_ledger (source, worker_id, collection_id, call_id, departs_at, waited_ms, took_ms, code)
          values ($1, 1, $2, 1, now() - make_interval(secs => $3), 0, $4, $5)",
         NUMBERED,
         collection_id,

@@ -37,10 +37,31 @@ pub struct Attachments {
 }
 
 impl Attachments {
-    /// Whether they may be fetched from this host, as the URL Standard writes hosts.
+    /// Whether they may be fetched from this host, as the URL Standard writes hosts. The global name of a bucket stands for its
+    /// regional ones, too.
     pub fn allow(&self, host: &str) -> bool {
-        self.hosts.iter().any(|pattern| is_host_like(host, pattern))
+        let global = global_bucket(host);
+        let is_like = |pattern: &String| {
+            is_host_like(host, pattern)
+                || global.as_deref().is_some_and(|global| is_host_like(global, pattern))
+        };
+        self.hosts.iter().any(is_like)
     }
+}
+
+/// The global host of a bucket whose host names its region, such as `files.s3.eu-central-1.amazonaws.com`,
+/// `files.s3-us-west-2.amazonaws.com` or `files.s3.dualstack.eu-west-1.amazonaws.com`:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>.
+fn global_bucket(host: &str) -> Option<String> {
+    let labels: Vec<&str> = host.strip_suffix(".amazonaws.com")?.split('.').collect();
+    let at = labels.iter().rposition(|label| *label == "s3" || label.starts_with("s3-"))?;
+    let (bucket, region) = (&labels[..at], &labels[at + 1..]);
+    let is_region = match region {
+        [] => labels[at] != "s3",
+        [_] | ["dualstack", _] => true,
+        _ => false,
+    };
+    (is_region && !bucket.is_empty()).then(|| format!("{}.s3.amazonaws.com", bucket.join(".")))
 }
 
 /// Whether a host is one that the pattern stands for. Compares from the end, where the first label of the
@@ -170,6 +191,33 @@ impl Definition {
             (Some(_), _) => Step::Known,
             (None, Some(_)) => Step::Parents,
             (None, None) => Step::List,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_global_name_of_a_bucket_stands_for_its_regions() {
+        let attachments = Attachments { at: "a".to_owned(), hosts: vec!["*.s3.amazonaws.com".to_owned()] };
+        for host in [
+            "files.s3.amazonaws.com",
+            "files.s3.us-west-2.amazonaws.com",
+            "files.s3-us-west-2.amazonaws.com",
+            "files.s3.dualstack.eu-west-1.amazonaws.com",
+            "my.files.s3.eu-central-1.amazonaws.com",
+        ] {
+            assert!(attachments.allow(host), "{host}");
+        }
+        for host in [
+            "s3.us-west-2.amazonaws.com",
+            "files.ec2.amazonaws.com",
+            "files.s3.a.b.amazonaws.com",
+            "files.s3.evil.com",
+        ] {
+            assert!(!attachments.allow(host), "{host}");
         }
     }
 }

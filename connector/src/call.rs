@@ -47,8 +47,9 @@ pub struct Answer<T = Page> {
 
 impl Call {
     /// Makes the call: one request, and no other whatever it answers. Reads at most [`PAGE_BYTES_MAX`].
-    pub async fn send(self) -> Answer {
+    pub async fn send(mut self) -> Answer {
         let begun = Instant::now();
+        self.loan.iter_mut().for_each(|loan| loan.renew(&mut self.request));
         let (mut status, mut headers, mut bytes) = (None, HeaderMap::new(), 0);
         let result = match self.http.execute(self.request).await {
             Ok(response) => {

@@ -80,8 +80,9 @@ impl Download {
 
     /// Makes the call: one request, and no other whatever it answers. Reads at most
     /// [`MAX_BYTES`](resume_core::attachment::MAX_BYTES), and looks what they are.
-    pub async fn send(self) -> Answer<NewAttachment> {
+    pub async fn send(mut self) -> Answer<NewAttachment> {
         let begun = Instant::now();
+        self.loan.iter_mut().for_each(|loan| loan.renew(&mut self.request));
         let (mut status, mut headers, mut bytes) = (None, HeaderMap::new(), 0);
         let result = match self.http.execute(self.request).await {
             Ok(response) => {

@@ -113,7 +113,7 @@ impl Endpoint {
             Answered::Refused(error) | Answered::Failed(error) => return Err(error.into()),
         };
         let good_until = begun + lifetime - MARGIN_MAX.min(lifetime / 10);
-        let token = Token { name: AUTHORIZATION, header, fetched_at: begun, good_until };
+        let token = Token { name: AUTHORIZATION, header, fetched_at: Instant::now(), good_until };
         Ok(Granted { token, refresh_token })
     }
 

@@ -68,7 +68,7 @@ impl Login<'_> {
                 None => invalid("with a token where `token` says").into(),
             });
         };
-        Ok(Token { name, header, fetched_at: begun, good_until: begun + LIFETIME_MAX })
+        Ok(Token { name, header, fetched_at: Instant::now(), good_until: begun + LIFETIME_MAX })
     }
 
     fn header_of(&self, answer: &[u8]) -> Option<HeaderValue> {

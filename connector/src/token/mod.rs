@@ -43,6 +43,12 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// So many requests are remembered that were refused with a token that was kept.
 const DOUBTS_MAX: usize = 10_000;
 
+/// A token that is no older than this has not expired, whatever its endpoint forgets to tell.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How often a request may be refused with older ones until it is taken to be refused for itself.
+const DOUBTS_EACH: u32 = 3;
+
 /// The tokens of this process: one for each proof of each source, until shortly before it expires.
 #[derive(Default)]
 pub(crate) struct Tokens(Mutex<HashMap<(String, usize), SharedSlot>>);
@@ -54,11 +60,20 @@ struct Shared {
     slot: tokio::sync::Mutex<Slot>,
     /// When a request was refused with a token that was kept, by its hash; until it is answered, or refused
     /// with one that was fetched since.
-    doubts: Mutex<HashMap<u64, Instant>>,
+    doubts: Mutex<HashMap<u64, Doubt>>,
+}
+
+/// A request that was refused, perhaps for its token.
+#[derive(Clone, Copy)]
+struct Doubt {
+    /// When it was refused for the first time.
+    since: Instant,
+    /// How often.
+    times: u32,
 }
 
 impl Shared {
-    fn doubts(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+    fn doubts(&self) -> MutexGuard<'_, HashMap<u64, Doubt>> {
         self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,6 +122,8 @@ pub(crate) struct Loan {
     name: HeaderName,
     header: HeaderValue,
     fetched_at: Instant,
+    /// How old it was when it was sent.
+    age: Duration,
     /// Whether it was fetched for this very call.
     is_fresh: bool,
     /// Stands for the request that it goes with.
@@ -117,6 +134,19 @@ impl Loan {
     /// The header to send, usually `Authorization`; its value is marked as sensitive.
     pub(crate) fn header(&self) -> (HeaderName, HeaderValue) {
         (self.name.clone(), self.header.clone())
+    }
+
+    /// Sends the newest token that there is, where the call has waited for its turn meanwhile.
+    pub(crate) fn renew(&mut self, request: &mut Request) {
+        // Where somebody fetches one now, this call is sent with the one that it has: its time has come.
+        if let Ok(slot) = self.shared.slot.try_lock()
+            && let Some(token) = slot.token.as_ref().filter(|token| token.header != self.header)
+        {
+            self.header = token.header.clone();
+            self.fetched_at = token.fetched_at;
+            request.headers_mut().insert(token.name.clone(), token.header.clone());
+        }
+        self.age = self.fetched_at.elapsed();
     }
 
     /// Says what request it goes with.
@@ -133,30 +163,34 @@ impl Loan {
     }
 
     /// Whether the source may have refused the token rather than the request, by a 401 or a 403: the token
-    /// was kept, and the request was not refused before with an older one. It is not used again then, nor
-    /// after any 401.
+    /// was kept, and the request was not refused before with an older one and then with one that is fresh, or
+    /// again and again. It is not used again then, nor after any 401.
     pub(crate) async fn is_to_blame(&self, status: StatusCode) -> bool {
         if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return false;
         }
-        let is_to_blame = !self.is_fresh && self.is_first_doubt();
+        let is_to_blame = !(self.is_fresh && self.age < FRESH) && self.is_in_doubt();
         if is_to_blame || status == StatusCode::UNAUTHORIZED {
             self.forget().await;
         }
         is_to_blame
     }
 
-    fn is_first_doubt(&self) -> bool {
+    /// Notes that the request was refused with a token that may have expired, unless it is clear by now that
+    /// none had.
+    fn is_in_doubt(&self) -> bool {
         let mut doubts = self.shared.doubts();
-        if doubts.get(&self.request).is_some_and(|at| *at < self.fetched_at) {
-            doubts.remove(&self.request);
-            return false;
-        }
         if doubts.len() >= DOUBTS_MAX {
             doubts.clear();
         }
-        doubts.insert(self.request, Instant::now());
-        true
+        let first = Doubt { since: Instant::now(), times: 0 };
+        let doubt = doubts.entry(self.request).or_insert(first);
+        doubt.times += 1;
+        let is_settled = doubt.since < self.fetched_at && (self.age < FRESH || doubt.times > DOUBTS_EACH);
+        if is_settled {
+            doubts.remove(&self.request);
+        }
+        !is_settled
     }
 
     /// Drops the token, unless another one has taken its place.
@@ -207,7 +241,7 @@ impl Tokens {
         };
         let (name, header, fetched_at) = (token.name.clone(), token.header.clone(), token.fetched_at);
         drop(slot);
-        Ok(Loan { shared, name, header, fetched_at, is_fresh, request: 0 })
+        Ok(Loan { shared, name, header, fetched_at, age: Duration::ZERO, is_fresh, request: 0 })
     }
 
     fn slot(&self, source: &str, index: usize) -> SharedSlot {

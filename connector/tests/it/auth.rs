@@ -150,6 +150,35 @@ async fn a_403_may_be_a_token_that_has_expired() {
     assert_eq!(server.lines().iter().filter(|line| *line == "POST /token").count(), 3, "the token is good");
 }
 
+/// A call may wait long for its turn after it was made ready: it is sent with the token of then.
+#[tokio::test]
+async fn a_call_is_sent_with_the_newest_token() {
+    let tokens = AtomicUsize::new(0);
+    let server = Server::start(move |seen| {
+        if seen.line == "POST /token" {
+            let number = tokens.fetch_add(1, Ordering::Relaxed);
+            return ok(format!(r#"{{"access_token": "t{number}", "expires_in": 3600}}"#));
+        }
+        match seen.header("authorization") {
+            Some("Bearer t0") => answer("403 No", &[], r#"{"error": "token_expired"}"#),
+            _ => ok(r#"{"data": []}"#),
+        }
+    })
+    .await;
+    let (_file, reference) = secret_file();
+    let others = client_credentials(&server, &reference);
+    let definition = definition(&server, list(json!({"single": {}})), others);
+    let connector = connector();
+    let prepare =
+        async || connector.prepare(&definition, Step::List, &definition.base_url, None, &values()).await;
+    let [_, refused, waiting] =
+        [prepare().await.unwrap(), prepare().await.unwrap(), prepare().await.unwrap()];
+    assert!(matches!(refused.send().await.result, Err(CallError::TokenExpired)));
+    assert!(prepare().await.unwrap().send().await.result.is_ok());
+    assert!(waiting.send().await.result.is_ok());
+    assert_eq!(server.lines().iter().filter(|line| *line == "POST /token").count(), 2);
+}
+
 /// An endpoint that answers 200 to everything, and wants to know who the client is in the body.
 #[tokio::test]
 async fn an_error_in_a_200_is_a_refusal() {

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -84,9 +84,10 @@ pub async fn store(
     key: Option<&erasure::Key>,
     items: &[NewDocument],
 ) -> Result<Stored, StoreError> {
-    let mut stored = Stored::default();
+    let (rounds, repeats) = rounds(items);
+    let mut stored = Stored { unchanged: repeats, ..Stored::default() };
     let mut places = Vec::new();
-    for round in rounds(items) {
+    for round in rounds {
         for block in round.chunks(BLOCK) {
             let part: Vec<&NewDocument> = block.iter().map(|&place| &items[place]).collect();
             let block = Block { items: &part, places: block };
@@ -101,20 +102,33 @@ pub async fn store(
     Ok(stored)
 }
 
-/// The places of the items, so that no person is twice in a round: the second item of an id is for the second round.
-fn rounds(items: &[NewDocument]) -> Vec<Vec<usize>> {
+/// The places of the items, so that no person is twice in a round: the second content of an id is for the second round. Leaves out
+/// items that repeat another one of these, and returns how many there are.
+fn rounds(items: &[NewDocument]) -> (Vec<Vec<usize>>, usize) {
     let mut rounds: Vec<Vec<usize>> = vec![Vec::with_capacity(items.len())];
-    let mut seen: HashMap<(Option<&str>, Option<Uuid>), usize> = HashMap::with_capacity(items.len());
+    let mut seen: HashSet<(Option<&str>, Uuid)> = HashSet::with_capacity(items.len());
+    let mut contents: HashMap<&str, usize> = HashMap::with_capacity(items.len());
+    let (mut without_id, mut repeats) = (0, 0);
     for (place, item) in items.iter().enumerate() {
         let id = item.external_id.as_deref();
-        let round = seen.entry((id, id.is_none().then_some(item.content_hash))).or_default();
+        if !seen.insert((id, item.content_hash)) {
+            repeats += 1;
+            continue;
+        }
+        // Without an id each content is a person of its own.
+        let round = match id {
+            Some(id) => contents.entry(id).or_default(),
+            None => &mut without_id,
+        };
         if rounds.len() <= *round {
             rounds.push(Vec::new());
         }
         rounds[*round].push(place);
-        *round += 1;
+        if id.is_some() {
+            *round += 1;
+        }
     }
-    rounds
+    (rounds, repeats)
 }
 
 /// A document that is about to be inserted.

@@ -228,8 +228,8 @@ impl Collections {
         /// Only those of this source.
         source: Query<Option<String>>,
         /// Only those in one of these states, separated by commas.
-        #[oai(explode = false)]
-        state: Query<Option<Vec<State>>>,
+        #[oai(explode = false, default)]
+        state: Query<Vec<State>>,
         /// How many to give.
         #[oai(default = "dto::default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
@@ -237,8 +237,8 @@ impl Collections {
         cursor: Query<Option<String>>,
     ) -> Result<Json<CollectionList>, Refused<ListRefusals>> {
         let before = cursor.0.as_deref().map(cursor::decode).transpose()?;
-        let states = state.0.map(|states| states.into_iter().map(CollectionState::from).collect());
-        let filter = ListFilter { source: source.0, states };
+        let states: Vec<CollectionState> = state.0.into_iter().map(Into::into).collect();
+        let filter = ListFilter { source: source.0, states: Some(states).filter(|states| !states.is_empty()) };
         // One more than asked for tells whether there is a next page.
         let fetch = i64::from(limit.0) + 1;
         let found = bounded(collection::list(&self.0.pool, &filter, before, fetch)).await?;

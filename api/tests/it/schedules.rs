@@ -66,7 +66,7 @@ async fn what_is_not_given_is_as_by_default_but_for_enabled() {
     ] {
         assert_eq!(second[field], value, "{field}");
     }
-    assert_eq!(second["args"]["count"], 100);
+    assert_eq!(second["args"]["batch_size"], 10);
     // 02:00 of a winter in Berlin is 01:00 UTC, so these never meet, whatever the hour of this run.
     assert_ne!(first["next_at"], second["next_at"]);
 }

@@ -73,7 +73,6 @@ async fn bad_fields_are_named_and_nothing_is_enqueued() {
         (r#"{"count": null}"#, &["count"]),
         (r#"{"count": true}"#, &["count"]),
         (r#"{"count": [1]}"#, &["count"]),
-        (r#"{"count": 1000001}"#, &["count"]),
         (r#"{"count": 18446744073709551616}"#, &["count"]),
         (r#"{"per_page": 0}"#, &["per_page"]),
         (r#"{"per_page": 1001}"#, &["per_page"]),
@@ -176,7 +175,7 @@ async fn the_same_key_starts_one_collection() {
         app.send(request.header("Idempotency-Key", key).body(body))
     };
     let first = send("key-1", r#"{"count": 20}"#).await;
-    let second = send("key-1", r#"{"count": 20, "per_page": 10}"#).await;
+    let second = send("key-1", r#"{"count": 20, "batch_size": 10}"#).await;
     assert_eq!((first.status.as_u16(), second.status.as_u16()), (202, 202));
     assert_eq!(first.json(), second.json());
     send("key-1", r#"{"count": 30}"#).await.problem(422, "idempotency-key-reused");

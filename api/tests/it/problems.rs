@@ -100,7 +100,7 @@ async fn every_path_works_with_a_trailing_slash() {
         }
     }
     assert_eq!(app.post("/api/v1/data-collection/trigger/", "{}").await.status, 202);
-    app.post(&format!("/api/v1/data-collection/resume/{id}/"), "").await.problem(409, "nothing-failed");
+    app.post(&format!("/api/v1/data-collection/continue/{id}/"), "").await.problem(409, "nothing-failed");
     for change in ["cancel", "retry", "discard"] {
         assert_eq!(app.post(&format!("/api/v1/jobs/{job}/{change}/"), "").await.status, 200, "{change}");
         let body = r#"{"all": true, "dry_run": true}"#;

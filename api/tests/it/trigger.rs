@@ -213,3 +213,22 @@ async fn a_bad_key_is_refused() {
     let longest = "k".repeat(255);
     assert_eq!(app.send(post().header("Idempotency-Key", longest)).await.status, 202);
 }
+
+#[tokio::test]
+async fn without_the_test_data_a_source_must_be_named() {
+    let app = TestApp::start().await;
+    assert_eq!(app.delete("/api/v1/sources/test-data").await.status, 200);
+    for body in ["{}", r#"{"count": 10}"#] {
+        let reply = app.trigger(body).await;
+        reply.names(&["source"]);
+        assert!(reply.text.contains("there are: json-resumes"), "{}", reply.text);
+    }
+    let nightly = r#"{"cron": "@daily", "kind": "start_collection"}"#;
+    app.put("/api/v1/schedules/nightly", nightly).await.names(&["args.source"]);
+    assert_eq!(app.trigger(r#"{"source": "json-resumes"}"#).await.status, 202);
+    app.delete("/api/v1/sources/json-resumes").await;
+    let reply = app.trigger("{}").await;
+    reply.names(&["source"]);
+    assert!(reply.text.contains("there are none yet"), "{}", reply.text);
+    assert_eq!(app.enqueued().await.1, 1);
+}

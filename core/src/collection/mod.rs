@@ -47,7 +47,7 @@ pub use begin::UnderWay;
 pub(crate) use finish::conclude_again;
 pub use finish::{Finishing, conclude, finish};
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};
-pub use list::{ListFilter, Listed, list};
+pub use list::{ListFilter, Listed, exists, list};
 pub use note::note_lagging;
 pub(crate) use note::{Pages, note_answer};
 pub use proceed::{ProceedError, Proceeded, Scope, continue_call, continue_portion, proceed};

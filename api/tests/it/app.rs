@@ -216,9 +216,17 @@ impl TestApp {
     /// The only call of a collection that was started for it, and has brought nothing yet.
     pub(crate) async fn origin(&self, source_id: i32) -> Origin {
         let collection_id = Uuid::now_v7();
-        let text = format!("insert into calls (collection_id, step) values ('{collection_id}', 'list') returning id");
+        let text = format!(
+            "insert into calls (collection_id, step) values ('{collection_id}', 'list') returning id"
+        );
         let call = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).fetch_one(self.pool()).await.unwrap();
-        Origin { source_id, collection_id, call_id: call.get(0), first_document_id: 0, collected_at: Utc::now() }
+        Origin {
+            source_id,
+            collection_id,
+            call_id: call.get(0),
+            first_document_id: 0,
+            collected_at: Utc::now(),
+        }
     }
 }
 

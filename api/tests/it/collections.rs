@@ -257,3 +257,41 @@ async fn pages_that_wait_for_the_parsers_show() {
     let parsing = json!({"backlog": 0, "total_backlog": 70_000, "per_second": 0.0, "is_lagging": true});
     assert_eq!(status["parsing"], parsing);
 }
+
+#[tokio::test]
+async fn a_collection_says_what_it_waits_for() {
+    let app = TestApp::start().await;
+    let id = app.collection("{}").await;
+    let waiting =
+        async || app.get(&format!("/api/v1/data-collection/status/{id}")).await.json()["waiting"].take();
+    let codes = async || -> Vec<String> {
+        let waiting = waiting().await;
+        waiting.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(codes().await, ["no_worker"]);
+    app.post("/api/v1/queues/fetch_page/pause", "").await;
+    app.post("/api/v1/sources/test-data/hold", "").await;
+    assert_eq!(codes().await, ["queue_paused", "source_held"]);
+    app.post("/api/v1/sources/test-data/release", "").await;
+    let trouble = "update call_limits set silent_until = '2996-01-01T00:00:00Z';
+        update calls set error_code = 'source_http_401', error = '401 Unauthorized', made = 3 where place = 3;";
+    sqlx::raw_sql(trouble).execute(app.pool()).await.unwrap();
+    let expected = json!([
+        {"code": "queue_paused", "message": "queue fetch_page is paused", "source": null, "next_try_at": null},
+        {"code": "source_silent", "message": "it has asked for silence", "source": "test-data",
+         "next_try_at": "2996-01-01T00:00:00Z"},
+        {"code": "source_http_401", "message": "page 3: 401 Unauthorized, made 3 times so far", "source": "test-data",
+         "next_try_at": null},
+    ]);
+    let mut waiting = waiting().await;
+    for one in waiting.as_array_mut().unwrap() {
+        if let Some(at) = one["next_try_at"].as_str().map(|at| at.replace("+00:00", "Z")) {
+            one["next_try_at"] = json!(at);
+        }
+    }
+    assert_eq!(waiting, expected);
+    app.post(&format!("/api/v1/data-collection/pause/{id}"), "").await;
+    assert_eq!(codes().await, ["paused"]);
+    app.post(&format!("/api/v1/data-collection/cancel/{id}"), "").await;
+    assert_eq!(codes().await, [""; 0]);
+}

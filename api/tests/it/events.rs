@@ -129,7 +129,8 @@ impl TestApp {
         let outcome = Outcome { parsed: parsed.collect(), failed: Vec::new() };
         let source_id = source::find(&mut tx, "test-data").await.unwrap().unwrap().id;
         let batches = [outcome.parsed[0].document_id];
-        let settled = resume::settle(&mut tx, (source_id, collection_id), &batches, 0, &outcome).await.unwrap();
+        let settled =
+            resume::settle(&mut tx, (source_id, collection_id), &batches, 0, &outcome).await.unwrap();
         assert_eq!(settled, Settled::Stored);
         if is_last {
             let end = FinishCollection { collection_id, run: 1, sweeps: 0 };
@@ -141,7 +142,9 @@ impl TestApp {
 
 /// An item of a page.
 fn body(page: i32, item: i32) -> Vec<u8> {
-    json!({"id": format!("{page}-{item}"), "skills": ["SQL"], "work_experiences": []}).to_string().into_bytes()
+    json!({"id": format!("{page}-{item}"), "skills": ["SQL"], "work_experiences": []})
+        .to_string()
+        .into_bytes()
 }
 
 #[tokio::test]

@@ -171,7 +171,10 @@ async fn an_unknown_queue_is_not_found() {
     let body = r#"{"max_running": 1, "max_running_per_key": null}"#;
     for name in ["parse_document", "%F0%9F%A6%80", "..%2Fa", "a%20b", "'", "%25"] {
         let problem = app.get(&format!("/api/v1/queues/{name}")).await.problem(404, "not-found");
-        assert!(problem["detail"].as_str().unwrap().contains("there are: continue_collection, "), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("there are: continue_collection, "),
+            "{problem}"
+        );
         app.get(&format!("/api/v1/queues/{name}/demand")).await.problem(404, "not-found");
         for what in ["pause", "unpause"] {
             app.post(&format!("/api/v1/queues/{name}/{what}"), "").await.problem(404, "not-found");

@@ -30,7 +30,10 @@ async fn assert_exactly_once(scene: &Scene, id: uuid::Uuid) {
     let end = scene.until(id, |progress| progress.collection.state.is_over()).await;
     assert_eq!(end.collection.state, CollectionState::Completed, "{end:#?}");
     assert_eq!((end.counts.done, end.counts.failed_calls), (PAGES, 0));
-    assert_eq!((end.counts.stored, end.counts.unchanged, end.counts.parsed, end.failed()), (2000, 0, 2000, 0));
+    assert_eq!(
+        (end.counts.stored, end.counts.unchanged, end.counts.parsed, end.failed()),
+        (2000, 0, 2000, 0)
+    );
     assert_eq!(scene.counts().await, (2000, 2000, 2000));
     let (live, attempts) = scene.jobs().await;
     assert_eq!(live, 0, "no job is left behind");

@@ -6,7 +6,7 @@ use crate::app::TestApp;
 async fn an_unknown_path_is_a_problem() {
     let app = TestApp::start().await;
     for path in
-        ["/nowhere", "/api", "/api/v1", "/api/v1/resumes", "/api/v1/resumes/1/raw/x", "/docs/x", "/%00"]
+        ["/nowhere", "/api", "/api/v1", "/api/v1/resume", "/api/v1/resumes/1/raw/x", "/docs/x", "/%00"]
     {
         let reply = app.get(path).await;
         reply.problem(404, "not-found");

@@ -32,10 +32,12 @@
 mod app;
 mod attachments;
 mod body;
+mod calls;
 mod collections;
 mod cursor;
 mod database;
 mod documentation;
+mod documents;
 mod edge;
 mod fields;
 mod health;

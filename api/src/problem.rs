@@ -22,7 +22,8 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:malformed-body` | 400 | the body is not a JSON object, or broke off |
 /// | `urn:resume-service:problem:not-found` | 404 | nothing is there under this path or id |
 /// | `urn:resume-service:problem:method-not-allowed` | 405 | the path is there, for the methods in `Allow` |
-/// | `urn:resume-service:problem:nothing-failed` | 409 | a collection that is neither stopped nor has anything that failed, of what was asked for, cannot be resumed |
+/// | `urn:resume-service:problem:nothing-failed` | 409 | a collection that is neither stopped nor has anything that failed, of what was asked for, cannot be continued |
+/// | `urn:resume-service:problem:nothing-held-back` | 409 | a collection that holds nobody back from being hidden, or no longer, has nothing to confirm |
 /// | `urn:resume-service:problem:collection-over` | 409 | a collection that is over can be neither paused nor cancelled |
 /// | `urn:resume-service:problem:collection-under-way` | 409 | the source wants one collection at a time, and one is not over |
 /// | `urn:resume-service:problem:wrong-job-state` | 409 | a job in its state cannot be cancelled, retried or discarded |
@@ -48,6 +49,8 @@ pub(crate) enum ProblemType {
     MethodNotAllowed,
     /// There is no failed page to fetch again.
     NothingFailed,
+    /// The collection holds nobody back from being hidden.
+    NothingHeldBack,
     /// The collection is over.
     CollectionOver,
     /// Another collection of the source is not over.
@@ -76,12 +79,13 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NothingFailed,
+        Self::NothingHeldBack,
         Self::CollectionOver,
         Self::CollectionUnderWay,
         Self::WrongJobState,
@@ -117,6 +121,9 @@ impl ProblemType {
             ),
             Self::NothingFailed => {
                 ("urn:resume-service:problem:nothing-failed", StatusCode::CONFLICT, "Nothing failed")
+            }
+            Self::NothingHeldBack => {
+                ("urn:resume-service:problem:nothing-held-back", StatusCode::CONFLICT, "Nothing held back")
             }
             Self::CollectionOver => {
                 ("urn:resume-service:problem:collection-over", StatusCode::CONFLICT, "Collection over")

@@ -7,14 +7,22 @@ use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
-    client::{Client, Status},
+    client::{Client, Status, Waiting},
     output::say,
+    table::{one_line, time},
 };
 
 /// How often the bars move at most; less often where a look is not cheap.
 const LOOK: Duration = Duration::from_millis(100);
 /// A look may take this share of the time, as one in so many.
 const LOOK_SHARE: u32 = 10;
+const BAR: &str = "{prefix:>10} {bar:40.cyan/blue} {pos}/{len} {msg}";
+const SPINNER: &str = "{prefix:>10} {spinner} {pos} {msg}";
+
+/// How long a service may be away.
+const AWAY_MAX: Duration = Duration::from_secs(60);
+/// How soon one that is away is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often a line is printed where there is no terminal.
 const LINE: Duration = Duration::from_secs(2);
 
@@ -24,13 +32,14 @@ pub(crate) async fn watch(client: &Client, id: &str) -> Result<Status> {
     let mut silent_for = LINE;
     loop {
         let begun = Instant::now();
-        let status = client.status(id).await?;
+        let status = look(client, id).await?;
         let pause = LOOK.max(begun.elapsed() * LOOK_SHARE);
         match &bars {
             Some(bars) => bars.show(&status),
             None if silent_for >= LINE && !status.is_over() => {
                 silent_for = Duration::ZERO;
                 say!("{}", line(&status));
+                print_notes(&status);
             }
             None => silent_for += pause,
         }
@@ -39,10 +48,27 @@ pub(crate) async fn watch(client: &Client, id: &str) -> Result<Status> {
                 bars.clear()?;
             }
             say!("{}", line(&status));
+            print_notes(&status);
             return Ok(status);
         }
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Looks how far a collection is. A service that is away for a moment, as when it is restarted, is asked again.
+async fn look(client: &Client, id: &str) -> Result<Status> {
+    let begun = Instant::now();
+    loop {
+        match client.status(id).await {
+            Err(error) if is_away(&error) && begun.elapsed() < AWAY_MAX => tokio::time::sleep(AGAIN).await,
+            looked => return looked,
+        }
+    }
+}
+
+/// Whether no answer came.
+fn is_away(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<reqwest::Error>())
 }
 
 fn calls_per_second(status: &Status) -> f64 {
@@ -76,6 +102,31 @@ pub(crate) fn line(status: &Status) -> String {
     )
 }
 
+/// What a collection waits for, or how its end is to be read; a line each.
+pub(crate) fn notes(status: &Status) -> Vec<String> {
+    let mut notes: Vec<String> = status.waiting.iter().map(waiting).collect();
+    if status.is_cut {
+        let count = status.parameters.count.map_or_else(String::new, |count| format!(" at --count {count}"));
+        notes.push(format!("cut off{count}; the source may have more"));
+    } else if status.complete == Some(false) {
+        notes.push("complete: false; it does not have all that the source listed".to_owned());
+    }
+    notes
+}
+
+fn waiting(waiting: &Waiting) -> String {
+    let of = waiting.source.as_ref().map_or_else(String::new, |source| format!(" for {source}"));
+    let next = waiting.next_try_at.as_ref().map_or_else(String::new, |at| format!(", next try {}", time(at)));
+    one_line(&format!("waiting{of}: {}{next}", waiting.message))
+}
+
+/// Prints what a collection waits for, and whether it has everything.
+pub(crate) fn print_notes(status: &Status) {
+    for note in notes(status) {
+        say!("  {note}");
+    }
+}
+
 /// Prints what went wrong in a collection, if anything did.
 pub(crate) fn print_errors(status: &Status) {
     for error in &status.errors {
@@ -89,29 +140,25 @@ struct Bars {
     documents: ProgressBar,
     resumes: ProgressBar,
     calls: ProgressBar,
+    waiting: ProgressBar,
 }
 
 impl Bars {
     fn new() -> Self {
         let all = MultiProgress::new();
-        let bar = |name: &'static str| {
-            // A template that does not parse would be a slip of this line; the plain style then does.
-            let style = ProgressStyle::with_template("{prefix:>10} {bar:40.cyan/blue} {pos}/{len} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            all.add(ProgressBar::new(0).with_style(style).with_prefix(name))
-        };
+        let bar =
+            |name: &'static str| all.add(ProgressBar::new(0).with_style(style(SPINNER)).with_prefix(name));
         let (pages, documents, resumes) = (bar("pages"), bar("documents"), bar("resumes"));
-        let style = ProgressStyle::with_template("{prefix:>10} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let calls = all.add(ProgressBar::new(0).with_style(style).with_prefix("calls/s"));
-        Self { all, pages, documents, resumes, calls }
+        let line =
+            |name| all.add(ProgressBar::new(0).with_style(style("{prefix:>10} {msg}")).with_prefix(name));
+        let (calls, waiting) = (line("calls/s"), line("state"));
+        Self { all, pages, documents, resumes, calls, waiting }
     }
 
     fn show(&self, status: &Status) {
-        let pages_expected = status.pages.expected.unwrap_or(status.pages.fetched);
         let seen = status.documents.stored + status.documents.unchanged;
-        let expected = status.parameters.count.unwrap_or(seen);
-        set(&self.pages, status.pages.fetched + status.pages.failed, pages_expected);
+        let expected = status.parameters.count;
+        set(&self.pages, status.pages.fetched + status.pages.failed, status.pages.expected);
         set(&self.documents, seen, expected);
         set(
             &self.resumes,
@@ -124,6 +171,8 @@ impl Bars {
             status.calls.made,
             status.calls.rate_limited
         ));
+        let notes = notes(status);
+        self.waiting.set_message(notes.first().unwrap_or(&status.state).clone());
     }
 
     fn clear(&self) -> Result<()> {
@@ -131,7 +180,14 @@ impl Bars {
     }
 }
 
-fn set(bar: &ProgressBar, position: u64, length: u64) {
-    bar.set_length(length);
+/// Moves a bar; as long as nobody knows how much there will be it is a spinner.
+fn set(bar: &ProgressBar, position: u64, length: Option<u64>) {
+    bar.set_style(style(if length.is_some() { BAR } else { SPINNER }));
+    bar.set_length(length.unwrap_or(position));
     bar.set_position(position);
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // A template that does not parse would be a slip of ours; the plain style then does.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

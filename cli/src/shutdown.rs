@@ -2,15 +2,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Resolves with the first SIGINT or SIGTERM. The next one ends the process at once: somebody is in a hurry.
 pub(crate) async fn requested() {
-    wait_for_signal().await;
+    signalled().await;
     tracing::info!("stopping; once more stops at once");
     tokio::spawn(async {
-        wait_for_signal().await;
+        signalled().await;
         std::process::exit(130);
     });
 }
 
-async fn wait_for_signal() {
+/// Resolves with the next SIGINT or SIGTERM.
+pub(crate) async fn signalled() {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

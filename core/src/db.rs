@@ -113,7 +113,10 @@ pub async fn now(pool: &PgPool) -> Result<DateTime<Utc>, Error> {
 }
 
 /// The database's time, on a connection.
-pub(crate) async fn now_in(conn: &mut PgConnection) -> Result<DateTime<Utc>, Error> {
+///
+/// # Errors
+/// The database's.
+pub async fn now_in(conn: &mut PgConnection) -> Result<DateTime<Utc>, Error> {
     sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
 }
 

@@ -16,8 +16,9 @@ use resume_core::{
         self, CollectionState, ListFilter, NewCollection, ProceedError, Proceeded, Scope, StartError,
         Started, StopError, UnderWay,
     },
+    completeness::{self, ConfirmError},
     db::{self, PgPool},
-    source,
+    source::{self, DEFAULT_SOURCE},
 };
 use uuid::Uuid;
 
@@ -108,6 +109,18 @@ impl Collections {
         Self(state, Streams::new())
     }
 
+    /// Starts a collection of the source that is asked for, or of the default one.
+    async fn trigger(
+        &self,
+        request: TriggerRequest,
+        key: Option<String>,
+    ) -> Result<(NewCollection, Started), Problem> {
+        let source = source_or_default(&self.0.pool, "source", request.source()).await?;
+        let new = request.into_new_collection(source, key);
+        let started = self.start(&new).await?;
+        Ok((new, started))
+    }
+
     /// Starts a collection, all or nothing.
     async fn start(&self, new: &NewCollection) -> Result<Started, Problem> {
         let mut tx = db::begin(&self.0.pool).await?;
@@ -134,6 +147,15 @@ impl Collections {
         } else {
             collection::pause(&mut tx, id).await?;
         }
+        tx.commit().await?;
+        let progress = collection::progress(&self.0.pool, id).await?;
+        Ok(progress.ok_or_else(|| unknown(id))?.into())
+    }
+
+    /// Lets a collection hide whom it has not seen, and gives how it stands then.
+    async fn confirm(&self, id: Uuid) -> Result<CollectionStatus, Problem> {
+        let mut tx = db::begin(&self.0.pool).await?;
+        completeness::confirm_hiding(&mut tx, id).await?;
         tx.commit().await?;
         let progress = collection::progress(&self.0.pool, id).await?;
         Ok(progress.ok_or_else(|| unknown(id))?.into())
@@ -169,8 +191,7 @@ impl Collections {
         idempotency_key: IdempotencyKey,
         body: JsonBody<TriggerRequest>,
     ) -> Result<Accepted, Refused<TriggerRefusals>> {
-        let new = body.0.into_new_collection(idempotency_key.0);
-        let started = bounded(self.start(&new)).await?;
+        let (new, started) = bounded(self.trigger(body.0, idempotency_key.0)).await?;
         let reply = TriggerReply::new(&new, &started);
         let location = reply.status_url.clone();
         Ok(Accepted::Accepted(Json(reply), location))
@@ -228,8 +249,8 @@ impl Collections {
         /// Only those of this source.
         source: Query<Option<String>>,
         /// Only those in one of these states, separated by commas.
-        #[oai(explode = false)]
-        state: Query<Option<Vec<State>>>,
+        #[oai(explode = false, default)]
+        state: Query<Vec<State>>,
         /// How many to give.
         #[oai(default = "dto::default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
@@ -237,8 +258,9 @@ impl Collections {
         cursor: Query<Option<String>>,
     ) -> Result<Json<CollectionList>, Refused<ListRefusals>> {
         let before = cursor.0.as_deref().map(cursor::decode).transpose()?;
-        let states = state.0.map(|states| states.into_iter().map(CollectionState::from).collect());
-        let filter = ListFilter { source: source.0, states };
+        let states: Vec<CollectionState> = state.0.into_iter().map(Into::into).collect();
+        let filter =
+            ListFilter { source: source.0, states: Some(states).filter(|states| !states.is_empty()) };
         // One more than asked for tells whether there is a next page.
         let fetch = i64::from(limit.0) + 1;
         let found = bounded(collection::list(&self.0.pool, &filter, before, fetch)).await?;
@@ -301,6 +323,23 @@ impl Collections {
         let location = reply.status_url.clone();
         Ok(GoesOn::Accepted(Json(reply), location))
     }
+
+    /// Confirm that a collection may hide many
+    ///
+    /// A collection that has seen far fewer people than its source had hides nobody by itself and says `too_many_missing`
+    /// among its errors. After this they are hidden, in the background. Refused once a later collection of the source has ended.
+    #[oai(
+        path = "/api/v1/data-collection/:data_request_id/confirm-hiding",
+        method = "post",
+        operation_id = "confirm_hiding"
+    )]
+    async fn confirm_hiding(
+        &self,
+        /// The id that `trigger_collection` gave.
+        data_request_id: Path<Uuid>,
+    ) -> Result<Json<CollectionStatus>, Refused<StopRefusals>> {
+        Ok(Json(bounded(self.confirm(data_request_id.0)).await?))
+    }
 }
 
 /// Checks that there is a source of this name, which `field` of a request holds, and that it can be collected from.
@@ -316,6 +355,29 @@ pub(crate) async fn known_source(pool: &PgPool, field: &str, name: &str) -> Resu
     }
 }
 
+/// The source that a request names in `field`; if it names none the test data, where that is a source.
+///
+/// # Errors
+/// A problem that names the field and the sources that there are.
+pub(crate) async fn source_or_default(
+    pool: &PgPool,
+    field: &str,
+    given: Option<&str>,
+) -> Result<String, Problem> {
+    if let Some(name) = given {
+        return Ok(name.to_owned());
+    }
+    let known = source::list(pool).await?;
+    if known.iter().any(|name| name == DEFAULT_SOURCE) {
+        return Ok(DEFAULT_SOURCE.to_owned());
+    }
+    let detail = match known.as_slice() {
+        [] => "name a source; there are none yet: add one with `PUT /api/v1/sources/{name}`".to_owned(),
+        known => format!("name a source; there are: {}", known.join(", ")),
+    };
+    Err(Problem::invalid_field(field, detail))
+}
+
 pub(crate) fn unknown_source(field: &str, known: &[String]) -> Problem {
     let detail = match known {
         [] => "no source has this name, and there are none yet: add one with `PUT /api/v1/sources/{name}`"
@@ -323,6 +385,14 @@ pub(crate) fn unknown_source(field: &str, known: &[String]) -> Problem {
         known => format!("no source has this name; there are: {}", known.join(", ")),
     };
     Problem::invalid_field(field, detail)
+}
+
+/// Checks that there is a collection of this id.
+///
+/// # Errors
+/// A problem: not found.
+pub(crate) async fn known(pool: &PgPool, id: Uuid) -> Result<(), Problem> {
+    if collection::exists(pool, id).await? { Ok(()) } else { Err(unknown(id)) }
 }
 
 fn unknown(id: Uuid) -> Problem {
@@ -369,6 +439,19 @@ impl From<StopError> for Problem {
                     format!("the collection is {state}, and nothing of it is left to stop"),
                 )
             }
+            other => Self::failure(other),
+        }
+    }
+}
+
+impl From<ConfirmError> for Problem {
+    fn from(error: ConfirmError) -> Self {
+        match error {
+            ConfirmError::Unknown(id) => unknown(id),
+            ConfirmError::NothingHeldBack => Self::new(
+                ProblemType::NothingHeldBack,
+                "the collection holds nobody back from being hidden, or a later one of its source has ended",
+            ),
             other => Self::failure(other),
         }
     }

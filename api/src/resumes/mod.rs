@@ -10,16 +10,17 @@ use poem_openapi::{
 };
 use resume_core::{
     document::{self, Document},
-    resume::{self, Resume, SearchError, SkillQuery},
+    parsing::MAX_ID_BYTES,
+    resume::{self, Resume, ResumeFilter, SearchError, SkillQuery},
 };
+use uuid::Uuid;
 
-use self::{
-    dto::{MatchMode, ResumeReply, SearchReply},
-    raw::RawReply,
-};
+use self::dto::{MatchMode, ResumeList, ResumeReply, SearchReply, Sight};
+pub(crate) use self::raw::RawReply;
 use crate::{
     cursor,
     database::bounded,
+    name::Name,
     problem::Problem,
     refused::{Refusals, Refused},
     spec::Tag,
@@ -88,6 +89,41 @@ impl Resumes {
         Ok(Json(page.into()))
     }
 
+    /// List resumes
+    ///
+    /// All of them, the newest people first; those of one `source` by external id; those whose latest document one collection has
+    /// stored in the order of the documents.
+    #[oai(path = "/api/v1/resumes", method = "get", operation_id = "list_resumes")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the request")]
+    async fn list_resumes(
+        &self,
+        /// Only those of this source.
+        source: Query<Option<Name>>,
+        /// Only that of the person whom the source knows by this id.
+        external_id: Query<Option<String>>,
+        /// Only those whose latest document this collection has stored.
+        data_request_id: Query<Option<Uuid>>,
+        /// Those who are shown, or those who are hidden because their source no longer lists them. `shown` unless given.
+        state: Query<Option<Sight>>,
+        /// How many resumes to give.
+        #[oai(default = "dto::default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+        /// The `next_cursor` of the page before, with the same parameters; none for the first page.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<ResumeList>, Refused<SearchRefusals>> {
+        let after = cursor.0.as_deref().map(cursor::decode).transpose()?;
+        let filter = ResumeFilter {
+            source: source.0.map(|source| source.0),
+            external_id: external_id.0.map(checked_id).transpose()?,
+            collection_id: data_request_id.0,
+            hidden: state.0.is_some_and(Sight::is_hidden),
+        };
+        // One more than asked for tells whether there is a next page.
+        let fetch = i64::from(limit.0) + 1;
+        let found = bounded(resume::list(&self.0.pool, &filter, after.as_ref(), fetch)).await?;
+        Ok(Json(ResumeList::new(found, &filter, limit.0 as usize)))
+    }
+
     /// Get a resume
     ///
     /// Everything that the parser made of it, with what it found odd in `warnings`. What it did not read is
@@ -123,6 +159,15 @@ impl Resumes {
         let (document, body) = bounded(self.find_raw(id.0, hidden.0)).await?;
         Ok(RawReply::new(document, body, if_none_match.0.as_deref()))
     }
+}
+
+/// An external id that somebody may have.
+fn checked_id(id: String) -> Result<String, Problem> {
+    if (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains('\0') {
+        return Ok(id);
+    }
+    let detail = format!("must be an id of 1 to {MAX_ID_BYTES} bytes, without NUL");
+    Err(Problem::invalid_field("external_id", detail))
 }
 
 impl From<SearchError> for Problem {

@@ -2,11 +2,12 @@
 
 mod dto;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use poem_openapi::{ApiResponse, OpenApi, param::Path, payload::Json};
 use resume_core::db::{self, PgConnection};
 use resume_queue::{
     EnqueueError,
-    schedules::{self, ScheduleError},
+    schedules::{self, ScheduleError, Timing},
 };
 
 use self::dto::{Schedule, ScheduleList, ScheduleRequest, ScheduleRun};
@@ -20,6 +21,9 @@ use crate::{
     spec::Tag,
     state::AppState,
 };
+
+/// How long ago a moment may be that is to come: clocks differ, and people type "now".
+const PAST_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// The resource.
 pub(crate) struct Schedules(AppState);
@@ -68,9 +72,13 @@ impl Schedules {
 
     /// Stores a schedule and switches it, all or nothing: one that is put to be off must not fire in between.
     async fn put(&self, name: String, request: ScheduleRequest) -> Result<schedules::Schedule, Problem> {
-        collections::known_source(&self.0.pool, "args.source", request.source()).await?;
+        let source = collections::source_or_default(&self.0.pool, "args.source", request.source()).await?;
+        collections::known_source(&self.0.pool, "args.source", &source).await?;
+        if let Some(at) = request.at() {
+            self.check_moment(&name, at).await?;
+        }
         let enabled = request.enabled();
-        let new = request.into_new_schedule(name)?;
+        let new = request.into_new_schedule(name, source)?;
         let mut tx = db::begin(&self.0.pool).await?;
         schedules::put(&mut tx, &new).await?;
         match enabled {
@@ -81,6 +89,20 @@ impl Schedules {
         let stored = find(&mut tx, &new.name).await?;
         tx.commit().await?;
         Ok(stored)
+    }
+
+    /// Refuses a moment that is over by more than clocks differ, unless the schedule has it already: who puts their schedules at
+    /// every start may do so after they fired.
+    async fn check_moment(&self, name: &str, at: DateTime<Utc>) -> Result<(), Problem> {
+        let mut conn = self.0.pool.acquire().await?;
+        let now = db::now_in(&mut conn).await?;
+        let stored = schedules::get(&mut conn, name).await?;
+        if at >= now - PAST_MAX || stored.is_some_and(|stored| stored.what.timing == Timing::Once(at)) {
+            return Ok(());
+        }
+        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let detail = format!("{} is over: by the database's clock it is {}", time(at), time(now));
+        Err(Problem::invalid_field("at", detail))
     }
 
     async fn switch(&self, name: &str, enabled: bool) -> Result<schedules::Schedule, Problem> {

@@ -12,9 +12,10 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::{
-    attachments::Attachments, collections::Collections, health::Health, imports::Imports, jobs::Jobs,
-    maintenance::Maintenance, metrics::Metrics, problem::ProblemType, queues::Queues, resumes::Resumes,
-    schedules::Schedules, sources::Sources, state::AppState, test_data::TestData, workers::Workers,
+    attachments::Attachments, calls::Calls, collections::Collections, documents::Documents, health::Health,
+    imports::Imports, jobs::Jobs, maintenance::Maintenance, metrics::Metrics, problem::ProblemType,
+    queues::Queues, resumes::Resumes, schedules::Schedules, sources::Sources, state::AppState,
+    test_data::TestData, workers::Workers,
 };
 
 /// Every resource, in the order of the description.
@@ -24,6 +25,8 @@ type Apis = (
     Sources,
     Resumes,
     Attachments,
+    Documents,
+    Calls,
     Schedules,
     Jobs,
     Queues,
@@ -86,6 +89,8 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
             Sources::new(state.clone()),
             Resumes::new(state.clone()),
             Attachments::new(state.clone()),
+            Documents::new(state.clone()),
+            Calls::new(state.clone()),
             Schedules::new(state.clone()),
             Jobs::new(state.clone()),
             Queues::new(state.clone()),

@@ -1,13 +1,14 @@
 use std::{sync::Arc, time::Duration};
 
+use chrono::Utc;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use resume_api::{AppState, DryCalls};
 use resume_connector::{Connector, Timeouts};
 use resume_core::{
     db::{PgPool, migrators},
+    document::{self, Batch, NewDocument, Origin},
     parsing::{Format, parse},
-    raw::{self, NewRawDocument},
-    resume::{self, NewResume},
+    resume::{self, NewResume, Outcome, Settled},
     source::{self, DEFAULT_SOURCE, definition::Definition},
 };
 use resume_postgres::{Cluster, testing::TestDatabase};
@@ -194,15 +195,37 @@ impl TestApp {
     /// Stores resumes of the original shape, in this order.
     pub(crate) async fn store(&self, documents: &[Value]) {
         let mut conn = self.pool().acquire().await.unwrap();
+        let source_id = source::find(&mut conn, DEFAULT_SOURCE).await.unwrap().unwrap().id;
         for document in documents {
+            let origin = self.origin(source_id).await;
             let body = document.to_string().into_bytes();
-            let new = [NewRawDocument::new(Format::Profile, &body)];
-            let origin = (Uuid::now_v7(), 1);
-            let ids =
-                raw::insert_new(&mut conn, DEFAULT_SOURCE, Format::Profile, origin, &new).await.unwrap();
-            let parsed = parse(Format::Profile, new[0].external_id.as_deref(), &body).unwrap();
-            let new = vec![NewResume { raw_document_id: ids[0], parsed }];
-            resume::store_parsed(&mut conn, (DEFAULT_SOURCE, 0), new).await.unwrap();
+            let items = [NewDocument::new(Format::Profile, &body)];
+            let document_id = document::store(&mut conn, origin, None, &items).await.unwrap().ids[0];
+            let batches = [Batch { first_id: document_id, last_id: document_id }];
+            document::open_batches(&mut conn, origin.collection_id, &batches).await.unwrap();
+            let person_id = document::find(self.pool(), document_id).await.unwrap().unwrap().resume_id;
+            let parsed = parse(Format::Profile, items[0].external_id.as_deref(), &body).unwrap();
+            let new = NewResume { document_id, person_id, is_overtaken: false, parsed };
+            let outcome = Outcome { parsed: vec![new], failed: Vec::new() };
+            let of = (source_id, origin.collection_id);
+            let settled = resume::settle(&mut conn, of, &[document_id], 0, &outcome).await.unwrap();
+            assert_eq!(settled, Settled::Stored);
+        }
+    }
+
+    /// The only call of a collection that was started for it, and has brought nothing yet.
+    pub(crate) async fn origin(&self, source_id: i32) -> Origin {
+        let collection_id = Uuid::now_v7();
+        let text = format!(
+            "insert into calls (collection_id, step) values ('{collection_id}', 'list') returning id"
+        );
+        let call = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).fetch_one(self.pool()).await.unwrap();
+        Origin {
+            source_id,
+            collection_id,
+            call_id: call.get(0),
+            first_document_id: 0,
+            collected_at: Utc::now(),
         }
     }
 }

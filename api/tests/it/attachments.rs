@@ -11,7 +11,7 @@ async fn resume_with_attachments(app: &TestApp) -> i64 {
     let insert = format!(
         r"insert into attachments (sha256, media_type, size, bytes)
           values ('\x{SHA256}', 'application/pdf', {}, '{PDF}');
-          insert into document_attachments (raw_document_id, place, name, sha256)
+          insert into document_attachments (document_id, place, name, sha256)
           select id, place, 'cv ' || place || '.pdf', '\x{SHA256}' from raw_documents, generate_series(1, 2) as place;",
         PDF.len()
     );

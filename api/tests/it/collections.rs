@@ -29,7 +29,7 @@ async fn an_unknown_id_is_not_found() {
     let app = TestApp::start().await;
     let id = Uuid::now_v7();
     app.get(&format!("/api/v1/data-collection/status/{id}")).await.problem(404, "not-found");
-    app.post(&format!("/api/v1/data-collection/resume/{id}"), "").await.problem(404, "not-found");
+    app.post(&format!("/api/v1/data-collection/continue/{id}"), "").await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn a_malformed_id_is_named() {
     for id in ["7", "not-a-uuid", "%00", "019a9c5b-3c1e-7d2f-8a54", "%F0%9F%A6%80", "'--", &"x".repeat(2000)]
     {
         app.get(&format!("/api/v1/data-collection/status/{id}")).await.names(&["data_request_id"]);
-        app.post(&format!("/api/v1/data-collection/resume/{id}"), "").await.names(&["data_request_id"]);
+        app.post(&format!("/api/v1/data-collection/continue/{id}"), "").await.names(&["data_request_id"]);
     }
 }
 
@@ -76,8 +76,32 @@ async fn a_list_with_one_collection() {
 }
 
 #[tokio::test]
+async fn the_list_is_filtered() {
+    let app = TestApp::start().await;
+    let first = app.collection("{}").await;
+    let second = app.collection(r#"{"source": "json-resumes"}"#).await;
+    app.post(&format!("/api/v1/data-collection/cancel/{first}"), "").await;
+    for (query, expected) in [
+        ("", vec![second, first]),
+        ("?source=test-data", vec![first]),
+        ("?source=nowhere", vec![]),
+        ("?state=cancelled", vec![first]),
+        ("?state=cancelled,pending", vec![second, first]),
+        ("?state=pending&source=test-data", vec![]),
+    ] {
+        let page = app.get(&format!("/api/v1/data-collection{query}")).await.json();
+        let results = page["results"].as_array().unwrap();
+        let ids: Vec<&str> = results.iter().map(|one| one["data_request_id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected.iter().map(Uuid::to_string).collect::<Vec<_>>(), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn bad_parameters_of_the_list_are_named() {
     let app = TestApp::start().await;
+    for state in ["", "Running", "over", "running,over", "%00", "running;failed"] {
+        app.get(&format!("/api/v1/data-collection?state={state}")).await.names(&["state"]);
+    }
     for limit in ["0", "101", "-1", "ten", "", "1.5", "99999999999"] {
         app.get(&format!("/api/v1/data-collection?limit={limit}")).await.names(&["limit"]);
     }
@@ -87,29 +111,30 @@ async fn bad_parameters_of_the_list_are_named() {
 }
 
 #[tokio::test]
-async fn a_collection_without_failures_is_not_resumed() {
+async fn a_collection_without_failures_is_not_continued() {
     let app = TestApp::start().await;
     let id = app.collection("{}").await;
     let problem =
-        app.post(&format!("/api/v1/data-collection/resume/{id}"), "").await.problem(409, "nothing-failed");
+        app.post(&format!("/api/v1/data-collection/continue/{id}"), "").await.problem(409, "nothing-failed");
     assert!(problem["detail"].as_str().unwrap().contains("pending"), "{problem}");
     assert_eq!(app.enqueued().await, (10, 1));
 }
 
 #[tokio::test]
-async fn a_collection_with_failures_is_resumed() {
+async fn a_collection_with_failures_is_continued() {
     let app = TestApp::start().await;
     let id = app.collection(r#"{"count": 3, "per_page": 1}"#).await;
     // What the worker leaves behind when every fetch of two pages failed.
     let failed = "
-        update pages set state = case when number = 1 then 'done' else 'failed' end::page_state;
-        update collections set state = 'completed_with_errors', pages_open = 0, finished_at = now();
+        update calls set state = case when place = 1 then 'done' else 'failed' end::call_state;
+        update collection_counts set done = 1, failed_calls = 2;
+        update collections set state = 'completed_with_errors', finished_at = now();
     ";
     sqlx::raw_sql(failed).execute(app.pool()).await.unwrap();
-    let reply = app.send(app.request(Method::POST, &format!("/api/v1/data-collection/resume/{id}"))).await;
+    let reply = app.send(app.request(Method::POST, &format!("/api/v1/data-collection/continue/{id}"))).await;
     assert_eq!(reply.status, 202, "{}", reply.text);
     let url = format!("/api/v1/data-collection/status/{id}");
-    assert_eq!(reply.json(), json!({"data_request_id": id, "pages": 2, "documents": 0, "status_url": url}));
+    assert_eq!(reply.json(), json!({"data_request_id": id, "calls": 2, "documents": 0, "status_url": url}));
     assert_eq!(reply.header("location"), Some(url.as_str()));
     let status: Value = app.get(&url).await.json();
     assert_eq!((&status["state"], &status["finished_at"]), (&json!("running"), &Value::Null));
@@ -119,28 +144,31 @@ async fn a_collection_with_failures_is_resumed() {
 async fn a_collection_goes_on_with_what_is_asked_for() {
     let app = TestApp::start().await;
     let id = app.collection(r#"{"count": 3, "per_page": 1}"#).await;
-    let path = format!("/api/v1/data-collection/resume/{id}");
+    let path = format!("/api/v1/data-collection/continue/{id}");
     for body in [r#"{"what": "pictures"}"#, r#"{"what": null}"#, r#"{"what": 1}"#] {
         app.post(&path, body).await.names(&["what"]);
     }
-    app.post(&path, r#"{"which": "pages"}"#).await.names(&["which"]);
+    app.post(&path, r#"{"which": "calls"}"#).await.names(&["which"]);
     // What the worker leaves behind when the parser has refused the only document of a page, and another page failed.
     let failed = format!(
-        "insert into raw_documents (id, collection_id, page, position, format, source, content_hash, body)
-             values (17, '{id}', 1, 1, 'profile', 'test-data', sha256(''), '');
-         insert into parse_failures (raw_document_id, collection_id, page, parser_version, code, pointer, detail)
-             values (17, '{id}', 1, 1, 'missing_id', '', '');
-         update pages set state = case when number = 3 then 'failed' else 'done' end::page_state,
-             stored = (number = 1)::integer, failed = (number = 1)::integer;
-         update collections set state = 'completed_with_errors', pages_open = 0, finished_at = now();"
+        "insert into people (id, document_id, content_hash, source_id, external_id)
+             select 17, 17, md5('')::uuid, id, 'p-1' from sources where name = 'test-data';
+         insert into raw_documents (id, person_id, call_id, collected_at, content_hash, position, body)
+             select 17, 17, id, now(), md5('')::uuid, 1, '' from calls where place = 1;
+         insert into parse_failures (document_id, collection_id, parser_version, map_version, code, pointer, detail)
+             values (17, '{id}', 1, 0, 'missing_id', '', '');
+         update calls set state = case when place = 3 then 'failed' else 'done' end::call_state,
+             first_document_id = case place when 1 then 17 end, last_document_id = case place when 1 then 17 end;
+         update collection_counts set done = 2, failed_calls = 1, stored = 1, failed = 1;
+         update collections set state = 'completed_with_errors', finished_at = now();"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(failed)).execute(app.pool()).await.unwrap();
-    let resumed = async |what: &str| {
+    let continued = async |what: &str| {
         let reply = app.post(&path, &format!(r#"{{"what": "{what}"}}"#)).await;
         assert_eq!(reply.status, 202, "{}", reply.text);
-        (reply.json()["pages"].as_i64(), reply.json()["documents"].as_i64())
+        (reply.json()["calls"].as_i64(), reply.json()["documents"].as_i64())
     };
-    assert_eq!(resumed("documents").await, (Some(0), Some(1)));
+    assert_eq!(continued("documents").await, (Some(0), Some(1)));
     let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
     assert_eq!((&status["state"], &status["documents"]["failed"]), (&json!("running"), &json!(0)));
     app.post(&path, r#"{"what": "all"}"#).await.problem(409, "nothing-failed");
@@ -148,7 +176,8 @@ async fn a_collection_goes_on_with_what_is_asked_for() {
     app.post(&format!("/api/v1/data-collection/cancel/{id}"), "").await;
     let problem = app.post(&path, r#"{"what": "documents"}"#).await.problem(409, "nothing-failed");
     assert!(problem["detail"].as_str().unwrap().contains("cancelled"), "{problem}");
-    assert_eq!(resumed("all").await, (Some(1), Some(1)));
+    // The document waits for its job still.
+    assert_eq!(continued("all").await, (Some(1), Some(0)));
 }
 
 #[tokio::test]
@@ -168,8 +197,8 @@ async fn a_collection_is_paused_cancelled_and_goes_on() {
             .unwrap()
             .contains("cancelled")
     );
-    let reply = change("resume").await;
-    assert_eq!((reply.status.as_u16(), &reply.json()["pages"]), (202, &json!(10)), "{}", reply.text);
+    let reply = change("continue").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["calls"]), (202, &json!(10)), "{}", reply.text);
     let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
     assert_eq!((&status["state"], &status["finished_at"]), (&json!("running"), &Value::Null));
 }
@@ -199,7 +228,7 @@ async fn a_source_that_wants_one_at_a_time_says_which_is_under_way() {
     assert!(detail.contains(&first.to_string()) && detail.contains(": wait until"), "{detail}");
     app.post(&format!("/api/v1/data-collection/pause/{first}"), "").await;
     let problem = app.trigger("{}").await.problem(409, "collection-under-way");
-    assert!(problem["detail"].as_str().unwrap().contains(": resume it or cancel it"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains(": continue it or cancel it"), "{problem}");
 
     put(OverlappingRuns::Queue).await;
     let second = app.collection("{}").await;
@@ -211,7 +240,7 @@ async fn a_source_that_wants_one_at_a_time_says_which_is_under_way() {
     let cancelled = app.post(&format!("/api/v1/data-collection/cancel/{first}"), "").await.json();
     assert_eq!(cancelled["waits_for"], Value::Null);
     assert_eq!(status(second).await["waits_for"], Value::Null, "it has begun");
-    app.post(&format!("/api/v1/data-collection/resume/{first}"), "")
+    app.post(&format!("/api/v1/data-collection/continue/{first}"), "")
         .await
         .problem(409, "collection-under-way");
 }
@@ -221,10 +250,48 @@ async fn pages_that_wait_for_the_parsers_show() {
     let app = TestApp::start().await;
     let id = app.collection("{}").await;
     resume_core::collection::note_lagging(&mut app.pool().acquire().await.unwrap(), id).await.unwrap();
-    let backlog = "update collections set documents_open = 70000";
+    let backlog = "insert into batches values (gen_random_uuid(), 1, 70000)";
     sqlx::raw_sql(backlog).execute(app.pool()).await.unwrap();
     app.collection("{}").await;
     let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
     let parsing = json!({"backlog": 0, "total_backlog": 70_000, "per_second": 0.0, "is_lagging": true});
     assert_eq!(status["parsing"], parsing);
+}
+
+#[tokio::test]
+async fn a_collection_says_what_it_waits_for() {
+    let app = TestApp::start().await;
+    let id = app.collection("{}").await;
+    let waiting =
+        async || app.get(&format!("/api/v1/data-collection/status/{id}")).await.json()["waiting"].take();
+    let codes = async || -> Vec<String> {
+        let waiting = waiting().await;
+        waiting.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(codes().await, ["no_worker"]);
+    app.post("/api/v1/queues/fetch_page/pause", "").await;
+    app.post("/api/v1/sources/test-data/hold", "").await;
+    assert_eq!(codes().await, ["queue_paused", "source_held"]);
+    app.post("/api/v1/sources/test-data/release", "").await;
+    let trouble = "update call_limits set silent_until = '2996-01-01T00:00:00Z';
+        update calls set error_code = 'source_http_401', error = '401 Unauthorized', made = 3 where place = 3;";
+    sqlx::raw_sql(trouble).execute(app.pool()).await.unwrap();
+    let expected = json!([
+        {"code": "queue_paused", "message": "queue fetch_page is paused", "source": null, "next_try_at": null},
+        {"code": "source_silent", "message": "it has asked for silence", "source": "test-data",
+         "next_try_at": "2996-01-01T00:00:00Z"},
+        {"code": "source_http_401", "message": "page 3: 401 Unauthorized, made 3 times so far", "source": "test-data",
+         "next_try_at": null},
+    ]);
+    let mut waiting = waiting().await;
+    for one in waiting.as_array_mut().unwrap() {
+        if let Some(at) = one["next_try_at"].as_str().map(|at| at.replace("+00:00", "Z")) {
+            one["next_try_at"] = json!(at);
+        }
+    }
+    assert_eq!(waiting, expected);
+    app.post(&format!("/api/v1/data-collection/pause/{id}"), "").await;
+    assert_eq!(codes().await, ["paused"]);
+    app.post(&format!("/api/v1/data-collection/cancel/{id}"), "").await;
+    assert_eq!(codes().await, [""; 0]);
 }

@@ -8,13 +8,17 @@ use std::{
 use reqwest::{Method, Response};
 use resume_api::AppState;
 use resume_core::{
-    collection::{self, BatchResult, FetchedPage, FoundPage},
-    jobs::{FetchPage, ParseDocuments},
-    parsing::Format,
-    raw::NewRawDocument,
+    call::{self, Answer, Answered, Found},
+    collection,
+    document::NewDocument,
+    jobs::{FetchPage, FinishCollection},
+    parsing::{Format, parse},
+    resume::{self, NewResume, Outcome, Settled},
+    source,
 };
 use resume_postgres::RestartMode;
 use serde_json::{Value, json};
+use sqlx::Row;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -96,26 +100,51 @@ impl TestApp {
     /// Does what a worker does for a page: stores it with two items, in one batch.
     async fn store_page(&self, collection_id: Uuid, page: i32) {
         let mut tx = self.pool().begin().await.unwrap();
-        let job = FetchPage { collection_id, page };
-        let FoundPage::Pending(found) = collection::find_page(&mut tx, &job, i64::MAX).await.unwrap() else {
+        let sql = format!("select id from calls where collection_id = '{collection_id}' and place = {page}");
+        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut *tx).await.unwrap();
+        let job = FetchPage { collection_id, call_id: row.get(0) };
+        let Found::Pending(found) = call::find(&mut tx, &job, i64::MAX).await.unwrap() else {
             panic!("page {page} is not pending");
         };
-        let items = (0..2).map(|item| {
-            let body = json!({"id": format!("{page}-{item}"), "skills": ["SQL"], "work_experiences": []});
-            NewRawDocument::new(Format::Profile, body.to_string().as_bytes())
-        });
-        let fetched = FetchedPage { items: items.collect(), ..FetchedPage::default() };
-        collection::store_page(&mut tx, &found, &fetched).await.unwrap();
+        let items = (0..2).map(|item| NewDocument::new(Format::Profile, &body(page, item))).collect();
+        let answer = Answer { items, ..Answer::default() };
+        let stored = call::store(&mut tx, &found, &answer, None).await.unwrap();
+        assert!(matches!(stored, Answered::Stored(_)));
         tx.commit().await.unwrap();
     }
 
-    /// Counts the batch of a page as parsed.
-    async fn settle(&self, collection_id: Uuid, page: i32) {
-        let job = ParseDocuments { collection_id, page, document_ids: Vec::new(), pass: 0 };
+    /// Does what a worker does for the batch of a page: stores both of its resumes.
+    async fn settle(&self, collection_id: Uuid, page: i32, is_last: bool) {
         let mut tx = self.pool().begin().await.unwrap();
-        collection::settle_batch(&mut tx, &job, BatchResult { parsed: 2, failed: 0 }).await.unwrap();
+        let sql = format!(
+            "select id, resume_id from documents where collection_id = '{collection_id}' and page = {page} order by id"
+        );
+        let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *tx).await.unwrap();
+        let parsed = rows.iter().zip(0..).map(|(row, item)| NewResume {
+            document_id: row.get(0),
+            person_id: row.get(1),
+            is_overtaken: false,
+            parsed: parse(Format::Profile, Some(&format!("{page}-{item}")), &body(page, item)).unwrap(),
+        });
+        let outcome = Outcome { parsed: parsed.collect(), failed: Vec::new() };
+        let source_id = source::find(&mut tx, "test-data").await.unwrap().unwrap().id;
+        let batches = [outcome.parsed[0].document_id];
+        let settled =
+            resume::settle(&mut tx, (source_id, collection_id), &batches, 0, &outcome).await.unwrap();
+        assert_eq!(settled, Settled::Stored);
+        if is_last {
+            let end = FinishCollection { collection_id, run: 1, sweeps: 0 };
+            collection::conclude(&mut tx, &end).await.unwrap();
+        }
         tx.commit().await.unwrap();
     }
+}
+
+/// An item of a page.
+fn body(page: i32, item: i32) -> Vec<u8> {
+    json!({"id": format!("{page}-{item}"), "skills": ["SQL"], "work_experiences": []})
+        .to_string()
+        .into_bytes()
 }
 
 #[tokio::test]
@@ -152,11 +181,11 @@ async fn a_collection_is_followed_to_its_end() {
     follow("pending", [0, 0, 0]).await;
     app.store_page(id, 1).await;
     follow("running", [1, 0, 2]).await;
-    app.settle(id, 1).await;
+    app.settle(id, 1, false).await;
     follow("running", [1, 2, 0]).await;
     app.store_page(id, 2).await;
     follow("running", [2, 2, 2]).await;
-    app.settle(id, 2).await;
+    app.settle(id, 2, true).await;
     follow("completed", [2, 4, 0]).await;
     assert!(ids.is_sorted() && ids[0] < ids[4], "{ids:?}");
     assert_eq!(events.next().await, None, "it closes");
@@ -183,7 +212,7 @@ async fn what_happens_often_is_told_twice_a_second() {
     let work = async {
         for page in 1..=50 {
             app.store_page(id, page).await;
-            app.settle(id, page).await;
+            app.settle(id, page, page == 50).await;
         }
     };
     let count = async {

@@ -27,7 +27,7 @@ async fn without_a_database_every_use_of_it_says_so_in_seconds() {
     ready.problem(503, "database-unavailable");
     let id = uuid::Uuid::now_v7();
     let status = format!("/api/v1/data-collection/status/{id}");
-    let resume = format!("/api/v1/data-collection/resume/{id}");
+    let resume = format!("/api/v1/data-collection/continue/{id}");
     let start = Instant::now();
     let replies = tokio::join!(
         app.trigger("{}"),

@@ -3,8 +3,8 @@ use std::time::Duration;
 use reqwest::Method;
 use resume_core::{
     db::PgConnection,
-    parsing::Format,
-    raw::{self, NewRawDocument},
+    document::{self, NewDocument},
+    source,
 };
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -12,8 +12,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-
-use uuid::Uuid;
 
 use crate::app::{Reply, TestApp};
 
@@ -48,10 +46,15 @@ async fn status(app: &TestApp, reply: Reply) -> Value {
     app.get(&url).await.json()
 }
 
+/// The counts of documents of which none is parsed.
+fn stored(stored: u32, unchanged: u32) -> Value {
+    json!({"stored": stored, "unchanged": unchanged, "retried": 0, "parsed": 0, "failed": 0, "erased": 0})
+}
+
 /// The raw documents in the order of their ids, each its place, external id and body.
 async fn documents(app: &TestApp) -> Vec<(i32, i32, Option<String>, String)> {
     let rows = sqlx::raw_sql(
-        "select page, position, external_id, convert_from(body, 'UTF8') from raw_documents order by id",
+        "select page, position, external_id, convert_from(body, 'UTF8') from documents order by id",
     );
     let rows = rows.fetch_all(app.pool()).await.unwrap();
     rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect()
@@ -75,7 +78,7 @@ async fn every_container_becomes_a_collection_that_is_fetched() {
         (&status_of_csv["calls"]["made"], &status_of_csv["calls"]["rate_limited"]),
         (&json!(0), &json!(0))
     );
-    assert_eq!(status_of_csv["documents"], json!({"stored": 2, "unchanged": 0, "parsed": 0, "failed": 0}));
+    assert_eq!(status_of_csv["documents"], stored(2, 0));
 
     status(&app, import(&app, "files", NDJSON, "{\"Key\": 3}\n\n{\"Key\":\"4\" }\n").await).await;
     status(&app, import(&app, "files", JSON, "[{\"Key\": 5}, {\"Name\": \"nobody\"}]").await).await;
@@ -147,7 +150,7 @@ async fn what_is_known_is_not_parsed_again() {
         (&json!("completed"), &json!(100.0)),
         "it is over at once"
     );
-    assert_eq!(again["documents"], json!({"stored": 0, "unchanged": 2, "parsed": 0, "failed": 0}));
+    assert_eq!(again["documents"], stored(0, 2));
     let changed = status(&app, import(&app, "files", CSV, "Key,Name\n1,Ada\n2,Bobby\n2,Rob\n").await).await;
     assert_eq!(changed["documents"]["stored"], 2);
     assert_eq!(documents(&app).await.len(), 4);
@@ -362,10 +365,11 @@ async fn an_import_that_loses_a_deadlock_is_tried_again() {
     let app = app().await;
     let line = |key: u32| format!("{{\"Key\": {key}}}");
     let mut fetched = app.pool().begin().await.unwrap();
+    let source_id = source::find(&mut fetched, "files").await.unwrap().unwrap().id;
+    let origin = app.origin(source_id).await;
     let store = async |conn: &mut PgConnection, key: u32| {
-        let items = [NewRawDocument::with_id(Some(key.to_string()), line(key).as_bytes())];
-        let place = (Uuid::now_v7(), 1);
-        raw::insert_new(conn, "files", Format::Mapped, place, &items).await.unwrap().len()
+        let items = [NewDocument::with_id(Some(key.to_string()), line(key).as_bytes())];
+        document::store(conn, origin, None, &items).await.unwrap().ids.len()
     };
     assert_eq!(store(&mut fetched, 599).await, 1);
     let file: String = (0..600).map(|key| line(key) + "\n").collect();
@@ -381,7 +385,7 @@ async fn an_import_that_loses_a_deadlock_is_tried_again() {
     let (reply, ()) =
         tokio::time::timeout(PATIENCE, async { tokio::join!(sending, blocking) }).await.unwrap();
     let status = status(&app, reply).await;
-    assert_eq!(status["documents"], json!({"stored": 598, "unchanged": 2, "parsed": 0, "failed": 0}));
+    assert_eq!(status["documents"], stored(598, 2));
 }
 
 /// Whether somebody waits for another transaction.

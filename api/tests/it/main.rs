@@ -5,6 +5,7 @@ mod app;
 mod attachments;
 mod collections;
 mod documentation;
+mod documents;
 mod events;
 mod health;
 mod imports;

@@ -6,7 +6,7 @@ use crate::app::TestApp;
 async fn an_unknown_path_is_a_problem() {
     let app = TestApp::start().await;
     for path in
-        ["/nowhere", "/api", "/api/v1", "/api/v1/resumes", "/api/v1/resumes/1/raw/x", "/docs/x", "/%00"]
+        ["/nowhere", "/api", "/api/v1", "/api/v1/resume", "/api/v1/resumes/1/raw/x", "/docs/x", "/%00"]
     {
         let reply = app.get(path).await;
         reply.problem(404, "not-found");
@@ -100,7 +100,7 @@ async fn every_path_works_with_a_trailing_slash() {
         }
     }
     assert_eq!(app.post("/api/v1/data-collection/trigger/", "{}").await.status, 202);
-    app.post(&format!("/api/v1/data-collection/resume/{id}/"), "").await.problem(409, "nothing-failed");
+    app.post(&format!("/api/v1/data-collection/continue/{id}/"), "").await.problem(409, "nothing-failed");
     for change in ["cancel", "retry", "discard"] {
         assert_eq!(app.post(&format!("/api/v1/jobs/{job}/{change}/"), "").await.status, 200, "{change}");
         let body = r#"{"all": true, "dry_run": true}"#;

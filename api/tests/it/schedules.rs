@@ -66,7 +66,7 @@ async fn what_is_not_given_is_as_by_default_but_for_enabled() {
     ] {
         assert_eq!(second[field], value, "{field}");
     }
-    assert_eq!(second["args"]["count"], 100);
+    assert_eq!(second["args"]["batch_size"], 10);
     // 02:00 of a winter in Berlin is 01:00 UTC, so these never meet, whatever the hour of this run.
     assert_ne!(first["next_at"], second["next_at"]);
 }
@@ -105,24 +105,41 @@ async fn a_schedule_runs_by_hand_even_when_it_is_disabled() {
 async fn a_moment_that_has_passed_is_fired_once() {
     let app = TestApp::start().await;
     let worker = TestWorker::start(&app, |_| async { Ok(()) }).await;
-    let once = json!({"at": "2026-05-01T12:00:00+02:00", "kind": "start_collection"});
+    let now = resume_core::db::now(app.pool()).await.unwrap();
+    let moment = DateTime::from_timestamp(now.timestamp() - 30, 0).unwrap();
+    let east = moment.with_timezone(&chrono::FixedOffset::east_opt(7200).unwrap());
+    let once = json!({"at": east.to_rfc3339(), "kind": "start_collection"});
     let put_first = put(&app, "/api/v1/schedules/once", &once).await;
     assert_eq!((&put_first["cron"], &put_first["time_zone"]), (&Value::Null, &Value::Null));
     let at: DateTime<Utc> = serde_json::from_value(put_first["at"].clone()).unwrap();
-    assert_eq!(at, "2026-05-01T10:00:00Z".parse::<DateTime<Utc>>().unwrap());
+    assert_eq!(at, moment);
     let fired = until(&app, "/api/v1/schedules/once", |once| once["last_job_id"].is_i64()).await;
     assert_eq!((&fired["next_at"], &fired["next_ticks"]), (&Value::Null, &json!([])));
     let again = put(&app, "/api/v1/schedules/once", &once).await;
     assert_eq!(again["next_at"], Value::Null, "a second time changes nothing");
+    // Also long after: programs put their schedules whenever they start.
+    let past = "update queue.schedules set at = at - interval '1 year' returning at";
+    let past: DateTime<Utc> = sqlx::Row::get(&sqlx::raw_sql(past).fetch_one(app.pool()).await.unwrap(), 0);
+    let again = put(&app, "/api/v1/schedules/once", &json!({"at": past, "kind": "start_collection"})).await;
+    assert_eq!(again["next_at"], Value::Null);
     worker.stop().await;
 }
 
 #[tokio::test]
 async fn the_ends_of_time_are_moments() {
     let app = TestApp::start().await;
-    for at in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "2016-12-31T23:59:60Z"] {
+    for (at, is_over) in [
+        ("0000-01-01T00:00:00Z", true),
+        ("9999-12-31T23:59:59.999999999Z", false),
+        ("2016-12-31T23:59:60Z", true),
+        ("2996-12-31T23:59:60Z", false),
+    ] {
         let body = json!({"at": at, "kind": "start_collection", "enabled": false});
-        put(&app, "/api/v1/schedules/end", &body).await;
+        if is_over {
+            app.put("/api/v1/schedules/end", &body.to_string()).await.names(&["at"]);
+        } else {
+            put(&app, "/api/v1/schedules/end", &body).await;
+        }
         assert_eq!(app.get("/api/v1/schedules").await.status, 200, "{at}");
     }
 }

@@ -176,3 +176,22 @@ async fn names_are_checked() {
         assert_eq!(app.get(&path).await.status, 200, "{name}");
     }
 }
+
+/// A slip in the year or the time zone would else start a collection at once.
+#[tokio::test]
+async fn a_moment_that_is_over_is_refused() {
+    let app = TestApp::start().await;
+    let now = resume_core::db::now(app.pool()).await.unwrap();
+    let put = async |at: chrono::DateTime<chrono::Utc>| {
+        let body = serde_json::json!({"at": at.to_rfc3339(), "kind": "start_collection"});
+        app.put("/api/v1/schedules/once", &body.to_string()).await
+    };
+    for ago in [chrono::TimeDelta::minutes(2), chrono::TimeDelta::days(365), chrono::TimeDelta::days(700_000)]
+    {
+        let reply = put(now - ago).await;
+        reply.names(&["at"]);
+        assert!(reply.text.contains("by the database's clock it is 2"), "{}", reply.text);
+    }
+    assert_eq!(put(now - chrono::TimeDelta::seconds(30)).await.status, 200);
+    assert_eq!(put(now + chrono::TimeDelta::days(1)).await.status, 200);
+}

@@ -155,7 +155,7 @@ async fn call(app: &TestApp, statuses: &[u16]) {
     let limits = Definition::original("test-data", "http://ats.example", "/", 30).limits;
     for &status in statuses {
         let mut conn = app.pool().acquire().await.unwrap();
-        let caller = Caller { collection_id: Uuid::nil(), page: 1, waited: Duration::ZERO };
+        let caller = Caller { collection_id: Uuid::nil(), call_id: 1, waited: Duration::ZERO };
         let demand = Demand {
             source: "test-data",
             worker_id: 1,
@@ -213,7 +213,7 @@ async fn a_statement_tells_whether_each_limit_was_kept() {
     definition["limits"] =
         json!([{"calls": 2, "per": "1s"}, {"calls": 3, "per": "1m"}, {"calls": 9, "per": "500ms"}]);
     app.put("/api/v1/sources/test-data", &definition.to_string()).await.json();
-    let fill = "insert into call_ledger (source, worker_id, collection_id, page, departs_at, left_at, waited_ms, ended_at, status, code)
+    let fill = "insert into call_ledger (source, worker_id, collection_id, call_id, departs_at, left_at, waited_ms, ended_at, status, code)
                 select 'test-data', 1, gen_random_uuid(), 1, at, at, n * 10, at, 200, code
                 from (values (0, null), (1, 'rate_limited'), (2, null), (3, 'source_http_500'), (4, 'permit_missed')) calls (n, code)
                 cross join lateral (select timestamptz '2026-11-24T10:00:00Z' + n * interval '500 ms' as at) t";

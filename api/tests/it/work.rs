@@ -22,7 +22,7 @@ pub(crate) const COLLECTION: Uuid = Uuid::from_u128(0x019a_9c5b_3c1e_7d2f_8a54_2
 
 /// A job that parses nothing.
 pub(crate) fn new_job() -> NewJob {
-    let payload = ParseDocuments { collection_id: COLLECTION, page: 1, document_ids: Vec::new(), pass: 0 };
+    let payload = ParseDocuments { collection_id: COLLECTION, batches: Vec::new() };
     NewJob::new(&payload).unwrap()
 }
 

@@ -3,6 +3,7 @@ mod jobs;
 mod queues;
 mod schedules;
 mod sources;
+mod stored;
 
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::options::CollectOptions;
+use crate::options::{CollectOptions, StatusOptions};
 
 pub(crate) use jobs::Job;
 pub(crate) use queues::{Depths, Queue, Worker};
 pub(crate) use schedules::Schedule;
 pub(crate) use sources::{Source, SourceCalls};
+pub(crate) use stored::Resume;
 
 /// The calls that the command line makes to a running service.
 pub(crate) struct Client {
@@ -37,6 +39,18 @@ pub(crate) struct Status {
     pub(crate) documents: Documents,
     pub(crate) calls: Calls,
     pub(crate) errors: Vec<ErrorCount>,
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) complete: Option<bool>,
+    pub(crate) is_cut: bool,
+    pub(crate) is_over: bool,
+}
+
+/// Something that a collection waits for.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) message: String,
+    pub(crate) source: Option<String>,
+    pub(crate) next_try_at: Option<String>,
 }
 
 /// What was asked for.
@@ -75,7 +89,7 @@ pub(crate) struct ErrorCount {
 
 impl Status {
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.state.as_str(), "completed" | "completed_with_errors" | "failed" | "cancelled")
+        self.is_over
     }
 }
 
@@ -153,8 +167,16 @@ impl Client {
         self.send(self.http.get(self.address(&format!("data-collection/status/{id}")))).await
     }
 
-    pub(crate) async fn latest(&self) -> Result<Vec<Listed>> {
-        let list: List<Listed> = self.send(self.http.get(self.address("data-collection"))).await?;
+    /// Lets a collection hide as many people as its source no longer lists; gives how it stands then.
+    pub(crate) async fn confirm_hiding(&self, id: &str) -> Result<Status> {
+        self.send(self.http.post(self.named("data-collection", id, &["confirm-hiding"])?)).await
+    }
+
+    /// The latest collections, of a source and in some states if asked for.
+    pub(crate) async fn latest(&self, options: &StatusOptions) -> Result<Vec<Listed>> {
+        let given = [("source", &options.source), ("state", &options.state)];
+        let request = self.http.get(self.address("data-collection")).query(&[("limit", options.limit)]);
+        let list: List<Listed> = self.send(request.query(&given)).await?;
         Ok(list.results)
     }
 

@@ -4,7 +4,7 @@ use crate::{
     client::Client,
     options::{CollectOptions, ContinueOptions},
     output::say,
-    progress,
+    progress, shutdown,
 };
 
 pub(crate) async fn run(options: CollectOptions) -> Result<()> {
@@ -22,7 +22,13 @@ pub(crate) async fn proceed(options: ContinueOptions) -> Result<()> {
 
 /// Fails when the collection did, so that scripts notice. Single documents that failed are told, and are no failure.
 async fn wait(client: &Client, id: &str) -> Result<()> {
-    let status = progress::watch(client, id).await?;
+    let status = tokio::select! {
+        status = progress::watch(client, id) => status?,
+        () = shutdown::signalled() => {
+            say!("collection {id} goes on without you: `resume-service status {id}`, `resume-service cancel {id}`");
+            std::process::exit(130);
+        }
+    };
     progress::print_errors(&status);
     if status.state == "failed" || status.pages.failed > 0 {
         bail!("pages could not be fetched; try them again with `resume-service continue {id}`");

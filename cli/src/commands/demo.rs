@@ -152,6 +152,6 @@ fn print_sql(database: &Database, id: &str) {
          round(avg(extract(epoch from finished_at - started_at)) * 1000) as run_ms\n     \
          from jobs where collection_id = '{id}' group by kind, state;"
     );
-    say!("     select * from pages where collection_id = '{id}' order by number;");
+    say!("     select * from calls where collection_id = '{id}' order by id;");
     say!("     select external_id, skills from resumes order by id desc limit 5;");
 }

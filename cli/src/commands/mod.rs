@@ -13,6 +13,7 @@ mod schedules;
 mod search;
 mod sources;
 mod status;
+mod stored;
 mod up;
 mod worker;
 mod workers;
@@ -49,6 +50,11 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Continue(options) => collect::proceed(options).await,
         Command::Pause(options) => status::pause(options).await,
         Command::Cancel(options) => status::cancel(options).await,
+        Command::Calls(options) => stored::calls(options).await,
+        Command::Documents(options) => stored::documents(options).await,
+        Command::Raw(options) => stored::raw(options).await,
+        Command::Resumes(options) => stored::resumes(options).await,
+        Command::ConfirmHiding(options) => status::confirm_hiding(options).await,
         Command::Search(options) => search::run(options).await,
         Command::Sources(command) => sources::run(command).await,
         Command::Schedules(command) => schedules::run(command).await,

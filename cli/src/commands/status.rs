@@ -1,31 +1,46 @@
 use anyhow::Result;
 
 use crate::{
-    client::{Client, Status},
+    client::{Client, Listed, Status},
     options::{StatusOptions, StopOptions},
     output::say,
     progress,
+    table::one_line,
 };
 
 pub(crate) async fn run(options: StatusOptions) -> Result<()> {
     let client = Client::new(&options.service.url)?;
-    match options.id {
+    match &options.id {
         Some(id) => {
-            show(&client.status(&id).await?);
+            show(&client.status(id).await?);
         }
-        None => {
-            for listed in client.latest().await? {
-                say!(
-                    "{}  {:<22} {:<16} {:>8} resumes  {}",
-                    listed.data_request_id,
-                    listed.state,
-                    listed.source,
-                    listed.count.map_or_else(|| "all".to_owned(), |count| count.to_string()),
-                    listed.created_at
-                );
-            }
-        }
+        None => list(&client.latest(&options).await?),
     }
+    Ok(())
+}
+
+/// One line each, which fits 80 columns where the source has a short name. The time is UTC, without the year.
+fn list(collections: &[Listed]) {
+    if collections.is_empty() {
+        say!("no collections");
+        return;
+    }
+    say!("{:<36}  {:<11}  {:<12}  {:>7}  source", "collection", "begun, UTC", "state", "count");
+    for listed in collections {
+        let state = match listed.state.as_str() {
+            "completed_with_errors" => "with errors",
+            "waiting_for_source" => "waiting",
+            state => state,
+        };
+        let begun = listed.created_at.get(5..16).unwrap_or_default().replace('T', " ");
+        let count = listed.count.map_or_else(|| "all".to_owned(), |count| count.to_string());
+        let (id, source) = (&listed.data_request_id, one_line(&listed.source));
+        say!("{id:<36}  {begun:<11}  {state:<12}  {count:>7}  {source}");
+    }
+}
+
+pub(crate) async fn confirm_hiding(options: StopOptions) -> Result<()> {
+    show(&Client::new(&options.service.url)?.confirm_hiding(&options.id).await?);
     Ok(())
 }
 
@@ -42,5 +57,6 @@ pub(crate) async fn cancel(options: StopOptions) -> Result<()> {
 fn show(status: &Status) {
     say!("collection {} from {}", status.data_request_id, status.source);
     say!("{}", progress::line(status));
+    progress::print_notes(status);
     progress::print_errors(status);
 }

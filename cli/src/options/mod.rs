@@ -2,8 +2,13 @@ mod jobs;
 mod queues;
 mod schedules;
 mod sources;
+mod stored;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand};
 use resume_core::collection::BACKLOG_MAX;
@@ -14,6 +19,7 @@ pub(crate) use jobs::{ChangeJobsOptions, JobFilterOptions, JobOptions, JobsComma
 pub(crate) use queues::{DemandOptions, LimitQueueOptions, QueuesCommand};
 pub(crate) use schedules::{PutScheduleOptions, ScheduleOptions, SchedulesCommand};
 pub(crate) use sources::{AddSourceOptions, CheckSourceOptions, SourcesCommand};
+pub(crate) use stored::{CallsOptions, DocumentsOptions, RawOptions, ResumesOptions};
 
 /// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
 /// Postgres.
@@ -64,6 +70,16 @@ pub(crate) enum Command {
     Pause(StopOptions),
     /// Cancels a collection: it is over at once. What is stored stays, and `continue` goes on from there.
     Cancel(StopOptions),
+    /// Lists the calls of a collection, and what became of each.
+    Calls(CallsOptions),
+    /// Lists the documents of a collection, and what became of each.
+    Documents(DocumentsOptions),
+    /// Prints a raw document, byte for byte.
+    Raw(RawOptions),
+    /// Lists resumes.
+    Resumes(ResumesOptions),
+    /// Confirms that a collection may hide as many people as its source no longer lists.
+    ConfirmHiding(StopOptions),
     /// Searches resumes by skill through a running service.
     Search(SearchOptions),
     /// Looks at sources, checks, adds and removes them: the systems to collect from.
@@ -167,9 +183,23 @@ pub(crate) struct WorkerOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServiceOptions {
-    /// The running service.
-    #[arg(long, env = "RESUME_URL", default_value = "http://127.0.0.1:8000", value_name = "URL")]
+    /// The running service; by default where this machine would serve it, by RESUME_BIND.
+    #[arg(long, env = "RESUME_URL", default_value_t = default_url(std::env::var("RESUME_BIND").ok()), value_name = "URL")]
     pub(crate) url: String,
+}
+
+/// Where a service that is bound there is reached on this machine.
+fn default_url(bind: Option<String>) -> String {
+    let bound = bind.and_then(|bind| bind.parse::<SocketAddr>().ok());
+    let mut address = bound.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)));
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    format!("http://{address}")
 }
 
 #[derive(Debug, Args)]
@@ -216,8 +246,18 @@ pub(crate) struct ImportOptions {
 pub(crate) struct StatusOptions {
     #[command(flatten)]
     pub(crate) service: ServiceOptions,
-    /// The id of a collection.
+    /// The id of a collection; without one the latest are listed.
+    #[arg(conflicts_with_all = ["source", "state"])]
     pub(crate) id: Option<String>,
+    /// Lists only those of this source.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Lists only those in one of these states, separated by commas: `running,paused`.
+    #[arg(long, value_name = "STATES")]
+    pub(crate) state: Option<String>,
+    /// How many to list, at most 100.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]
@@ -282,6 +322,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn the_service_is_looked_for_where_it_is_bound() {
+        for (bind, url) in [
+            (None, "http://127.0.0.1:8000"),
+            (Some("nonsense"), "http://127.0.0.1:8000"),
+            (Some("127.0.0.1:8001"), "http://127.0.0.1:8001"),
+            (Some("0.0.0.0:80"), "http://127.0.0.1:80"),
+            (Some("[::]:8002"), "http://[::1]:8002"),
+            (Some("10.1.2.3:8000"), "http://10.1.2.3:8000"),
+        ] {
+            assert_eq!(default_url(bind.map(str::to_owned)), url);
+        }
     }
 
     /// Every environment variable that an option reads, by the command line's own account.

@@ -18,7 +18,7 @@ async fn kill_five_times(scene: &Scene, id: uuid::Uuid) {
     let mut workers = vec![scene.worker(), scene.worker()];
     for kill in 0..KILLS {
         let fetched = (kill + 1) * PAGES / (KILLS + 2);
-        scene.until(id, |progress| progress.pages_fetched >= fetched).await;
+        scene.until(id, |progress| progress.counts.done >= fetched).await;
         let mut victim = workers.remove(0);
         victim.kill().await.unwrap();
         workers.push(scene.worker());
@@ -29,8 +29,11 @@ async fn kill_five_times(scene: &Scene, id: uuid::Uuid) {
 async fn assert_exactly_once(scene: &Scene, id: uuid::Uuid) {
     let end = scene.until(id, |progress| progress.collection.state.is_over()).await;
     assert_eq!(end.collection.state, CollectionState::Completed, "{end:#?}");
-    assert_eq!((end.pages_fetched, end.pages_failed), (PAGES, 0));
-    assert_eq!((end.stored, end.unchanged, end.parsed, end.failed), (2000, 0, 2000, 0));
+    assert_eq!((end.counts.done, end.counts.failed_calls), (PAGES, 0));
+    assert_eq!(
+        (end.counts.stored, end.counts.unchanged, end.counts.parsed, end.failed()),
+        (2000, 0, 2000, 0)
+    );
     assert_eq!(scene.counts().await, (2000, 2000, 2000));
     let (live, attempts) = scene.jobs().await;
     assert_eq!(live, 0, "no job is left behind");
@@ -70,9 +73,9 @@ async fn restarts_of_postgres_in_the_middle_lose_nothing() {
     let scene = Scene::on_own_server(Pages::Numbered).await;
     let id = scene.collect(COUNT, PER_PAGE).await;
     let _workers = [scene.worker(), scene.worker()];
-    scene.until(id, |progress| progress.pages_fetched >= PAGES / 4).await;
+    scene.until(id, |progress| progress.counts.done >= PAGES / 4).await;
     restart(&scene, RestartMode::Fast).await;
-    scene.until(id, |progress| progress.pages_fetched >= PAGES / 2).await;
+    scene.until(id, |progress| progress.counts.done >= PAGES / 2).await;
     restart(&scene, RestartMode::Immediate).await;
     assert_exactly_once(&scene, id).await;
 }
@@ -82,7 +85,7 @@ async fn a_stopped_worker_hands_its_jobs_over() {
     let scene = Scene::on_shared_server(Pages::Numbered).await;
     let id = scene.collect(COUNT, PER_PAGE).await;
     let mut first = scene.worker();
-    scene.until(id, |progress| progress.pages_fetched >= PAGES / 4).await;
+    scene.until(id, |progress| progress.counts.done >= PAGES / 4).await;
     let pid = first.id().unwrap().to_string();
     tokio::process::Command::new("kill").arg(pid).status().await.unwrap();
     let status = first.wait().await.unwrap();

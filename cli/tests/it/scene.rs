@@ -88,8 +88,8 @@ impl Scene {
     pub(crate) async fn collect(&self, count: u32, per_page: u32) -> Uuid {
         let new = NewCollection {
             source: "mock".to_owned(),
-            count,
-            per_page,
+            count: Some(count.into()),
+            per_page: Some(per_page),
             batch_size: 10,
             error_mode: false,
             full: false,
@@ -124,7 +124,7 @@ impl Scene {
         let row = sqlx::query!(
             r#"
             select (select count(*) from resumes) as "resumes!", count(*) as "raw!",
-                   count(distinct external_id) as "people!"
+                   (select count(*) from people) as "people!"
             from raw_documents
             "#
         )

@@ -13,6 +13,7 @@
 //! | `fail.rs` | calls that brought nothing, and calls that were given up |
 //! | `restart.rs` | a list whose cursor has expired is read again from its beginning |
 //! | `attachment.rs` | files that belong to items, whose addresses expire |
+//! | `list.rs` | [`list()`]: the calls of a collection, for people |
 //! | `known.rs` | people who are asked for because their resumes lead to the source |
 //! | `deleted.rs` | who is there and who was deleted, as answers tell |
 //!
@@ -24,6 +25,7 @@ mod fail;
 mod find;
 mod follow;
 mod known;
+mod list;
 mod next;
 mod open;
 mod restart;
@@ -47,6 +49,7 @@ pub use find::{Found, find, find_origin};
 pub(crate) use find::{open_again, reopen_failed};
 pub(crate) use follow::kept;
 pub use known::open_known;
+pub use list::{CallFilter, CallState, ListedCall, list};
 pub(crate) use next::{PAGE_REPEATS, first as first_pages, followers};
 pub(crate) use open::{NewCall, enqueue_calls, open, open_feed};
 pub use restart::restart;

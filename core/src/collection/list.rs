@@ -57,3 +57,13 @@ pub async fn list(
     .fetch_all(pool)
     .await
 }
+
+/// Whether there is a collection of this id.
+///
+/// # Errors
+/// The database's.
+pub async fn exists(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select exists (select from collections where id = $1) as "exists!""#, id)
+        .fetch_one(pool)
+        .await
+}

@@ -24,6 +24,7 @@
 //! | `finish.rs` | [`finish`], [`conclude`]: the end of a run, in one place |
 //! | `counts.rs` | what has become of its calls and documents |
 //! | `status.rs`, `eta.rs` | [`progress`]: how far it is, and how long it still takes |
+//! | `waiting.rs` | why it does not move, and when it will |
 //! | `note.rs` | what an answer tells of all of it |
 //! | `list.rs` | [`list`] |
 //! | `import.rs` | [`begin_import`]: a file as a collection that is fetched already |
@@ -39,6 +40,7 @@ mod proceed;
 mod start;
 mod status;
 mod stop;
+mod waiting;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -47,13 +49,14 @@ pub use begin::UnderWay;
 pub(crate) use finish::conclude_again;
 pub use finish::{Finishing, conclude, finish};
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};
-pub use list::{ListFilter, Listed, list};
+pub use list::{ListFilter, Listed, exists, list};
 pub use note::note_lagging;
 pub(crate) use note::{Pages, note_answer};
 pub use proceed::{ProceedError, Proceeded, Scope, continue_call, continue_portion, proceed};
 pub(crate) use start::seed_of;
 pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};
 pub use status::{ErrorCount, Progress, progress};
+pub use waiting::Waiting;
 pub use stop::{StopError, cancel, end_jobs, give_up_documents, pause};
 
 /// The most items on one page.

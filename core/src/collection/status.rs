@@ -5,9 +5,9 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Collection, CollectionState, begin,
+    Collection, CollectionState, Waiting, begin,
     counts::{self, Counts},
-    seed_of,
+    seed_of, waiting,
 };
 use crate::{
     call_limit::{self, RecentCalls},
@@ -39,6 +39,8 @@ pub struct Progress {
     pub recent_calls: RecentCalls,
     /// The errors, the most frequent first, at most 20 kinds.
     pub errors: Vec<ErrorCount>,
+    /// What keeps it from going on, the most decisive first.
+    pub waiting: Vec<Waiting>,
     /// The collection of the same source that has to be over before this one begins.
     pub waits_for: Option<Uuid>,
     /// Whether it has all that its source listed, as far as that can be told; `None` before its end.
@@ -81,7 +83,9 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     let has_everything =
         !row.is_cut && !row.has_errors && doubts.is_empty() && row.state != CollectionState::Cancelled;
     errors.extend(doubts);
-    Ok(Some(Progress {
+    // A look that waits for a second connection while it holds one could starve the pool.
+    drop(conn);
+    let mut progress = Progress {
         pages_expected: row.pages_expected.map(|pages| i64::from(pages) + counts.opened_behind),
         is_lagging: row.is_lagging && counts.pending() > 0,
         calls_per_second: definition.calls_per_second(),
@@ -93,8 +97,11 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         recent_calls,
         errors,
         waits_for,
+        waiting: Vec::new(),
         collection: row.into(),
-    }))
+    };
+    progress.waiting = waiting::reasons(pool, &progress).await?;
+    Ok(Some(progress))
 }
 
 /// A collection as it stands.

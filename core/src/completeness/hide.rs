@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use resume_queue::{EnqueueError, enqueue};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -8,8 +9,10 @@ use super::{doubts, readings::key_of};
 use crate::{
     attachment,
     call::PAGE_REPEATS,
-    collection::ErrorCount,
-    db, document, resume,
+    collection::{self, ErrorCount},
+    db, document,
+    jobs::FinishCollection,
+    resume,
     source::{self, Source},
 };
 
@@ -207,31 +210,36 @@ pub enum ConfirmError {
     /// It holds nobody back, or a later run of its source has ended since.
     #[error("the collection holds nobody back from being hidden")]
     NothingHeldBack,
+    /// The job that hides them was not enqueued.
+    #[error("enqueueing the hiding failed")]
+    Enqueue(#[from] EnqueueError),
     /// The database refused.
     #[error("confirming a hiding failed")]
     Database(#[from] sqlx::Error),
 }
 
-/// Confirms that a collection may hide as many people as it would; [`hide_missing`] does it then. It no longer applies after a
-/// later run of the source that was complete. In the caller's transaction; locks the collection.
+/// Confirms that a collection may hide as many people as it would; a [`FinishCollection`] job does it, by [`hide_missing`]. It
+/// no longer applies after a later run of the source that was complete. In the caller's transaction; locks the collection.
 ///
 /// # Errors
 /// See [`ConfirmError`].
 pub async fn confirm_hiding(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), ConfirmError> {
     let row = sqlx::query!(
         r#"
-        select exists (select from doubts where collection_id = $1 and code = $2)
+        select c.run, c.finished_at is not null
+               and exists (select from doubts where collection_id = $1 and code = $2)
                and not exists (select from collections l
                                where l.source = c.source and l.id > c.id and l.finished_at is not null
                                  and l.state in ('completed', 'completed_with_errors')) as "holds_back!"
-        from collections c where id = $1 and finished_at is not null for update of c
+        from collections c where id = $1 for update of c
         "#,
         collection_id,
         TOO_MANY_MISSING,
     )
     .fetch_optional(&mut *conn)
     .await?;
-    if !row.ok_or(ConfirmError::Unknown(collection_id))?.holds_back {
+    let row = row.ok_or(ConfirmError::Unknown(collection_id))?;
+    if !row.holds_back {
         return Err(ConfirmError::NothingHeldBack);
     }
     sqlx::query!("update collections set hide_confirmed = true where id = $1", collection_id)
@@ -242,7 +250,10 @@ pub async fn confirm_hiding(conn: &mut PgConnection, collection_id: Uuid) -> Res
         collection_id,
         TOO_MANY_MISSING
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    // Without the doubt it may have ended well.
+    collection::conclude_again(conn, collection_id).await?;
+    enqueue(conn, &FinishCollection { collection_id, run: row.run, sweeps: 0 }).await?;
     Ok(())
 }

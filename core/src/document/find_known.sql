@@ -3,14 +3,14 @@
 select i.place as "place!", p.id as "person_id!", d.id as "document_id!", p.content_hash as "content_hash!",
        p.content_hash = i.content_hash or c.document_id is not null as "is_same!",
        exists (select from person_contents where person_id = p.id) as "has_contents!",
-       (exists (select from parse_failures f where f.document_id = d.id)
+       (exists (select from parse_failures f where f.document_id = d.id offset 0) -- not hashed as a whole
         or exists (
             select from (
                 select b.last_id from batches b where b.code is not null and b.first_id <= d.id
                 order by b.first_id desc limit 1
             ) g where g.last_id >= d.id))
        -- And not in this run, which has it among its own.
-       and not exists (select from parse_failures f where f.document_id = d.id and f.collection_id = $4)
+       and not exists (select from parse_failures f where f.document_id = d.id and f.collection_id = $4 offset 0)
        and not exists (
            select from (
                select b.last_id from batches b where b.collection_id = $4 and b.first_id <= d.id

@@ -14,7 +14,7 @@ with found as (
          on d.id between greatest(c.first_document_id, $4::bigint + 1) and c.last_document_id and d.call_id = c.id
      where c.collection_id = $1 and c.last_document_id > $4 and $3::text is null and ($2::text is null or $2 = 'parsed')
        and ($2::text is null or (
-           not exists (select from parse_failures f where f.document_id = d.id)
+           not exists (select from parse_failures f where f.document_id = d.id offset 0)
            and not exists (
                select from (select last_id from batches b where b.collection_id = $1 and b.first_id <= d.id
                             order by b.first_id desc limit 1) w where w.last_id >= d.id)))

@@ -18,6 +18,7 @@ mod hiding;
 mod identity;
 mod imports;
 mod incremental;
+mod index_plans;
 mod known_people;
 mod large_collections;
 mod map_versions;

@@ -52,6 +52,7 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
         calls_per_second: 30.0,
         recent_calls: RecentCalls::default(),
         errors: Vec::new(),
+        waiting: Vec::new(),
         waits_for: None,
         is_complete: None,
         is_cut: false,

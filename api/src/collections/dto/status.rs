@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use resume_core::collection::{Collection, CollectionState, ErrorCount, Progress};
+use resume_core::collection::{Collection, CollectionState, ErrorCount, Progress, Waiting};
 use uuid::Uuid;
 
 use super::{EXAMPLE_ID, example_time};
@@ -18,6 +18,8 @@ pub(in crate::collections) struct CollectionStatus {
     /// The collection of the same source that has to be over before this one begins; null when it has begun.
     #[oai(nullable)]
     waits_for: Option<Uuid>,
+    /// What keeps it from going on as fast as it could, the most decisive first; nothing when it is over.
+    waiting: Vec<Reason>,
     /// How much is done, 0 to 100. 100 means that everything was done; a collection that was cancelled, or lost calls, ends below.
     percent: f64,
     /// How long it will take from now on, by the speeds of the last ten seconds; 0 when it has ended. Null while there is nothing to
@@ -158,6 +160,23 @@ struct Calls {
     latency_ms: Option<i32>,
 }
 
+/// Something that a collection waits for.
+#[derive(Debug, Object)]
+#[oai(rename = "CollectionWaiting")]
+struct Reason {
+    /// What it is: `paused`, `waits_for_collection`, `parsing_lags`, `queue_paused`, `no_worker`, `source_held`, `circuit_open`,
+    /// `source_silent` or, where calls failed and are made again, the code of their error.
+    code: String,
+    /// The same, for people.
+    message: String,
+    /// The source that it lies with; null where it lies with none.
+    #[oai(nullable)]
+    source: Option<String>,
+    /// When it ends by itself, or is tried again; null where nobody knows.
+    #[oai(nullable)]
+    next_try_at: Option<DateTime<Utc>>,
+}
+
 /// A kind of error.
 #[derive(Debug, Object)]
 #[oai(rename = "CollectionError")]
@@ -195,6 +214,7 @@ impl From<Progress> for CollectionStatus {
             source,
             state: state.into(),
             waits_for: progress.waits_for,
+            waiting: progress.waiting.into_iter().map(Into::into).collect(),
             percent: round(percent, 10.0),
             eta_seconds: eta.map(|eta| round(eta.as_secs_f64(), 10.0)),
             elapsed_seconds: round(elapsed.as_secs_f64(), 1000.0),
@@ -237,6 +257,12 @@ impl From<Progress> for CollectionStatus {
 
 fn round(number: f64, parts: f64) -> f64 {
     (number * parts).round() / parts
+}
+
+impl From<Waiting> for Reason {
+    fn from(Waiting { code, message, source, next_try_at }: Waiting) -> Self {
+        Self { code, message, source, next_try_at }
+    }
 }
 
 impl From<ErrorCount> for ErrorKind {
@@ -282,6 +308,7 @@ impl Example for CollectionStatus {
             source: "test-data".to_owned(),
             state: State::Running,
             waits_for: None,
+            waiting: Vec::new(),
             percent: 45.0,
             eta_seconds: Some(1.8),
             elapsed_seconds: 1.204,

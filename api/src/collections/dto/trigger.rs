@@ -33,9 +33,9 @@ pub(crate) struct TriggerRequest {
     /// Whether the test data shall have some resumes that cannot be parsed.
     #[oai(default)]
     error_mode: bool,
-    /// Which source to collect from.
-    #[oai(default = "default_source", validator(min_length = 1, max_length = 128))]
-    source: String,
+    /// Which source to collect from. By default `test-data`, where there is a source of this name.
+    #[oai(validator(min_length = 1, max_length = 128))]
+    source: Option<String>,
     /// Whether to ask the source for everything, where it could tell what has changed since the last complete collection.
     #[oai(default)]
     full: bool,
@@ -48,10 +48,6 @@ fn default_batch_size() -> u32 {
     10
 }
 
-fn default_source() -> String {
-    DEFAULT_SOURCE.to_owned()
-}
-
 impl Default for TriggerRequest {
     fn default() -> Self {
         Self {
@@ -59,7 +55,7 @@ impl Default for TriggerRequest {
             per_page: None,
             batch_size: default_batch_size(),
             error_mode: false,
-            source: default_source(),
+            source: None,
             full: false,
             seed: None,
         }
@@ -81,7 +77,7 @@ impl ReadFields for TriggerRequest {
                 .whole_number("batch_size", 1..=MAX_BATCH_SIZE)
                 .unwrap_or_else(default_batch_size),
             error_mode: fields.flag("error_mode").unwrap_or(false),
-            source: fields.name("source", MAX_SOURCE_CHARS).unwrap_or_else(default_source),
+            source: fields.name("source", MAX_SOURCE_CHARS),
             full: fields.flag("full").unwrap_or(false),
             seed: fields.whole_number("seed", 0..=MAX_SEED),
         }
@@ -91,20 +87,22 @@ impl ReadFields for TriggerRequest {
 impl TriggerRequest {
     pub(in crate::collections) fn into_new_collection(
         self,
+        source: String,
         idempotency_key: Option<String>,
     ) -> NewCollection {
-        let Self { count, per_page, batch_size, error_mode, source, full, seed } = self;
+        let Self { count, per_page, batch_size, error_mode, full, seed, .. } = self;
         NewCollection { source, count, per_page, batch_size, error_mode, full, seed, idempotency_key }
     }
 
     /// The payload of a job that starts it.
-    pub(crate) fn into_start_collection(self) -> StartCollection {
-        let Self { count, per_page, batch_size, error_mode, source, full, seed } = self;
+    pub(crate) fn into_start_collection(self, source: String) -> StartCollection {
+        let Self { count, per_page, batch_size, error_mode, full, seed, .. } = self;
         StartCollection { source, count, per_page, batch_size, error_mode, full, seed }
     }
 
-    pub(crate) fn source(&self) -> &str {
-        &self.source
+    /// The source that it names.
+    pub(crate) fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 }
 
@@ -137,7 +135,7 @@ impl TriggerReply {
 impl Example for TriggerReply {
     fn example() -> Self {
         let started = Started { id: EXAMPLE_ID, repeated: false, count: Some(200), per_page: 20 };
-        Self::new(&TriggerRequest::example().into_new_collection(None), &started)
+        Self::new(&TriggerRequest::example().into_new_collection(DEFAULT_SOURCE.to_owned(), None), &started)
     }
 }
 

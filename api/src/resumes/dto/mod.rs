@@ -1,9 +1,11 @@
 //! What goes over the wire.
 
+mod list;
 mod person;
 mod resume;
 mod search;
 
+pub(super) use list::{ResumeList, Sight};
 pub(super) use resume::ResumeReply;
 pub(super) use search::{MatchMode, SearchReply, default_limit, example_skills};
 

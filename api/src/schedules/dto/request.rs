@@ -125,14 +125,23 @@ impl ScheduleRequest {
         self.enabled
     }
 
-    /// The source that its jobs collect from.
-    pub(in crate::schedules) fn source(&self) -> &str {
+    /// When it fires, if only once.
+    pub(in crate::schedules) fn at(&self) -> Option<DateTime<Utc>> {
+        self.at
+    }
+
+    /// The source that its jobs collect from, if it names one.
+    pub(in crate::schedules) fn source(&self) -> Option<&str> {
         self.args.source()
     }
 
     /// # Errors
     /// When the payload cannot be that of a job.
-    pub(in crate::schedules) fn into_new_schedule(self, name: String) -> Result<NewSchedule, ScheduleError> {
+    pub(in crate::schedules) fn into_new_schedule(
+        self,
+        name: String,
+        source: String,
+    ) -> Result<NewSchedule, ScheduleError> {
         let timing = match self.at {
             Some(at) => Timing::Once(at),
             None => Timing::Cron {
@@ -140,7 +149,7 @@ impl ScheduleRequest {
                 time_zone: self.time_zone.unwrap_or_else(|| DEFAULT_TIME_ZONE.to_owned()),
             },
         };
-        let new = NewSchedule::new(name, timing, &self.args.into_start_collection())?;
+        let new = NewSchedule::new(name, timing, &self.args.into_start_collection(source))?;
         Ok(NewSchedule {
             priority: self.priority,
             max_attempts: self.max_attempts.unwrap_or(new.max_attempts),

@@ -1,0 +1,157 @@
+//! What goes over the wire.
+
+use chrono::{DateTime, TimeZone, Utc};
+use poem_openapi::{Enum, Object, types::Example};
+use resume_core::document::{Document, DocumentState, ListedDocument};
+
+use crate::cursor::{self, Position};
+
+/// How many documents a page has unless told otherwise.
+pub(super) fn default_limit() -> u32 {
+    100
+}
+
+/// Behind this document, in the list.
+pub(super) struct Behind(pub(super) i64);
+
+impl Position for Behind {
+    const KIND: u8 = 6;
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        i64::from_bytes(bytes).map(Self)
+    }
+}
+
+/// What has become of a document.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename = "DocumentState", rename_all = "snake_case")]
+pub(super) enum State {
+    /// Nobody has parsed it yet.
+    Waiting,
+    /// It became a resume, or part of the history of one.
+    Parsed,
+    /// It did not parse.
+    Failed,
+    /// Nobody parses it, because its job was ended or crashed too often.
+    GivenUp,
+}
+
+impl From<State> for DocumentState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Waiting => Self::Waiting,
+            State::Parsed => Self::Parsed,
+            State::Failed => Self::Failed,
+            State::GivenUp => Self::GivenUp,
+        }
+    }
+}
+
+impl From<DocumentState> for State {
+    fn from(state: DocumentState) -> Self {
+        match state {
+            DocumentState::Waiting => Self::Waiting,
+            DocumentState::Parsed => Self::Parsed,
+            DocumentState::Failed => Self::Failed,
+            DocumentState::GivenUp => Self::GivenUp,
+        }
+    }
+}
+
+/// A page of the documents of a collection.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(super) struct DocumentList {
+    /// The documents.
+    results: Vec<DocumentReply>,
+    /// Give this as `cursor` to get the next page; null on the last one.
+    #[oai(nullable)]
+    next_cursor: Option<String>,
+}
+
+/// A document of a collection.
+#[derive(Debug, Object)]
+#[oai(rename = "Document")]
+struct DocumentReply {
+    /// The number of the document.
+    id: i64,
+    /// The id that the source gave the person; null where it cannot be read.
+    #[oai(nullable)]
+    external_id: Option<String>,
+    /// What has become of it.
+    state: State,
+    /// The page that it came with, from 1; null when its call is no longer kept.
+    #[oai(nullable)]
+    page: Option<i32>,
+    /// Its place on the page, from 1.
+    position: i32,
+    /// Why it failed or was given up, as a stable code.
+    #[oai(nullable)]
+    code: Option<String>,
+    /// Where in it, as a JSON pointer (RFC 6901).
+    #[oai(nullable)]
+    pointer: Option<String>,
+    /// What was found there, for people.
+    #[oai(nullable)]
+    detail: Option<String>,
+    /// The id of the person's resume, if there is one.
+    resume_id: i64,
+    /// When it was collected.
+    collected_at: DateTime<Utc>,
+    /// Where to get it, byte for byte.
+    raw_url: String,
+}
+
+impl DocumentList {
+    /// The page of the first `limit` of `found`; one more tells that there is a next page.
+    pub(super) fn new(mut found: Vec<ListedDocument>, limit: usize) -> Self {
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| has_more);
+        let next_cursor = last.map(|last| cursor::encode(&Behind(last.document.id)));
+        Self { results: found.into_iter().map(Into::into).collect(), next_cursor }
+    }
+}
+
+impl From<ListedDocument> for DocumentReply {
+    fn from(listed: ListedDocument) -> Self {
+        let ListedDocument { document, code, pointer, detail } = listed;
+        let Document { id, external_id, resume_id, page, position, collected_at, state, .. } = document;
+        Self {
+            id,
+            external_id,
+            state: state.into(),
+            page,
+            position,
+            code,
+            pointer,
+            detail,
+            resume_id,
+            collected_at,
+            raw_url: format!("/api/v1/raw-documents/{id}"),
+        }
+    }
+}
+
+impl Example for DocumentList {
+    fn example() -> Self {
+        let document = DocumentReply {
+            id: 5230,
+            external_id: Some("1284018293-17".to_owned()),
+            state: State::Failed,
+            page: Some(2),
+            position: 7,
+            code: Some("invalid_skills".to_owned()),
+            pointer: Some("/skills".to_owned()),
+            detail: Some("expected an array, found null".to_owned()),
+            resume_id: 4711,
+            collected_at: Utc.timestamp_nanos(1_795_446_000_000_000_000),
+            raw_url: "/api/v1/raw-documents/5230".to_owned(),
+        };
+        Self { results: vec![document], next_cursor: None }
+    }
+}

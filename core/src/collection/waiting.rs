@@ -1,0 +1,142 @@
+//! Why a collection does not move, and when it will.
+
+use chrono::{DateTime, Utc};
+use resume_queue::{
+    Job,
+    inspect::{self, QueueRow},
+};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{CollectionState, Progress};
+use crate::{
+    call_limit::{self, Circuit},
+    jobs::{FetchPage, ParseDocuments},
+};
+
+/// How many kinds of trouble with calls are told.
+const CALLS_MAX: i64 = 5;
+
+/// Something that a collection waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// What it is: a stable code or, where calls fail, theirs.
+    pub code: String,
+    /// The same, for people.
+    pub message: String,
+    /// The source that it lies with.
+    pub source: Option<String>,
+    /// When it ends by itself, or is looked at again, where that is known.
+    pub next_try_at: Option<DateTime<Utc>>,
+}
+
+impl Waiting {
+    fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), source: None, next_try_at: None }
+    }
+
+    fn of_source(code: &str, source: &str, message: &str, next_try_at: Option<DateTime<Utc>>) -> Self {
+        Self { source: Some(source.to_owned()), next_try_at, ..Self::new(code, message) }
+    }
+}
+
+/// All that keeps a collection from going on as fast as it could, the most decisive first; nothing for one that is over.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn reasons(pool: &PgPool, progress: &Progress) -> Result<Vec<Waiting>, sqlx::Error> {
+    let collection = &progress.collection;
+    if collection.state.is_over() {
+        return Ok(Vec::new());
+    }
+    let mut reasons = of_collection(progress);
+    let fetches = progress.counts.pending() > 0 && collection.state != CollectionState::Paused;
+    let parses = progress.counts.waiting() > 0;
+    if fetches || parses {
+        let queues = inspect::queues(pool).await?;
+        for (queue, is_used) in [(FetchPage::KIND, fetches), (ParseDocuments::KIND, parses)] {
+            if is_used {
+                reasons.extend(of_queue(&queues, queue));
+            }
+        }
+    }
+    if fetches {
+        reasons.extend(of_source(pool, &collection.source).await?);
+        reasons.extend(of_calls(&mut *pool.acquire().await?, collection.id, &collection.source).await?);
+    }
+    Ok(reasons)
+}
+
+fn of_collection(progress: &Progress) -> Vec<Waiting> {
+    let mut reasons = Vec::new();
+    if progress.collection.state == CollectionState::Paused {
+        reasons.push(Waiting::new("paused", "it is paused until somebody continues it"));
+    }
+    if let Some(other) = progress.waits_for {
+        let message = format!("collection {other} of the same source has to be over first");
+        reasons.push(Waiting::new("waits_for_collection", message));
+    }
+    if progress.is_lagging {
+        let message = format!("{} documents wait to be parsed first", progress.total_backlog);
+        reasons.push(Waiting::new("parsing_lags", message));
+    }
+    reasons
+}
+
+fn of_queue(queues: &[QueueRow], name: &str) -> Option<Waiting> {
+    let queue = queues.iter().find(|queue| queue.name == name);
+    if queue.is_some_and(|queue| queue.paused_at.is_some()) {
+        return Some(Waiting::new("queue_paused", format!("queue {name} is paused")));
+    }
+    let workers = queue.map_or(0, |queue| queue.workers);
+    (workers == 0).then(|| Waiting::new("no_worker", format!("no worker takes jobs of the queue {name}")))
+}
+
+async fn of_source(pool: &PgPool, source: &str) -> Result<Option<Waiting>, sqlx::Error> {
+    let Some(state) = call_limit::state(pool, source).await? else { return Ok(None) };
+    Ok(match (state.circuit, state.silent_until) {
+        (Circuit::Held(_), _) => Some(Waiting::of_source(
+            "source_held",
+            source,
+            "its calls are held until somebody releases them",
+            None,
+        )),
+        (Circuit::Open(until), _) => {
+            let message = "too many calls in a row have failed";
+            Some(Waiting::of_source("circuit_open", source, message, Some(until)))
+        }
+        (_, Some(until)) => {
+            let message = "it has asked for silence";
+            Some(Waiting::of_source("source_silent", source, message, Some(until)))
+        }
+        _ => None,
+    })
+}
+
+/// Calls that have failed and are made again: among them those of workers that lack a secret.
+async fn of_calls(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    source: &str,
+) -> Result<Vec<Waiting>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select e.code as "code!", e.count as "count!", c.place, c.made, c.error
+        from (
+            select error_code as code, count(*) as count, min(id) as first from calls
+            where collection_id = $1 and error_code is not null and state = 'pending' group by error_code
+        ) e join calls c on c.id = e.first
+        order by e.count desc, e.code limit $2
+        "#,
+        collection_id,
+        CALLS_MAX,
+    );
+    let reasons = rows.fetch_all(conn).await?.into_iter().map(|row| {
+        let error = row.error.unwrap_or_default();
+        let others =
+            if row.count > 1 { format!(", and {} other calls", row.count - 1) } else { String::new() };
+        let message = format!("page {}: {error}, made {} times so far{others}", row.place, row.made);
+        Waiting::of_source(&row.code, source, &message, None)
+    });
+    Ok(reasons.collect())
+}

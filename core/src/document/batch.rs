@@ -96,8 +96,12 @@ pub async fn load_waiting(
         select b.first_id, d.id, d.person_id, p.external_id as "external_id?", d.overtaken_by, d.body
         from unnest($2::bigint[]) as w (first_id)
         join batches b on b.collection_id = $1 and b.first_id = w.first_id
-        join raw_documents d on d.id between b.first_id and b.last_id
-        join people p on p.id = d.person_id
+        -- A walk along the index: no planner knows how narrow the range is, and would take a scan of all documents for better.
+        cross join lateral (
+            select r.id, r.person_id, r.overtaken_by, r.body from raw_documents r
+            where r.id between b.first_id and b.last_id order by r.id limit b.last_id - b.first_id + 1
+        ) d
+        cross join lateral (select external_id from people where id = d.person_id offset 0) p
         order by d.id
         "#,
         collection_id,

@@ -4,14 +4,20 @@ with found as (
      where collection_id = $1 and document_id > $4 and ($2::text is null or $2 = 'failed') and ($3::text is null or code = $3)
      order by document_id limit $5)
     union
-    (select d.id from batches b join raw_documents d on d.id between greatest(b.first_id, $4::bigint + 1) and b.last_id
+    (select d.id from batches b cross join lateral (
+         select r.id from raw_documents r where r.id between greatest(b.first_id, $4::bigint + 1) and b.last_id
+         order by r.id limit $5
+     ) d
      where b.collection_id = $1 and b.last_id > $4 and ($2::text is null or $2 in ('waiting', 'given_up'))
        and ($2::text is null or $2 = case when b.code is null then 'waiting' else 'given_up' end)
        and ($3::text is null or b.code = $3)
      order by d.id limit $5)
     union
-    (select d.id from calls c join raw_documents d
-         on d.id between greatest(c.first_document_id, $4::bigint + 1) and c.last_document_id and d.call_id = c.id
+    (select d.id from calls c cross join lateral (
+         select r.id from raw_documents r
+         where r.id between greatest(c.first_document_id, $4::bigint + 1) and c.last_document_id and r.call_id = c.id
+         order by r.id limit $5
+     ) d
      where c.collection_id = $1 and c.last_document_id > $4 and $3::text is null and ($2::text is null or $2 = 'parsed')
        and ($2::text is null or (
            not exists (select from parse_failures f where f.document_id = d.id offset 0)

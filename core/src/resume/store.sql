@@ -5,8 +5,9 @@ with stored as (
     select r.person_id, r.document_id, $2, $3, r.skills::text[], r.document
     from unnest($4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::json[])
         as r (person_id, document_id, is_overtaken, skills, document)
-    join people p on p.id = r.person_id
-    where not r.is_overtaken or not exists (select from resumes e where e.person_id = r.person_id)
+    -- `offset 0`: a descent of the index for each, whatever the planner guesses.
+    cross join lateral (select from people where id = r.person_id offset 0) p
+    where not r.is_overtaken or not exists (select from resumes e where e.person_id = r.person_id offset 0)
     order by r.person_id
     on conflict (person_id) do update
     set document_id = excluded.document_id, parser_version = excluded.parser_version, map_version = excluded.map_version,
@@ -16,7 +17,8 @@ with stored as (
         < (excluded.document_id, excluded.parser_version, excluded.map_version)
        -- What is there was made of an older document that was stored later, and parsed first.
        or resumes.document_id > excluded.document_id
-          and exists (select from people p where p.id = excluded.person_id and p.document_id = excluded.document_id)
+          and exists (select from people p
+                      where p.id = excluded.person_id and p.document_id = excluded.document_id offset 0)
 )
 select s.map_version, coalesce(c.first_document_id, 0) as "first_document_id!", coalesce(c.run, 1) as "run!",
        c.finished_at is not null as "is_over!"

@@ -31,6 +31,7 @@ create table collections (
     started_at timestamptz,
     finished_at timestamptz,
     summarized_at timestamptz,
+    summary jsonb,
     constraint collections_finished_when_over check (
         (state in ('completed', 'completed_with_errors', 'failed', 'cancelled')) = (finished_at is not null))
 );
@@ -49,6 +50,7 @@ comment on column collections.first_call_id is 'its calls have higher ids';
 comment on column collections.hide_confirmed is 'a person has confirmed that it may hide many';
 comment on column collections.lagged_at is 'when a page was kept back last because parsing lagged behind';
 comment on column collections.summarized_at is 'when retention deleted its calls; its counts stay';
+comment on column collections.summary is 'what its calls and doubts had to tell: [{"code", "count"}], no text of theirs';
 
 -- What has become of the calls and documents of a collection: a row for each connection, which a transaction adds to together
 -- with the change that it counts. A connection is in one transaction at a time, so nobody ever waits for such a row. The end of
@@ -124,6 +126,8 @@ create unique index calls_about on calls (collection_id, step, parent, item, pla
 -- A link is followed once. The lists of two parents may have the same cursors.
 create unique index calls_link on calls (collection_id, step, reading, md5(parent), md5(link))
     where link is not null and step in ('parents', 'list', 'deleted');
+-- Who is erased is looked for by their id, in all collections.
+create index calls_about_item on calls (item) where item <> '';
 create index calls_with_error on calls (collection_id, error_code, id) where error_code is not null;
 comment on column calls.place is 'its place in its own list, from 1; of an attachment: its place among those of the item';
 comment on column calls.reading is 'from 2 on: a doubtful page is read again, or a list whose cursor had expired';

@@ -4,7 +4,7 @@
 //! ended, and before that of the one that begins. So of a start and an end at once the second sees what the first did.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use resume_queue::{EnqueueError, GroupId, create_group};
+use resume_queue::{EnqueueError, GroupId, create_group, hold_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -77,6 +77,25 @@ pub(super) async fn begin_run(
         .execute(conn)
         .await?;
     Ok(group)
+}
+
+/// How many documents one job parses at most, of all collections of a source.
+pub(crate) async fn largest_batch(conn: &mut PgConnection, source: &str) -> Result<i64, sqlx::Error> {
+    let largest = sqlx::query_scalar!("select max(batch_size) from collections where source = $1", source);
+    Ok(largest.fetch_one(conn).await?.map_or(1, i64::from))
+}
+
+/// The group of a collection's present run, so that jobs may be added to it by others than its own; `None` when it has finished. Holds
+/// it until the end of the transaction.
+pub(crate) async fn hold_run(conn: &mut PgConnection, id: Uuid) -> Result<Option<GroupId>, sqlx::Error> {
+    let group = sqlx::query_scalar!("select group_id from collections where id = $1 and finished_at is null", id)
+        .fetch_optional(&mut *conn)
+        .await?
+        .flatten();
+    match group {
+        Some(group) if hold_group(conn, group).await? => Ok(Some(group)),
+        _ => Ok(None),
+    }
 }
 
 /// From when on changes are asked for: some time before the last complete run began, since clocks differ. `None` for everything.

@@ -5,12 +5,33 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `erase.rs` | [`erase`] |
+//! | `export.rs` | [`export`]: all that is held about a person |
 //! | `key.rs` | [`Key`]: the key, and the hash |
 //! | `tombstone.rs` | who was erased; [`lift`] |
 
+mod erase;
+mod export;
 mod key;
 mod tombstone;
 
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+pub use erase::{EraseError, Erased, Whom, erase};
+pub use export::export;
 pub use key::{BadKey, Key};
 pub(crate) use tombstone::erased_among;
 pub use tombstone::{CheckError, LiftError, lift};
+
+/// What stands in place of a text that may have told of somebody who was erased.
+pub(crate) const FORGOTTEN: &str = "not kept: it may have told of somebody who was erased";
+
+/// What a person is known by for ever: the id that their source gave them, or else their content. No id has a NUL in it.
+pub(crate) fn identity(external_id: Option<&str>, content_hash: Option<Uuid>) -> Cow<'_, str> {
+    match external_id {
+        Some(id) => id.into(),
+        None => format!("\0{}", content_hash.unwrap_or_default()).into(),
+    }
+}

@@ -4,7 +4,7 @@ use apalis::prelude::Data;
 use resume_connector::{Answer as Reply, CallError, Page, TokenError};
 use resume_core::{
     attachment::Finder,
-    call::{self, Answer, Answered, Call, CallFailure, Found, FoundAttachments},
+    call::{self, Answer, Answered, Call, CallFailure, Found, FoundAttachments, StoreCallError},
     collection, db,
     document::NewDocument,
     jobs::FetchPage,
@@ -21,6 +21,12 @@ use crate::{
 
 /// A silence that people should see: longer than a source that is asked a little too fast mostly wants.
 const LONG_SILENCE: Duration = Duration::from_secs(3);
+
+/// How long a page waits for a worker that has the key which tells who was erased.
+const KEY_PAUSE: Duration = Duration::from_secs(60);
+
+/// The code of a page that waits for it.
+const ERASURE_KEY_MISSING: &str = "erasure_key_missing";
 
 /// For how long at most no page of a source is claimed that cannot be called: so late may it be noticed that it can again, because
 /// somebody has released it.
@@ -254,6 +260,10 @@ async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -
                 tx.rollback().await.map_err(retry)?;
                 continue;
             }
+            Err(error) if error.is_key_missing() => {
+                tx.rollback().await.map_err(JobError::retry)?;
+                return Err(without_key(context, call, &error).await);
+            }
             Err(error) => return Err(JobError::retry(error)),
         };
         lease.complete_in(&mut tx).await.map_err(retry)?;
@@ -262,6 +272,20 @@ async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -
         context.details.gather(call.collection_id, call.group(), call.batch_size(), &answered.without_job);
         return Ok(());
     }
+}
+
+/// Keeps a page whose people cannot be told from those who were erased, until a worker has the key; gives what becomes of the job. No
+/// failure of the page: it uses up no attempt.
+async fn without_key(context: &Context, call: &Call, error: &StoreCallError) -> JobError {
+    let collection = call.collection_id;
+    tracing::error!(%collection, call = call.id, source = call.source.definition.name, "a page is not stored: {error}");
+    let failure = CallFailure {
+        code: Some(ERASURE_KEY_MISSING.to_owned()),
+        detail: error.to_string(),
+        is_call: call.step != Step::Known,
+    };
+    note_failure(context, &FetchPage { collection_id: collection, call_id: call.id }, &failure).await;
+    JobError::Snooze(KEY_PAUSE)
 }
 
 /// Closes a page without a call, with the own completion in the same transaction.
@@ -274,8 +298,15 @@ async fn skip(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobEr
 
 /// Looks for people to ask for, with the own completion in the same transaction.
 async fn open_known(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
-    if !call::open_known(&mut tx, call).await.map_err(retry)? {
+    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    let opened = call::open_known(&mut tx, call, context.erasure_key.as_ref()).await;
+    if let Err(error) = &opened
+        && error.is_key_missing()
+    {
+        tx.rollback().await.map_err(JobError::retry)?;
+        return Err(without_key(context, call, error).await);
+    }
+    if !opened.map_err(JobError::retry)? {
         // Somebody has looked or stopped it meanwhile: another look tells which.
         return Err(JobError::Snooze(Duration::ZERO));
     }
@@ -322,10 +353,13 @@ async fn open_again(context: &Context, lease: &Lease, job: &FetchPage) -> Result
 async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bool) {
     let detail = std::error::Error::source(error)
         .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    let failure = CallFailure { code: error.code(), detail, is_call };
+    note_failure(context, job, &CallFailure { code: error.code(), detail, is_call }).await;
+}
+
+async fn note_failure(context: &Context, job: &FetchPage, failure: &CallFailure) {
     let noted = async {
         let mut conn = context.pool.acquire().await?;
-        call::note_failure(&mut conn, job, &failure).await
+        call::note_failure(&mut conn, job, failure).await
     };
     if let Err(error) = noted.await {
         tracing::warn!(%error, "a failed call was not counted");

@@ -1,4 +1,5 @@
 mod jobs;
+mod people;
 mod queues;
 mod schedules;
 mod sources;
@@ -16,6 +17,7 @@ use resume_core::collection::BACKLOG_MAX;
 use crate::database::NAME;
 
 pub(crate) use jobs::{ChangeJobsOptions, JobFilterOptions, JobOptions, JobsCommand, ListJobsOptions};
+pub(crate) use people::{EraseOptions, ErasureOptions, ResumesCommand};
 pub(crate) use queues::{DemandOptions, LimitQueueOptions, QueuesCommand};
 pub(crate) use schedules::{PutScheduleOptions, ScheduleOptions, SchedulesCommand};
 pub(crate) use sources::{AddSourceOptions, CheckSourceOptions, SourcesCommand};
@@ -82,6 +84,11 @@ pub(crate) enum Command {
     ConfirmHiding(StopOptions),
     /// Searches resumes by skill through a running service.
     Search(SearchOptions),
+    /// Looks at the resumes of a running service.
+    #[command(subcommand)]
+    Resumes(ResumesCommand),
+    /// Erases a person through a running service: deletes what is held about them, and sees to it that they do not come back.
+    Erase(EraseOptions),
     /// Looks at sources, checks, adds and removes them: the systems to collect from.
     #[command(subcommand)]
     Sources(SourcesCommand),
@@ -131,6 +138,8 @@ pub(crate) struct WorkOptions {
     pub(crate) max_backlog: u32,
     #[command(flatten)]
     pub(crate) secrets: SecretsOptions,
+    #[command(flatten)]
+    pub(crate) erasure: ErasureOptions,
     /// How long running jobs may go on after a stop was asked for; then they go back to the queue.
     #[arg(long, env = "RESUME_GRACE", default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) grace: Duration,
@@ -166,6 +175,8 @@ pub(crate) struct ApiOptions {
     pub(crate) check: CheckOptions,
     #[command(flatten)]
     pub(crate) secrets: SecretsOptions,
+    #[command(flatten)]
+    pub(crate) erasure: ErasureOptions,
     /// Serves the mock system too, and adds it to the sources.
     #[cfg(feature = "mock")]
     #[arg(long, env = "RESUME_TEST_DATA")]

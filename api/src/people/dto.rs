@@ -30,3 +30,25 @@ impl Example for ErasedReply {
         Self { documents: 2, attachments: 1, calls: 3 }
     }
 }
+
+/// Whose erasure was lifted.
+#[derive(Debug, Object)]
+#[oai(rename = "Lifted", example)]
+pub(super) struct LiftedReply {
+    /// The source.
+    source: String,
+    /// The id that it gives the person.
+    external_id: String,
+}
+
+impl LiftedReply {
+    pub(super) fn new(source: String, external_id: String) -> Self {
+        Self { source, external_id }
+    }
+}
+
+impl Example for LiftedReply {
+    fn example() -> Self {
+        Self::new("lever".to_owned(), "1f6a".to_owned())
+    }
+}

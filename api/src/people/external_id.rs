@@ -10,7 +10,8 @@ use resume_core::parsing::is_external_id;
 pub(crate) const FORMAT: &str = "external-id";
 
 /// What it is in words, to follow "must be".
-pub(crate) const EXPECTED: &str = "the id that the source gave a person: 1 to 512 bytes, not blank and without NUL; in a path percent-encoded";
+pub(crate) const EXPECTED: &str =
+    "the id that the source gave a person, percent-encoded: 1 to 512 bytes, not blank, without NUL";
 
 /// The id that a source gave a person. It may hold any characters but NUL, slashes among them.
 #[derive(Debug)]

@@ -3,14 +3,17 @@
 mod dto;
 mod external_id;
 
-use poem_openapi::{ApiResponse, OpenApi, param::Path, payload::Json};
+use poem_openapi::{OpenApi, param::Path, payload::Json};
 use resume_core::{
     db,
     erasure::{self, EraseError, Erased, Key, LiftError, Whom},
     source,
 };
 
-use self::{dto::ErasedReply, external_id::ExternalId};
+use self::{
+    dto::{ErasedReply, LiftedReply},
+    external_id::ExternalId,
+};
 use crate::{
     database::bounded,
     name::Name,
@@ -27,14 +30,6 @@ const TRIES_MAX: u32 = 4;
 
 /// The resource.
 pub(crate) struct People(AppState);
-
-/// The erasure is lifted.
-#[derive(ApiResponse)]
-enum LiftedReply {
-    /// It is lifted.
-    #[oai(status = 204)]
-    Lifted,
-}
 
 struct EraseRefusals;
 struct ExportRefusals;
@@ -55,8 +50,8 @@ impl People {
     fn key(&self) -> Result<&Key, Problem> {
         self.0.erasure_key.as_ref().ok_or_else(|| {
             let detail = "this process has no erasure key, so it could not tell later who was erased: set \
-                          RESUME_ERASURE_KEY_FILE to a file with at least 32 random bytes, the same one for every api and \
-                          worker (`openssl rand -hex 32 > erasure.key`)";
+                          RESUME_ERASURE_KEY_FILE to a file with at least 32 random bytes, the same one for \
+                          every api and worker (`openssl rand -hex 32 > erasure.key`)";
             Problem::new(ProblemType::ErasureKeyMissing, detail)
         })
     }
@@ -100,7 +95,12 @@ impl People {
     /// Deletes what is held about them: the resume, all documents, the attachments that nobody else has,
     /// failures, and texts that may tell of them. Of their id a keyed hash is left, so that the next
     /// collection does not bring them back. Asking twice is 404.
-    #[oai(path = "/api/v1/resumes/:id", method = "delete", operation_id = "erase_resume", tag = "Tag::Resumes")]
+    #[oai(
+        path = "/api/v1/resumes/:id",
+        method = "delete",
+        operation_id = "erase_resume",
+        tag = "Tag::Resumes"
+    )]
     async fn erase_resume(
         &self,
         /// The id that a search gave; also the `resume_id` of a document that did not become a resume.
@@ -165,9 +165,9 @@ impl People {
         source: Path<Name>,
         /// The id that the source gave the person, percent-encoded.
         external_id: Path<ExternalId>,
-    ) -> Result<LiftedReply, Refused<EraseRefusals>> {
+    ) -> Result<Json<LiftedReply>, Refused<EraseRefusals>> {
         bounded(self.lift(&source.0.0, &external_id.0.0)).await?;
-        Ok(LiftedReply::Lifted)
+        Ok(Json(LiftedReply::new(source.0.0, external_id.0.0)))
     }
 }
 
@@ -184,7 +184,9 @@ impl From<EraseError> for Problem {
 impl From<LiftError> for Problem {
     fn from(error: LiftError) -> Self {
         match error {
-            LiftError::Unknown => Self::not_found("nobody with this id was erased from this source, with this key"),
+            LiftError::Unknown => {
+                Self::not_found("nobody with this id was erased from this source, with this key")
+            }
             LiftError::Database(_) => Self::failure(error),
         }
     }

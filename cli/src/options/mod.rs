@@ -23,8 +23,8 @@ pub(crate) use schedules::{PutScheduleOptions, ScheduleOptions, SchedulesCommand
 pub(crate) use sources::{AddSourceOptions, CheckSourceOptions, SourcesCommand};
 pub(crate) use stored::{CallsOptions, DocumentsOptions, RawOptions, ResumesOptions};
 
-/// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
-/// Postgres.
+/// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on
+/// nothing but Postgres.
 #[derive(Debug, Parser)]
 #[command(name = "resume-service", version, propagate_version = true)]
 pub(crate) struct Options {
@@ -62,13 +62,16 @@ pub(crate) enum Command {
     Openapi,
     /// Collects resumes through a running service and waits for the end.
     Collect(CollectOptions),
-    /// Imports files with items through a running service and waits for the end: JSON, NDJSON and CSV, a collection for each.
+    /// Imports files with items through a running service and waits for the end: JSON, NDJSON and CSV, a
+    /// collection for each.
     Import(ImportOptions),
     /// Shows how far a collection is, or lists the latest ones.
     Status(StatusOptions),
-    /// Continues a collection that was paused, was cancelled or has failed calls, from its checkpoint, and waits for the end.
+    /// Continues a collection that was paused, was cancelled or has failed calls, from its checkpoint, and
+    /// waits for the end.
     Continue(ContinueOptions),
-    /// Pauses a collection: no further page is fetched until `continue`; calls already waiting for a rate-limit slot still go out.
+    /// Pauses a collection: no further page is fetched until `continue`; calls already waiting for a
+    /// rate-limit slot still go out.
     Pause(StopOptions),
     /// Cancels a collection: it is over at once. What is stored stays, and `continue` goes on from there.
     Cancel(StopOptions),
@@ -87,7 +90,8 @@ pub(crate) enum Command {
     /// Looks at the resumes of a running service.
     #[command(subcommand)]
     Resumes(ResumesCommand),
-    /// Erases a person through a running service: deletes what is held about them, and sees to it that they do not come back.
+    /// Erases a person through a running service: deletes what is held about them, and sees to it that they
+    /// do not come back.
     Erase(EraseOptions),
     /// Looks at sources, checks, adds and removes them: the systems to collect from.
     #[command(subcommand)]
@@ -123,7 +127,8 @@ pub(crate) struct SecretsOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckOptions {
-    /// Lets those who check a definition over HTTP have private networks and this machine called, where the definition asks for it.
+    /// Lets those who check a definition over HTTP have private networks and this machine called, where the
+    /// definition asks for it.
     #[arg(long, env = "RESUME_CHECK_PRIVATE_NETWORKS")]
     pub(crate) check_private_networks: bool,
 }
@@ -247,8 +252,8 @@ pub(crate) struct ImportOptions {
     /// Which source the items are of.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: String,
-    /// Files, and folders, of which every file is taken that ends in .json, .ndjson, .jsonl or .csv, in the order of their
-    /// names.
+    /// Files, and folders, of which every file is taken that ends in .json, .ndjson, .jsonl or .csv, in the
+    /// order of their names.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -277,7 +282,8 @@ pub(crate) struct ContinueOptions {
     pub(crate) service: ServiceOptions,
     /// The id of the collection.
     pub(crate) id: String,
-    /// What to continue: failed calls and documents that nobody has parsed, only failed calls, all failed documents, or all.
+    /// What to continue: failed calls and documents that nobody has parsed, only failed calls, all failed
+    /// documents, or all.
     #[arg(long, default_value = "unfinished", value_parser = ["unfinished", "calls", "documents", "all"])]
     pub(crate) what: String,
 }

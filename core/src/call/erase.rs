@@ -49,9 +49,10 @@ pub(crate) async fn lock(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<i64
 pub(crate) async fn told(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Value>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        select jsonb_build_object('id', id, 'collection_id', collection_id, 'step', step, 'state', state, 'parent', parent,
-                                  'item', item, 'name', name, 'address', link, 'error_code', error_code, 'error', error,
-                                  'done_at', done_at) as "told!"
+        select jsonb_build_object(
+                   'id', id, 'collection_id', collection_id, 'step', step, 'state', state, 'parent', parent,
+                   'item', item, 'name', name, 'address', link, 'error_code', error_code, 'error', error,
+                   'done_at', done_at) as "told!"
         from calls where id = any($1) order by id
         "#,
         ids,
@@ -66,7 +67,8 @@ pub(crate) async fn delete(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<(
     let rows = sqlx::query!(
         r#"
         delete from calls where id = any($1)
-        returning collection_id, (state = 'done')::integer as "done!", (state = 'failed')::integer as "failed!"
+        returning collection_id, (state = 'done')::integer as "done!",
+                  (state = 'failed')::integer as "failed!"
         "#,
         ids,
     );

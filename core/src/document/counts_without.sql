@@ -16,13 +16,14 @@ with gone as (
     from listed l join gone g using (id) join collections c on c.id = l.collection_id
 ), change as (
     select collection_id, 1 as stored, 0 as retried,
-           (not exists (select from known k where k.id = gone.id and k.is_own))::integer as parsed, 0 as failed, 0 as given_up
+           (not exists (select from known k where k.id = gone.id and k.is_own))::integer as parsed,
+           0 as failed, 0 as given_up
     from gone where collection_id is not null
     union all
     select k.collection_id, (k.is_own and g.collection_id is null)::integer, (not k.is_own)::integer, 0,
            k.has_failed::integer, k.is_given_up::integer
     from known k join gone g using (id)
 )
-select collection_id as "collection_id!", sum(stored) as "stored!", sum(retried) as "retried!", sum(parsed) as "parsed!",
-       sum(failed) as "failed!", sum(given_up) as "given_up!"
+select collection_id as "collection_id!", sum(stored) as "stored!", sum(retried) as "retried!",
+       sum(parsed) as "parsed!", sum(failed) as "failed!", sum(given_up) as "given_up!"
 from change group by collection_id order by collection_id

@@ -86,7 +86,8 @@ pub(crate) async fn of_person(
                 select o.id from raw_documents o where o.overtaken_by = h.id
             ) next
         )
-        select d.id, d.call_id from history h join raw_documents d on d.id = h.id where d.person_id = $1 order by d.id
+        select d.id, d.call_id from history h join raw_documents d on d.id = h.id
+        where d.person_id = $1 order by d.id
         "#,
         person.id,
         person.document_id,
@@ -104,8 +105,9 @@ pub(crate) async fn failures_of(
 ) -> Result<Vec<Value>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        select jsonb_build_object('collection_id', collection_id, 'code', code, 'pointer', pointer, 'detail', detail,
-                                  'failed_at', failed_at) as "failure!"
+        select jsonb_build_object(
+                   'collection_id', collection_id, 'code', code, 'pointer', pointer, 'detail', detail,
+                   'failed_at', failed_at) as "failure!"
         from parse_failures where document_id = $1 order by failed_at
         "#,
         document_id,
@@ -117,7 +119,9 @@ pub(crate) async fn failures_of(
 /// The bytes of a document in Base64.
 pub(crate) async fn base64(conn: &mut PgConnection, document_id: i64) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"select translate(encode(body, 'base64'), e'\n', '') as "base64!" from raw_documents where id = $1"#,
+        r#"
+        select translate(encode(body, 'base64'), e'\n', '') as "base64!" from raw_documents where id = $1
+        "#,
         document_id,
     )
     .fetch_optional(conn)

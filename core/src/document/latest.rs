@@ -70,7 +70,8 @@ async fn without_id(
         r#"
         select id from people
         where source_id = $1 and external_id is null
-          and content_hash > coalesce((select content_hash from people where id = $2 and external_id is null), $4)
+          and content_hash > coalesce(
+              (select content_hash from people where id = $2 and external_id is null), $4)
         order by content_hash limit $3
         "#,
         source_id,

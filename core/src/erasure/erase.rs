@@ -44,7 +44,8 @@ pub enum EraseError {
     Unknown,
     /// People of the source were erased with another key, and it cannot be told of them with this one.
     #[error(
-        "people of this source were erased with another key: set RESUME_ERASURE_KEY_FILE to the same file for every api and worker"
+        "people of this source were erased with another key: set RESUME_ERASURE_KEY_FILE to the same file for \
+         every api and worker"
     )]
     OtherKey,
     /// The jobs of others were not enqueued.

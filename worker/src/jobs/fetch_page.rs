@@ -265,7 +265,7 @@ async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -
                 continue;
             }
             Err(error) if error.is_key_missing() => {
-                tx.rollback().await.map_err(JobError::retry)?;
+                tx.rollback().await.map_err(retry)?;
                 return Err(without_key(context, call, &error).await);
             }
             Err(error) => return Err(JobError::retry(error)),
@@ -302,15 +302,15 @@ async fn skip(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobEr
 
 /// Looks for people to ask for, with the own completion in the same transaction.
 async fn open_known(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobError> {
-    let mut tx = db::begin(&context.pool).await.map_err(JobError::retry)?;
+    let mut tx = db::begin(&context.pool).await.map_err(retry)?;
     let opened = call::open_known(&mut tx, call, context.erasure_key.as_ref()).await;
     if let Err(error) = &opened
         && error.is_key_missing()
     {
-        tx.rollback().await.map_err(JobError::retry)?;
+        tx.rollback().await.map_err(retry)?;
         return Err(without_key(context, call, error).await);
     }
-    if !opened.map_err(JobError::retry)? {
+    if !opened.map_err(retry)? {
         // Somebody has looked or stopped it meanwhile: another look tells which.
         return Err(JobError::Snooze(Duration::ZERO));
     }

@@ -82,7 +82,7 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,

@@ -10,7 +10,6 @@ mod jobs;
 mod openapi;
 mod psql;
 mod queues;
-mod resumes;
 mod schedules;
 mod search;
 mod sources;
@@ -58,7 +57,6 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Resumes(options) => stored::resumes(options).await,
         Command::ConfirmHiding(options) => status::confirm_hiding(options).await,
         Command::Search(options) => search::run(options).await,
-        Command::Resumes(command) => resumes::run(command).await,
         Command::Erase(options) => erase::run(options).await,
         Command::Sources(command) => sources::run(command).await,
         Command::Schedules(command) => schedules::run(command).await,

@@ -81,15 +81,12 @@ pub(crate) enum Command {
     Documents(DocumentsOptions),
     /// Prints a raw document, byte for byte.
     Raw(RawOptions),
-    /// Lists resumes.
+    /// Lists resumes, or exports what is held about one person.
     Resumes(ResumesOptions),
     /// Confirms that a collection may hide as many people as its source no longer lists.
     ConfirmHiding(StopOptions),
     /// Searches resumes by skill through a running service.
     Search(SearchOptions),
-    /// Looks at the resumes of a running service.
-    #[command(subcommand)]
-    Resumes(ResumesCommand),
     /// Erases a person through a running service: deletes what is held about them, and sees to it that they
     /// do not come back.
     Erase(EraseOptions),

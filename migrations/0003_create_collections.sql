@@ -124,6 +124,8 @@ create unique index calls_about on calls (collection_id, step, parent, item, pla
 -- A link is followed once. The lists of two parents may have the same cursors.
 create unique index calls_link on calls (collection_id, step, reading, md5(parent), md5(link))
     where link is not null and step in ('parents', 'list', 'deleted');
+-- Who is erased is looked for by their id, in all collections.
+create index calls_about_item on calls (item) where item <> '';
 create index calls_with_error on calls (collection_id, error_code, id) where error_code is not null;
 comment on column calls.place is 'its place in its own list, from 1; of an attachment: its place among those of the item';
 comment on column calls.reading is 'from 2 on: a doubtful page is read again, or a list whose cursor had expired';

@@ -47,6 +47,8 @@ create table raw_documents (
     position integer not null,
     body bytea not null
 );
+-- Few are. With supersedes, which leads to the older ones, it tells all documents of a person.
+create index raw_documents_overtaken on raw_documents (overtaken_by) where overtaken_by is not null;
 comment on column raw_documents.supersedes is 'what was the latest document of the person before';
 comment on column raw_documents.overtaken_by is 'a document that was stored before and is newer: this one changes no resume';
 comment on column raw_documents.collected_at is 'when the call for it was made';
@@ -100,5 +102,6 @@ create table erased_people (
     erased_at timestamptz not null default now(),
     primary key (source_id, key_hash)
 );
-comment on column erased_people.key_hash is 'HMAC-SHA256 of the external id; its key is not in the database';
+comment on column erased_people.key_hash is
+    'HMAC-SHA256 of the external id, or of the content of somebody without one; its key is not in the database';
 comment on column erased_people.key_id is 'which key: the first eight bytes of its SHA-256';

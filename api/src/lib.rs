@@ -47,6 +47,7 @@ mod jobs;
 mod maintenance;
 mod metrics;
 mod name;
+mod people;
 mod problem;
 mod queues;
 mod refused;

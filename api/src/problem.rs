@@ -28,6 +28,7 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:collection-under-way` | 409 | the source wants one collection at a time, and one is not over |
 /// | `urn:resume-service:problem:wrong-job-state` | 409 | a job in its state cannot be cancelled, retried or discarded |
 /// | `urn:resume-service:problem:unique-key-taken` | 409 | a job cannot come back while another one has its unique key |
+/// | `urn:resume-service:problem:erasure-key-missing` | 409 | people cannot be erased, or new ones stored, without the key that tells who was erased |
 /// | `urn:resume-service:problem:body-too-large` | 413 | the body is over 1 MiB |
 /// | `urn:resume-service:problem:unsupported-media-type` | 415 | the body is not `application/json` |
 /// | `urn:resume-service:problem:idempotency-key-reused` | 422 | the key stands for a request with other parameters |
@@ -59,6 +60,8 @@ pub(crate) enum ProblemType {
     WrongJobState,
     /// Another job has the unique key of this one.
     UniqueKeyTaken,
+    /// There is no key, or another one, that tells who was erased.
+    ErasureKeyMissing,
     /// The body is too large.
     BodyTooLarge,
     /// The body is not JSON.
@@ -79,7 +82,7 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,
@@ -90,6 +93,7 @@ impl ProblemType {
         Self::CollectionUnderWay,
         Self::WrongJobState,
         Self::UniqueKeyTaken,
+        Self::ErasureKeyMissing,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
@@ -139,6 +143,11 @@ impl ProblemType {
             Self::UniqueKeyTaken => {
                 ("urn:resume-service:problem:unique-key-taken", StatusCode::CONFLICT, "Unique key taken")
             }
+            Self::ErasureKeyMissing => (
+                "urn:resume-service:problem:erasure-key-missing",
+                StatusCode::CONFLICT,
+                "Erasure key missing",
+            ),
             Self::BodyTooLarge => {
                 ("urn:resume-service:problem:body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large")
             }

@@ -3,6 +3,7 @@ use serde_json::Value;
 use crate::{
     attachments::{SHA256_EXPECTED, SHA256_FORMAT},
     name,
+    people::{EXTERNAL_ID_EXPECTED, EXTERNAL_ID_FORMAT},
     problem::FieldError,
     span,
 };
@@ -120,6 +121,7 @@ fn expected(schema: &Value, spec: &Value) -> String {
         (Some("array"), _) => format!("a list, separated by commas, of {}", expected(&schema["items"], spec)),
         (_, Some("uuid")) => "a UUID".to_owned(),
         (_, Some(span::FORMAT)) => span::EXPECTED.to_owned(),
+        (_, Some(EXTERNAL_ID_FORMAT)) => EXTERNAL_ID_EXPECTED.to_owned(),
         (_, Some(SHA256_FORMAT)) => SHA256_EXPECTED.to_owned(),
         (Some("string"), _) if schema["maxLength"].is_number() => {
             let rest =

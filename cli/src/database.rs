@@ -1,4 +1,8 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use resume_core::db;
@@ -24,6 +28,7 @@ pub(crate) struct Database {
 
 /// A private server, shared with every process that uses the same data directory; the last one out stops it.
 struct Embedded {
+    root: PathBuf,
     cluster: Arc<Cluster>,
     supervision: JoinHandle<()>,
 }
@@ -50,17 +55,23 @@ impl Database {
             Some(dir) => std::path::absolute(dir).context("reading RESUME_DATA_DIR")?,
             None => default_root()?,
         };
+        let data_dir = root.clone();
         let starting = tokio::task::spawn_blocking(move || Cluster::start(&root, Durability::Durable));
         let cluster = Arc::new(starting.await.context("starting the private Postgres")??);
         let url = cluster.url(name);
         db::create_if_missing(&url).await.context("creating the database")?;
         let supervision = tokio::spawn(supervise(cluster.clone()));
-        Ok(Self { url, embedded: Some(Embedded { cluster, supervision }) })
+        Ok(Self { url, embedded: Some(Embedded { root: data_dir, cluster, supervision }) })
     }
 
     /// The private cluster, if this is one.
     pub(crate) fn cluster(&self) -> Option<&Cluster> {
         self.embedded.as_ref().map(|embedded| &*embedded.cluster)
+    }
+
+    /// Where the private cluster keeps what is its own, if this is one.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.embedded.as_ref().map(|embedded| &*embedded.root)
     }
 
     /// What kind of database this is, for people. Never shows a password.
@@ -79,7 +90,7 @@ impl Database {
 
     /// Leaves the database; stops the private server if no other process uses it.
     pub(crate) async fn close(self) {
-        let Some(Embedded { cluster, supervision }) = self.embedded else { return };
+        let Some(Embedded { cluster, supervision, .. }) = self.embedded else { return };
         supervision.abort();
         // Its share in the cluster goes with the task.
         let _ = supervision.await;

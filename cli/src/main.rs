@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `options/` | the command line: every option, its environment variable and default |
 //! | `database.rs` | the database to use: `DATABASE_URL`, or a private cluster |
+//! | `erasure_key.rs` | the key that tells who was erased |
 //! | `service.rs` | API and worker as tasks of this process |
 //! | `mock.rs` | the mock system that `up` and `demo` serve beside the API |
 //! | `client/` | the calls that the commands make to a running API |
@@ -17,6 +18,7 @@
 mod client;
 mod commands;
 mod database;
+mod erasure_key;
 #[cfg(feature = "mock")]
 mod mock;
 mod options;

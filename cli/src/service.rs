@@ -6,7 +6,11 @@ use resume_connector::{Connector, Timeouts};
 use resume_core::db::{self, PgPool, Role};
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::{database::Database, options::WorkOptions};
+use crate::{
+    database::Database,
+    erasure_key,
+    options::{ErasureOptions, WorkOptions},
+};
 
 /// What checks definitions over HTTP, with the secrets in this directory; whether in private networks, too.
 pub(crate) fn dry_calls(secrets_dir: PathBuf, private_networks: bool) -> Result<DryCalls> {
@@ -34,14 +38,16 @@ impl Service {
         bind: SocketAddr,
         mock: Option<App>,
         dry_calls: DryCalls,
+        erasure: &ErasureOptions,
     ) -> Result<SocketAddr> {
+        let erasure_key = erasure_key::find(erasure, database)?;
         let pool = db::pool(&database.url, Role::Api)?;
         let bound = resume_api::bind(bind).await.with_context(|| {
             format!("cannot serve on {bind}; another address: --bind 127.0.0.1:8001, or RESUME_BIND")
         })?;
         let address = bound.address();
         let dry_calls = Some(Arc::new(dry_calls));
-        let state = AppState { pool: pool.clone(), erasure_key: None, dry_calls };
+        let state = AppState { pool: pool.clone(), erasure_key, dry_calls };
         let app = resume_api::app(state, mock);
         self.api = Some(Part::start(|stopped| async move {
             let served = bound.serve(app, stopped).await.context("serving the API");
@@ -76,7 +82,7 @@ impl Service {
             parse_delay: work.parse_delay,
             backlog_max: work.max_backlog,
             secrets_dir: work.secrets.secrets_dir.clone(),
-            erasure_key: None,
+            erasure_key: erasure_key::find(&work.erasure, database)?,
             grace: work.grace,
         };
         self.worker = Some(Part::start(|stopped| async move {

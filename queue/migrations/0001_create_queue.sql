@@ -182,6 +182,9 @@ create table queue.job_history (
     constraint job_history_state_is_final check (state in ('completed', 'cancelled', 'discarded'))
 ) partition by list (state);
 create index job_history_id on queue.job_history (id);
+-- Who must forget a text asks which ended jobs of theirs have one. A job that ended well has no entry.
+create index job_history_with_error on queue.job_history using gin (args jsonb_path_ops)
+    where errors is not null or args ? 'error';
 create table queue.job_history_ended partition of queue.job_history
     for values in ('completed', 'cancelled') partition by range (finished_at);
 create table queue.job_history_discarded partition of queue.job_history
@@ -195,6 +198,17 @@ create index job_history_discarded_default_finished_at on queue.job_history_disc
 -- Cancelled jobs lie between completed ones, of which there may be millions: who looks for the few must not
 -- read the many. A completed job has no entry in this index, so its end costs nothing more.
 create index job_history_cancelled on queue.job_history_ended (id) where state = 'cancelled';
+
+-- The errors of a job with `_instead` in place of what they say; and the arguments of a follow-up, which has the
+-- last error of the job that was discarded.
+create function queue.without_texts(_errors jsonb, _instead text) returns jsonb language sql immutable as $$
+    select jsonb_agg(jsonb_set(e, '{error}', to_jsonb(_instead)) order by place)
+    from jsonb_array_elements(_errors) with ordinality as l (e, place)
+$$;
+create function queue.without_text(_args jsonb, _instead text) returns jsonb language sql immutable as $$
+    select case when _args ?& array['job_id', 'args', 'error']
+        then jsonb_set(_args, '{error}', to_jsonb(_instead)) else _args end
+$$;
 
 -- Creates the partitions of the days `first` to `last` (UTC) that are missing. A day whose rows already went
 -- to a default partition stays there.

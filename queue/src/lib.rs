@@ -64,7 +64,7 @@ pub use attempt::{Lease, LeaseLayer, LeaseService};
 pub use backend::{QueueBackend, QueueConfig};
 pub use control::{
     Changed, Count, END_STATES, JobFilter, Limits, Progress, RETRY_STATES, Remaining, cancel, cancel_all,
-    count, discard, discard_all, end_stands, hasten_key, limit_queue, pause_queue, retry, retry_all,
+    count, discard, discard_all, end_stands, forget_errors, hasten_key, limit_queue, pause_queue, retry, retry_all,
     unpause_queue,
 };
 pub use enqueue::{

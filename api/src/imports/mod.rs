@@ -13,6 +13,8 @@ use std::time::Duration;
 use poem_openapi::{ApiResponse, OpenApi, param::Query, payload::Json};
 use resume_core::{
     collection::{NewImport, StartError},
+    document,
+    erasure::CheckError,
     import::{Container, Faults, MAX_FAULTS},
     source::{self, definition::Definition},
 };
@@ -67,7 +69,7 @@ enum Accepted {
 struct ImportRefusals;
 
 impl Refusals for ImportRefusals {
-    const STATUSES: &'static [u16] = &[400, 413, 415, 422, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 409, 413, 415, 422, 500, 503];
     const UNAVAILABLE: &'static str =
         "There are too many imports, or the database cannot be reached for now; `type` says which.";
 }
@@ -223,6 +225,9 @@ impl From<StoreError> for Problem {
                 Self::invalid_field("source", "the source was removed meanwhile")
             }
             StoreError::Start(error) => error.into(),
+            StoreError::Documents(document::StoreError::Erasure(CheckError::KeyMissing)) => {
+                Self::new(ProblemType::ErasureKeyMissing, CheckError::KeyMissing.to_string())
+            }
             StoreError::Documents(error) => Self::failure(error),
             StoreError::Io(error) => Self::failure(error),
         }

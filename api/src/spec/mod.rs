@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     attachments::Attachments, calls::Calls, collections::Collections, documents::Documents, health::Health,
-    imports::Imports, jobs::Jobs, maintenance::Maintenance, metrics::Metrics, problem::ProblemType,
+    imports::Imports, jobs::Jobs, maintenance::Maintenance, metrics::Metrics, people::People, problem::ProblemType,
     queues::Queues, resumes::Resumes, schedules::Schedules, sources::Sources, state::AppState,
     test_data::TestData, workers::Workers,
 };
@@ -24,6 +24,7 @@ type Apis = (
     Imports,
     Sources,
     Resumes,
+    People,
     Attachments,
     Documents,
     Calls,
@@ -88,6 +89,7 @@ pub(crate) fn service(state: Option<AppState>) -> OpenApiService<Described, ()> 
             Imports::new(state.clone()),
             Sources::new(state.clone()),
             Resumes::new(state.clone()),
+            People::new(state.clone()),
             Attachments::new(state.clone()),
             Documents::new(state.clone()),
             Calls::new(state.clone()),

@@ -13,6 +13,7 @@ mod jobs;
 mod jobs_many;
 mod maintenance;
 mod metrics;
+mod people;
 mod problems;
 mod queues;
 mod resumes;

@@ -1,5 +1,6 @@
 mod imports;
 mod jobs;
+mod people;
 mod queues;
 mod schedules;
 mod sources;

@@ -18,7 +18,7 @@ pub(crate) async fn run(place: &DatabaseOptions, options: ApiOptions) -> Result<
     #[cfg(not(feature = "mock"))]
     let mock = None;
     let dry_calls = service::dry_calls(options.secrets.secrets_dir, options.check.check_private_networks)?;
-    let address = service.start_api(&database, options.bind.bind, mock, dry_calls).await?;
+    let address = service.start_api(&database, options.bind.bind, mock, dry_calls, &options.erasure).await?;
     #[cfg(feature = "mock")]
     if options.test_data {
         mock::add_sources(&database, address).await?;

@@ -65,12 +65,13 @@ async fn start_api(
     ats: &Ats,
 ) -> Result<SocketAddr> {
     let bind = options.bind.bind;
+    let erasure = &options.work.erasure;
     let mock = || Some(mock_ats::app(ats.clone()));
     let dry_calls = || service::dry_calls(options.work.secrets.secrets_dir.clone(), false);
-    match service.start_api(database, bind, mock(), dry_calls()?).await {
+    match service.start_api(database, bind, mock(), dry_calls()?, erasure).await {
         Err(error) if bind.port() == 8000 => {
             say!("   ({error:#}; taking a free port)");
-            service.start_api(database, SocketAddr::new(bind.ip(), 0), mock(), dry_calls()?).await
+            service.start_api(database, SocketAddr::new(bind.ip(), 0), mock(), dry_calls()?, erasure).await
         }
         result => result,
     }

@@ -4,6 +4,7 @@ mod api;
 mod collect;
 #[cfg(feature = "mock")]
 mod demo;
+mod erase;
 mod import;
 mod jobs;
 mod openapi;
@@ -56,6 +57,7 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Resumes(options) => stored::resumes(options).await,
         Command::ConfirmHiding(options) => status::confirm_hiding(options).await,
         Command::Search(options) => search::run(options).await,
+        Command::Erase(options) => erase::run(options).await,
         Command::Sources(command) => sources::run(command).await,
         Command::Schedules(command) => schedules::run(command).await,
         Command::Jobs(command) => jobs::run(command).await,

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use crate::{
     client::Client,
-    options::{CallsOptions, DocumentsOptions, RawOptions, ResumesOptions},
+    options::{CallsOptions, DocumentsOptions, RawOptions, ResumesCommand, ResumesOptions},
+    output::say,
     table,
 };
 
@@ -62,6 +63,12 @@ pub(crate) async fn raw(options: RawOptions) -> Result<()> {
 }
 
 pub(crate) async fn resumes(options: ResumesOptions) -> Result<()> {
+    if let Some(ResumesCommand::ExportPerson(person)) = options.command {
+        let client = Client::new(&person.service.url)?;
+        let exported = client.export_person(&person.source, &person.external_id).await?;
+        say!("{}", serde_json::to_string_pretty(&exported)?);
+        return Ok(());
+    }
     let resumes = Client::new(&options.service.url)?.resumes(&options).await?;
     let row = |resume: crate::client::Resume| {
         let name = resume.name.unwrap_or_default();

@@ -21,7 +21,8 @@ pub(crate) async fn run(place: &DatabaseOptions, options: UpOptions) -> Result<(
     let mock = None;
     let secrets_dir = options.work.secrets.secrets_dir.clone();
     let dry_calls = service::dry_calls(secrets_dir, options.check.check_private_networks)?;
-    let address = service.start_api(&database, options.bind.bind, mock, dry_calls).await?;
+    let erasure = &options.work.erasure;
+    let address = service.start_api(&database, options.bind.bind, mock, dry_calls, erasure).await?;
     #[cfg(feature = "mock")]
     mock::add_sources(&database, address).await?;
     service.start_worker(&database, &options.work)?;

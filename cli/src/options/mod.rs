@@ -1,4 +1,5 @@
 mod jobs;
+mod people;
 mod queues;
 mod schedules;
 mod sources;
@@ -16,13 +17,14 @@ use resume_core::collection::BACKLOG_MAX;
 use crate::database::NAME;
 
 pub(crate) use jobs::{ChangeJobsOptions, JobFilterOptions, JobOptions, JobsCommand, ListJobsOptions};
+pub(crate) use people::{EraseOptions, ErasureOptions, ResumesCommand};
 pub(crate) use queues::{DemandOptions, LimitQueueOptions, QueuesCommand};
 pub(crate) use schedules::{PutScheduleOptions, ScheduleOptions, SchedulesCommand};
 pub(crate) use sources::{AddSourceOptions, CheckSourceOptions, SourcesCommand};
 pub(crate) use stored::{CallsOptions, DocumentsOptions, RawOptions, ResumesOptions};
 
-/// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on nothing but
-/// Postgres.
+/// Collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable, on
+/// nothing but Postgres.
 #[derive(Debug, Parser)]
 #[command(name = "resume-service", version, propagate_version = true)]
 pub(crate) struct Options {
@@ -60,13 +62,16 @@ pub(crate) enum Command {
     Openapi,
     /// Collects resumes through a running service and waits for the end.
     Collect(CollectOptions),
-    /// Imports files with items through a running service and waits for the end: JSON, NDJSON and CSV, a collection for each.
+    /// Imports files with items through a running service and waits for the end: JSON, NDJSON and CSV, a
+    /// collection for each.
     Import(ImportOptions),
     /// Shows how far a collection is, or lists the latest ones.
     Status(StatusOptions),
-    /// Continues a collection that was paused, was cancelled or has failed calls, from its checkpoint, and waits for the end.
+    /// Continues a collection that was paused, was cancelled or has failed calls, from its checkpoint, and
+    /// waits for the end.
     Continue(ContinueOptions),
-    /// Pauses a collection: no further page is fetched until `continue`; calls already waiting for a rate-limit slot still go out.
+    /// Pauses a collection: no further page is fetched until `continue`; calls already waiting for a
+    /// rate-limit slot still go out.
     Pause(StopOptions),
     /// Cancels a collection: it is over at once. What is stored stays, and `continue` goes on from there.
     Cancel(StopOptions),
@@ -76,12 +81,15 @@ pub(crate) enum Command {
     Documents(DocumentsOptions),
     /// Prints a raw document, byte for byte.
     Raw(RawOptions),
-    /// Lists resumes.
+    /// Lists resumes, or exports what is held about one person.
     Resumes(ResumesOptions),
     /// Confirms that a collection may hide as many people as its source no longer lists.
     ConfirmHiding(StopOptions),
     /// Searches resumes by skill through a running service.
     Search(SearchOptions),
+    /// Erases a person through a running service: deletes what is held about them, and sees to it that they
+    /// do not come back.
+    Erase(EraseOptions),
     /// Looks at sources, checks, adds and removes them: the systems to collect from.
     #[command(subcommand)]
     Sources(SourcesCommand),
@@ -116,7 +124,8 @@ pub(crate) struct SecretsOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckOptions {
-    /// Lets those who check a definition over HTTP have private networks and this machine called, where the definition asks for it.
+    /// Lets those who check a definition over HTTP have private networks and this machine called, where the
+    /// definition asks for it.
     #[arg(long, env = "RESUME_CHECK_PRIVATE_NETWORKS")]
     pub(crate) check_private_networks: bool,
 }
@@ -131,6 +140,8 @@ pub(crate) struct WorkOptions {
     pub(crate) max_backlog: u32,
     #[command(flatten)]
     pub(crate) secrets: SecretsOptions,
+    #[command(flatten)]
+    pub(crate) erasure: ErasureOptions,
     /// How long running jobs may go on after a stop was asked for; then they go back to the queue.
     #[arg(long, env = "RESUME_GRACE", default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) grace: Duration,
@@ -166,6 +177,8 @@ pub(crate) struct ApiOptions {
     pub(crate) check: CheckOptions,
     #[command(flatten)]
     pub(crate) secrets: SecretsOptions,
+    #[command(flatten)]
+    pub(crate) erasure: ErasureOptions,
     /// Serves the mock system too, and adds it to the sources.
     #[cfg(feature = "mock")]
     #[arg(long, env = "RESUME_TEST_DATA")]
@@ -236,8 +249,8 @@ pub(crate) struct ImportOptions {
     /// Which source the items are of.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: String,
-    /// Files, and folders, of which every file is taken that ends in .json, .ndjson, .jsonl or .csv, in the order of their
-    /// names.
+    /// Files, and folders, of which every file is taken that ends in .json, .ndjson, .jsonl or .csv, in the
+    /// order of their names.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -266,7 +279,8 @@ pub(crate) struct ContinueOptions {
     pub(crate) service: ServiceOptions,
     /// The id of the collection.
     pub(crate) id: String,
-    /// What to continue: failed calls and documents that nobody has parsed, only failed calls, all failed documents, or all.
+    /// What to continue: failed calls and documents that nobody has parsed, only failed calls, all failed
+    /// documents, or all.
     #[arg(long, default_value = "unfinished", value_parser = ["unfinished", "calls", "documents", "all"])]
     pub(crate) what: String,
 }

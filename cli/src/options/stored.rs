@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::ServiceOptions;
+use super::{ResumesCommand, ServiceOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct DocumentsOptions {
@@ -51,7 +51,10 @@ pub(crate) struct RawOptions {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ResumesOptions {
+    #[command(subcommand)]
+    pub(crate) command: Option<ResumesCommand>,
     #[command(flatten)]
     pub(crate) service: ServiceOptions,
     /// Only those of this source.

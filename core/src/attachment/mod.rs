@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 pub use find::{Finder, Found, Link, MAX_PER_ITEM};
 pub use media_type::{MEDIA_TYPES, media_type};
 pub use store::{Attachment, File, find, list};
-pub(crate) use store::{kept, store};
+pub(crate) use store::{delete_of, kept, store};
 
 /// The codes of attachments that are not kept by rule. They are listed, but a run that has nothing worse has brought all that there is to
 /// have: another one would bring no more.

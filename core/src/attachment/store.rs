@@ -31,7 +31,8 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-/// Stores a file as an attachment of a document, in place of the one that it had there. A file that is known is not stored again.
+/// Stores a file as an attachment of a document, in place of the one that it had there. A file that is known
+/// is not stored again.
 ///
 /// Waits for a concurrent transaction that stores the same file.
 ///
@@ -86,6 +87,36 @@ pub(crate) async fn kept(
     .fetch_all(conn)
     .await?;
     Ok(kept.into_iter().map(|row| (row.document_id, row.place)).collect())
+}
+
+/// Deletes the attachments of documents, and the files that no other document has. Returns how many
+/// attachments they had. Locks the files, so that nobody attaches one meanwhile.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn delete_of(conn: &mut PgConnection, documents: &[i64]) -> Result<u64, sqlx::Error> {
+    let files = sqlx::query_scalar!(
+        "delete from document_attachments where document_id = any($1) returning sha256",
+        documents,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if files.is_empty() {
+        return Ok(0);
+    }
+    sqlx::query!("select sha256 from attachments where sha256 = any($1) order by sha256 for update", &files)
+        .fetch_all(&mut *conn)
+        .await?;
+    sqlx::query!(
+        r#"
+        delete from attachments a where a.sha256 = any($1)
+          and not exists (select from document_attachments d where d.sha256 = a.sha256)
+        "#,
+        &files,
+    )
+    .execute(conn)
+    .await?;
+    Ok(files.len() as u64)
 }
 
 /// The attachments of a document, in their order.

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use resume_queue::EnqueueError;
 use sqlx::PgConnection;
 
-use super::{Call, NewCall, follow::can_stand_in_a_path, open};
+use super::{Call, NewCall, StoreCallError, erased, follow::can_stand_in_a_path, open};
 use crate::{
     collection::{
         self, Pages,
         counts::{self, Change},
     },
-    resume,
+    erasure, resume,
     source::definition::Step,
 };
 
@@ -26,8 +25,12 @@ const RESUMES_AT_ONCE: i64 = 10_000;
 /// transaction, which should also complete the job; locks the call.
 ///
 /// # Errors
-/// The database's; roll back.
-pub async fn open_known(conn: &mut PgConnection, call: &Call) -> Result<bool, EnqueueError> {
+/// See [`StoreCallError`]; roll back.
+pub async fn open_known(
+    conn: &mut PgConnection,
+    call: &Call,
+    key: Option<&erasure::Key>,
+) -> Result<bool, StoreCallError> {
     let definition = &call.source.definition;
     let Some(known) = &definition.known else { return Ok(false) };
     let pending = sqlx::query!(
@@ -50,7 +53,9 @@ pub async fn open_known(conn: &mut PgConnection, call: &Call) -> Result<bool, En
         Some(count) => count - counts::listed(conn, call.collection_id).await?,
         None => i64::MAX,
     };
-    let ids = unasked(conn, call, ids).await?;
+    let mut ids = unasked(conn, call, ids).await?;
+    let erased = erased::among(conn, call, key, ids.clone()).await?;
+    ids.retain(|id| !erased.contains(id));
     let is_enough = ids.len() as i64 >= room;
     let details: Vec<NewCall> =
         ids.into_iter().take(usize::try_from(room).unwrap_or(0)).map(|id| NewCall::detail("", id)).collect();
@@ -68,8 +73,14 @@ pub async fn open_known(conn: &mut PgConnection, call: &Call) -> Result<bool, En
     )
     .execute(&mut *conn)
     .await?;
-    let change =
-        Change { opened: opened + found, opened_behind: found, done: 1, listed: found, ..Change::default() };
+    let change = Change {
+        opened: opened + found,
+        opened_behind: found,
+        done: 1,
+        listed: found,
+        erased: erased.len() as i64,
+        ..Change::default()
+    };
     counts::add(conn, call.collection_id, change).await?;
     let pages = if is_last { Pages::Exactly(call.place) } else { Pages::Unknown };
     collection::note_answer(conn, call.collection_id, pages, is_enough).await?;

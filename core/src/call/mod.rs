@@ -15,12 +15,16 @@
 //! | `attachment.rs` | files that belong to items, whose addresses expire |
 //! | `list.rs` | [`list()`]: the calls of a collection, for people |
 //! | `known.rs` | people who are asked for because their resumes lead to the source |
+//! | `erase.rs` | what calls tell of one person, and forgetting it |
+//! | `erased.rs` | nobody is asked for who was erased |
 //! | `deleted.rs` | who is there and who was deleted, as answers tell |
 //!
 //! Locks are taken in this order: the call, people, batches, and at the end the collection, where its state changes.
 
 mod attachment;
 mod deleted;
+pub(crate) mod erase;
+mod erased;
 mod fail;
 mod find;
 mod follow;

@@ -2,7 +2,7 @@ use resume_queue::EnqueueError;
 use sqlx::PgConnection;
 
 use super::{
-    Answer, Call, NewCall, attachment, deleted,
+    Answer, Call, NewCall, attachment, deleted, erased,
     follow::{Division, divide},
     next::{self, Before, End, Next},
     open,
@@ -54,8 +54,12 @@ pub async fn store(
     let told = deleted::note(conn, call, answer).await?;
     let before = before(conn, call, answer).await?;
     let Division { documents, open: follow, fault, is_cut } = divide(call, answer, before.items);
+    let (follow, not_asked) = erased::leave_out(conn, call, key, follow).await?;
     let origin = origin(conn, call, answer).await?;
     let stored = document::store(conn, origin, key, &documents).await?;
+    if call.step == Step::Detail && stored.erased > 0 {
+        return erased::drop_detail(conn, call, was_failed, stored).await;
+    }
 
     let (next, opened) = open_next(conn, call, answer, before).await?;
     let opened_behind =
@@ -80,7 +84,7 @@ pub async fn store(
         // What is read again was counted before.
         unchanged: if call.is_reread() { 0 } else { (stored.unchanged - stored.failed_before.len()) as i64 },
         retried: stored.failed_before.len() as i64,
-        erased: stored.erased as i64,
+        erased: stored.erased as i64 + not_asked,
         ..Change::default()
     };
     counts::add(conn, call.collection_id, change).await?;
@@ -103,6 +107,11 @@ pub enum StoreCallError {
 }
 
 impl StoreCallError {
+    /// Whether it cannot be told who of its people was erased, because this process does not have the key.
+    pub fn is_key_missing(&self) -> bool {
+        matches!(self, Self::Documents(StoreError::Erasure(erasure::CheckError::KeyMissing)))
+    }
+
     /// Whether the same answer can be stored again at once.
     pub fn is_contention(&self) -> bool {
         matches!(self, Self::Documents(StoreError::Contention))

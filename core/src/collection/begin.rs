@@ -1,10 +1,12 @@
-//! A collection that was started begins with its first pages: at once, or when another one of its source is over.
+//! A collection that was started begins with its first pages: at once, or when another one of its source is
+//! over.
 //!
-//! Which one is next is decided under the lock of the source's row, which comes after that of the collection that has just
-//! ended, and before that of the one that begins. So of a start and an end at once the second sees what the first did.
+//! Which one is next is decided under the lock of the source's row, which comes after that of the collection
+//! that has just ended, and before that of the one that begins. So of a start and an end at once the second
+//! sees what the first did.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use resume_queue::{EnqueueError, GroupId, create_group};
+use resume_queue::{EnqueueError, GroupId, create_group, hold_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -30,8 +32,9 @@ pub struct UnderWay {
     pub state: CollectionState,
 }
 
-/// Begins a collection: opens its first calls, and that of the feed that tells who was deleted, if there is one. What it asks for,
-/// if the source can tell what has changed, is what has changed by now. Locks the collection.
+/// Begins a collection: opens its first calls, and that of the feed that tells who was deleted, if there is
+/// one. What it asks for, if the source can tell what has changed, is what has changed by now. Locks the
+/// collection.
 pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) -> Result<(), EnqueueError> {
     let asked = sqlx::query!(
         r#"
@@ -63,7 +66,8 @@ pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) ->
     Ok(counts::add(conn, id, change).await?)
 }
 
-/// Makes a group for the jobs of the collection's present run; returns its id. Its follow-up [finishes](super::finish()) the run.
+/// Makes a group for the jobs of the collection's present run; returns its id. Its follow-up
+/// [finishes](super::finish()) the run.
 pub(super) async fn begin_run(
     conn: &mut PgConnection,
     collection_id: Uuid,
@@ -79,15 +83,34 @@ pub(super) async fn begin_run(
     Ok(group)
 }
 
-/// From when on changes are asked for: some time before the last complete run began, since clocks differ. `None` for everything.
+/// How many documents one job parses at most, of all collections of a source.
+pub(crate) async fn largest_batch(conn: &mut PgConnection, source: &str) -> Result<i64, sqlx::Error> {
+    let largest = sqlx::query_scalar!("select max(batch_size) from collections where source = $1", source);
+    Ok(largest.fetch_one(conn).await?.map_or(1, i64::from))
+}
+
+/// The group of a collection's present run, so that jobs may be added to it by others than its own; `None`
+/// when it has finished. Holds it until the end of the transaction.
+pub(crate) async fn hold_run(conn: &mut PgConnection, id: Uuid) -> Result<Option<GroupId>, sqlx::Error> {
+    let group =
+        sqlx::query_scalar!("select group_id from collections where id = $1 and finished_at is null", id);
+    match group.fetch_optional(&mut *conn).await?.flatten() {
+        Some(group) if hold_group(conn, group).await? => Ok(Some(group)),
+        _ => Ok(None),
+    }
+}
+
+/// From when on changes are asked for: some time before the last complete run began, since clocks differ.
+/// `None` for everything.
 fn since(source: &Source) -> Option<DateTime<Utc>> {
     let overlap = TimeDelta::from_std(source.definition.list.since.as_ref()?.overlap.0).ok()?;
     source.synced_until?.checked_sub_signed(overlap)
 }
 
-/// Begins the collection of this source that has waited longest, unless one is under way. Every end of a collection comes here,
-/// also where the source lets several run at once: it may have been changed while one waited. Of a source that was removed those
-/// that wait are cancelled. Holds the source until the end of the transaction, and locks the collection that begins.
+/// Begins the collection of this source that has waited longest, unless one is under way. Every end of a
+/// collection comes here, also where the source lets several run at once: it may have been changed while one
+/// waited. Of a source that was removed those that wait are cancelled. Holds the source until the end of the
+/// transaction, and locks the collection that begins.
 pub(super) async fn begin_next(conn: &mut PgConnection, source_name: &str) -> Result<(), EnqueueError> {
     let source = source::hold(conn, source_name).await?;
     if source::is_removed(conn, source_name).await? {
@@ -126,8 +149,9 @@ async fn cancel_waiting(conn: &mut PgConnection, source_name: &str) -> Result<()
     Ok(())
 }
 
-/// What keeps this collection of a source from running beside others, if the source does not want that: one of them that has
-/// begun or, with `waiting`, was only started. Holds the source until the end of the transaction, if it has a policy.
+/// What keeps this collection of a source from running beside others, if the source does not want that: one
+/// of them that has begun or, with `waiting`, was only started. Holds the source until the end of the
+/// transaction, if it has a policy.
 pub(super) async fn kept_by(
     conn: &mut PgConnection,
     source_name: &str,
@@ -153,8 +177,8 @@ pub(super) async fn kept_by(
     .await
 }
 
-/// The collection that has to be over first, before this one begins: the one before it in the line of its source. `None` when it
-/// has begun, or will not.
+/// The collection that has to be over first, before this one begins: the one before it in the line of its
+/// source. `None` when it has begun, or will not.
 pub(super) async fn waits_for(conn: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"

@@ -46,6 +46,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use begin::UnderWay;
+pub(crate) use begin::{hold_run, largest_batch};
 pub(crate) use finish::conclude_again;
 pub use finish::{Finishing, conclude, finish};
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};

@@ -2,7 +2,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::look::Look;
-use crate::collection::ErrorCount;
+use crate::{collection::ErrorCount, erasure::FORGOTTEN};
 
 /// Keeps what is doubtful about a collection, in place of what was doubtful before.
 ///
@@ -72,6 +72,25 @@ pub(crate) async fn list(
     )
     .fetch_all(conn)
     .await
+}
+
+/// Forgets what is said of doubts about a source's collections where that matches a regular expression.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn forget(conn: &mut PgConnection, source: &str, naming: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        update doubts set sample = $3
+        where sample ~ $2 and collection_id in (select id from collections where source = $1)
+        "#,
+        source,
+        naming,
+        FORGOTTEN,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// What a look has found, in words.

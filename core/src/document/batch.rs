@@ -15,6 +15,26 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Whether a document is one of it.
+    pub fn holds(self, document_id: i64) -> bool {
+        (self.first_id..=self.last_id).contains(&document_id)
+    }
+
+    /// What is left of it without some documents, in order. Pure.
+    pub(super) fn without(self, documents: &[i64]) -> Vec<Self> {
+        let mut gone: Vec<i64> = documents.iter().copied().filter(|&id| self.holds(id)).collect();
+        gone.sort_unstable();
+        let mut rest = Vec::new();
+        let mut first_id = self.first_id;
+        for id in gone.into_iter().chain([self.last_id + 1]) {
+            if id > first_id {
+                rest.push(Self { first_id, last_id: id - 1 });
+            }
+            first_id = id + 1;
+        }
+        rest
+    }
+
     /// How many documents it has.
     pub fn documents(self) -> i64 {
         self.last_id - self.first_id + 1
@@ -82,7 +102,8 @@ pub async fn open_batches(
     Ok(())
 }
 
-/// Loads those of the batches that are there, waiting or given up, and their documents, in the order of their ids. Locks nothing.
+/// Loads those of the batches that are there, waiting or given up, and their documents, in the order of their
+/// ids. Locks nothing.
 ///
 /// # Errors
 /// The database's.
@@ -122,16 +143,17 @@ pub async fn load_waiting(
 }
 
 /// What was taken out of the batches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// How many batches.
-    pub batches: usize,
+    /// The batches, as they were by then: somebody may have erased one of their people since they were
+    /// loaded.
+    pub batches: Vec<Batch>,
     /// How many of their documents were given up before.
     pub given_up: i64,
 }
 
-/// Ends the wait of batches, because their documents are parsed. Locks their rows until the end of the transaction, as whoever
-/// erases one of their people does.
+/// Ends the wait of batches, because their documents are parsed. Locks their rows until the end of the
+/// transaction, as whoever erases one of their people does.
 ///
 /// # Errors
 /// The database's.
@@ -143,15 +165,17 @@ pub async fn take(
     let taken = sqlx::query!(
         r#"
         delete from batches where collection_id = $1 and first_id = any($2)
-        returning last_id - first_id + 1 as "documents!", code is not null as "is_given_up!"
+        returning first_id, last_id, code is not null as "is_given_up!"
         "#,
         collection_id,
         first_ids,
     )
     .fetch_all(conn)
     .await?;
-    let given_up = taken.iter().filter(|row| row.is_given_up).map(|row| row.documents).sum();
-    Ok(Taken { batches: taken.len(), given_up })
+    let batch = |first_id, last_id| Batch { first_id, last_id };
+    let given_up = taken.iter().filter(|row| row.is_given_up);
+    let given_up = given_up.map(|row| batch(row.first_id, row.last_id).documents()).sum();
+    Ok(Taken { batches: taken.iter().map(|row| batch(row.first_id, row.last_id)).collect(), given_up })
 }
 
 /// Gives batches up, or all that wait; returns how many documents had waited. Until somebody continues their collection, or
@@ -220,8 +244,8 @@ pub struct Retaken {
     pub given_up: i64,
 }
 
-/// Lets documents of a collection wait to be parsed again: those that were given up and, with `failed`, those that failed, some
-/// `limit` of them. Neighbours become one batch of at most `batch_size`.
+/// Lets documents of a collection wait to be parsed again: those that were given up and, with `failed`, those
+/// that failed, some `limit` of them. Neighbours become one batch of at most `batch_size`.
 ///
 /// Locks the batches and the failures; leaves out what somebody else has locked.
 ///
@@ -325,5 +349,18 @@ mod tests {
         assert_eq!(ranges(&[3, 1, 1001, 2], 10), [(1, 3), (1001, 1001)]);
         assert_eq!(ranges(&[], 10), []);
         assert_eq!(ranges(&[7, 8], 0), [(7, 7), (8, 8)]);
+    }
+
+    #[test]
+    fn a_batch_without_some_documents_is_what_lies_between_them() {
+        let batch = Batch { first_id: 1, last_id: 9 };
+        let rest = |gone: &[i64]| {
+            batch.without(gone).into_iter().map(|b| (b.first_id, b.last_id)).collect::<Vec<_>>()
+        };
+        assert_eq!(rest(&[]), [(1, 9)]);
+        assert_eq!(rest(&[1]), [(2, 9)]);
+        assert_eq!(rest(&[9, 12]), [(1, 8)]);
+        assert_eq!(rest(&[5, 4, 5]), [(1, 3), (6, 9)]);
+        assert_eq!(rest(&(1..=9).collect::<Vec<_>>()), []);
     }
 }

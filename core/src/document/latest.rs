@@ -4,58 +4,53 @@ use uuid::Uuid;
 
 use super::WaitingDocument;
 
-/// How far a walk over the people of a source has come: those with an id by their ids, then those without by their contents.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a walk over the people of a source has come: those with an id by their ids, then those without by
+/// their contents. It is part of a job, so it has a number in place of the id: the person may be erased.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeoplePlace {
-    /// The last external id that was looked at; `None` when all of them were.
-    pub external_id: Option<String>,
-    /// The last content of somebody without an id.
-    pub content_hash: Option<Uuid>,
+    /// The last person who was looked at. Of one who was erased since it is not known where they were: the
+    /// walk begins again.
+    pub after: Option<i64>,
+    /// Whether all people with an id were looked at.
+    pub without_id: bool,
 }
 
-/// The numbers and ids of people.
-struct Row {
-    id: i64,
-    external_id: Option<String>,
-    content_hash: Uuid,
-}
-
-/// The next people of a source behind a place, at most `limit`, in the order of an index; and the place behind them, `None` when
-/// there are no more.
+/// The next people of a source behind a place, at most `limit`, in the order of an index; and the place
+/// behind them, `None` when there are no more.
 ///
 /// # Errors
 /// The database's.
 pub async fn people_after(
     pool: &PgPool,
     source_id: i32,
-    after: &PeoplePlace,
+    place: &PeoplePlace,
     limit: i64,
 ) -> Result<(Vec<i64>, Option<PeoplePlace>), sqlx::Error> {
-    let rows = match &after.content_hash {
-        None => with_id(pool, source_id, after.external_id.as_deref().unwrap_or_default(), limit).await?,
-        Some(hash) => without_id(pool, source_id, *hash, limit).await?,
+    let people = if place.without_id {
+        without_id(pool, source_id, place.after, limit).await?
+    } else {
+        with_id(pool, source_id, place.after, limit).await?
     };
-    let is_full = rows.len() as i64 == limit;
-    let next = match (rows.last(), is_full, after.content_hash) {
-        (Some(last), true, None) => {
-            Some(PeoplePlace { external_id: last.external_id.clone(), content_hash: None })
-        }
-        (Some(last), true, Some(_)) => {
-            Some(PeoplePlace { external_id: None, content_hash: Some(last.content_hash) })
-        }
+    let next = match (people.last(), people.len() as i64 == limit, place.without_id) {
+        (Some(&last), true, without_id) => Some(PeoplePlace { after: Some(last), without_id }),
         // Then those without an id.
-        (_, _, None) => Some(PeoplePlace { external_id: None, content_hash: Some(Uuid::nil()) }),
+        (_, _, false) => Some(PeoplePlace { after: None, without_id: true }),
         _ => None,
     };
-    Ok((rows.into_iter().map(|row| row.id).collect(), next))
+    Ok((people, next))
 }
 
-async fn with_id(pool: &PgPool, source_id: i32, after: &str, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
-    sqlx::query_as!(
-        Row,
+async fn with_id(
+    pool: &PgPool,
+    source_id: i32,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select id, external_id, content_hash from people
-        where source_id = $1 and external_id > $2 order by external_id limit $3
+        select id from people
+        where source_id = $1 and external_id > coalesce((select external_id from people where id = $2), '')
+        order by external_id limit $3
         "#,
         source_id,
         after,
@@ -65,22 +60,31 @@ async fn with_id(pool: &PgPool, source_id: i32, after: &str, limit: i64) -> Resu
     .await
 }
 
-async fn without_id(pool: &PgPool, source_id: i32, after: Uuid, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
-    sqlx::query_as!(
-        Row,
+async fn without_id(
+    pool: &PgPool,
+    source_id: i32,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select id, external_id, content_hash from people
-        where source_id = $1 and external_id is null and content_hash > $2 order by content_hash limit $3
+        select id from people
+        where source_id = $1 and external_id is null
+          and content_hash > coalesce(
+              (select content_hash from people where id = $2 and external_id is null), $4)
+        order by content_hash limit $3
         "#,
         source_id,
         after,
         limit,
+        Uuid::nil(),
     )
     .fetch_all(pool)
     .await
 }
 
-/// Locks the people of documents, in the order of their numbers, and loads the documents. Leaves out those who were erased.
+/// Locks the people of documents, in the order of their numbers, and loads the documents. Leaves out those
+/// who were erased.
 ///
 /// # Errors
 /// The database's.
@@ -106,7 +110,8 @@ pub(crate) async fn load_people(
     .await
 }
 
-/// The next documents of a collection that are their people's latest, behind `after`, in order, at most `limit`.
+/// The next documents of a collection that are their people's latest, behind `after`, in order, at most
+/// `limit`.
 ///
 /// # Errors
 /// The database's.

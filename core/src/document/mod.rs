@@ -13,11 +13,13 @@
 //! | `batch.rs` | ranges of documents that wait to be parsed, or were given up |
 //! | `failures.rs` | documents that failed; [`list`]: the documents of a collection |
 //! | `find.rs` | one document, with its state |
+//! | `erase.rs` | all documents of one person, and taking them away |
 //! | `parsing_jobs.rs` | the jobs that parse batches |
 //! | `latest.rs` | the latest documents of a source's people, for a reparse |
 
 mod batch;
 mod contents;
+pub(crate) mod erase;
 mod failures;
 mod find;
 mod latest;

@@ -131,8 +131,11 @@ pub(super) async fn erased(
     if places.is_empty() {
         return Ok(is_erased);
     }
-    let ids: Vec<Option<&str>> = places.iter().map(|&at| items[at].external_id.as_deref()).collect();
-    for at in erasure::erased_among(conn, source_id, key, &ids).await? {
+    let identity = |item: &NewDocument| {
+        erasure::identity(item.external_id.as_deref(), Some(item.content_hash)).into_owned()
+    };
+    let identities: Vec<String> = places.iter().map(|&at| identity(items[at])).collect();
+    for at in erasure::erased_among(conn, source_id, key, &identities).await? {
         is_erased[places[at]] = true;
     }
     Ok(is_erased)

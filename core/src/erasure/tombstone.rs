@@ -16,7 +16,7 @@ pub enum CheckError {
     Database(#[from] sqlx::Error),
 }
 
-/// The places of those among some ids of a source who were erased. An id that cannot be read is nobody's.
+/// The places of those among some people of a source who were erased, by their [identities](super::identity).
 ///
 /// # Errors
 /// See [`CheckError`].
@@ -24,10 +24,10 @@ pub(crate) async fn erased_among(
     conn: &mut PgConnection,
     source_id: i32,
     key: Option<&Key>,
-    ids: &[Option<&str>],
+    identities: &[impl AsRef<str>],
 ) -> Result<Vec<usize>, CheckError> {
     let hashes: Vec<Vec<u8>> = match key {
-        Some(key) => ids.iter().map(|id| id.map(|id| key.hash(id)).unwrap_or_default()).collect(),
+        Some(key) => identities.iter().map(|identity| key.hash(identity.as_ref())).collect(),
         None => Vec::new(),
     };
     let row = sqlx::query!(
@@ -79,6 +79,24 @@ pub async fn lift(
     if lifted.execute(conn).await?.rows_affected() == 0 { Err(LiftError::Unknown) } else { Ok(()) }
 }
 
+/// Whether people of a source were erased with another key.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn has_others(
+    conn: &mut PgConnection,
+    source_id: i32,
+    key: &Key,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from erased_people where source_id = $1 and key_id <> $2) as "has_others!""#,
+        source_id,
+        key.id(),
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Remembers that a person was erased.
 ///
 /// # Errors
@@ -87,7 +105,7 @@ pub(super) async fn remember(
     conn: &mut PgConnection,
     source_id: i32,
     key: &Key,
-    external_id: &str,
+    identity: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
@@ -95,7 +113,7 @@ pub(super) async fn remember(
         on conflict do nothing
         "#,
         source_id,
-        key.hash(external_id),
+        key.hash(identity),
         key.id(),
     )
     .execute(conn)

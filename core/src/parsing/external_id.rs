@@ -30,7 +30,7 @@ pub fn external_id(format: Format, body: &[u8]) -> Option<String> {
 
 /// Whether a text can be the id of a document: not blank, at most [`MAX_ID_BYTES`] long and without NUL.
 /// Taking the NUL out, as elsewhere, could make two ids one.
-pub(crate) fn is_external_id(id: &str) -> bool {
+pub fn is_external_id(id: &str) -> bool {
     !id.trim().is_empty() && id.len() <= MAX_ID_BYTES && !id.contains('\0')
 }
 

@@ -63,7 +63,7 @@ mod work;
 
 use self::entry::is_web_address;
 pub use self::error::{ErrorCode, MAX_DETAIL_CHARS, ParseError};
-pub(crate) use self::external_id::is_external_id;
+pub use self::external_id::is_external_id;
 pub use self::external_id::{MAX_ID_BYTES, external_id, id_at};
 pub use self::format::{Format, UnknownFormat};
 pub(crate) use self::mapped::Query;

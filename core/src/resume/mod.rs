@@ -27,3 +27,4 @@ pub use search::{
 };
 pub use settle::{Outcome, PARSER_CRASHED, Settled, by_request, settle};
 pub use store::NewResume;
+pub(crate) use store::{delete, document_of};

@@ -59,7 +59,13 @@ pub async fn settle(
     outcome: &Outcome,
 ) -> Result<Settled, sqlx::Error> {
     let taken = document::take(conn, collection_id, batches).await?;
-    if taken.batches != batches.len() {
+    let is_held = |id| taken.batches.iter().any(|batch| batch.holds(id));
+    let mut documents = outcome
+        .parsed
+        .iter()
+        .map(|new| new.document_id)
+        .chain(outcome.failed.iter().map(|new| new.document_id));
+    if taken.batches.len() != batches.len() || !documents.all(is_held) {
         return Ok(Settled::Gone);
     }
     let of = (source_id, Some(collection_id));

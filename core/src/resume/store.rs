@@ -103,3 +103,22 @@ fn array_text(parsed: &ParsedResume) -> String {
     text.push('}');
     text
 }
+
+/// The document that a person's resume was made of, if they have one.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn document_of(conn: &mut PgConnection, person_id: i64) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar!("select document_id from resumes where person_id = $1", person_id)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Deletes a person's resume, if they have one.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn delete(conn: &mut PgConnection, person_id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from resumes where person_id = $1", person_id).execute(conn).await?;
+    Ok(())
+}

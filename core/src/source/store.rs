@@ -124,6 +124,22 @@ pub(crate) async fn hold(conn: &mut PgConnection, name: &str) -> Result<Source, 
     Ok(row.into())
 }
 
+/// The number of a source, also of one that was removed.
+///
+/// # Errors
+/// The database's.
+pub async fn number(conn: &mut PgConnection, name: &str) -> Result<Option<i32>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select id as "id!" from sources where name = $1"#, name).fetch_optional(conn).await
+}
+
+/// The name of the source of this number, to which a person refers.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn name(conn: &mut PgConnection, id: i32) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar!("select name from sources where id = $1", id).fetch_one(conn).await
+}
+
 /// Whether a source was removed. One that never was is, too.
 ///
 /// # Errors

@@ -48,8 +48,8 @@ impl Fixture {
         let page = self.page(id, number).await;
         assert_eq!(page.step, Step::Known);
         let mut tx = self.pool().begin().await.unwrap();
-        let is_done = call::open_known(&mut tx, &page).await.unwrap();
-        assert!(!call::open_known(&mut tx, &page).await.unwrap(), "once");
+        let is_done = call::open_known(&mut tx, &page, None).await.unwrap();
+        assert!(!call::open_known(&mut tx, &page, None).await.unwrap(), "once");
         tx.commit().await.unwrap();
         self.end_run(id).await;
         is_done
@@ -137,7 +137,7 @@ async fn a_stopped_look_goes_on_where_it_was() {
     let page = fixture.page(id, 1).await;
     fixture.cancel(id).await.unwrap();
     let mut tx = fixture.pool().begin().await.unwrap();
-    assert!(!call::open_known(&mut tx, &page).await.unwrap());
+    assert!(!call::open_known(&mut tx, &page, None).await.unwrap());
     drop(tx);
     assert_eq!(fixture.go_on(id).await, 1);
     assert!(fixture.look(id, 1).await);

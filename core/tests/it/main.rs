@@ -12,6 +12,7 @@ mod continue_documents;
 mod deleted_feed;
 mod deleted_flag;
 mod deleted_people;
+mod erasure;
 mod fail;
 mod fixture;
 mod hiding;

@@ -4,7 +4,7 @@ use apalis::prelude::Data;
 use resume_connector::{Answer as Reply, CallError, Page, TokenError};
 use resume_core::{
     attachment::Finder,
-    call::{self, Answer, Answered, Call, CallFailure, Found, FoundAttachments},
+    call::{self, Answer, Answered, Call, CallFailure, Found, FoundAttachments, StoreCallError},
     collection, db,
     document::NewDocument,
     jobs::FetchPage,
@@ -22,15 +22,21 @@ use crate::{
 /// A silence that people should see: longer than a source that is asked a little too fast mostly wants.
 const LONG_SILENCE: Duration = Duration::from_secs(3);
 
-/// For how long at most no page of a source is claimed that cannot be called: so late may it be noticed that it can again, because
-/// somebody has released it.
+/// How long a page waits for a worker that has the key which tells who was erased.
+const KEY_PAUSE: Duration = Duration::from_secs(60);
+
+/// The code of a page that waits for it.
+const ERASURE_KEY_MISSING: &str = "erasure_key_missing";
+
+/// For how long at most no page of a source is claimed that cannot be called: so late may it be noticed that
+/// it can again, because somebody has released it.
 const REST_MAX: Duration = Duration::from_secs(5);
 
 /// Fetches a page and stores it, with the jobs that follow and its own completion in the same transaction.
 ///
-/// Running twice does no harm: a page that is stored is not fetched again, and of two attempts that fetched it at the
-/// same time the fence lets one commit. A job that was retried after its call had been given up hands the call to a new job, as
-/// continuing the collection does.
+/// Running twice does no harm: a page that is stored is not fetched again, and of two attempts that fetched
+/// it at the same time the fence lets one commit. A job that was retried after its call had been given up
+/// hands the call to a new job, as continuing the collection does.
 #[tracing::instrument(name = "fetch_page", skip_all, fields(collection = %job.collection_id, call = job.call_id))]
 pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Context>) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(retry)?;
@@ -133,7 +139,8 @@ async fn without_answer(
     (error, ended): (CallError, Ended),
 ) -> Result<(), JobError> {
     match error {
-        // The item is gone since it was listed, or the list has no such page: there is nothing to store, and nothing is wrong.
+        // The item is gone since it was listed, or the list has no such page: there is nothing to store, and
+        // nothing is wrong.
         CallError::Status { status, .. }
             if matches!(status.as_u16(), 404 | 410)
                 && (call.step == Step::Detail || call.may_be_behind_the_end()) =>
@@ -191,7 +198,8 @@ pub(super) async fn not_made(
         error => error,
     };
     let CallError::Token(TokenError { wait, .. }) = error else { return given_up(context, job, error).await };
-    // As with a credential that the source itself refuses: it is the trouble of all pages, and uses up no attempt of one.
+    // As with a credential that the source itself refuses: it is the trouble of all pages, and uses up no
+    // attempt of one.
     note(context, job, &error, false).await;
     note_waiting(context, job).await;
     lease.rest_key(wait.min(REST_MAX));
@@ -210,15 +218,16 @@ pub(super) async fn failed(context: &Context, job: &FetchPage, error: CallError,
     let error = ended.refused_for.map_or(error, CallError::RateLimited);
     note(context, job, &error, true).await;
     match error {
-        // The limit is no failure of the page. Those that were refused together come back one after the other: the permits
-        // are spaced.
+        // The limit is no failure of the page. Those that were refused together come back one after the
+        // other: the permits are spaced.
         CallError::RateLimited(silence) => {
             if silence >= LONG_SILENCE {
                 note_waiting(context, job).await;
             }
             JobError::Snooze(silence.max(Duration::from_millis(1)))
         }
-        // That the source is away, or has locked us out, uses up no attempt of the page. The permits tell until when.
+        // That the source is away, or has locked us out, uses up no attempt of the page. The permits tell
+        // until when.
         error if ended.is_circuit_open && error.is_of_source() => {
             note_waiting(context, job).await;
             JobError::Snooze(Duration::ZERO)
@@ -227,7 +236,8 @@ pub(super) async fn failed(context: &Context, job: &FetchPage, error: CallError,
     }
 }
 
-/// Lets people see that the collection waits. Where even that fails the database is away, which the snooze will find out.
+/// Lets people see that the collection waits. Where even that fails the database is away, which the snooze
+/// will find out.
 async fn note_waiting(context: &Context, job: &FetchPage) {
     let noted = async {
         let mut conn = context.pool.acquire().await?;
@@ -254,6 +264,10 @@ async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -
                 tx.rollback().await.map_err(retry)?;
                 continue;
             }
+            Err(error) if error.is_key_missing() => {
+                tx.rollback().await.map_err(retry)?;
+                return Err(without_key(context, call, &error).await);
+            }
             Err(error) => return Err(JobError::retry(error)),
         };
         lease.complete_in(&mut tx).await.map_err(retry)?;
@@ -262,6 +276,20 @@ async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -
         context.details.gather(call.collection_id, call.group(), call.batch_size(), &answered.without_job);
         return Ok(());
     }
+}
+
+/// Keeps a page whose people cannot be told from those who were erased, until a worker has the key; gives
+/// what becomes of the job. No failure of the page: it uses up no attempt.
+async fn without_key(context: &Context, call: &Call, error: &StoreCallError) -> JobError {
+    let collection = call.collection_id;
+    tracing::error!(%collection, call = call.id, source = call.source.definition.name, "a page is not stored: {error}");
+    let failure = CallFailure {
+        code: Some(ERASURE_KEY_MISSING.to_owned()),
+        detail: error.to_string(),
+        is_call: call.step != Step::Known,
+    };
+    note_failure(context, &FetchPage { collection_id: collection, call_id: call.id }, &failure).await;
+    JobError::Snooze(KEY_PAUSE)
 }
 
 /// Closes a page without a call, with the own completion in the same transaction.
@@ -275,7 +303,14 @@ async fn skip(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobEr
 /// Looks for people to ask for, with the own completion in the same transaction.
 async fn open_known(context: &Context, lease: &Lease, call: &Call) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(retry)?;
-    if !call::open_known(&mut tx, call).await.map_err(retry)? {
+    let opened = call::open_known(&mut tx, call, context.erasure_key.as_ref()).await;
+    if let Err(error) = &opened
+        && error.is_key_missing()
+    {
+        tx.rollback().await.map_err(retry)?;
+        return Err(without_key(context, call, error).await);
+    }
+    if !opened.map_err(retry)? {
         // Somebody has looked or stopped it meanwhile: another look tells which.
         return Err(JobError::Snooze(Duration::ZERO));
     }
@@ -283,7 +318,8 @@ async fn open_known(context: &Context, lease: &Lease, call: &Call) -> Result<(),
     tx.commit().await.map_err(retry)
 }
 
-/// Begins the list again, with the own completion in the same transaction; gives the page up when that was done before.
+/// Begins the list again, with the own completion in the same transaction; gives the page up when that was
+/// done before.
 async fn restart(
     context: &Context,
     lease: &Lease,
@@ -318,21 +354,26 @@ async fn open_again(context: &Context, lease: &Lease, job: &FetchPage) -> Result
     Ok(())
 }
 
-/// Counts the call in the collection, if it was made, and notes what went wrong. Where even that fails the database is away, which the attempt's end will find out.
+/// Counts the call in the collection, if it was made, and notes what went wrong. Where even that fails the
+/// database is away, which the attempt's end will find out.
 async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bool) {
     let detail = std::error::Error::source(error)
         .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    let failure = CallFailure { code: error.code(), detail, is_call };
+    note_failure(context, job, &CallFailure { code: error.code(), detail, is_call }).await;
+}
+
+async fn note_failure(context: &Context, job: &FetchPage, failure: &CallFailure) {
     let noted = async {
         let mut conn = context.pool.acquire().await?;
-        call::note_failure(&mut conn, job, &failure).await
+        call::note_failure(&mut conn, job, failure).await
     };
     if let Err(error) = noted.await {
         tracing::warn!(%error, "a failed call was not counted");
     }
 }
 
-/// Returns what becomes of a job whose call failed, with the code of the failure: by it people find and retry jobs.
+/// Returns what becomes of a job whose call failed, with the code of the failure: by it people find and retry
+/// jobs.
 fn verdict(error: CallError) -> JobError {
     // The next call has another token, and would be refused for good with that.
     if matches!(error, CallError::TokenExpired) {

@@ -6,6 +6,7 @@ use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Times};
 use resume_core::{
     collection::{self, BACKLOG_MAX, NewCollection, Proceeded, Progress, Scope},
     db::{self, PgPool, Role, migrators},
+    erasure::Key,
     parsing::Format,
     source::{self, definition::Definition},
 };
@@ -123,6 +124,17 @@ impl Pipeline {
             backlog_max,
             secrets_dir: std::env::temp_dir(),
             erasure_key: None,
+            grace: Duration::from_secs(10),
+        })
+    }
+
+    /// Starts a worker that can tell who was erased.
+    pub(crate) fn worker_with_key(&self, key: Key) -> Worker {
+        self.worker_with(Settings {
+            parse_delay: Duration::ZERO,
+            backlog_max: BACKLOG_MAX,
+            secrets_dir: std::env::temp_dir(),
+            erasure_key: Some(key),
             grace: Duration::from_secs(10),
         })
     }

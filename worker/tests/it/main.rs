@@ -7,6 +7,7 @@ mod codes;
 mod crashes;
 mod deleted_people;
 mod documents;
+mod erasure;
 mod fleet;
 mod harness;
 mod imports;

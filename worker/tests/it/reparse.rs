@@ -185,7 +185,7 @@ async fn a_map_that_changes_on_the_way_begins_anew() {
     let (_, worker) = collected(&pipeline, json!({"name": "name"})).await;
     put(&pipeline, json!({"headline": "id"})).await;
     // As if it had come to the last resume when the map changed.
-    let after = PeoplePlace { external_id: Some("\u{10ffff}".to_owned()), content_hash: None };
+    let after = PeoplePlace { after: None, without_id: true };
     let job = ReparseSource { source: "people".to_owned(), map_version: 0, after }.new_job().unwrap();
     enqueue_all(&mut pipeline.pool.acquire().await.unwrap(), &[job]).await.unwrap();
     until_read(&pipeline).await;

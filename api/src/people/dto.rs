@@ -6,7 +6,7 @@ use resume_core::erasure::Erased;
 /// What was deleted of a person.
 #[derive(Debug, Object)]
 #[oai(rename = "Erased", example)]
-pub(super) struct ErasedReply {
+pub(crate) struct ErasedReply {
     /// Documents, older ones and those that did not parse among them.
     documents: u64,
     /// Files that belonged to the documents. One that belongs to somebody else too is kept for them.

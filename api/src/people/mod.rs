@@ -10,10 +10,8 @@ use resume_core::{
     source,
 };
 
-use self::{
-    dto::{ErasedReply, LiftedReply},
-    external_id::ExternalId,
-};
+pub(crate) use self::dto::ErasedReply;
+use self::{dto::LiftedReply, external_id::ExternalId};
 use crate::{
     database::bounded,
     name::Name,
@@ -31,7 +29,8 @@ const TRIES_MAX: u32 = 4;
 /// The resource.
 pub(crate) struct People(AppState);
 
-struct EraseRefusals;
+/// Why nobody is erased.
+pub(crate) struct EraseRefusals;
 struct ExportRefusals;
 
 impl Refusals for EraseRefusals {
@@ -47,40 +46,8 @@ impl People {
         Self(state)
     }
 
-    fn key(&self) -> Result<&Key, Problem> {
-        self.0.erasure_key.as_ref().ok_or_else(|| {
-            let detail = "this process has no erasure key, so it could not tell later who was erased: set \
-                          RESUME_ERASURE_KEY_FILE to a file with at least 32 random bytes, the same one for \
-                          every api and worker (`openssl rand -hex 32 > erasure.key`)";
-            Problem::new(ProblemType::ErasureKeyMissing, detail)
-        })
-    }
-
-    async fn erase(&self, whom: Whom<'_>) -> Result<Erased, Problem> {
-        let key = self.key()?;
-        let mut tries = 1;
-        loop {
-            let mut tx = db::begin(&self.0.pool).await?;
-            match erasure::erase(&mut tx, key, whom).await {
-                Ok(erased) => {
-                    tx.commit().await?;
-                    tracing::info!(
-                        documents = erased.documents,
-                        attachments = erased.attachments,
-                        calls = erased.calls,
-                        "a person was erased"
-                    );
-                    return Ok(erased);
-                }
-                Err(error) if error.is_contention() && tries < TRIES_MAX => tries += 1,
-                Err(error) => return Err(error.into()),
-            }
-            tx.rollback().await?;
-        }
-    }
-
     async fn lift(&self, source: &str, external_id: &str) -> Result<(), Problem> {
-        let key = self.key()?;
+        let key = key(&self.0)?;
         let mut tx = db::begin(&self.0.pool).await?;
         let source_id = source::number(&mut tx, source).await?.ok_or(LiftError::Unknown)?;
         erasure::lift(&mut tx, source_id, key, external_id).await?;
@@ -88,27 +55,37 @@ impl People {
     }
 }
 
+fn key(state: &AppState) -> Result<&Key, Problem> {
+    state.erasure_key.as_ref().ok_or_else(|| {
+        let detail = "this process has no erasure key, so it could not tell later who was erased: set \
+                      RESUME_ERASURE_KEY_FILE to a file with at least 32 random bytes, the same one for \
+                      every api and worker (`openssl rand -hex 32 > erasure.key`)";
+        Problem::new(ProblemType::ErasureKeyMissing, detail)
+    })
+}
+
+/// Erases a person.
+pub(crate) async fn erase(state: &AppState, whom: Whom<'_>) -> Result<ErasedReply, Problem> {
+    let key = key(state)?;
+    let mut tries = 1;
+    loop {
+        let mut tx = db::begin(&state.pool).await?;
+        match erasure::erase(&mut tx, key, whom).await {
+            Ok(erased) => {
+                tx.commit().await?;
+                let Erased { documents, attachments, calls } = erased;
+                tracing::info!(documents, attachments, calls, "a person was erased");
+                return Ok(erased.into());
+            }
+            Err(error) if error.is_contention() && tries < TRIES_MAX => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+        tx.rollback().await?;
+    }
+}
+
 #[OpenApi]
 impl People {
-    /// Erase the person of a resume
-    ///
-    /// Deletes what is held about them: the resume, all documents, the attachments that nobody else has,
-    /// failures, and texts that may tell of them. Of their id a keyed hash is left, so that the next
-    /// collection does not bring them back. Asking twice is 404.
-    #[oai(
-        path = "/api/v1/resumes/:id",
-        method = "delete",
-        operation_id = "erase_resume",
-        tag = "Tag::Resumes"
-    )]
-    async fn erase_resume(
-        &self,
-        /// The id that a search gave; also the `resume_id` of a document that did not become a resume.
-        id: Path<i64>,
-    ) -> Result<Json<ErasedReply>, Refused<EraseRefusals>> {
-        Ok(Json(bounded(self.erase(Whom::Resume(id.0))).await?.into()))
-    }
-
     /// Erase a person
     ///
     /// As the erasure of a resume, for anybody whom the source knows, whether or not they have a resume.
@@ -126,7 +103,7 @@ impl People {
         external_id: Path<ExternalId>,
     ) -> Result<Json<ErasedReply>, Refused<EraseRefusals>> {
         let whom = Whom::Person { source: &source.0.0, external_id: &external_id.0.0 };
-        Ok(Json(bounded(self.erase(whom)).await?.into()))
+        Ok(Json(bounded(erase(&self.0, whom)).await?))
     }
 
     /// Export all that is held about a person

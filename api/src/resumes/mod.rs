@@ -10,6 +10,7 @@ use poem_openapi::{
 };
 use resume_core::{
     document::{self, Document},
+    erasure::Whom,
     parsing::MAX_ID_BYTES,
     resume::{self, Resume, ResumeFilter, SearchError, SkillQuery},
 };
@@ -21,6 +22,7 @@ use crate::{
     cursor,
     database::bounded,
     name::Name,
+    people::{self, EraseRefusals, ErasedReply},
     problem::Problem,
     refused::{Refusals, Refused},
     spec::Tag,
@@ -139,6 +141,24 @@ impl Resumes {
     ) -> Result<Json<ResumeReply>, Refused<LookupRefusals>> {
         let resume = bounded(self.find(id.0, hidden.0)).await?;
         Ok(Json(resume.into()))
+    }
+
+    /// Erase the person of a resume
+    ///
+    /// Deletes what is held about them: the resume, all documents, the attachments that nobody else has,
+    /// failures, and texts that may tell of them. Of their id a keyed hash is left, so that the next
+    /// collection does not bring them back. Asking twice is 404.
+    #[oai(
+        path = "/api/v1/resumes/:id",
+        method = "delete",
+        operation_id = "erase_resume"
+    )]
+    async fn erase_resume(
+        &self,
+        /// The id that a search gave; also the `resume_id` of a document that did not become a resume.
+        id: Path<i64>,
+    ) -> Result<Json<ErasedReply>, Refused<EraseRefusals>> {
+        Ok(Json(bounded(people::erase(&self.0, Whom::Resume(id.0))).await?))
     }
 
     /// Get what a resume was made from

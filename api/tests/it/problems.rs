@@ -22,7 +22,7 @@ async fn another_method_is_told_which_ones_there_are() {
         (Method::PUT, "/api/v1/data-collection/trigger/", "POST"),
         (Method::POST, "/api/v1/data-collection", "GET, HEAD"),
         (Method::DELETE, "/api/v1/resumes/search", "GET, HEAD"),
-        (Method::PATCH, "/api/v1/resumes/1", "GET, HEAD"),
+        (Method::PATCH, "/api/v1/resumes/1", "DELETE, GET, HEAD"),
         (Method::POST, "/api/v1/jobs", "GET, HEAD"),
         (Method::GET, "/api/v1/jobs/cancel", "POST"),
         (Method::DELETE, "/api/v1/jobs/7", "GET, HEAD"),

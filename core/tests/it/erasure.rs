@@ -343,7 +343,7 @@ async fn a_dump_has_none_of_the_words_of_an_erased_person() {
     held.assert_counts().await;
     assert_eq!(held.ids(DESK).await, ["bob"]);
     let files =
-        sqlx::query_scalar!("select convert_from(bytes, 'UTF8') as \"text!\" from attachments order by 1");
+        sqlx::query_scalar!(r#"select convert_from(bytes, 'UTF8') as "text!" from attachments order by 1"#);
     assert_eq!(files.fetch_all(held.pool()).await.unwrap(), ["%PDF-1.4 bob-file", "%PDF-1.4 both"]);
     let bobs = held.person_of(DESK, "bob").await;
     let resume = resume::find(held.pool(), bobs, false).await.unwrap().unwrap();

@@ -64,8 +64,8 @@ pub use attempt::{Lease, LeaseLayer, LeaseService};
 pub use backend::{QueueBackend, QueueConfig};
 pub use control::{
     Changed, Count, END_STATES, JobFilter, Limits, Progress, RETRY_STATES, Remaining, cancel, cancel_all,
-    count, discard, discard_all, end_stands, forget_errors, hasten_key, limit_queue, pause_queue, retry, retry_all,
-    unpause_queue,
+    count, discard, discard_all, end_stands, forget_errors, hasten_key, limit_queue, pause_queue, retry,
+    retry_all, unpause_queue,
 };
 pub use enqueue::{
     EnqueueError, Enqueued, Existing, MAX_ARGS_BYTES, MAX_KEY_BYTES, NewJob, enqueue, enqueue_all,

@@ -58,7 +58,6 @@ impl Calls {
         method = "get",
         operation_id = "list_calls"
     )]
-    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the request")]
     async fn list_calls(
         &self,
         /// The id that `trigger_collection` gave.

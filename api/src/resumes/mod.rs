@@ -96,7 +96,6 @@ impl Resumes {
     /// All of them, the newest people first; those of one `source` by external id; those whose latest document one collection has
     /// stored in the order of the documents.
     #[oai(path = "/api/v1/resumes", method = "get", operation_id = "list_resumes")]
-    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the request")]
     async fn list_resumes(
         &self,
         /// Only those of this source.
@@ -148,11 +147,7 @@ impl Resumes {
     /// Deletes what is held about them: the resume, all documents, the attachments that nobody else has,
     /// failures, and texts that may tell of them. Of their id a keyed hash is left, so that the next
     /// collection does not bring them back. Asking twice is 404.
-    #[oai(
-        path = "/api/v1/resumes/:id",
-        method = "delete",
-        operation_id = "erase_resume"
-    )]
+    #[oai(path = "/api/v1/resumes/:id", method = "delete", operation_id = "erase_resume")]
     async fn erase_resume(
         &self,
         /// The id that a search gave; also the `resume_id` of a document that did not become a resume.

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use crate::{
     attachments::Attachments, calls::Calls, collections::Collections, documents::Documents, health::Health,
-    imports::Imports, jobs::Jobs, maintenance::Maintenance, metrics::Metrics, people::People, problem::ProblemType,
-    queues::Queues, resumes::Resumes, schedules::Schedules, sources::Sources, state::AppState,
-    test_data::TestData, workers::Workers,
+    imports::Imports, jobs::Jobs, maintenance::Maintenance, metrics::Metrics, people::People,
+    problem::ProblemType, queues::Queues, resumes::Resumes, schedules::Schedules, sources::Sources,
+    state::AppState, test_data::TestData, workers::Workers,
 };
 
 /// Every resource, in the order of the description.

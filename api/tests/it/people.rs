@@ -1,7 +1,7 @@
 //! Erasing and exporting people.
 
-use chrono::Utc;
-use reqwest::{Client, Method, Url};
+use chrono::DateTime;
+use reqwest::{Method, Url};
 use resume_api::AppState;
 use resume_core::{
     db::migrators,
@@ -12,6 +12,8 @@ use resume_core::{
 use resume_postgres::testing::TestDatabase;
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::app::client;
 
 const SOURCE: &str = "desk";
 
@@ -37,7 +39,7 @@ impl Desk {
             collection_id: Uuid::nil(),
             call_id: 0,
             first_document_id: 0,
-            collected_at: Utc::now(),
+            collected_at: DateTime::UNIX_EPOCH,
         };
         let items = IDS.map(|id| NewDocument::with_id(Some(id.to_owned()), id.as_bytes()));
         document::store(&mut conn, origin, None, &items).await.unwrap();
@@ -52,7 +54,7 @@ impl Desk {
     async fn call(&self, method: Method, path: &[&str]) -> (u16, Value) {
         let mut url = self.base.clone();
         url.path_segments_mut().unwrap().pop_if_empty().extend(path);
-        let reply = Client::new().request(method, url).send().await.unwrap();
+        let reply = client().request(method, url).send().await.unwrap();
         (reply.status().as_u16(), reply.json().await.unwrap())
     }
 

@@ -196,7 +196,7 @@ pub(crate) struct WorkerOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServiceOptions {
-    /// The running service; by default where this machine would serve it, by RESUME_BIND.
+    /// The running service; by default where this machine would serve it, by `RESUME_BIND`.
     #[arg(long, env = "RESUME_URL", default_value_t = default_url(std::env::var("RESUME_BIND").ok()), value_name = "URL")]
     pub(crate) url: String,
 }

@@ -57,8 +57,8 @@ pub use proceed::{ProceedError, Proceeded, Scope, continue_call, continue_portio
 pub(crate) use start::seed_of;
 pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};
 pub use status::{ErrorCount, Progress, progress};
-pub use waiting::Waiting;
 pub use stop::{StopError, cancel, end_jobs, give_up_documents, pause};
+pub use waiting::Waiting;
 
 /// The most items on one page.
 pub const MAX_PER_PAGE: u32 = 1_000;

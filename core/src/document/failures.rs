@@ -135,6 +135,8 @@ pub(crate) async fn count_outdated_failures(
         from parse_failures f join people p on p.document_id = f.document_id
              and p.id = (select person_id from raw_documents where id = f.document_id)
         where p.source_id = $1 and (f.parser_version, f.map_version) < ($2, $3)
+          -- An older resume of the same document counts already.
+          and not exists (select from resumes r where r.person_id = p.id and r.document_id = f.document_id)
         "#,
         source_id,
         PARSER_VERSION,

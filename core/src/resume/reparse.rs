@@ -41,6 +41,9 @@ pub async fn count_outdated(
         r#"
         select count(*) as "count!" from people p join resumes r on r.person_id = p.id
         where p.source_id = $1 and (r.parser_version, r.map_version) < ($2, $3)
+          -- A resume stays when its document fails under the new map; the failure is up to date then.
+          and not exists (select from parse_failures f where f.document_id = r.document_id
+                          and (f.parser_version, f.map_version) >= ($2, $3))
         "#,
         source_id,
         PARSER_VERSION,
@@ -101,8 +104,11 @@ pub async fn reparse_next(
     let (people, next) = document::people_after(pool, source_id, after, PEOPLE_AT_ONCE).await?;
     let mut documents = sqlx::query_scalar!(
         r#"
-        select document_id from resumes
-        where person_id = any($1) and (parser_version, map_version) < ($2, $3)
+        select document_id from resumes r
+        where r.person_id = any($1) and (r.parser_version, r.map_version) < ($2, $3)
+          -- A resume stays when its document fails under the new map; the failure is up to date then.
+          and not exists (select from parse_failures f where f.document_id = r.document_id
+                          and (f.parser_version, f.map_version) >= ($2, $3))
         "#,
         &people,
         PARSER_VERSION,

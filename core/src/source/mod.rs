@@ -12,7 +12,9 @@ use definition::Definition;
 
 pub use json::{NewerDefinition, is_of_newer_version};
 pub(crate) use store::of_collection;
-pub use store::{VersionedMap, all, find, has_settled, list, mapping, mapping_of_collection, number, put, remove};
+pub use store::{
+    VersionedMap, all, find, has_settled, list, mapping, mapping_of_collection, number, put, remove,
+};
 pub(crate) use store::{hold, is_removed, name, note_synced};
 
 /// The source of a collection that names none: the original test data.

@@ -120,32 +120,6 @@ pub(crate) async fn outdated_failures(
     .await
 }
 
-/// How many of a source's people have a latest document that failed with an older parser or map.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn count_outdated_failures(
-    conn: &mut PgConnection,
-    source_id: i32,
-    map_version: i32,
-) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"
-        select count(distinct f.document_id) as "count!"
-        from parse_failures f join people p on p.document_id = f.document_id
-             and p.id = (select person_id from raw_documents where id = f.document_id)
-        where p.source_id = $1 and (f.parser_version, f.map_version) < ($2, $3)
-          -- An older resume of the same document counts already.
-          and not exists (select from resumes r where r.person_id = p.id and r.document_id = f.document_id)
-        "#,
-        source_id,
-        PARSER_VERSION,
-        map_version,
-    )
-    .fetch_one(conn)
-    .await
-}
-
 /// How often each kind of failure happened in a collection, with one of each for people; the most frequent first. Documents that
 /// were given up are among them, by the code for which they were.
 ///

@@ -41,8 +41,7 @@ pub(crate) use batch::{backlog_of, ranges_of};
 pub(crate) use contents::restore_listed;
 pub use failures::{DocumentFilter, ListedDocument, NewParseFailure, list};
 pub(crate) use failures::{
-    count_outdated_failures, failure_counts, listed_as_failed, outdated_failures, store_failures,
-    withdraw_failures,
+    failure_counts, listed_as_failed, outdated_failures, store_failures, withdraw_failures,
 };
 pub use find::{Document, DocumentState, body, find};
 pub(crate) use find::{collections_of, current_beside, external_ids, of_call};

@@ -37,13 +37,14 @@ pub async fn count_outdated(
 ) -> Result<Option<i64>, sqlx::Error> {
     let mut tx = db::begin(pool).await?;
     sqlx::query!("set local statement_timeout = '2s'").execute(&mut *tx).await?;
-    let resumes = sqlx::query_scalar!(
+    let counted = sqlx::query_scalar!(
         r#"
-        select count(*) as "count!" from people p join resumes r on r.person_id = p.id
-        where p.source_id = $1 and (r.parser_version, r.map_version) < ($2, $3)
-          -- A resume stays when its document fails under the new map; the failure is up to date then.
-          and not exists (select from parse_failures f where f.document_id = r.document_id
-                          and (f.parser_version, f.map_version) >= ($2, $3))
+        select (select count(*) from people p join resumes r on r.person_id = p.id
+                where p.source_id = $1 and (r.parser_version, r.map_version) < ($2, $3)
+                  -- A resume stays when its document fails under the new map: the failure counts for both.
+                  and not exists (select from parse_failures f where f.document_id = r.document_id))
+             + (select count(distinct f.document_id) from people p join parse_failures f on f.document_id = p.document_id
+                where p.source_id = $1 and (f.parser_version, f.map_version) < ($2, $3)) as "count!"
         "#,
         source_id,
         PARSER_VERSION,
@@ -51,12 +52,9 @@ pub async fn count_outdated(
     )
     .fetch_one(&mut *tx)
     .await;
-    match resumes {
+    match counted {
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED) => Ok(None),
-        Err(error) => Err(error),
-        Ok(resumes) => {
-            Ok(Some(resumes + document::count_outdated_failures(&mut tx, source_id, map_version).await?))
-        }
+        counted => counted.map(Some),
     }
 }
 

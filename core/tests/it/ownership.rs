@@ -28,7 +28,7 @@ const OWNERS: [(&str, &[&str]); 27] = [
     ("person_contents", &["core/src/document/"]),
     ("raw_documents", &["core/src/document/", "core/src/resume/"]),
     ("batches", &["core/src/document/"]),
-    ("parse_failures", &["core/src/document/"]),
+    ("parse_failures", &["core/src/document/", "core/src/resume/reparse.rs"]),
     ("attachments", &["core/src/attachment/"]),
     ("document_attachments", &["core/src/attachment/"]),
     ("resumes", &["core/src/resume/"]),

@@ -25,7 +25,7 @@ fn list(collections: &[Listed]) {
         say!("no collections");
         return;
     }
-    say!("{:<36}  {:<11}  {:<12}  {:>7}  source", "collection", "begun, UTC", "state", "count");
+    say!("{:<36}  {:<11}  {:<11}  {:>5}  source", "collection", "begun, UTC", "state", "count");
     for listed in collections {
         let state = match listed.state.as_str() {
             "completed_with_errors" => "with errors",
@@ -35,7 +35,7 @@ fn list(collections: &[Listed]) {
         let begun = listed.created_at.get(5..16).unwrap_or_default().replace('T', " ");
         let count = listed.count.map_or_else(|| "all".to_owned(), |count| count.to_string());
         let (id, source) = (&listed.data_request_id, one_line(&listed.source));
-        say!("{id:<36}  {begun:<11}  {state:<12}  {count:>7}  {source}");
+        say!("{id:<36}  {begun:<11}  {state:<11}  {count:>5}  {source}");
     }
 }
 

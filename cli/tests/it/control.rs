@@ -36,7 +36,7 @@ async fn jobs_are_listed_explained_and_changed() {
     let id = ids(&text)[0];
     let text = up.ok(&["jobs", "show", id]).await;
     assert!(text.contains(&format!("job {id} of the queue {PARSE}, available")), "{text}");
-    assert!(text.contains("attempts         0 of 6") && text.contains("document_ids"), "{text}");
+    assert!(text.contains("attempts         0 of 6") && text.contains("\"batches\""), "{text}");
     let text = up.ok(&["jobs", "why", id]).await;
     assert!(text.starts_with("paused       the queue parse_documents is paused since"), "{text}");
     let text = up.ok(&["jobs", "list", "--queue", PARSE, "--limit", "2"]).await;
@@ -169,7 +169,10 @@ async fn mistakes_get_a_helpful_answer() {
         (vec!["jobs", "cancel", "7", "--all"], "cannot be used with"),
         (vec!["jobs", "cancel", "--all", "--queue", "x"], "cannot be used with"),
         (vec!["jobs", "retry", "--state", "running", "--yes"], "a running job cannot be retried"),
-        (vec!["queues", "pause", "no/such queue?"], "there are: fetch_page, finish_collection"),
+        (
+            vec!["queues", "pause", "no/such queue?"],
+            "there are: continue_collection, fetch_page, finish_collection",
+        ),
         (vec!["queues", "limit", "fetch_page"], "--max-running"),
         (
             vec!["queues", "limit", "fetch_page", "--max-running", "0"],

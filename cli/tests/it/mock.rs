@@ -19,8 +19,8 @@ async fn every_shipped_definition_can_be_tried() {
         let text = up.ok(&["sources", "add", file.to_str().unwrap(), "--mock"]).await;
         assert!(text.contains(&format!("collect --source {name}")), "{text}");
         let text = up.ok(&["collect", "--source", name, "--count", "4"]).await;
-        let end = text.lines().last().unwrap_or_default();
-        assert!(end.contains("100 % completed: ") && !end.contains("documents 0 stored"), "{name}: {text}");
+        let end = text.lines().find(|line| line.contains("100 % completed: ")).unwrap_or_default();
+        assert!(!end.is_empty() && !end.contains("documents 0 stored"), "{name}: {text}");
     }
     let file = folder.join("files-csv.yaml");
     let (ok, text) = up.run(&["sources", "add", file.to_str().unwrap(), "--mock"]).await;

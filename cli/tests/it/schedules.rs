@@ -86,7 +86,7 @@ async fn mistakes_get_a_helpful_answer() {
         ),
         (&["--cron", "@daily", "--args", "{count: 1}"], "--args"),
         (&["--cron", "@daily", "--args", "[]"], "--args"),
-        (&["--cron", "@daily", "--args", r#"{"count": 0}"#], "args.count: must be a whole number from 1"),
+        (&["--cron", "@daily", "--args", r#"{"count": 0}"#], "args.count: must be a whole number, 1 or more"),
         (&["--cron", "@daily", "--args", r#"{"source": "nowhere"}"#], "args.source: no source has this name"),
         (&["--cron", "@daily", "--missed", "twice"], "missed: must be one of skip, once, all"),
         (&["--cron", "@daily", "--jitter", "2h"], "jitter: must be a length of time in whole seconds"),

@@ -141,9 +141,9 @@ async fn a_host_of_files_that_refuses_every_call_is_given_up() {
     let attempts_of_the_file = async || {
         let jobs = sqlx::query_scalar!(
             r#"
-            select max(attempt) as "attempt!" from jobs
-            where kind = 'fetch_page' and (args->>'page')::integer >= 10000001
-            having max(attempt) > 1
+            select max(j.attempt) as "attempt!" from jobs j join calls c on c.id = (j.args->>'call_id')::bigint
+            where j.kind = 'fetch_page' and c.step = 'attachment'
+            having max(j.attempt) > 1
             "#
         );
         jobs.fetch_optional(&faulty.pipeline.pool).await.unwrap()

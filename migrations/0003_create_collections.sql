@@ -1,5 +1,5 @@
--- Collections and the calls that they make. core/src/collection/, core/src/call/ and core/src/completeness/ are the only code
--- that names these tables.
+-- Collections and the calls that they make. core/src/collection/, core/src/call/ and core/src/completeness/
+-- are the only code that names these tables.
 
 create type collection_state as enum (
     'pending', 'running', 'waiting_for_source', 'paused',
@@ -50,9 +50,9 @@ comment on column collections.hide_confirmed is 'a person has confirmed that it 
 comment on column collections.lagged_at is 'when a page was kept back last because parsing lagged behind';
 comment on column collections.summarized_at is 'when retention deleted its calls; its counts stay';
 
--- What has become of the calls and documents of a collection: a row for each connection, which a transaction adds to together
--- with the change that it counts. A connection is in one transaction at a time, so nobody ever waits for such a row. The end of
--- the collection makes them one.
+-- What has become of the calls and documents of a collection: a row for each connection, which a transaction
+-- adds to together with the change that it counts. A connection is in one transaction at a time, so nobody
+-- ever waits for such a row. The end of the collection makes them one.
 create table collection_counts (
     collection_id uuid not null,
     backend integer not null,

@@ -1,5 +1,5 @@
--- People, and the documents that sources gave of them. core/src/document/ and core/src/attachment/ are the only code that names
--- these tables.
+-- People, and the documents that sources gave of them. core/src/document/ and core/src/attachment/ are the
+-- only code that names these tables.
 --
 -- Ids come in blocks: one call of nextval gives a store the numbers n to n + 999, so the documents of a batch are a range, and
 -- a batch is one row and one argument of a job, whatever its size. A person has the number of their first document. There are
@@ -8,8 +8,9 @@
 
 create sequence document_ids increment 1000;
 
--- Who is known, and with which content. The only table with a key in the order of the source's ids, which may be no order at all:
--- every further index of that kind costs up to a full page image per document once the table is large.
+-- Who is known, and with which content. The only table with a key in the order of the source's ids, which may
+-- be no order at all: every further index of that kind costs up to a full page image per document once the
+-- table is large.
 create table people (
     id bigint primary key,
     document_id bigint not null,
@@ -33,8 +34,8 @@ create table person_contents (
 );
 comment on column person_contents.seen_in is 'the collection that has listed this content last';
 
--- Every item as it came, only ever inserted. One index, in the order of insertion. A reader that wants the documents of a call or
--- a collection goes through calls, which has their ranges.
+-- Every item as it came, only ever inserted. One index, in the order of insertion. A reader that wants the
+-- documents of a call or a collection goes through calls, which has their ranges.
 create table raw_documents (
     id bigint primary key,
     person_id bigint not null,
@@ -54,9 +55,9 @@ comment on column raw_documents.overtaken_by is 'a document that was stored befo
 comment on column raw_documents.collected_at is 'when the call for it was made';
 comment on column raw_documents.updated_at is 'when the person was changed at the source, where that tells';
 
--- Ranges of documents that wait to be parsed, or were given up. A document is in exactly one of three places: it waits or was given
--- up if a range holds it; it failed if it is among the parse failures; else it is parsed. Each transition is the insert or delete
--- of a row, in the transaction that does the work.
+-- Ranges of documents that wait to be parsed, or were given up. A document is in exactly one of three places:
+-- it waits or was given up if a range holds it; it failed if it is among the parse failures; else it is
+-- parsed. Each transition is the insert or delete of a row, in the transaction that does the work.
 create table batches (
     collection_id uuid not null,
     first_id bigint not null,

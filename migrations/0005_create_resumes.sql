@@ -11,8 +11,8 @@ create table resumes (
     skills text[] not null,
     document json not null
 );
--- Entries that wait to be merged are read by every search: with 512 kB of them it takes a millisecond more, with the
--- default of 4 MB five. Storing resumes takes the same time.
+-- Entries that wait to be merged are read by every search: with 512 kB of them it takes a millisecond more,
+-- with the default of 4 MB five. Storing resumes takes the same time.
 create index resumes_skills on resumes using gin (skills) with (gin_pending_list_limit = 512);
 comment on column resumes.person_id is 'the number of the resume, which stays when the person is collected again';
 comment on column resumes.skills is 'canonical keys, for searching; the names as given are in document';

@@ -16,11 +16,12 @@ use crate::{
 /// The whole HTTP interface, to be served with [`Bound::serve`](crate::Bound::serve).
 pub type App = BoxEndpoint<'static, Response>;
 
-/// What a mock system answers, where one is served beside the interface: the test data, and all under `/mock/`.
+/// What a mock system answers, where one is served beside the interface: the test data, and all under
+/// `/mock/`.
 const OF_MOCK: [&str; 3] = ["/api/v1/test-data", "/api/v1/json-resumes", "/mock/*rest"];
 
-/// Puts the interface together, with a mock system if one is given. Opens no connection: without a database it
-/// starts, and says 503 where it needs one.
+/// Puts the interface together, with a mock system if one is given. Opens no connection: without a database
+/// it starts, and says 503 where it needs one.
 pub fn app(state: AppState, mock: Option<App>) -> App {
     let service = spec::service(Some(state));
     let pages = documentation::add_to(Route::new(), &service);

@@ -55,7 +55,8 @@ pub(crate) async fn watch(client: &Client, id: &str) -> Result<Status> {
     }
 }
 
-/// Looks how far a collection is. A service that is away for a moment, as when it is restarted, is asked again.
+/// Looks how far a collection is. A service that is away for a moment, as when it is restarted, is asked
+/// again.
 async fn look(client: &Client, id: &str) -> Result<Status> {
     let begun = Instant::now();
     loop {

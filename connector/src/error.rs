@@ -18,7 +18,8 @@ pub enum CallError {
         /// When it wants to be asked again.
         retry_after: Option<Duration>,
     },
-    /// The source is said to be elsewhere. Nobody was asked there: it could be anywhere, and would be another call.
+    /// The source is said to be elsewhere. Nobody was asked there: it could be anywhere, and would be another
+    /// call.
     #[error("the source redirects ({status}) to {host}: write its address of today into base_url")]
     Redirected {
         /// Which redirect.
@@ -76,8 +77,8 @@ pub enum CallError {
     /// The answer is no success by what the definition expects.
     #[error("the source refused the call{}", .code.as_ref().map(|code| format!(": {code}")).unwrap_or_default())]
     Refused {
-        /// The source's own code, where it gave one: at most 64 characters, all of them ASCII letters, digits, `_`,
-        /// `-` or `.`.
+        /// The source's own code, where it gave one: at most 64 characters, all of them ASCII letters,
+        /// digits, `_`, `-` or `.`.
         code: Option<String>,
     },
     /// The token of the page is too old: the list has to be read anew from its beginning.
@@ -183,8 +184,8 @@ impl CallError {
         Some(code.to_owned())
     }
 
-    /// Whether the same call may succeed later, by itself. Of the 4xx only those that speak of time, and 401: the
-    /// source may know us again. A secret that is missing stays so until somebody sets it.
+    /// Whether the same call may succeed later, by itself. Of the 4xx only those that speak of time, and 401:
+    /// the source may know us again. A secret that is missing stays so until somebody sets it.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Status { status, .. } => {
@@ -207,7 +208,8 @@ impl CallError {
         }
     }
 
-    /// Whether it says that the whole source is away, or has locked us out: another page would have fared no better.
+    /// Whether it says that the whole source is away, or has locked us out: another page would have fared no
+    /// better.
     pub fn is_of_source(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status.as_u16(), 401 | 502..=504),

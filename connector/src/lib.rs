@@ -1,5 +1,6 @@
-//! Makes one call to a source as its definition says: what is asked, what proves who we are, where the items are in the
-//! answer and what leads to the next page. Knows HTTP, and no database; what limits the calls is the caller's.
+//! Makes one call to a source as its definition says: what is asked, what proves who we are, where the items
+//! are in the answer and what leads to the next page. Knows HTTP, and no database; what limits the calls is
+//! the caller's.
 //!
 //! ```text
 //! let call = connector.prepare(&definition, step, base, link, &values).await?;   // secrets read, addresses checked

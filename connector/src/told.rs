@@ -10,8 +10,9 @@ const CALLS_MAX: f64 = 1e9;
 /// The most parts of a header that are read.
 const PARTS_MAX: usize = 16;
 
-/// Reads what the headers of an answer say of the limit. Whatever makes no sense says nothing. `is_refused`: the call was
-/// one too many, so that a reset without a number of calls that are left tells when there are calls again.
+/// Reads what the headers of an answer say of the limit. Whatever makes no sense says nothing. `is_refused`:
+/// the call was one too many, so that a reset without a number of calls that are left tells when there are
+/// calls again.
 ///
 /// `Retry-After` (RFC 9110, section 10.2.3); `RateLimit` and `RateLimit-Policy` of
 /// draft-ietf-httpapi-ratelimit-headers and the three headers of its older versions; `X-RateLimit-*` and `X-Rate-Limit-*`,
@@ -55,8 +56,8 @@ fn exhausted<'a>(standings: impl IntoIterator<Item = Standing<'a>>, now: SystemT
     used_up.filter_map(|(_, reset)| wait(reset?, now)).max()
 }
 
-/// What is left of each quota, and when there is more: `"name";r=50;t=30` each, separated by commas; in an older draft one quota
-/// alone, `limit=100, remaining=50, reset=5`.
+/// What is left of each quota, and when there is more: `"name";r=50;t=30` each, separated by commas; in an
+/// older draft one quota alone, `limit=100, remaining=50, reset=5`.
 fn standings(value: &str) -> Vec<Standing<'_>> {
     fn of(item: &str) -> Standing<'_> {
         (parameter(item, &["r", "remaining"]).and_then(number), parameter(item, &["t", "reset"]))

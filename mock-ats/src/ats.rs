@@ -28,8 +28,8 @@ pub struct Settings {
     /// How many calls are accepted in any one second; 30 by default, as the API limit of the original. 0
     /// refuses all.
     pub calls_per_second: u32,
-    /// Whether each [`Api`] wants its credential; true by default. Without, any call is admitted, also one that
-    /// shows none.
+    /// Whether each [`Api`] wants its credential; true by default. Without, any call is admitted, also one
+    /// that shows none.
     pub wants_credentials: bool,
 }
 
@@ -105,8 +105,8 @@ impl Ats {
         self.telling(quota, answer)
     }
 
-    /// Whether every answer of both faces tells the limit, in the headers `RateLimit-Policy` and `RateLimit` of
-    /// draft-ietf-httpapi-ratelimit-headers. Off at first.
+    /// Whether every answer of both faces tells the limit, in the headers `RateLimit-Policy` and `RateLimit`
+    /// of draft-ietf-httpapi-ratelimit-headers. Off at first.
     pub fn set_limit_headers(&self, tell: bool) {
         self.shared.limit_headers.store(tell, Ordering::Relaxed);
     }
@@ -167,22 +167,26 @@ impl Ats {
         self.api(api).set_people(people);
     }
 
-    /// Has one of the people deleted, by their index from 0. A list shows them no more, or flagged where the API can be asked to.
+    /// Has one of the people deleted, by their index from 0. A list shows them no more, or flagged where the
+    /// API can be asked to.
     pub fn let_go(&self, api: Api, index: u64) {
         self.api(api).let_go(index);
     }
 
-    /// Has somebody come back who was deleted: every list shows them as changed, whatever time it is asked about.
+    /// Has somebody come back who was deleted: every list shows them as changed, whatever time it is asked
+    /// about.
     pub fn let_back(&self, api: Api, index: u64) {
         self.api(api).let_back(index);
     }
 
-    /// Makes the first so many signatures of the addresses of files void: each answer of a list gives out one. 0 at first.
+    /// Makes the first so many signatures of the addresses of files void: each answer of a list gives out
+    /// one. 0 at first.
     pub fn set_void_signatures(&self, api: Api, up_to: u64) {
         self.api(api).set_void_signatures(up_to);
     }
 
-    /// Changes how many calls an access token of this API is good for, from the next token on; 100 by default.
+    /// Changes how many calls an access token of this API is good for, from the next token on; 100 by
+    /// default.
     pub fn set_token_calls(&self, api: Api, calls: u32) {
         self.api(api).set_token_calls(calls);
     }

@@ -5,8 +5,8 @@ use crate::QueryError;
 /// The media type of problem bodies.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// An error body after RFC 9457. Without errors the type is `about:blank`, by which the RFC says that the status
-/// tells all; with them the body is what Resume Service answers, beside which the mock is served.
+/// An error body after RFC 9457. Without errors the type is `about:blank`, by which the RFC says that the
+/// status tells all; with them the body is what Resume Service answers, beside which the mock is served.
 #[derive(Serialize)]
 pub(crate) struct Problem {
     r#type: &'static str,

@@ -199,8 +199,8 @@ create index job_history_discarded_default_finished_at on queue.job_history_disc
 -- read the many. A completed job has no entry in this index, so its end costs nothing more.
 create index job_history_cancelled on queue.job_history_ended (id) where state = 'cancelled';
 
--- The errors of a job with `_instead` in place of what they say; and the arguments of a follow-up, which has the
--- last error of the job that was discarded.
+-- The errors of a job with `_instead` in place of what they say; and the arguments of a follow-up, which has
+-- the last error of the job that was discarded.
 create function queue.without_texts(_errors jsonb, _instead text) returns jsonb language sql immutable as $$
     select jsonb_agg(jsonb_set(e, '{error}', to_jsonb(_instead)) order by place)
     from jsonb_array_elements(_errors) with ordinality as l (e, place)

@@ -2,8 +2,8 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use apalis_core::error::{AbortError, BoxDynError, DeferredError, RetryAfterError};
 
-/// What a handler says when an attempt did not succeed. Return it as it is, or as the cause of another error; an
-/// `anyhow::Error` made from it hides it, unless it has a context.
+/// What a handler says when an attempt did not succeed. Return it as it is, or as the cause of another error;
+/// an `anyhow::Error` made from it hides it, unless it has a context.
 ///
 /// Waits are by the database's clock, and cut at a year. Of an error and its causes 4,096 bytes are kept.
 #[derive(Debug)]
@@ -50,8 +50,9 @@ impl std::error::Error for JobError {
     }
 }
 
-/// An error with a code that never changes, by which failures are counted, filtered and alerted on. It may be anywhere in
-/// the chain of an error that a handler returns, also inside a [`JobError`]; the outermost counts.
+/// An error with a code that never changes, by which failures are counted, filtered and alerted on. It may be
+/// anywhere in the chain of an error that a handler returns, also inside a [`JobError`]; the outermost
+/// counts.
 #[derive(Debug)]
 pub struct Coded {
     code: Cow<'static, str>,
@@ -59,8 +60,8 @@ pub struct Coded {
 }
 
 impl Coded {
-    /// Puts a code on an error: a few words in `snake_case`, and behind a colon what tells more, which metrics leave
-    /// out. The text of the error stays as it is.
+    /// Puts a code on an error: a few words in `snake_case`, and behind a colon what tells more, which
+    /// metrics leave out. The text of the error stays as it is.
     pub fn new(code: impl Into<Cow<'static, str>>, error: impl Into<BoxDynError>) -> Self {
         Self { code: code.into(), error: error.into() }
     }
@@ -105,8 +106,8 @@ pub(crate) struct Failure {
     pub(crate) code: Cow<'static, str>,
 }
 
-/// Reads the verdict out of whatever error came through the layers: the first in its chain of causes that is ours or one
-/// of apalis' own; a stranger means [`JobError::Retry`].
+/// Reads the verdict out of whatever error came through the layers: the first in its chain of causes that is
+/// ours or one of apalis' own; a stranger means [`JobError::Retry`].
 pub(crate) fn verdict(error: BoxDynError) -> Verdict {
     let failure = || Failure { error: chain(error.as_ref()), code: code_of(error.as_ref()) };
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
@@ -144,8 +145,8 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Cow<'static, str> {
     code::ERROR.into()
 }
 
-/// An error and its causes on one line, without what a [`JobError`] says of the job and without causes that the outer
-/// text already ends with.
+/// An error and its causes on one line, without what a [`JobError`] says of the job and without causes that
+/// the outer text already ends with.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     let mut cause = Some(error);

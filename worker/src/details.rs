@@ -1,5 +1,5 @@
-//! Documents that single details bring: a parse job for each would cost more than the parsing. Those that this process has stored within a
-//! moment are parsed together.
+//! Documents that single details bring: a parse job for each would cost more than the parsing. Those that
+//! this process has stored within a moment are parsed together.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,8 @@ use resume_core::{
 use resume_queue::{EnqueueError, GroupId, enqueue_all, hold_group};
 use uuid::Uuid;
 
-/// How long the first document waits for others: a fraction of a second until it can be searched, for a tenth of the jobs.
+/// How long the first document waits for others: a fraction of a second until it can be searched, for a tenth
+/// of the jobs.
 const GATHER: Duration = Duration::from_millis(250);
 
 /// What waits to be parsed together.
@@ -39,7 +40,8 @@ impl Details {
         Self { pool, gathered: Arc::default() }
     }
 
-    /// Lets documents be parsed together with others of their collection that come within a moment. They are stored and committed.
+    /// Lets documents be parsed together with others of their collection that come within a moment. They are
+    /// stored and committed.
     pub(crate) fn gather(
         &self,
         collection_id: Uuid,

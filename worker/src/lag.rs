@@ -12,16 +12,16 @@ use resume_core::{
 use resume_queue::JobId;
 use tokio::sync::Mutex;
 
-/// How long a page waits before it looks again whether the parsers have caught up: short against the seconds of parsing that
-/// the backlog holds.
+/// How long a page waits before it looks again whether the parsers have caught up: short against the seconds
+/// of parsing that the backlog holds.
 const PAUSE: Duration = Duration::from_millis(750);
 /// How much longer at most, so that those that wait do not all look at once.
 const SPREAD_MS: u64 = 500;
 /// How long a look at the backlog holds. What other processes store meanwhile is not seen.
 const LOOK_HOLDS: Duration = Duration::from_millis(200);
 
-/// What keeps fetching from running away from the parsers. Each source has a bound of its own: a large import holds back nobody
-/// else.
+/// What keeps fetching from running away from the parsers. Each source has a bound of its own: a large import
+/// holds back nobody else.
 pub(crate) struct Lag {
     pool: PgPool,
     backlog_max: u32,
@@ -39,8 +39,8 @@ impl Lag {
         Self { pool, backlog_max, look: Mutex::new(None) }
     }
 
-    /// How long a page of a source is to wait while so many of its documents wait to be parsed; `None` when it may be fetched. Parsing
-    /// waits for nothing that this keeps back, so the page's turn comes by itself.
+    /// How long a page of a source is to wait while so many of its documents wait to be parsed; `None` when
+    /// it may be fetched. Parsing waits for nothing that this keeps back, so the page's turn comes by itself.
     pub(crate) async fn pause(
         &self,
         job: &FetchPage,

@@ -86,7 +86,8 @@ struct CallReply {
     item: Option<String>,
     /// The place of the page in its list, from 1; of an attachment its place among those of the item.
     place: i32,
-    /// How often the same is asked for: from 2 on a doubtful page, or a list whose cursor had expired, is read again.
+    /// How often the same is asked for: from 2 on a doubtful page, or a list whose cursor had expired, is
+    /// read again.
     reading: i32,
     /// Where it stands.
     state: State,
@@ -103,7 +104,8 @@ struct CallReply {
     /// The same, for people.
     #[oai(nullable)]
     error: Option<String>,
-    /// The address or cursor that the answer before gave, without what may be a secret: the query and credentials of an address.
+    /// The address or cursor that the answer before gave, without what may be a secret: the query and
+    /// credentials of an address.
     #[oai(nullable)]
     link: Option<String>,
     /// When its answer was stored; null while it is not.
@@ -143,7 +145,8 @@ impl From<ListedCall> for CallReply {
     }
 }
 
-/// An address or cursor without its query, where tokens and signatures are, and without credentials before the host.
+/// An address or cursor without its query, where tokens and signatures are, and without credentials before
+/// the host.
 fn without_secrets(link: &str) -> String {
     let bare = link.split(['?', '#']).next().unwrap_or_default();
     let cut = if bare.len() < link.len() { "?…" } else { "" };

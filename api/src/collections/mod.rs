@@ -342,7 +342,8 @@ impl Collections {
     }
 }
 
-/// Checks that there is a source of this name, which `field` of a request holds, and that it can be collected from.
+/// Checks that there is a source of this name, which `field` of a request holds, and that it can be collected
+/// from.
 ///
 /// # Errors
 /// A problem that names the field and, where there is none, the sources that there are.

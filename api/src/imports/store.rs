@@ -129,8 +129,8 @@ fn read_page(upload: &mut Upload, page: usize, definition: &Definition) -> io::R
     (0..upload.pages[page]).map(|_| Ok(document(definition, &upload.next()?))).collect()
 }
 
-/// Whether another transaction was in the way: of two that wait for each other Postgres ends one, and of two that store the same
-/// people at the same time one comes second.
+/// Whether another transaction was in the way: of two that wait for each other Postgres ends one, and of two
+/// that store the same people at the same time one comes second.
 fn can_be_tried_again(error: &StoreError) -> bool {
     if matches!(error, StoreError::Documents(resume_core::document::StoreError::Contention)) {
         return true;

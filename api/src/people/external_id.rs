@@ -15,7 +15,7 @@ pub(crate) const EXPECTED: &str =
 
 /// The id that a source gave a person. It may hold any characters but NUL, slashes among them.
 #[derive(Debug)]
-pub(super) struct ExternalId(pub(super) String);
+pub(crate) struct ExternalId(pub(crate) String);
 
 impl Type for ExternalId {
     const IS_REQUIRED: bool = true;

@@ -10,8 +10,8 @@ use resume_core::{
     source,
 };
 
-pub(crate) use self::dto::ErasedReply;
-use self::{dto::LiftedReply, external_id::ExternalId};
+use self::dto::LiftedReply;
+pub(crate) use self::{dto::ErasedReply, external_id::ExternalId};
 use crate::{
     database::bounded,
     name::Name,

@@ -82,8 +82,9 @@ impl Queues {
         Ok(Queue::new(queue, &depths(&self.0.pool).await?))
     }
 
-    /// A queue. One of our own kinds of jobs is always there, so that it can be paused before its first job comes; others
-    /// are when there is something to tell of them, so that a misspelt name pauses nothing without a word.
+    /// A queue. One of our own kinds of jobs is always there, so that it can be paused before its first job
+    /// comes; others are when there is something to tell of them, so that a misspelt name pauses nothing
+    /// without a word.
     async fn find(&self, name: &str) -> Result<QueueRow, Problem> {
         if let Some(queue) = inspect::queue(&self.0.pool, name).await? {
             return Ok(queue);
@@ -190,8 +191,8 @@ impl Queues {
         &self,
         /// The name of the queue.
         queue: Path<Name>,
-        /// Within which time the jobs that wait shall be done: a number of seconds, or such as `10m`, `2h`; at most 366 days,
-        /// and not 0.
+        /// Within which time the jobs that wait shall be done: a number of seconds, or such as `10m`, `2h`;
+        /// at most 366 days, and not 0.
         #[oai(default = "dto::default_target")]
         target: Query<Span>,
     ) -> Result<Json<Demand>, Refused<QueueRefusals>> {

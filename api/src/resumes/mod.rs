@@ -11,7 +11,6 @@ use poem_openapi::{
 use resume_core::{
     document::{self, Document},
     erasure::Whom,
-    parsing::MAX_ID_BYTES,
     resume::{self, Resume, ResumeFilter, SearchError, SkillQuery},
 };
 use uuid::Uuid;
@@ -22,7 +21,7 @@ use crate::{
     cursor,
     database::bounded,
     name::Name,
-    people::{self, EraseRefusals, ErasedReply},
+    people::{self, EraseRefusals, ErasedReply, ExternalId},
     problem::Problem,
     refused::{Refusals, Refused},
     spec::Tag,
@@ -101,10 +100,11 @@ impl Resumes {
         /// Only those of this source.
         source: Query<Option<Name>>,
         /// Only that of the person whom the source knows by this id.
-        external_id: Query<Option<String>>,
+        external_id: Query<Option<ExternalId>>,
         /// Only those whose latest document this collection has stored.
         data_request_id: Query<Option<Uuid>>,
-        /// Those who are shown, or those who are hidden because their source no longer lists them. `shown` unless given.
+        /// Those who are shown, or those who are hidden because their source no longer lists them. `shown`
+        /// unless given.
         state: Query<Option<Sight>>,
         /// How many resumes to give.
         #[oai(default = "dto::default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
@@ -115,7 +115,7 @@ impl Resumes {
         let after = cursor.0.as_deref().map(cursor::decode).transpose()?;
         let filter = ResumeFilter {
             source: source.0.map(|source| source.0),
-            external_id: external_id.0.map(checked_id).transpose()?,
+            external_id: external_id.0.map(|id| id.0),
             collection_id: data_request_id.0,
             hidden: state.0.is_some_and(Sight::is_hidden),
         };
@@ -174,15 +174,6 @@ impl Resumes {
         let (document, body) = bounded(self.find_raw(id.0, hidden.0)).await?;
         Ok(RawReply::new(document, body, if_none_match.0.as_deref()))
     }
-}
-
-/// An external id that somebody may have.
-fn checked_id(id: String) -> Result<String, Problem> {
-    if (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains('\0') {
-        return Ok(id);
-    }
-    let detail = format!("must be an id of 1 to {MAX_ID_BYTES} bytes, without NUL");
-    Err(Problem::invalid_field("external_id", detail))
 }
 
 impl From<SearchError> for Problem {

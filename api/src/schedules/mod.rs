@@ -91,8 +91,8 @@ impl Schedules {
         Ok(stored)
     }
 
-    /// Refuses a moment that is over by more than clocks differ, unless the schedule has it already: who puts their schedules at
-    /// every start may do so after they fired.
+    /// Refuses a moment that is over by more than clocks differ, unless the schedule has it already: who puts
+    /// their schedules at every start may do so after they fired.
     async fn check_moment(&self, name: &str, at: DateTime<Utc>) -> Result<(), Problem> {
         let mut conn = self.0.pool.acquire().await?;
         let now = db::now_in(&mut conn).await?;

@@ -15,7 +15,8 @@ use crate::{
     spec::Tag,
 };
 
-/// The resource where nobody answers it: a mock system that is served stands before it, see [`app`](crate::app).
+/// The resource where nobody answers it: a mock system that is served stands before it, see
+/// [`app`](crate::app).
 pub(crate) struct TestData;
 
 struct TestDataRefusals;
@@ -28,7 +29,8 @@ fn not_served() -> Problem {
     Problem::not_found("test data is not served here; `demo` and `up` serve it")
 }
 
-// It is all there for the description. The mock reads the parameters itself: it takes `True` from Python clients.
+// It is all there for the description. The mock reads the parameters itself: it takes `True` from Python
+// clients.
 #[OpenApi(tag = "Tag::TestData")]
 impl TestData {
     /// Get a page of made-up people

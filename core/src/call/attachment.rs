@@ -1,5 +1,6 @@
-//! Attachments: each takes a call of its own, to an address that an item has given. An address that has expired is asked for again,
-//! once, by the call that had brought it; that gives fresh ones for all that the same answer had named.
+//! Attachments: each takes a call of its own, to an address that an item has given. An address that has
+//! expired is asked for again, once, by the call that had brought it; that gives fresh ones for all that the
+//! same answer had named.
 
 use std::collections::HashMap;
 
@@ -24,8 +25,8 @@ pub struct FoundAttachments {
 }
 
 impl FoundAttachments {
-    /// Finds the attachments of items; one that has no id is not known again, and has none, as has one that was deleted. Pure
-    /// work, about as much as parsing.
+    /// Finds the attachments of items; one that has no id is not known again, and has none, as has one that
+    /// was deleted. Pure work, about as much as parsing.
     pub fn of(finder: &Finder, items: &[NewDocument]) -> Self {
         let mut all = Self::default();
         for item in items.iter().filter(|item| !item.is_deleted) {
@@ -46,7 +47,8 @@ pub(crate) struct AttachmentCall {
     pub(super) name: String,
 }
 
-/// Opens a call for each attachment of an answer's items that is not there yet; returns how many. The items are stored before.
+/// Opens a call for each attachment of an answer's items that is not there yet; returns how many. The items
+/// are stored before.
 pub(super) async fn open(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result<i64, EnqueueError> {
     let links = &answer.attachments.links;
     if links.is_empty() {
@@ -76,8 +78,8 @@ pub(super) async fn open(conn: &mut PgConnection, call: &Call, answer: &Answer) 
     calls::open(conn, call.run(), &missing).await
 }
 
-/// Gives attachments that wait to be fetched, or failed, the addresses that an answer has just named: those from before may have expired, and
-/// a list that is read again from its beginning names all of them again.
+/// Gives attachments that wait to be fetched, or failed, the addresses that an answer has just named: those
+/// from before may have expired, and a list that is read again from its beginning names all of them again.
 async fn renew(conn: &mut PgConnection, call: &Call, missing: &[NewCall]) -> Result<(), sqlx::Error> {
     let items: Vec<&str> = missing.iter().map(|new| new.item.as_str()).collect();
     let places: Vec<i32> = missing.iter().map(|new| new.place).collect();
@@ -101,8 +103,9 @@ async fn renew(conn: &mut PgConnection, call: &Call, missing: &[NewCall]) -> Res
     Ok(())
 }
 
-/// Stores the file of an attachment, and its call as done: for the document that had named it, and for those that the person has been
-/// given since. In the caller's transaction, which should also complete the job; locks the call. Returns false, and changes nothing, when the call is not pending any more.
+/// Stores the file of an attachment, and its call as done: for the document that had named it, and for those
+/// that the person has been given since. In the caller's transaction, which should also complete the job;
+/// locks the call. Returns false, and changes nothing, when the call is not pending any more.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -135,8 +138,9 @@ pub async fn store_attachment(
     Ok(true)
 }
 
-/// Notes that the address of an attachment has expired, and the call that told so: the next one asks for a fresh address. Returns
-/// false, and changes nothing, when that was done before: then it is gone. Locks the call for a moment.
+/// Notes that the address of an attachment has expired, and the call that told so: the next one asks for a
+/// fresh address. Returns false, and changes nothing, when that was done before: then it is gone. Locks the
+/// call for a moment.
 ///
 /// # Errors
 /// The database's.
@@ -166,8 +170,9 @@ pub enum Refreshed {
     Gone,
 }
 
-/// Takes the fresh addresses from an answer, for all attachments that are still to be fetched and whose addresses the same call
-/// had brought, and counts the call. Stores nothing else of the answer. Locks those calls.
+/// Takes the fresh addresses from an answer, for all attachments that are still to be fetched and whose
+/// addresses the same call had brought, and counts the call. Stores nothing else of the answer. Locks those
+/// calls.
 ///
 /// # Errors
 /// The database's; roll back.

@@ -67,8 +67,9 @@ pub async fn note_failure(
     counts::add(conn, job.collection_id, change).await
 }
 
-/// Notes that a collection waits for its source, which is silent, or not called because its calls fail. Until the next answer is
-/// stored. Changes nothing for one that is noted already, or stopped, or over; else locks the collection for a moment.
+/// Notes that a collection waits for its source, which is silent, or not called because its calls fail. Until
+/// the next answer is stored. Changes nothing for one that is noted already, or stopped, or over; else locks
+/// the collection for a moment.
 ///
 /// # Errors
 /// The database's.
@@ -82,8 +83,8 @@ pub async fn note_waiting(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Gives a call up, because its job was discarded: it is listed as failed, and the page after the window takes its
-/// place. Behind a failed page of a chain nothing can be fetched;
+/// Gives a call up, because its job was discarded: it is listed as failed, and the page after the window
+/// takes its place. Behind a failed page of a chain nothing can be fetched;
 /// [`proceed`](crate::collection::proceed()) goes on from there.
 ///
 /// Does nothing when the call is no longer pending, or will get another job once its collection goes on that is paused or
@@ -153,8 +154,8 @@ async fn mark_failed(
     .await
 }
 
-/// Whether so many numbered pages in a row have failed that there are hardly any behind them: a list whose end nobody has told would
-/// else be looked for to the last page that could be.
+/// Whether so many numbered pages in a row have failed that there are hardly any behind them: a list whose
+/// end nobody has told would else be looked for to the last page that could be.
 async fn is_dead_end(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, sqlx::Error> {
     let failed = sqlx::query_scalar!(
         r#"

@@ -18,12 +18,14 @@ use crate::{
 pub enum Found {
     /// It is to be made.
     Pending(Box<Call>),
-    /// It is not wanted any more: other lists have brought as many items as were asked for. [`skip`](super::skip) closes it.
+    /// It is not wanted any more: other lists have brought as many items as were asked for.
+    /// [`skip`](super::skip) closes it.
     NotWanted(Box<Call>),
     /// It was given up. A job that is there all the same was retried:
     /// [`continue_call`](crate::collection::continue_call) opens the call again.
     Failed,
-    /// It was made already, or its collection is gone, over or paused, or was since the job was enqueued: there is nothing to do.
+    /// It was made already, or its collection is gone, over or paused, or was since the job was enqueued:
+    /// there is nothing to do.
     Settled,
 }
 
@@ -48,7 +50,8 @@ pub async fn find(conn: &mut PgConnection, job: &FetchPage, job_id: JobId) -> Re
     Ok(if is_enough { Found::NotWanted(call) } else { Found::Pending(call) })
 }
 
-/// The call whose answer had the address of an attachment, so that it can be asked for a fresh one. Locks nothing.
+/// The call whose answer had the address of an attachment, so that it can be asked for a fresh one. Locks
+/// nothing.
 ///
 /// # Errors
 /// The database's.
@@ -181,8 +184,9 @@ pub(crate) async fn reopen_failed(
     Ok(opened.execute(conn).await?.rows_affected() > 0)
 }
 
-/// The next calls of a collection behind `after` that wait or failed, in the order of their numbers, at most `limit`; those that
-/// failed wait again. Returns how many had failed, and all of them. Locks those that had failed.
+/// The next calls of a collection behind `after` that wait or failed, in the order of their numbers, at most
+/// `limit`; those that failed wait again. Returns how many had failed, and all of them. Locks those that had
+/// failed.
 ///
 /// # Errors
 /// The database's.

@@ -62,7 +62,8 @@ fn details<'a>(call: &Call, answer: &'a Answer, items_before: i64) -> Division<'
     let asked = answer.items.iter().take(room);
     let (fit, unfit): (Vec<_>, Vec<_>) =
         asked.filter(|item| !item.is_deleted).partition(|item| id_for_path(item).is_some());
-    // Where the call does not name the parent, one answer is enough, under however many parents an item is listed.
+    // Where the call does not name the parent, one answer is enough, under however many parents an item is
+    // listed.
     let definition = &call.source.definition;
     let needs_parent = definition.detail_names_parent() || definition.list.id_within_parent;
     let parent = if needs_parent { call.parent() } else { "" };
@@ -81,8 +82,8 @@ fn id_for_path(item: &NewDocument) -> Option<&str> {
     item.id_at_source().filter(|id| can_stand_in_a_path(id))
 }
 
-/// Whether an id can be a part of a path: what has a slash in it, or is a dot or two, could lead elsewhere at a system that reads
-/// paths twice.
+/// Whether an id can be a part of a path: what has a slash in it, or is a dot or two, could lead elsewhere at
+/// a system that reads paths twice.
 pub(super) fn can_stand_in_a_path(id: &str) -> bool {
     let is_odd = |c: char| c.is_control() || ['/', '\\'].contains(&c);
     !id.contains(is_odd) && ![".", ".."].contains(&id)

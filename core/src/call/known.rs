@@ -1,5 +1,6 @@
-//! Enrichment sources: only people whose existing resumes link to them are looked up. Looking for those is a chain of calls that make
-//! no request, each over some of the resumes, and opens a detail for each person who was found.
+//! Enrichment sources: only people whose existing resumes link to them are looked up. Looking for those is a
+//! chain of calls that make no request, each over some of the resumes, and opens a detail for each person who
+//! was found.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +19,8 @@ use crate::{
 /// How many resumes are looked through for one call.
 const RESUMES_AT_ONCE: i64 = 10_000;
 
-/// Looks through the next resumes for people whom the source of a call can be asked for, and opens a detail for each, and the next
-/// call to go on with. No more people than were asked for.
+/// Looks through the next resumes for people whom the source of a call can be asked for, and opens a detail
+/// for each, and the next call to go on with. No more people than were asked for.
 ///
 /// Returns false, and changes nothing, when the call is no longer pending, or its collection is cancelled. In the caller's
 /// transaction, which should also complete the job; locks the call.

@@ -76,8 +76,9 @@ impl Key {
     }
 }
 
-/// The calls of a collection behind the call `after`, at most `limit`, in the order of their steps and, of each step, by parent, item,
-/// place and reading. Both ways are those of an index, whatever the size of the collection.
+/// The calls of a collection behind the call `after`, at most `limit`, in the order of their steps and, of
+/// each step, by parent, item, place and reading. Both ways are those of an index, whatever the size of the
+/// collection.
 ///
 /// # Errors
 /// The database's.

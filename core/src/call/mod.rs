@@ -1,4 +1,5 @@
-//! Calls: every request that a collection makes or is about to make, whether for a page of a list, one item in full or a file.
+//! Calls: every request that a collection makes or is about to make, whether for a page of a list, one item
+//! in full or a file.
 //!
 //! The rows of `calls` are a collection's checkpoint. A call is `pending` until its answer is stored (`done`) or its job was
 //! discarded (`failed`). What follows from an answer is opened in the transaction that stores it, each call once in a collection.
@@ -59,8 +60,8 @@ pub(crate) use open::{NewCall, enqueue_calls, open, open_feed};
 pub use restart::restart;
 pub use store::{Answered, StoreCallError, StoredAnswer, skip, store};
 
-/// How many pages of a numbered list are on their way at once: enough to keep the allowed rate busy at a second of latency, few
-/// enough that a collection of a million pages does not fill the queue.
+/// How many pages of a numbered list are on their way at once: enough to keep the allowed rate busy at a
+/// second of latency, few enough that a collection of a million pages does not fill the queue.
 pub(crate) const WINDOW_PAGES: i32 = 32;
 
 /// A call that is about to be made, with all that making it and storing its answer takes.
@@ -77,8 +78,8 @@ pub struct Call {
     pub place: i32,
     /// From 2 on: a doubtful page of a numbered list is read again, or a list whose cursor had expired.
     pub(crate) reading: i32,
-    /// Where it is, as the answer before told: an address or a cursor. `None` for numbered pages, and for the first one. Of an
-    /// attachment its address; `None` when that has expired.
+    /// Where it is, as the answer before told: an address or a cursor. `None` for numbered pages, and for the
+    /// first one. Of an attachment its address; `None` when that has expired.
     pub link: Option<String>,
     /// What the parameters of the call are made of.
     pub values: Values,
@@ -124,7 +125,8 @@ impl Run<'_> {
 }
 
 impl Call {
-    /// How many pages hold what was asked for, if all are full; the most there can be where everything was asked for.
+    /// How many pages hold what was asked for, if all are full; the most there can be where everything was
+    /// asked for.
     pub(crate) fn pages_max(&self) -> i32 {
         pages_of(self.count, self.values.per_page)
     }
@@ -149,8 +151,8 @@ impl Call {
         self.count.is_some() && self.source.definition.list.is_told_count()
     }
 
-    /// Whether its list may not reach this far: it is asked for by its number, and is behind the last page that is known, or none
-    /// is.
+    /// Whether its list may not reach this far: it is asked for by its number, and is behind the last page
+    /// that is known, or none is.
     pub fn may_be_behind_the_end(&self) -> bool {
         let call = self.source.definition.call_of(self.step);
         let is_numbered = call.is_some_and(|list| list.paging.is_numbered()) && !self.is_told_count();

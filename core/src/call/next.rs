@@ -9,14 +9,15 @@ const EMPTY_IN_ROW_MAX: i32 = 1_000;
 /// How many pages of a chain may show the same items one after the other before it is taken for endless.
 const REPEATS_IN_ROW_MAX: i32 = 3;
 
-/// How many more pages a chain may have than hold what was asked for: a source may give fewer items on a page than it was asked
-/// for, or repeat some.
+/// How many more pages a chain may have than hold what was asked for: a source may give fewer items on a page
+/// than it was asked for, or repeat some.
 const PAGES_BEYOND_MAX: i64 = 10_000;
 
 /// What follows a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Next {
-    /// The pages to open, by their place in the list and, where the source gave one, link. Some may be open already.
+    /// The pages to open, by their place in the list and, where the source gave one, link. Some may be open
+    /// already.
     pub(super) open: Vec<(i32, Option<String>)>,
     /// The place of the last page there is, when this one tells.
     pub(super) last_page: Option<i32>,
@@ -32,7 +33,8 @@ pub(super) enum End {
     No,
     /// The source says that this is the last one, or all that was asked for is there.
     Last,
-    /// The next link was followed before. A link to the first page, whose address we made ourselves, is followed once.
+    /// The next link was followed before. A link to the first page, whose address we made ourselves, is
+    /// followed once.
     Loop,
     /// The pages go on without an end and bring nothing.
     Endless,
@@ -85,7 +87,8 @@ pub(super) struct Before {
     pub(super) repeats_in_row: i32,
 }
 
-/// The pages that a collection begins with: those of a window if their number is known before, else the first one alone.
+/// The pages that a collection begins with: those of a window if their number is known before, else the first
+/// one alone.
 pub(crate) fn first(is_windowed: bool, is_told_count: bool, pages_max: i32) -> i32 {
     if is_windowed && is_told_count { pages_max.min(WINDOW_PAGES) } else { 1 }
 }
@@ -112,9 +115,9 @@ pub(super) fn after_failed(
     pages
 }
 
-/// Each page but the first is among the followers of exactly one, so that a window of pages is open without anybody
-/// keeping it. Where the end is not known two follow each page, until half a window is open: of a source with few pages few are
-/// asked for in vain.
+/// Each page but the first is among the followers of exactly one, so that a window of pages is open without
+/// anybody keeping it. Where the end is not known two follow each page, until half a window is open: of a
+/// source with few pages few are asked for in vain.
 pub(crate) fn followers(place: i32, is_told_count: bool) -> Vec<i32> {
     const HALF: i32 = WINDOW_PAGES / 2;
     match place {
@@ -124,7 +127,8 @@ pub(crate) fn followers(place: i32, is_told_count: bool) -> Vec<i32> {
     }
 }
 
-/// The total of an answer, unless it cannot be true: fewer than the page itself shows to be there says nothing.
+/// The total of an answer, unless it cannot be true: fewer than the page itself shows to be there says
+/// nothing.
 pub(super) fn credible_total(call: &Call, answer: &Answer) -> Option<u64> {
     let shown = if answer.items.is_empty() { 0 } else { call.values.offset + answer.items.len() as u64 };
     answer.total.filter(|&total| total >= shown && !(total == 0 && call.place > 1))
@@ -142,7 +146,8 @@ fn after_numbered(call: &Call, answer: &Answer, before: Before) -> Next {
             let pages = total.div_ceil(u64::from(call.values.per_page)).max(1);
             Some(i32::try_from(pages).unwrap_or(i32::MAX).min(pages_max))
         }
-        // Only an empty page says that there are no more: one that is not full may be a fault of the source, which then shows.
+        // Only an empty page says that there are no more: one that is not full may be a fault of the source,
+        // which then shows.
         None if !told && answer.items.is_empty() => Some((call.place - 1).max(1)),
         None => None,
     };
@@ -195,7 +200,8 @@ fn told_in_vain(call: &Call) -> i64 {
     call.count.map_or(i64::MAX, |count| count.saturating_mul(2).saturating_add(10 * per_page))
 }
 
-/// The link to the next page of a chain, if there is one: `Some(None)` for a page that is asked for by its number.
+/// The link to the next page of a chain, if there is one: `Some(None)` for a page that is asked for by its
+/// number.
 fn next(call: &Call, answer: &Answer) -> Option<Option<String>> {
     let list = call.source.definition.call_of(call.step)?;
     let Paging::Numbered { .. } = list.paging else { return answer.next.clone().map(Some) };

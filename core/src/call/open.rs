@@ -29,8 +29,9 @@ impl NewCall {
     }
 }
 
-/// Opens calls that are not there yet, with a job each; returns how many, which the caller counts. The concurrency key of the jobs
-/// is the source: a limit for each key lets no source take all that the queue may run.
+/// Opens calls that are not there yet, with a job each; returns how many, which the caller counts. The
+/// concurrency key of the jobs is the source: a limit for each key lets no source take all that the queue may
+/// run.
 ///
 /// In the caller's transaction, one statement and one for the jobs. Waits for a concurrent transaction that opens the same call.
 ///

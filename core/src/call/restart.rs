@@ -7,9 +7,9 @@ use crate::{
     source::definition::Step,
 };
 
-/// Reads the list again from its beginning, in place of a page whose cursor the source knows no more. What is stored is
-/// known when it comes again, so this costs calls and nothing else. Once a run for each list: a source whose cursors expire before
-/// its list is read would be read for ever.
+/// Reads the list again from its beginning, in place of a page whose cursor the source knows no more. What is
+/// stored is known when it comes again, so this costs calls and nothing else. Once a run for each list: a
+/// source whose cursors expire before its list is read would be read for ever.
 ///
 /// Returns false, and changes nothing, when this run has begun the list again before, or when the call is no longer pending. In the
 /// caller's transaction, which should also complete the job; locks the calls of the list.

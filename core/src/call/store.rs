@@ -23,7 +23,8 @@ use crate::{
 pub struct StoredAnswer {
     /// What was stored of its items.
     pub stored: Stored,
-    /// Single documents that wait to be parsed and have no job yet: whoever stores many of them enqueues one for several.
+    /// Single documents that wait to be parsed and have no job yet: whoever stores many of them enqueues one
+    /// for several.
     pub without_job: Vec<Batch>,
 }
 
@@ -36,9 +37,10 @@ pub enum Answered {
     NotPending,
 }
 
-/// Stores an answer: its new items as documents, the call as done, the jobs that parse its items, and what follows, the next page
-/// of the list and the calls that its items lead to, with their jobs. All in the caller's transaction, which should also complete
-/// the job. An answer that comes after its call was given up is stored all the same.
+/// Stores an answer: its new items as documents, the call as done, the jobs that parse its items, and what
+/// follows, the next page of the list and the calls that its items lead to, with their jobs. All in the
+/// caller's transaction, which should also complete the job. An answer that comes after its call was given up
+/// is stored all the same.
 ///
 /// Locks the call, people whose content has changed, and the collection only where its state changes.
 ///
@@ -174,7 +176,8 @@ async fn before(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result
     Ok(before)
 }
 
-/// How many items a page that is read again showed at first, which are counted: whom it shows in place of them has their room.
+/// How many items a page that is read again showed at first, which are counted: whom it shows in place of
+/// them has their room.
 async fn shown_before(conn: &mut PgConnection, call: &Call) -> Result<i64, sqlx::Error> {
     let shown = sqlx::query_scalar!(
         r#"
@@ -189,7 +192,8 @@ async fn shown_before(conn: &mut PgConnection, call: &Call) -> Result<i64, sqlx:
     shown.fetch_one(conn).await
 }
 
-/// Lets new documents wait to be parsed, with the jobs that do it. The document of a single detail has no job of its own.
+/// Lets new documents wait to be parsed, with the jobs that do it. The document of a single detail has no job
+/// of its own.
 async fn open_batches(
     conn: &mut PgConnection,
     call: &Call,
@@ -231,7 +235,8 @@ async fn open_next(
     Ok((next, opened))
 }
 
-/// What is wrong with items without an id, where it is by their ids that people are hidden: nobody knows who they are.
+/// What is wrong with items without an id, where it is by their ids that people are hidden: nobody knows who
+/// they are.
 fn without_ids(call: &Call, answer: &Answer) -> Option<(&'static str, String)> {
     let list = &call.source.definition.list;
     let is_by_ids = call.step == Step::Deleted || call.step == Step::List && list.hides_missing();
@@ -287,8 +292,8 @@ async fn mark_done(
     Ok(())
 }
 
-/// Notes in the collection what has changed for all of it, if anything has: its state, how many pages there are, and that it was
-/// cut. Most answers change nothing, and nobody waits for its row.
+/// Notes in the collection what has changed for all of it, if anything has: its state, how many pages there
+/// are, and that it was cut. Most answers change nothing, and nobody waits for its row.
 async fn note_collection(
     conn: &mut PgConnection,
     call: &Call,
@@ -318,7 +323,8 @@ async fn note_collection(
     collection::note_answer(conn, call.collection_id, pages, is_cut).await
 }
 
-/// How many pages a chain that goes on has, if all are like this one: for people only, the chain ends where it ends.
+/// How many pages a chain that goes on has, if all are like this one: for people only, the chain ends where
+/// it ends.
 fn pages_announced(call: &Call, answer: &Answer) -> Option<i32> {
     let total = answer.total.filter(|_| answer.next.is_some())?;
     let items = total.min(call.values.count.unwrap_or(u64::MAX));
@@ -326,8 +332,8 @@ fn pages_announced(call: &Call, answer: &Answer) -> Option<i32> {
     i32::try_from(pages).ok().filter(|_| !answer.items.is_empty())
 }
 
-/// Closes a call that is [not wanted](super::Found::NotWanted) any more, without making it. In the caller's transaction, which
-/// should also complete the job. Changes nothing when it is not pending.
+/// Closes a call that is [not wanted](super::Found::NotWanted) any more, without making it. In the caller's
+/// transaction, which should also complete the job. Changes nothing when it is not pending.
 ///
 /// # Errors
 /// The database's; roll back.

@@ -1,4 +1,5 @@
--- $1 collection; then what is added. Every five seconds what was done by then becomes the mark that speeds are told by.
+-- $1 collection; then what is added. Every five seconds what was done by then becomes the mark that speeds
+-- are told by.
 insert into collection_counts as c
     (collection_id, backend, opened, opened_behind, done, failed_calls, made, rate_limited, listed, stored, unchanged, retried, parsed, failed, given_up, erased)
 values ($1, pg_backend_pid(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)

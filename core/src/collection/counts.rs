@@ -1,5 +1,6 @@
-//! What has become of the calls and documents of a collection. Each transaction adds what it changed to the row of its own
-//! connection, in the transaction that changes it: the sums are exact, and nobody waits for anybody.
+//! What has become of the calls and documents of a collection. Each transaction adds what it changed to the
+//! row of its own connection, in the transaction that changes it: the sums are exact, and nobody waits for
+//! anybody.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;

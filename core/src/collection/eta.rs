@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{CollectionState, Progress};
 
 impl Progress {
-    /// The time that is left: for what waits to be parsed now; and then the longer one of what the calls that are left need, at
-    /// the speed of late and within the rate limit, and what the parsers need for the documents that they bring.
+    /// The time that is left: for what waits to be parsed now; and then the longer one of what the calls that
+    /// are left need, at the speed of late and within the rate limit, and what the parsers need for the
+    /// documents that they bring.
     ///
     /// `None` while there is nothing to judge by: the number of calls is not known, nothing has been parsed yet or for half a minute,
     /// or it depends on somebody else, as when the collection is paused or its source is not called because its calls fail. Zero

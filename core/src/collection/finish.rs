@@ -1,4 +1,5 @@
-//! The end of a run, in one place: the follow-up of its group, which the queue enqueues once, when the last job of the run has ended.
+//! The end of a run, in one place: the follow-up of its group, which the queue enqueues once, when the last
+//! job of the run has ended.
 
 use chrono::{DateTime, Utc};
 use resume_queue::EnqueueError;
@@ -18,8 +19,8 @@ use crate::{
     source,
 };
 
-/// How often an end looks for documents that wait and nobody parses, before it gives them up. A worker that was killed after it
-/// had stored details leaves some.
+/// How often an end looks for documents that wait and nobody parses, before it gives them up. A worker that
+/// was killed after it had stored details leaves some.
 const SWEEPS_MAX: i32 = 3;
 
 /// How many batches are given jobs at an end.
@@ -38,8 +39,9 @@ pub enum Finishing {
     Done,
 }
 
-/// Looks what is left to do when all jobs of a run have ended, and does it: documents that nobody parses get jobs, the list is judged
-/// and its doubtful pages are read again, once a run. Calls whose jobs ended without a result are listed as failed.
+/// Looks what is left to do when all jobs of a run have ended, and does it: documents that nobody parses get
+/// jobs, the list is judged and its doubtful pages are read again, once a run. Calls whose jobs ended without
+/// a result are listed as failed.
 ///
 /// A paused collection that has calls left to make is left alone: they wait for the run in which it is continued.
 ///
@@ -135,7 +137,8 @@ async fn lock(conn: &mut PgConnection, job: &FinishCollection) -> Result<Option<
     .await
 }
 
-/// Lists calls as failed whose jobs ended without a result: a payload that did not decode, or somebody deleted them.
+/// Lists calls as failed whose jobs ended without a result: a payload that did not decode, or somebody
+/// deleted them.
 async fn close_lost_calls(conn: &mut PgConnection, id: Uuid, sums: &Counts) -> Result<(), sqlx::Error> {
     if sums.pending() == 0 {
         return Ok(());
@@ -156,7 +159,8 @@ async fn close_lost_calls(conn: &mut PgConnection, id: Uuid, sums: &Counts) -> R
     counts::add(conn, id, Change { failed_calls: lost as i64, ..Change::default() }).await
 }
 
-/// Gives documents that wait jobs, or gives them up when that was done before; returns whether they are parsed.
+/// Gives documents that wait jobs, or gives them up when that was done before; returns whether they are
+/// parsed.
 async fn parse_what_waits(conn: &mut PgConnection, job: &FinishCollection) -> Result<bool, EnqueueError> {
     let batches = document::waiting_in(conn, job.collection_id, BATCHES_MAX).await?;
     if batches.is_empty() {
@@ -194,8 +198,8 @@ async fn next_run(
     begin_run(conn, job.collection_id, sweeps).await
 }
 
-/// Ends a collection: its final state, what the next run need not ask for again, and the next run in line, which begins. Does nothing
-/// for one that is over, or in a later run. Returns the state.
+/// Ends a collection: its final state, what the next run need not ask for again, and the next run in line,
+/// which begins. Does nothing for one that is over, or in a later run. Returns the state.
 ///
 /// In the caller's transaction; locks the collection, then its source, then the collection that begins.
 ///
@@ -232,8 +236,8 @@ struct Ended {
     has_everything: bool,
 }
 
-/// Says anew how a collection has ended, if it has: documents that had failed have been parsed by now. When it ended stays.
-/// Locks the collection.
+/// Says anew how a collection has ended, if it has: documents that had failed have been parsed by now. When
+/// it ended stays. Locks the collection.
 pub(crate) async fn conclude_again(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     // First the lock, so that the next statement sees what others counted who had it before.
     sqlx::query!("select id from collections where id = $1 for update", id)

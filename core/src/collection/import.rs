@@ -80,8 +80,9 @@ pub enum ImportError {
     Database(#[from] sqlx::Error),
 }
 
-/// Begins to store a file as a collection that is fetched already: its pages have made no call. All of it in the caller's
-/// transaction, which [`Import::store_page`] and [`Import::finish`] go on with: it is there as a whole, or not at all.
+/// Begins to store a file as a collection that is fetched already: its pages have made no call. All of it in
+/// the caller's transaction, which [`Import::store_page`] and [`Import::finish`] go on with: it is there as a
+/// whole, or not at all.
 ///
 /// Imports of one source wait for each other, so that two with the same items cannot lock each other out; and for a
 /// concurrent transaction with the same idempotency key. From now on a statement of the transaction may take ten minutes.
@@ -100,7 +101,8 @@ pub async fn begin_import(conn: &mut PgConnection, new: &NewImport) -> Result<Be
         "source": new.source, "import": new.container.as_str(), "sha256": hex(&new.content_hash), "count": new.count,
     });
     let id = Uuid::now_v7();
-    // A file is not all that its source has, so the next run must not ask for changes since then: as if it was cut.
+    // A file is not all that its source has, so the next run must not ask for changes since then: as if it
+    // was cut.
     let inserted = sqlx::query_scalar!(
         r#"
         insert into collections
@@ -136,8 +138,8 @@ impl Import {
         &self.source
     }
 
-    /// Hides the resumes of those whom the file flags as deleted, and shows those who are there. To be called before the first page is
-    /// stored: resumes are locked before people.
+    /// Hides the resumes of those whom the file flags as deleted, and shows those who are there. To be called
+    /// before the first page is stored: resumes are locked before people.
     ///
     /// # Errors
     /// The database's; roll back.
@@ -151,8 +153,8 @@ impl Import {
         resume::show(conn, self.source.id, there).await
     }
 
-    /// Stores the next page: its new items as documents, the page as a call that is done, the jobs that parse its items. Items of
-    /// people who were deleted are left out. What had failed before is parsed again.
+    /// Stores the next page: its new items as documents, the page as a call that is done, the jobs that parse
+    /// its items. Items of people who were deleted are left out. What had failed before is parsed again.
     ///
     /// Waits for a concurrent transaction that stores the same people. Two that wait for each other, this one and that of a
     /// page that is fetched, are told apart by Postgres: one of them fails, and can be tried again.
@@ -206,8 +208,8 @@ impl Import {
         Ok(())
     }
 
-    /// Lets documents wait to be parsed, with their jobs. The first ones make the group of the run, for a group without jobs would
-    /// end at once.
+    /// Lets documents wait to be parsed, with their jobs. The first ones make the group of the run, for a
+    /// group without jobs would end at once.
     async fn parse(&mut self, conn: &mut PgConnection, ids: &[i64]) -> Result<(), EnqueueError> {
         if ids.is_empty() {
             return Ok(());

@@ -65,9 +65,10 @@ pub const MAX_PER_PAGE: u32 = 1_000;
 /// The most documents that one job parses.
 pub const MAX_BATCH_SIZE: u32 = 1_000;
 
-/// How many documents of a source may wait to be parsed before no further page of it is fetched. At full speed that is some
-/// seconds of parsing on two cores, so parsing never runs dry while fetching waits for its turn. When the parsers are slow,
-/// paused or gone, it bounds what piles up: a thousand jobs with batches of a hundred, and a few hundred MB of documents.
+/// How many documents of a source may wait to be parsed before no further page of it is fetched. At full
+/// speed that is some seconds of parsing on two cores, so parsing never runs dry while fetching waits for its
+/// turn. When the parsers are slow, paused or gone, it bounds what piles up: a thousand jobs with batches of
+/// a hundred, and a few hundred MB of documents.
 pub const BACKLOG_MAX: u32 = 100_000;
 
 /// Where a collection stands.

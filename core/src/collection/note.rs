@@ -12,8 +12,9 @@ pub(crate) enum Pages {
     Exactly(i32),
 }
 
-/// Notes what an answer tells of all of a collection: that it has started and that its source answers, how many pages there are, and
-/// that it was cut. Called where any of this is new; locks the collection until the end of the transaction.
+/// Notes what an answer tells of all of a collection: that it has started and that its source answers, how
+/// many pages there are, and that it was cut. Called where any of this is new; locks the collection until the
+/// end of the transaction.
 ///
 /// # Errors
 /// The database's.
@@ -46,8 +47,8 @@ pub(crate) async fn note_answer(
     Ok(())
 }
 
-/// Notes that a page of a collection is not fetched for now, because parsing lags behind. Changes nothing for one that was
-/// noted within half a second, or is over; else locks the collection for a moment.
+/// Notes that a page of a collection is not fetched for now, because parsing lags behind. Changes nothing for
+/// one that was noted within half a second, or is over; else locks the collection for a moment.
 ///
 /// # Errors
 /// The database's.

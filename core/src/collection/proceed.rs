@@ -22,13 +22,14 @@ const CALLS_AT_ONCE: i64 = 10_000;
 /// What of a collection to go on with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// All that it has not come to: calls that are still to be made or that failed, and documents that nobody has parsed,
-    /// because their job was cancelled or discarded, or the parser crashed.
+    /// All that it has not come to: calls that are still to be made or that failed, and documents that nobody
+    /// has parsed, because their job was cancelled or discarded, or the parser crashed.
     #[default]
     Unfinished,
     /// Calls that are still to be made, or that failed.
     Calls,
-    /// Documents that failed, for whatever reason: the parser or the map may have changed. Of a collection that is over.
+    /// Documents that failed, for whatever reason: the parser or the map may have changed. Of a collection
+    /// that is over.
     Documents,
     /// All that is unfinished, and all documents that failed.
     All,
@@ -75,9 +76,10 @@ pub enum ProceedError {
     Database(#[from] sqlx::Error),
 }
 
-/// Continues a collection from its checkpoint: one that is paused or cancelled with the calls that it had still to make, and all
-/// with what failed of the [`Scope`]. Calls behind them follow as in the first run, and nothing that is stored is fetched
-/// again. One that was stopped before it had begun takes its place in the line of its source again.
+/// Continues a collection from its checkpoint: one that is paused or cancelled with the calls that it had
+/// still to make, and all with what failed of the [`Scope`]. Calls behind them follow as in the first run,
+/// and nothing that is stored is fetched again. One that was stopped before it had begun takes its place in
+/// the line of its source again.
 ///
 /// At once whatever its size: its calls get their jobs by a [`ContinueCollection`] job. At most some 100,000 documents are parsed
 /// again at a time. In the caller's transaction; locks the collection, then the source's row, if that wants one collection at a
@@ -126,8 +128,8 @@ pub async fn proceed(conn: &mut PgConnection, id: Uuid, scope: Scope) -> Result<
     Ok(Proceeded { calls, documents })
 }
 
-/// Begins another run of a locked collection: with a job that continues its calls, if they are in the scope, and the jobs of these
-/// documents.
+/// Begins another run of a locked collection: with a job that continues its calls, if they are in the scope,
+/// and the jobs of these documents.
 async fn go_on(
     conn: &mut PgConnection,
     held: &Held,
@@ -161,9 +163,9 @@ async fn go_on(
     document::enqueue_parsing(conn, held.id, Some(group), &retaken.batches).await
 }
 
-/// Enqueues the next calls of a collection that was continued, those that wait and those that failed, and a job for the calls behind
-/// them. Does nothing for one that was stopped or continued again since. In the caller's transaction, which should also complete
-/// the job of this id; locks the failed calls among them.
+/// Enqueues the next calls of a collection that was continued, those that wait and those that failed, and a
+/// job for the calls behind them. Does nothing for one that was stopped or continued again since. In the
+/// caller's transaction, which should also complete the job of this id; locks the failed calls among them.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -196,9 +198,10 @@ pub async fn continue_portion(
     Ok(())
 }
 
-/// Continues one call that failed, as [`proceed`] does with all of them; its collection may also be under way. What a retried
-/// job of the call comes to: the call gets a new job, which has all its attempts and belongs to the present run, or to another
-/// one if the jobs of that have all ended. Returns false, and changes nothing, when the call is not there or not failed.
+/// Continues one call that failed, as [`proceed`] does with all of them; its collection may also be under
+/// way. What a retried job of the call comes to: the call gets a new job, which has all its attempts and
+/// belongs to the present run, or to another one if the jobs of that have all ended. Returns false, and
+/// changes nothing, when the call is not there or not failed.
 ///
 /// In the caller's transaction, which should also complete the retried job; locks the collection first, its group last.
 ///
@@ -215,7 +218,8 @@ pub async fn continue_call(conn: &mut PgConnection, job: &FetchPage) -> Result<b
     }
     counts::add(conn, job.collection_id, Change { failed_calls: -1, ..Change::default() }).await?;
     let group = match held.group {
-        // When all jobs of a run have ended, its group has finished, and the job that ends the run is on its way.
+        // When all jobs of a run have ended, its group has finished, and the job that ends the run is on its
+        // way.
         Some(group) if !held.state.is_over() && hold_group(conn, group).await? => Some(group),
         _ => {
             sqlx::query!(
@@ -264,8 +268,8 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::E
     .await
 }
 
-/// Lets a locked collection that was stopped before it had begun wait for its turn again, which may be now; returns how many
-/// calls are made. Locks the source.
+/// Lets a locked collection that was stopped before it had begun wait for its turn again, which may be now;
+/// returns how many calls are made. Locks the source.
 async fn wait_again(conn: &mut PgConnection, held: &Held) -> Result<Proceeded, EnqueueError> {
     sqlx::query!("update collections set state = 'pending', finished_at = null where id = $1", held.id)
         .execute(&mut *conn)

@@ -19,8 +19,8 @@ pub struct NewCollection {
     pub source: String,
     /// How many items to ask for, from 1; by default what the source's definition says, or else everything.
     pub count: Option<u64>,
-    /// Items on a page, 1 to [`MAX_PER_PAGE`](super::MAX_PER_PAGE); by default what the source's definition says, or else as many
-    /// as the source gives.
+    /// Items on a page, 1 to [`MAX_PER_PAGE`](super::MAX_PER_PAGE); by default what the source's definition
+    /// says, or else as many as the source gives.
     pub per_page: Option<u32>,
     /// Documents parsed by one job, 1 to [`MAX_BATCH_SIZE`](super::MAX_BATCH_SIZE).
     pub batch_size: u32,
@@ -30,7 +30,8 @@ pub struct NewCollection {
     pub full: bool,
     /// Which people the mock source makes up; by default nobody seen before.
     pub seed: Option<u32>,
-    /// A repeated key with the same parameters starts nothing and gives the collection that the first one started.
+    /// A repeated key with the same parameters starts nothing and gives the collection that the first one
+    /// started.
     pub idempotency_key: Option<String>,
 }
 
@@ -70,8 +71,9 @@ pub enum StartError {
     Database(#[from] sqlx::Error),
 }
 
-/// Starts a collection: its row, its first pages and their jobs, all in the caller's transaction. Of a source that wants one
-/// collection after the other it begins when those before it are over, and has no page until then.
+/// Starts a collection: its row, its first pages and their jobs, all in the caller's transaction. Of a source
+/// that wants one collection after the other it begins when those before it are over, and has no page until
+/// then.
 ///
 /// Waits for a concurrent transaction that uses the same idempotency key; for a source that does not allow several collections at
 /// once, for one that starts or ends one of it.
@@ -106,8 +108,8 @@ pub async fn start(conn: &mut PgConnection, new: &NewCollection) -> Result<Start
     Ok(started)
 }
 
-/// As [`start`], unless a collection with the same parameters waits for its turn already: that one is given then, and nothing
-/// started. What is started by the clock does not pile up so.
+/// As [`start`], unless a collection with the same parameters waits for its turn already: that one is given
+/// then, and nothing started. What is started by the clock does not pile up so.
 ///
 /// # Errors
 /// See [`StartError`]; roll back on any.
@@ -144,8 +146,8 @@ fn request_of(new: &NewCollection) -> Value {
     })
 }
 
-/// Which people the mock makes up for a collection: those that were asked for, or people whom nobody has seen. The random half of
-/// the id makes these; 31 bits are plenty and fit every JSON reader's integers.
+/// Which people the mock makes up for a collection: those that were asked for, or people whom nobody has
+/// seen. The random half of the id makes these; 31 bits are plenty and fit every JSON reader's integers.
 pub(crate) fn seed_of(id: Uuid, asked: Option<i64>) -> i64 {
     asked.unwrap_or((id.as_u128() & 0x7fff_ffff) as i64)
 }

@@ -27,11 +27,13 @@ pub struct Progress {
     pub collection: Collection,
     /// What has become of its calls and documents.
     pub counts: Counts,
-    /// Calls in all, where known: the pages of the first list, and the calls that were found to follow from it so far.
+    /// Calls in all, where known: the pages of the first list, and the calls that were found to follow from
+    /// it so far.
     pub pages_expected: Option<i64>,
     /// Documents of all collections that wait to be parsed.
     pub total_backlog: i64,
-    /// Whether pages wait, or did within three seconds, because too many documents of the source wait to be parsed.
+    /// Whether pages wait, or did within three seconds, because too many documents of the source wait to be
+    /// parsed.
     pub is_lagging: bool,
     /// The most calls in any second that the source allows.
     pub calls_per_second: f64,
@@ -62,7 +64,8 @@ pub struct ErrorCount {
     pub sample: String,
 }
 
-/// How far the collection of this id has come; `None` when there is none. Some milliseconds, whatever its size.
+/// How far the collection of this id has come; `None` when there is none. Some milliseconds, whatever its
+/// size.
 ///
 /// # Errors
 /// The database's.
@@ -191,8 +194,9 @@ async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sq
 }
 
 impl Progress {
-    /// How much is done, 0 to 100: half for the calls, half for the documents. 100 only where everything was done: a collection
-    /// that was cancelled, or lost calls, stays below. Zero while nobody knows how much there is.
+    /// How much is done, 0 to 100: half for the calls, half for the documents. 100 only where everything was
+    /// done: a collection that was cancelled, or lost calls, stays below. Zero while nobody knows how much
+    /// there is.
     pub fn percent(&self) -> f64 {
         use CollectionState::{Completed, CompletedWithErrors};
         let state = self.collection.state;
@@ -240,7 +244,8 @@ impl Progress {
         self.recent_calls.calls as f64 / seconds
     }
 
-    /// Whether anything has happened from `before` to this look. What goes on by itself, as times and speeds do, is nothing.
+    /// Whether anything has happened from `before` to this look. What goes on by itself, as times and speeds
+    /// do, is nothing.
     pub fn differs_from(&self, before: &Self) -> bool {
         let at_the_time = Self {
             total_backlog: before.total_backlog,
@@ -257,8 +262,9 @@ impl Progress {
         at_the_time != *before
     }
 
-    /// How many documents there will be: those seen, and as many on each of the other pages as on those before, of which some may
-    /// bring one item or none; full pages while there is nothing to judge by. But no more than were asked for.
+    /// How many documents there will be: those seen, and as many on each of the other pages as on those
+    /// before, of which some may bring one item or none; full pages while there is nothing to judge by. But
+    /// no more than were asked for.
     fn documents_expected(&self) -> i64 {
         let seen = self.counts.stored + self.counts.unchanged;
         let left = self.pages_expected.unwrap_or(0) - self.counts.done - self.counts.failed_calls;

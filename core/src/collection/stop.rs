@@ -35,8 +35,8 @@ pub enum StopError {
 }
 
 /// Cancels a collection: it is over at once. What is stored stays; no further page is fetched, and a
-/// [`StopCollection`] job ends the jobs that it has. Documents whose parsing was ended so are given up, with the
-/// code `cancelled_by_request`. [`proceed`](super::proceed()) goes on from here.
+/// [`StopCollection`] job ends the jobs that it has. Documents whose parsing was ended so are given up, with
+/// the code `cancelled_by_request`. [`proceed`](super::proceed()) goes on from here.
 ///
 /// One that is cancelled already stays as it is. If another collection of its source waits for this one, it begins.
 ///
@@ -48,10 +48,11 @@ pub async fn cancel(conn: &mut PgConnection, id: Uuid) -> Result<(), StopError> 
     stop(conn, id, CollectionState::Cancelled).await
 }
 
-/// Pauses a collection: no further page is fetched until [`proceed`](super::proceed()); what is stored is parsed. Pages that
-/// are being fetched at this moment are stored. Its waiting fetching jobs are ended by a [`StopCollection`] job, so that it
-/// costs nothing while it waits. A collection that has no page left to fetch ends by itself all the same. One that waits for
-/// another collection of its source lets those behind it pass.
+/// Pauses a collection: no further page is fetched until [`proceed`](super::proceed()); what is stored is
+/// parsed. Pages that are being fetched at this moment are stored. Its waiting fetching jobs are ended by a
+/// [`StopCollection`] job, so that it costs nothing while it waits. A collection that has no page left to
+/// fetch ends by itself all the same. One that waits for another collection of its source lets those behind
+/// it pass.
 ///
 /// One that is paused already stays as it is. In the caller's transaction; locks the collection.
 ///
@@ -102,8 +103,9 @@ async fn stop(conn: &mut PgConnection, id: Uuid, to: CollectionState) -> Result<
     Ok(())
 }
 
-/// Ends the jobs of a collection that were enqueued before the job `job_id`, which stopped it: the waiting ones that fetch;
-/// of a cancelled collection also those that parse and those that run. Stops when the collection goes on meanwhile.
+/// Ends the jobs of a collection that were enqueued before the job `job_id`, which stopped it: the waiting
+/// ones that fetch; of a cancelled collection also those that parse and those that run. Stops when the
+/// collection goes on meanwhile.
 ///
 /// In many short transactions of its own; doing it again does no harm.
 ///
@@ -150,8 +152,9 @@ async fn stopped_state(
     .await
 }
 
-/// Gives the documents of batches up, because their job was discarded, with the code `parser_crashed`, or with that of the request
-/// (`cancelled_by_request`, `discarded_by_request`). If the job is retried they are parsed after all.
+/// Gives the documents of batches up, because their job was discarded, with the code `parser_crashed`, or
+/// with that of the request (`cancelled_by_request`, `discarded_by_request`). If the job is retried they are
+/// parsed after all.
 ///
 /// Doing it again changes nothing. For a job whose [end stands](resume_queue::end_stands) only.
 ///
@@ -162,7 +165,8 @@ pub async fn give_up_documents(
     job: &ParseDocuments,
     discarded: &Discarded,
 ) -> Result<(), sqlx::Error> {
-    // A job that a stop has ended, of a collection that was continued since: the end of the run gives the documents another one.
+    // A job that a stop has ended, of a collection that was continued since: the end of the run gives the
+    // documents another one.
     let is_continued = sqlx::query_scalar!(
         r#"
         select exists (

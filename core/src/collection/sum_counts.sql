@@ -14,8 +14,9 @@ select coalesce(sum(opened), 0)::bigint as "opened!",
        coalesce(sum(given_up), 0)::bigint as "given_up!",
        coalesce(sum(erased), 0)::bigint as "erased!",
        min(first_at) as first_at, max(last_at) as last_at,
-       -- How fast things go, by what each connection did since its mark but one, five to ten seconds ago. Of one that is younger what it
-       -- did counts over five seconds, or since the run began: another connection may have done it before.
+       -- How fast things go, by what each connection did since its mark but one, five to ten seconds ago. Of
+       -- one that is younger what it did counts over five seconds, or since the run began: another connection
+       -- may have done it before.
        coalesce(sum((done - earlier_done) / greatest(extract(epoch from clock_timestamp() - earlier_at), least(5, age), 0.5))
            filter (where last_at > clock_timestamp() - interval '30 s'), 0)::float8 as "done_per_second!",
        coalesce(sum((parsed + failed - earlier_settled)

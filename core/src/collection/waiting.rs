@@ -40,7 +40,8 @@ impl Waiting {
     }
 }
 
-/// All that keeps a collection from going on as fast as it could, the most decisive first; nothing for one that is over.
+/// All that keeps a collection from going on as fast as it could, the most decisive first; nothing for one
+/// that is over.
 ///
 /// # Errors
 /// The database's.

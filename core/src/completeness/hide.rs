@@ -37,9 +37,10 @@ pub struct Hidden {
     pub held_back: u64,
 }
 
-/// Hides people at the end of a run: those whom its feed of the deleted named and its list did not show; and, where its source
-/// wants that, those whom it has not seen, if it has seen everything. That is a full run that was not cut, with no call that failed
-/// and nothing doubtful about its list. Documents that failed to parse were seen.
+/// Hides people at the end of a run: those whom its feed of the deleted named and its list did not show; and,
+/// where its source wants that, those whom it has not seen, if it has seen everything. That is a full run
+/// that was not cut, with no call that failed and nothing doubtful about its list. Documents that failed to
+/// parse were seen.
 ///
 /// A run that would hide more than a tenth of the source for being missing, and more than 20 people, hides none of them, and
 /// keeps the doubt `too_many_missing`, until somebody [confirms](confirm_hiding) it.
@@ -114,13 +115,14 @@ impl Run {
     }
 }
 
-/// The codes of calls that brought all that there is to have, though something is listed: another run would bring no more.
+/// The codes of calls that brought all that there is to have, though something is listed: another run would
+/// bring no more.
 pub(crate) fn harmless() -> Vec<&'static str> {
     attachment::NOT_KEPT.into_iter().chain([PAGE_REPEATS]).collect()
 }
 
-/// The keys of the items that the lists of a source have shown since `at`, in this run and later ones: the next run may have begun
-/// long ago, and have seen who has come back.
+/// The keys of the items that the lists of a source have shown since `at`, in this run and later ones: the
+/// next run may have begun long ago, and have seen who has come back.
 async fn seen_since(
     conn: &mut PgConnection,
     run: &Run,
@@ -218,8 +220,9 @@ pub enum ConfirmError {
     Database(#[from] sqlx::Error),
 }
 
-/// Confirms that a collection may hide as many people as it would; a [`FinishCollection`] job does it, by [`hide_missing`]. It
-/// no longer applies after a later run of the source that was complete. In the caller's transaction; locks the collection.
+/// Confirms that a collection may hide as many people as it would; a [`FinishCollection`] job does it, by
+/// [`hide_missing`]. It no longer applies after a later run of the source that was complete. In the caller's
+/// transaction; locks the collection.
 ///
 /// # Errors
 /// See [`ConfirmError`].

@@ -1,5 +1,5 @@
-//! Whether a run has seen all that its list holds. Lists move while they are read: what comes in or goes shifts what lies
-//! behind it from page to page, and may carry an item past its reader.
+//! Whether a run has seen all that its list holds. Lists move while they are read: what comes in or goes
+//! shifts what lies behind it from page to page, and may carry an item past its reader.
 //!
 //! | file | what it does |
 //! | --- | --- |

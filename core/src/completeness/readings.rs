@@ -9,8 +9,8 @@ use crate::{
     source::definition::Step,
 };
 
-/// The keys of an answer's items, if its source is one of which they can be of use: by them it is judged whether a list moved,
-/// whether all of it was seen, and who is missing.
+/// The keys of an answer's items, if its source is one of which they can be of use: by them it is judged
+/// whether a list moved, whether all of it was seen, and who is missing.
 pub(crate) fn keys(call: &Call, answer: &Answer) -> Vec<i64> {
     let list = &call.source.definition.list;
     // The lists of parents are many, and what each of them announces is not what there is in all.
@@ -22,7 +22,8 @@ pub(crate) fn keys(call: &Call, answer: &Answer) -> Vec<i64> {
     answer.items.iter().map(key).collect()
 }
 
-/// What tells an item from the others of its source. Of a million items two have the same key once in forty million lists.
+/// What tells an item from the others of its source. Of a million items two have the same key once in forty
+/// million lists.
 fn key(item: &NewDocument) -> i64 {
     match &item.external_id {
         Some(id) => key_of(id),

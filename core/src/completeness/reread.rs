@@ -14,8 +14,8 @@ use crate::{
     source::{Source, definition::Step},
 };
 
-/// How many pages are read again at least, where so many are doubtful, and as many that the list got since. Of a longer list it may
-/// be a tenth.
+/// How many pages are read again at least, where so many are doubtful, and as many that the list got since.
+/// Of a longer list it may be a tenth.
 const AGAIN_MAX: usize = 100;
 
 /// What is to be known of a run to judge it.
@@ -36,12 +36,13 @@ pub(crate) struct Judged<'a> {
 pub(crate) enum Verdict {
     /// What is doubtful is kept.
     Final,
-    /// These calls would read doubtful pages again, and pages that the list has got meanwhile; and the last page, where it is known.
+    /// These calls would read doubtful pages again, and pages that the list has got meanwhile; and the last
+    /// page, where it is known.
     ReadAgain(Vec<NewCall>, Option<i32>),
 }
 
-/// Judges the list of a run whose calls have all ended, and keeps what is doubtful about it; or says which pages are to be read again
-/// first.
+/// Judges the list of a run whose calls have all ended, and keeps what is doubtful about it; or says which
+/// pages are to be read again first.
 ///
 /// Reads eight bytes for each item of the list. In the caller's transaction.
 ///
@@ -50,7 +51,8 @@ pub(crate) enum Verdict {
 pub(crate) async fn judge(conn: &mut PgConnection, run: Judged<'_>) -> Result<Verdict, EnqueueError> {
     let list = &run.source.definition.list;
     if !list.is_windowed() && (list.is_fanned_out() || list.paging.total().is_none()) {
-        // The pages of a chain lead on from one another: what comes twice lost nothing, and what was lost nobody tells.
+        // The pages of a chain lead on from one another: what comes twice lost nothing, and what was lost
+        // nobody tells.
         return Ok(Verdict::Final);
     }
     let readings = readings::all(conn, run.collection_id).await?;
@@ -84,7 +86,8 @@ impl Judged<'_> {
         Asked { per_page: self.per_page.into(), count: self.count.unwrap_or(i64::MAX) }
     }
 
-    /// The doubtful pages, and those that the list has and nobody has opened: it grew, or an empty page had seemed to be its end.
+    /// The doubtful pages, and those that the list has and nobody has opened: it grew, or an empty page had
+    /// seemed to be its end.
     fn again(&self, look: &Look, readings: &[Reading]) -> Vec<NewCall> {
         let pages_at_most = (readings.len() / 10).max(AGAIN_MAX);
         let doubtful = look.again.iter().take(pages_at_most).map(|&place| {

@@ -178,8 +178,9 @@ pub async fn take(
     Ok(Taken { batches: taken.iter().map(|row| batch(row.first_id, row.last_id)).collect(), given_up })
 }
 
-/// Gives batches up, or all that wait; returns how many documents had waited. Until somebody continues their collection, or
-/// retries their job, nobody parses them. Of a batch that was given up before the later reason counts.
+/// Gives batches up, or all that wait; returns how many documents had waited. Until somebody continues their
+/// collection, or retries their job, nobody parses them. Of a batch that was given up before the later reason
+/// counts.
 ///
 /// # Errors
 /// The database's.

@@ -1,5 +1,6 @@
-//! People whom one run lists more than once, with different bytes: under two positions, each with a stage of its own. Without
-//! more they would have a new document each run, and the resume would change from one to the other.
+//! People whom one run lists more than once, with different bytes: under two positions, each with a stage of
+//! its own. Without more they would have a new document each run, and the resume would change from one to the
+//! other.
 //!
 //! Every content that a run has listed stays current until a complete run no longer lists it.
 
@@ -78,8 +79,9 @@ pub(super) async fn note(
     Ok(())
 }
 
-/// Drops the contents of a source's people that a complete run has not listed. A person who is shown with one of those is given
-/// the latest that was listed, as a new document. Returns the new documents, which are to be parsed.
+/// Drops the contents of a source's people that a complete run has not listed. A person who is shown with one
+/// of those is given the latest that was listed, as a new document. Returns the new documents, which are to
+/// be parsed.
 ///
 /// In the caller's transaction; locks those people.
 ///

@@ -10,7 +10,8 @@ use crate::{collection::ErrorCount, parsing::PARSER_VERSION};
 pub struct NewParseFailure {
     /// The document.
     pub document_id: i64,
-    /// What was wrong: the stable text of a [`parsing::ErrorCode`](crate::parsing::ErrorCode), or `parser_crashed`.
+    /// What was wrong: the stable text of a [`parsing::ErrorCode`](crate::parsing::ErrorCode), or
+    /// `parser_crashed`.
     pub code: &'static str,
     /// Where, as a JSON pointer.
     pub pointer: String,
@@ -18,8 +19,8 @@ pub struct NewParseFailure {
     pub detail: String,
 }
 
-/// Lists documents as failed in a collection, which were read with this version of their source's map. A later failure of the same
-/// document replaces the earlier one.
+/// Lists documents as failed in a collection, which were read with this version of their source's map. A
+/// later failure of the same document replaces the earlier one.
 ///
 /// # Errors
 /// The database's.
@@ -61,8 +62,8 @@ pub(crate) async fn store_failures(
     Ok(())
 }
 
-/// Lists documents as failed no longer, because they were parsed after all. Returns the collections that had listed them, one for
-/// each document.
+/// Lists documents as failed no longer, because they were parsed after all. Returns the collections that had
+/// listed them, one for each document.
 ///
 /// # Errors
 /// The database's.
@@ -98,7 +99,8 @@ pub(crate) async fn listed_as_failed(
     .await
 }
 
-/// The latest documents of people that failed with an older parser, or with an older version of their source's map.
+/// The latest documents of people that failed with an older parser, or with an older version of their
+/// source's map.
 ///
 /// # Errors
 /// The database's.
@@ -120,8 +122,8 @@ pub(crate) async fn outdated_failures(
     .await
 }
 
-/// How often each kind of failure happened in a collection, with one of each for people; the most frequent first. Documents that
-/// were given up are among them, by the code for which they were.
+/// How often each kind of failure happened in a collection, with one of each for people; the most frequent
+/// first. Documents that were given up are among them, by the code for which they were.
 ///
 /// # Errors
 /// The database's.
@@ -173,8 +175,8 @@ pub struct ListedDocument {
     pub detail: Option<String>,
 }
 
-/// The documents of a collection behind `after`, in the order of their numbers, at most `limit`: those that it stored, and those of
-/// earlier runs that had failed and were parsed again.
+/// The documents of a collection behind `after`, in the order of their numbers, at most `limit`: those that
+/// it stored, and those of earlier runs that had failed and were parsed again.
 ///
 /// # Errors
 /// The database's.

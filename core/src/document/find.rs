@@ -102,7 +102,8 @@ pub async fn body(pool: &PgPool, id: i64) -> Result<Option<Vec<u8>>, sqlx::Error
     sqlx::query_scalar!("select body from raw_documents where id = $1", id).fetch_optional(pool).await
 }
 
-/// The latest documents of people whom a source knows by these ids: the ids with the numbers of the documents.
+/// The latest documents of people whom a source knows by these ids: the ids with the numbers of the
+/// documents.
 ///
 /// # Errors
 /// The database's.
@@ -122,8 +123,8 @@ pub(crate) async fn of_call(
     Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.external_id, row.document_id)).collect())
 }
 
-/// A document, and those of the same person that are current: the latest, and what the list shows beside it. In the order of their
-/// numbers.
+/// A document, and those of the same person that are current: the latest, and what the list shows beside it.
+/// In the order of their numbers.
 ///
 /// # Errors
 /// The database's.

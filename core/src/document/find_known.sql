@@ -1,5 +1,6 @@
--- $1 source; for each item: external id, hash; $4 collection. Gives a row for each item whose person is known. Hashes only: the
--- bodies of items that have not changed never travel. `offset 0` keeps the planner from reading a whole table at once.
+-- $1 source; for each item: external id, hash; $4 collection. Gives a row for each item whose person is
+-- known. Hashes only: the bodies of items that have not changed never travel. `offset 0` keeps the planner
+-- from reading a whole table at once.
 select i.place as "place!", p.id as "person_id!", d.id as "document_id!", p.content_hash as "content_hash!",
        p.content_hash = i.content_hash or c.document_id is not null as "is_same!",
        exists (select from person_contents where person_id = p.id offset 0) as "has_contents!",

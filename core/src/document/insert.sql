@@ -1,5 +1,6 @@
--- $1 source, $2 call, $3 when it was made; then, for each document in order: person and superseded document (null: nobody is
--- known), the document that has overtaken it, hash, position, external id, the source's time of change, body.
+-- $1 source, $2 call, $3 when it was made; then, for each document in order: person and superseded document
+-- (null: nobody is known), the document that has overtaken it, hash, position, external id, the source's time
+-- of change, body.
 with block as materialized (
     select nextval('document_ids') as id
 ), new as materialized (

@@ -1,4 +1,5 @@
--- $1 collection, $2 state, $3 code, $4 after, $5 limit. Each source of documents gives at most $5 behind $4, by an index.
+-- $1 collection, $2 state, $3 code, $4 after, $5 limit. Each source of documents gives at most $5 behind $4,
+-- by an index.
 with found as (
     (select document_id as id from parse_failures
      where collection_id = $1 and document_id > $4 and ($2::text is null or $2 = 'failed') and ($3::text is null or code = $3)

@@ -1,5 +1,5 @@
-//! People, and the documents that sources gave of them: every item as it came, kept before anything is made of it and never
-//! rewritten.
+//! People, and the documents that sources gave of them: every item as it came, kept before anything is made
+//! of it and never rewritten.
 //!
 //! A document is identified by its person as well as by its content. Two people with the same bytes are two documents; the same
 //! bytes of the same person, once more, are none. A document waits to be parsed, is parsed, failed or was given up, and the
@@ -57,7 +57,8 @@ pub struct NewDocument {
     pub external_id: Option<String>,
     /// The id that the source gave the person, where that is unique only within a parent.
     pub id_within_parent: Option<String>,
-    /// The first 16 bytes of the SHA-256 of the body: people with the same id and hash have the same document.
+    /// The first 16 bytes of the SHA-256 of the body: people with the same id and hash have the same
+    /// document.
     pub content_hash: Uuid,
     /// The item verbatim.
     pub body: Vec<u8>,
@@ -89,7 +90,8 @@ impl NewDocument {
         }
     }
 
-    /// As [`with_id`](Self::with_id), for an id that is unique only within a parent: the person is known by `parent/id`.
+    /// As [`with_id`](Self::with_id), for an id that is unique only within a parent: the person is known by
+    /// `parent/id`.
     pub fn with_id_within(parent: &str, id: Option<String>, body: &[u8]) -> Self {
         let id = id.filter(|id| is_external_id(id));
         let external_id = id.as_ref().map(|id| format!("{parent}/{id}"));

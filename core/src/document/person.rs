@@ -66,8 +66,8 @@ pub(super) async fn find(
     Ok(known)
 }
 
-/// Locks the people whose content has changed, in the order of their numbers, and looks again: somebody may have stored the same
-/// content since, or erased them.
+/// Locks the people whose content has changed, in the order of their numbers, and looks again: somebody may
+/// have stored the same content since, or erased them.
 pub(super) async fn lock_changed(
     conn: &mut PgConnection,
     known: &mut [Known],

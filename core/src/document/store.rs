@@ -37,7 +37,8 @@ pub struct Stored {
     pub ranges: Vec<[i64; 2]>,
     /// Items whose content was known.
     pub unchanged: usize,
-    /// Documents of earlier runs with these contents that had failed, or were given up: they are to be parsed again.
+    /// Documents of earlier runs with these contents that had failed, or were given up: they are to be parsed
+    /// again.
     pub failed_before: Vec<i64>,
     /// Items of people who were erased, and are not stored.
     pub erased: usize,
@@ -46,7 +47,8 @@ pub struct Stored {
 /// Why items were not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A concurrent transaction has stored one of the people since this one looked: roll back and store again.
+    /// A concurrent transaction has stored one of the people since this one looked: roll back and store
+    /// again.
     #[error("somebody else has stored one of these people at the same time")]
     Contention,
     /// The source has erased people, and whether these are among them cannot be told.
@@ -67,8 +69,9 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Stores the items of one call that are new, or whose content has changed. An item is known when its person has this content: by
-/// their external id, or by the content alone where an item has no id. The bodies of known items do not travel.
+/// Stores the items of one call that are new, or whose content has changed. An item is known when its person
+/// has this content: by their external id, or by the content alone where an item has no id. The bodies of
+/// known items do not travel.
 ///
 /// Of items with the same id and different contents each is stored, in order, and both contents are current from then on. A
 /// document that is older than what its person has, by the source's own time of change or else by the time of the call, is
@@ -102,8 +105,8 @@ pub async fn store(
     Ok(stored)
 }
 
-/// The places of the items, so that no person is twice in a round: the second content of an id is for the second round. Leaves out
-/// items that repeat another one of these, and returns how many there are.
+/// The places of the items, so that no person is twice in a round: the second content of an id is for the
+/// second round. Leaves out items that repeat another one of these, and returns how many there are.
 fn rounds(items: &[NewDocument]) -> (Vec<Vec<usize>>, usize) {
     let mut rounds: Vec<Vec<usize>> = vec![Vec::with_capacity(items.len())];
     let mut seen: HashSet<(Option<&str>, Uuid)> = HashSet::with_capacity(items.len());
@@ -219,8 +222,8 @@ impl<'a> Insert<'a> {
     }
 }
 
-/// Inserts documents, and the people who are new; the others have this document as their latest, unless it is overtaken. Returns
-/// the ids, in order. One statement.
+/// Inserts documents, and the people who are new; the others have this document as their latest, unless it is
+/// overtaken. Returns the ids, in order. One statement.
 async fn insert(
     conn: &mut PgConnection,
     origin: Origin,

@@ -28,7 +28,8 @@ pub(super) fn read(file: &mut (impl BufRead + Seek), id: &str, found: &mut Found
         bytes: vec![0; 64 * 1024],
         ends: vec![0; MAX_COLUMNS + 1],
     };
-    // The file's byte order mark is behind us. The reader would take another one from its first bytes, if they came together.
+    // The file's byte order mark is behind us. The reader would take another one from its first bytes, if
+    // they came together.
     rows.reader.read_record(b"\n", &mut rows.bytes, &mut rows.ends);
     let mut columns: Option<Columns> = None;
     while !found.is_over() {

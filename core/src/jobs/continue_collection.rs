@@ -2,8 +2,8 @@ use resume_queue::Job;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Enqueues the next calls that wait in a collection that was continued, and opens those again that failed: some thousand, and
-/// then itself for those behind them.
+/// Enqueues the next calls that wait in a collection that was continued, and opens those again that failed:
+/// some thousand, and then itself for those behind them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContinueCollection {
     /// The collection.

@@ -2,7 +2,8 @@ use resume_queue::Job;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Ends a run of a collection when all its jobs have ended, however they did. The follow-up of the run's group.
+/// Ends a run of a collection when all its jobs have ended, however they did. The follow-up of the run's
+/// group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinishCollection {
     /// The collection.

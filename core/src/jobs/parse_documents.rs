@@ -21,8 +21,8 @@ impl Job for ParseDocuments {
 }
 
 impl ParseDocuments {
-    /// The job, in the group of the collection's present run. A limit for each key lets no collection take all that the queue may
-    /// run.
+    /// The job, in the group of the collection's present run. A limit for each key lets no collection take
+    /// all that the queue may run.
     ///
     /// # Errors
     /// As [`NewJob::new`].

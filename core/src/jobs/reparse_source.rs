@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::PeoplePlace;
 
-/// Parses again what an older parser or an older map made of a source's documents: some hundred people, and then enqueues itself for
-/// those behind them.
+/// Parses again what an older parser or an older map made of a source's documents: some hundred people, and
+/// then enqueues itself for those behind them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReparseSource {
     /// The name of the source.

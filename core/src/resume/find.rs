@@ -23,7 +23,8 @@ pub struct Resume {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
-    /// When it was noticed that its source no longer lists the person, or has deleted them; searches do not find it then.
+    /// When it was noticed that its source no longer lists the person, or has deleted them; searches do not
+    /// find it then.
     pub hidden_at: Option<DateTime<Utc>>,
 }
 
@@ -144,7 +145,8 @@ async fn of_source(
     .await
 }
 
-/// Looks through the collection's documents until there are enough: some of their people may be hidden, or have no resume.
+/// Looks through the collection's documents until there are enough: some of their people may be hidden, or
+/// have no resume.
 async fn of_collection(
     pool: &PgPool,
     filter: &ResumeFilter,

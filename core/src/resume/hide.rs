@@ -3,19 +3,22 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-/// The class of the advisory locks that those who hide and those who show the people of a source take: "gone" in ASCII.
+/// The class of the advisory locks that those who hide and those who show the people of a source take: "gone"
+/// in ASCII.
 const LOCK_CLASS: i32 = i32::from_be_bytes(*b"gone");
 
 /// People of a source who are shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// Their numbers, whether their resumes are older than the moment that was asked for, and their external ids.
+    /// Their numbers, whether their resumes are older than the moment that was asked for, and their external
+    /// ids.
     pub(crate) people: Vec<(i64, bool, String)>,
     /// The last external id that was looked at; `None`: there are no more.
     pub(crate) last: Option<String>,
 }
 
-/// The next people of a source behind an external id, in the order of the ids: looks at `limit`, and returns those who are shown.
+/// The next people of a source behind an external id, in the order of the ids: looks at `limit`, and returns
+/// those who are shown.
 ///
 /// # Errors
 /// The database's.
@@ -47,7 +50,8 @@ pub(crate) async fn shown_after(
     Ok(Shown { people, last })
 }
 
-/// Takes the visibility lock of a source exclusively, so that nobody is noted as seen before the end of the transaction.
+/// Takes the visibility lock of a source exclusively, so that nobody is noted as seen before the end of the
+/// transaction.
 ///
 /// # Errors
 /// The database's.
@@ -56,8 +60,8 @@ pub(crate) async fn hold_sight(conn: &mut PgConnection, source_id: i32) -> Resul
     Ok(())
 }
 
-/// Takes the visibility lock of a source together with others who note whom they see: nobody hides anyone for being missing until
-/// the end of the transaction.
+/// Takes the visibility lock of a source together with others who note whom they see: nobody hides anyone for
+/// being missing until the end of the transaction.
 ///
 /// # Errors
 /// The database's.
@@ -102,7 +106,8 @@ pub(crate) async fn hide(
     hide_people(conn, &people).await
 }
 
-/// Hides people; returns how many are hidden that were not. Locks their resumes, in the order of their numbers.
+/// Hides people; returns how many are hidden that were not. Locks their resumes, in the order of their
+/// numbers.
 ///
 /// # Errors
 /// The database's.

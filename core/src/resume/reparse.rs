@@ -19,14 +19,16 @@ use crate::{
     parsing::PARSER_VERSION,
 };
 
-/// What Postgres answers when a statement takes longer than it may: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// What Postgres answers when a statement takes longer than it may:
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 const QUERY_CANCELED: &str = "57014";
 
 /// How many people are looked at in one step. Their documents are in memory together, 4 MiB each at most.
 const PEOPLE_AT_ONCE: i64 = 200;
 
-/// How many resumes and failures of a source were made by an older parser, or with an older version of its map than this one.
-/// Reads all resumes of the source, some 0.3 s to a second for a million: `None` where that takes more than two seconds.
+/// How many resumes and failures of a source were made by an older parser, or with an older version of its
+/// map than this one. Reads all resumes of the source, some 0.3 s to a second for a million: `None` where
+/// that takes more than two seconds.
 ///
 /// # Errors
 /// The database's.
@@ -58,7 +60,8 @@ pub async fn count_outdated(
     }
 }
 
-/// Enqueues a [`ReparseSource`] job, in the caller's transaction; returns its id. A source that has one keeps that.
+/// Enqueues a [`ReparseSource`] job, in the caller's transaction; returns its id. A source that has one keeps
+/// that.
 ///
 /// # Errors
 /// See [`EnqueueError`].
@@ -85,8 +88,9 @@ pub struct Step {
     pub next: Option<PeoplePlace>,
 }
 
-/// Loads the documents of the next people of a source whose resume, or whose failure, an older parser made, or an older version of
-/// the map. A resume is made anew of the document that it was made of; a failure of the latest document.
+/// Loads the documents of the next people of a source whose resume, or whose failure, an older parser made,
+/// or an older version of the map. A resume is made anew of the document that it was made of; a failure of
+/// the latest document.
 ///
 /// In the caller's transaction, which stores what they come to; locks the people against erasure.
 ///
@@ -120,8 +124,9 @@ pub async fn reparse_next(
     Ok(Step { documents: document::load_people(conn, &documents).await?, next })
 }
 
-/// Stores what parsing documents again came to, and counts it in the collections that brought them: what had failed and is a resume
-/// now is parsed there, and the other way round. What fails now and was a resume keeps that resume.
+/// Stores what parsing documents again came to, and counts it in the collections that brought them: what had
+/// failed and is a resume now is parsed there, and the other way round. What fails now and was a resume keeps
+/// that resume.
 ///
 /// In the caller's transaction; locks the resumes in the order of their people, then collections that are over, in the order of
 /// their ids.

@@ -40,12 +40,13 @@ pub enum Settled {
     Stored,
     /// The source's map has changed since the documents were read: roll back, and parse them again.
     MapChanged,
-    /// Somebody else has settled some of the batches, or erased one of their people: roll back, and look again.
+    /// Somebody else has settled some of the batches, or erased one of their people: roll back, and look
+    /// again.
     Gone,
 }
 
-/// Stores what parsing batches of a collection came to, with this version of the source's map, and ends their wait. In the caller's
-/// transaction, which should also complete the job.
+/// Stores what parsing batches of a collection came to, with this version of the source's map, and ends their
+/// wait. In the caller's transaction, which should also complete the job.
 ///
 /// Locks the batches, then the resumes in the order of their people; where documents had failed before, collections that are over.
 ///
@@ -90,13 +91,14 @@ pub async fn settle(
     Ok(Settled::Stored)
 }
 
-/// Whether a document that was parsed may be listed as failed: it is of an earlier run, or its collection was continued.
+/// Whether a document that was parsed may be listed as failed: it is of an earlier run, or its collection was
+/// continued.
 fn may_have_failed_before(at: At, outcome: &Outcome) -> bool {
     at.run > 1 || outcome.parsed.iter().any(|new| new.document_id < at.first_document_id)
 }
 
-/// Lists documents as failed no longer in the collections that had: there they count as parsed now. In `counted` they are counted
-/// as parsed by the caller.
+/// Lists documents as failed no longer in the collections that had: there they count as parsed now. In
+/// `counted` they are counted as parsed by the caller.
 pub(super) async fn withdraw(
     conn: &mut PgConnection,
     counted: Option<Uuid>,

@@ -30,11 +30,11 @@ pub(super) struct At {
     pub(super) is_over: bool,
 }
 
-/// Stores parsed documents, which were read with this version of their source's map, one resume for each person. What came from
-/// a later document wins, and of one document what a later parser made, and of one parser what was made with a later map; in
-/// whatever order they are stored. A resume that is hidden stays so where its document is only read again. Nothing is stored of
-/// people who were erased meanwhile. Returns what holds for the source and the
-/// collection by then.
+/// Stores parsed documents, which were read with this version of their source's map, one resume for each
+/// person. What came from a later document wins, and of one document what a later parser made, and of one
+/// parser what was made with a later map; in whatever order they are stored. A resume that is hidden stays so
+/// where its document is only read again. Nothing is stored of people who were erased meanwhile. Returns what
+/// holds for the source and the collection by then.
 ///
 /// One statement, in the caller's transaction, which has written before: a change of the map that this statement does not see
 /// finds its transaction among those that began before. Locks the resumes in the order of their people.
@@ -87,7 +87,8 @@ fn latest_of_each(parsed: &[NewResume]) -> Vec<&NewResume> {
     latest
 }
 
-/// The keys of a resume's skills as PostgreSQL writes an array: an array of arrays must be rectangular, so each travels as a text.
+/// The keys of a resume's skills as PostgreSQL writes an array: an array of arrays must be rectangular, so
+/// each travels as a text.
 fn array_text(parsed: &ParsedResume) -> String {
     let mut text = String::from("{");
     for (at, skill) in parsed.skills.iter().enumerate() {

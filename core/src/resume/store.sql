@@ -1,5 +1,5 @@
--- $9 source, $1 collection, $2 parser, $3 map; for each resume: person, document, whether it is overtaken, skills as the text of an array, the
--- parsed form.
+-- $9 source, $1 collection, $2 parser, $3 map; for each resume: person, document, whether it is overtaken,
+-- skills as the text of an array, the parsed form.
 with stored as (
     insert into resumes (person_id, document_id, parser_version, map_version, skills, document)
     select r.person_id, r.document_id, $2, $3, r.skills::text[], r.document

@@ -25,10 +25,10 @@ impl From<Row> for Source {
     }
 }
 
-/// Adds a source, or replaces the one of the same name, also one that was removed. Collections that are under way go on
-/// with the new definition. A change of the format or the map counts up the version of the map. The next run of a source that was
-/// removed, or whose definition now [asks for anything else](Definition::asks_the_same_as), is a full one. Returns whether there was
-/// none of this name.
+/// Adds a source, or replaces the one of the same name, also one that was removed. Collections that are under
+/// way go on with the new definition. A change of the format or the map counts up the version of the map. The
+/// next run of a source that was removed, or whose definition now [asks for anything
+/// else](Definition::asks_the_same_as), is a full one. Returns whether there was none of this name.
 ///
 /// The caller has [checked](Definition::check) the definition. Locks the source.
 ///
@@ -88,8 +88,8 @@ pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<Source>,
     Ok(row.map(Source::from))
 }
 
-/// The source that a row of `collections` names; a foreign key sees to it that there is one. It may have been removed since:
-/// its collections end all the same.
+/// The source that a row of `collections` names; a foreign key sees to it that there is one. It may have been
+/// removed since: its collections end all the same.
 ///
 /// # Errors
 /// The database's.
@@ -106,7 +106,8 @@ pub(crate) async fn of_collection(conn: &mut PgConnection, name: &str) -> Result
     Ok(row.into())
 }
 
-/// As [`of_collection`], and locks its row against changes until the end of the transaction; what refers to it can be added.
+/// As [`of_collection`], and locks its row against changes until the end of the transaction; what refers to
+/// it can be added.
 ///
 /// # Errors
 /// The database's.
@@ -241,8 +242,8 @@ pub async fn mapping_of_collection(
     }))
 }
 
-/// Whether all transactions have ended that may store what was read with an earlier map of a source: those that began before the one
-/// that changed it. Those that began since see the change.
+/// Whether all transactions have ended that may store what was read with an earlier map of a source: those
+/// that began before the one that changed it. Those that began since see the change.
 ///
 /// # Errors
 /// The database's.
@@ -256,9 +257,8 @@ pub async fn has_settled(on: impl PgExecutor<'_>, name: &str) -> Result<bool, sq
     Ok(settled.fetch_optional(on).await?.unwrap_or(true))
 }
 
-/// Removes a source: no collection of it starts any more. Those that are under way end, those that wait for their turn are cancelled
-/// then, and what it brought stays. Gives
-/// false when there is none of this name.
+/// Removes a source: no collection of it starts any more. Those that are under way end, those that wait for
+/// their turn are cancelled then, and what it brought stays. Gives false when there is none of this name.
 ///
 /// # Errors
 /// The database's.
@@ -271,8 +271,9 @@ pub async fn remove(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::E
     Ok(removed > 0)
 }
 
-/// Notes that a run which began at `until` has brought everything up to then; changes nothing for a source that cannot be asked
-/// for changes, that was changed since, or when a later run did so before. Locks the source.
+/// Notes that a run which began at `until` has brought everything up to then; changes nothing for a source
+/// that cannot be asked for changes, that was changed since, or when a later run did so before. Locks the
+/// source.
 ///
 /// # Errors
 /// The database's.

@@ -131,7 +131,8 @@ async fn without_any_page_it_has_failed() {
     assert_eq!(fixture.state(id).await, CollectionState::Failed);
 }
 
-/// Their worker was killed after it had stored them, say: they get jobs again, three times, and are given up then.
+/// Their worker was killed after it had stored them, say: they get jobs again, three times, and are given up
+/// then.
 #[tokio::test]
 async fn documents_that_nobody_parses_get_jobs_and_are_given_up_in_the_end() {
     let fixture = Fixture::new().await;

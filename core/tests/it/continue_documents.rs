@@ -88,7 +88,8 @@ async fn documents_that_nobody_parsed_are_part_of_what_is_unfinished() {
     assert_eq!(fixture.told(id).await, (CompletedWithErrors, [19, 1, 0, 0]));
 }
 
-/// Its parsing jobs are ended, or about to be, or run: whatever becomes of them, everything is parsed when it goes on.
+/// Its parsing jobs are ended, or about to be, or run: whatever becomes of them, everything is parsed when it
+/// goes on.
 #[tokio::test]
 async fn a_cancelled_collection_that_goes_on_parses_what_it_had_stored() {
     let fixture = Fixture::new().await;

@@ -148,8 +148,8 @@ impl Fixture {
         }
     }
 
-    /// Parses batches as their job does, but for the first documents, so many, which fail, and ends the run if that was its last job.
-    /// Returns how many documents they have.
+    /// Parses batches as their job does, but for the first documents, so many, which fail, and ends the run
+    /// if that was its last job. Returns how many documents they have.
     pub(crate) async fn parse_batches(&self, id: Uuid, batches: &[i64], failed: usize) -> usize {
         let (there, documents) = document::load_waiting(self.pool(), id, batches).await.unwrap();
         let outcome = outcome_of(&documents, failed);
@@ -167,7 +167,8 @@ impl Fixture {
         self.give_up_call(id, self.call_id(id, place).await.unwrap(), error).await;
     }
 
-    /// Gives a call up, its job discarded with this error, commits, and ends the run if that was its last job.
+    /// Gives a call up, its job discarded with this error, commits, and ends the run if that was its last
+    /// job.
     pub(crate) async fn give_up_call(&self, collection_id: Uuid, call_id: i64, error: &str) {
         let discarded = discarded(self.last_fetch_job(call_id).await, error);
         let mut tx = self.pool().begin().await.unwrap();
@@ -176,7 +177,8 @@ impl Fixture {
         self.end_run(collection_id).await;
     }
 
-    /// What the queue does behind the last job of a run: ends it, unless calls or documents wait, or it is over.
+    /// What the queue does behind the last job of a run: ends it, unless calls or documents wait, or it is
+    /// over.
     pub(crate) async fn end_run(&self, id: Uuid) {
         let is_open = sqlx::query_scalar!(
             r#"

@@ -80,7 +80,8 @@ async fn two_details_with_the_same_bytes_are_two_documents() {
     }
 }
 
-/// A definition with a wrong pointer to the id was mended: the same bytes come again, and now it is known whose they are.
+/// A definition with a wrong pointer to the id was mended: the same bytes come again, and now it is known
+/// whose they are.
 #[tokio::test]
 async fn a_corrected_id_brings_people_in() {
     let fixture = Fixture::new().await;
@@ -101,7 +102,8 @@ async fn identical_items_on_one_page_are_one_document() {
     assert_eq!(fixture.listed(vec![item("ann", &["A"]), item("ann", &["A"])]).await, [1, 1]);
 }
 
-/// Under two positions, say, each with a stage of its own: nothing new comes with the next run, and the resume stays what it is.
+/// Under two positions, say, each with a stage of its own: nothing new comes with the next run, and the
+/// resume stays what it is.
 #[tokio::test]
 async fn somebody_who_is_listed_twice_with_different_bytes_does_not_change_with_each_run() {
     let fixture = Fixture::new().await;
@@ -136,7 +138,8 @@ async fn a_content_that_comes_back_is_stored_and_shown_again() {
     }
 }
 
-/// A worker that stood still stores it when another run has brought newer content: whichever is parsed first, that one is shown.
+/// A worker that stood still stores it when another run has brought newer content: whichever is parsed first,
+/// that one is shown.
 #[tokio::test]
 async fn an_answer_of_an_earlier_call_changes_no_resume() {
     for old_is_parsed_first in [false, true] {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::sql_text::{files, is_migration, read, statements};
 
-/// Each table and the places whose SQL may name it: first its owner, which core/src/lib.rs lists, then those that need it in one
-/// statement with a table of their own.
+/// Each table and the places whose SQL may name it: first its owner, which core/src/lib.rs lists, then those
+/// that need it in one statement with a table of their own.
 const OWNERS: [(&str, &[&str]); 27] = [
     ("sources", &["core/src/source/", "core/src/document/", "core/src/resume/"]),
     ("call_limits", &["core/src/call_limit/"]),

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use CollectionState::{Cancelled, Completed, CompletedWithErrors, Failed, Running};
 
-/// A collection of 1,000 items on ten pages, at 30 calls a second: triggered at 0 s, its first page stored at 10 s, looked
-/// at `seconds` later, since when all has come at an even speed, to this moment. The pages that are done and that failed, and the
-/// documents that are stored, unchanged, parsed and failed.
+/// A collection of 1,000 items on ten pages, at 30 calls a second: triggered at 0 s, its first page stored at
+/// 10 s, looked at `seconds` later, since when all has come at an even speed, to this moment. The pages that
+/// are done and that failed, and the documents that are stored, unchanged, parsed and failed.
 fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
     let created_at = DateTime::<Utc>::UNIX_EPOCH;
     let started_at = created_at + TimeDelta::seconds(10);
@@ -87,7 +87,8 @@ fn percent_is_half_pages_and_half_documents() {
     }
 }
 
-/// A call for each item, a hundred of them named by one page of a list: what is left brings one item each, and not a hundred.
+/// A call for each item, a hundred of them named by one page of a list: what is left brings one item each,
+/// and not a hundred.
 #[test]
 fn calls_for_one_item_count_as_one() {
     let mut details = progress(5.0, [51, 0], [50, 0, 50, 0]);
@@ -160,7 +161,8 @@ fn the_time_left_is_that_of_the_backlog_and_of_the_slower_half() {
         // Parsing decides: 900 documents left at 20 a second.
         (5.0, [5, 0], [500, 0, 100, 0], Some(45.0)),
         (5.0, [10, 0], [1000, 0, 50, 50], Some(45.0)),
-        // What comes in the end is parsed behind the last page: 5 pages at 1 a second, and 50 documents at 90 a second.
+        // What comes in the end is parsed behind the last page: 5 pages at 1 a second, and 50 documents at 90
+        // a second.
         (5.0, [5, 0], [500, 0, 450, 0], Some(50.0 / 90.0 + 500.0 / 90.0)),
         // What is known needs no parsing.
         (5.0, [10, 0], [0, 1000, 0, 0], Some(0.0)),

@@ -43,7 +43,8 @@ async fn the_same_people_in_any_order_are_stored_once() {
     }
 }
 
-/// Who comes second waits. After a commit it has lost, and finds the people known when it stores again; after a rollback it has not.
+/// Who comes second waits. After a commit it has lost, and finds the people known when it stores again; after
+/// a rollback it has not.
 #[tokio::test]
 async fn the_second_one_waits_for_the_first_one() {
     for commit in [true, false] {

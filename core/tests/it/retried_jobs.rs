@@ -75,7 +75,8 @@ async fn documents_have_the_code_of_the_request_that_ended_their_job() {
     assert_eq!(codes, expected.map(|(code, count)| (code.to_owned(), count)));
 }
 
-/// Of two retried batches of a collection that is over the second one to commit sees that nothing has failed any more.
+/// Of two retried batches of a collection that is over the second one to commit sees that nothing has failed
+/// any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_that_are_parsed_at_once_complete_the_collection() {
     let fixture = Fixture::new().await;
@@ -162,7 +163,8 @@ async fn a_call_that_comes_after_the_end_of_its_run_begins_another() {
     assert_ne!(joined, Some(group));
 }
 
-/// An answer that comes after its call was given up is stored all the same, and the call has not failed any more.
+/// An answer that comes after its call was given up is stored all the same, and the call has not failed any
+/// more.
 #[tokio::test]
 async fn an_answer_that_comes_late_is_stored() {
     let fixture = Fixture::new().await;

@@ -1,4 +1,5 @@
-//! Each document is in one state, and the counts are what the tables say, whatever has happened in whatever order.
+//! Each document is in one state, and the counts are what the tables say, whatever has happened in whatever
+//! order.
 
 use resume_core::{
     call::{self, Answer},
@@ -228,7 +229,8 @@ async fn what_was_read_with_an_older_map_is_not_stored() {
     assert_eq!(settle(before.version + 1).await, Settled::Gone, "somebody else was faster");
 }
 
-/// Who began to store before the change may have read with the older map: a reparse that began now would miss what they store.
+/// Who began to store before the change may have read with the older map: a reparse that began now would miss
+/// what they store.
 #[tokio::test]
 async fn a_change_of_the_map_has_settled_when_those_who_wrote_before_have_ended() {
     let fixture = Fixture::new().await;

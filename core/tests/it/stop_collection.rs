@@ -145,8 +145,8 @@ async fn an_unknown_collection_is_not_stopped() {
     assert!(matches!(fixture.cancel(id).await, Err(StopError::Unknown(unknown)) if unknown == id));
 }
 
-/// Its first page is stored after the pause, and opens the second one with a job that is younger than the stop: whichever of its two
-/// jobs comes first, the answer is stored once.
+/// Its first page is stored after the pause, and opens the second one with a job that is younger than the
+/// stop: whichever of its two jobs comes first, the answer is stored once.
 #[tokio::test]
 async fn a_page_that_was_opened_during_the_pause_is_stored_once() {
     let fixture = Fixture::new().await;

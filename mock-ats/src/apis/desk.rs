@@ -51,7 +51,8 @@ impl<'a> Desk<'a> {
         self.route_at(&self.call.path, method, path)
     }
 
-    /// What follows `prefix` and the name of a company in the path. Every customer of such an API writes his own.
+    /// What follows `prefix` and the name of a company in the path. Every customer of such an API writes his
+    /// own.
     pub(super) fn behind_company(&self, prefix: &str) -> &'a str {
         let rest = self.call.path.strip_prefix(prefix).unwrap_or_default();
         rest.find('/').map_or("", |slash| &rest[slash..])
@@ -212,8 +213,8 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Reads `size` people from `place` on, of those from index `first` on, and draws the fault of this page. Who came since is
-    /// at the head of the list, and who has come back at its end.
+    /// Reads `size` people from `place` on, of those from index `first` on, and draws the fault of this page.
+    /// Who came since is at the head of the list, and who has come back at its end.
     pub(super) fn list(&mut self, first: u64, place: u64, size: u64) -> Result<Page, Reply> {
         self.list_among(first, place, size, false)
     }
@@ -248,8 +249,8 @@ impl<'a> Desk<'a> {
         }))
     }
 
-    /// Reads `size` of those who have gone at this time or later, in milliseconds since 1970, from `place` on. Faults call these
-    /// pages 1001, 1002, ..
+    /// Reads `size` of those who have gone at this time or later, in milliseconds since 1970, from `place`
+    /// on. Faults call these pages 1001, 1002, ..
     pub(super) fn gone(&mut self, since: u64, place: u64, size: u64) -> Result<Page, Reply> {
         self.pages_before = 1000;
         self.draw_fault(self.page_number(place, size))?;
@@ -259,7 +260,8 @@ impl<'a> Desk<'a> {
         Ok(self.slice(gone.len() as u64, place, size, at))
     }
 
-    /// As [`Desk::list`], of a list of `total` in which `index` tells who is at a place. Nobody comes or goes in it.
+    /// As [`Desk::list`], of a list of `total` in which `index` tells who is at a place. Nobody comes or goes
+    /// in it.
     pub(super) fn list_by(
         &mut self,
         total: u64,

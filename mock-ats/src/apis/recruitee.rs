@@ -1,5 +1,5 @@
-//! Recruitee: `GET /c/{company}/candidates`, and `/c/{company}/candidates/{id}` for the `fields` of one, after
-//! connectors that run against it.
+//! Recruitee: `GET /c/{company}/candidates`, and `/c/{company}/candidates/{id}` for the `fields` of one,
+//! after connectors that run against it.
 //!
 //! Unconfirmed: the limit (not
 //! published; 10 a second here), the default of `limit` and the body of errors.

@@ -62,8 +62,8 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes a database with all migrations of `migrators` applied, in their order, on the server that all tests
-    /// share.
+    /// Makes a database with all migrations of `migrators` applied, in their order, on the server that all
+    /// tests share.
     ///
     /// Works under `cargo test` and nextest, as root and not.
     ///
@@ -79,8 +79,8 @@ impl TestDatabase {
         Ok(Self { pool, url, _keeper: Some(keeper), own: None })
     }
 
-    /// Makes a database with all migrations of `migrators` applied, in their order, on a cluster of its own: for
-    /// tests that restart or kill Postgres.
+    /// Makes a database with all migrations of `migrators` applied, in their order, on a cluster of its own:
+    /// for tests that restart or kill Postgres.
     ///
     /// Takes about a second. The cluster is always one of this machine, whatever `DATABASE_URL` says, and
     /// dropping the value stops and removes it, which blocks for about 0.2 s. Of a test that was killed, the

@@ -5,7 +5,8 @@ use resume_queue::{JobError, Lease};
 use super::retry;
 use crate::context::Context;
 
-/// Enqueues the next calls that wait in a collection that was continued, with the own completion in the same transaction.
+/// Enqueues the next calls that wait in a collection that was continued, with the own completion in the same
+/// transaction.
 ///
 /// Running twice does no harm: the fence lets one attempt commit. A collection that was stopped since is left alone.
 #[tracing::instrument(name = "continue_collection", skip_all, fields(collection = %job.collection_id))]

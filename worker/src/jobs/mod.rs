@@ -1,5 +1,5 @@
-//! What each job does: one file a job, one function `run`. `fetch_attachment.rs` is what `fetch_page.rs` does for a page that is an
-//! attachment.
+//! What each job does: one file a job, one function `run`. `fetch_attachment.rs` is what `fetch_page.rs` does
+//! for a page that is an attachment.
 
 pub(crate) mod continue_collection;
 mod fetch_attachment;
@@ -19,8 +19,8 @@ use resume_queue::JobError;
 /// How long a job waits for a newer process that understands its source: a rolling update takes minutes.
 const NEWER_WAIT: Duration = Duration::from_secs(30);
 
-/// What becomes of a job whose work failed. As a rule it is tried again. One whose source has a definition that only a newer process
-/// understands is left to that process, and uses no attempt.
+/// What becomes of a job whose work failed. As a rule it is tried again. One whose source has a definition
+/// that only a newer process understands is left to that process, and uses no attempt.
 pub(crate) fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> JobError {
     let error = error.into();
     let mut causes =

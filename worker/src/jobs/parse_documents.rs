@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use super::retry;
 use crate::context::Context;
 
-/// Parses batches of documents into resumes; a document that does not parse is listed as failed and harms no other. The resumes, the
-/// failures, the end of the wait and the job's own completion are one transaction.
+/// Parses batches of documents into resumes; a document that does not parse is listed as failed and harms no
+/// other. The resumes, the failures, the end of the wait and the job's own completion are one transaction.
 ///
 /// Running twice does no harm: the fence lets one attempt commit, and an older parse never overwrites a newer one. A job that
 /// was given up and retried parses its documents after all.

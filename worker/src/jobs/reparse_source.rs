@@ -11,8 +11,8 @@ use crate::context::Context;
 /// How long to wait for parses that are under way with an earlier map.
 const SETTLING: Duration = Duration::from_millis(200);
 
-/// Parses the next documents of a source that an older parser or an older map made, and enqueues itself for those behind them.
-/// Resumes, failures, counts, the next job and the own completion are one transaction.
+/// Parses the next documents of a source that an older parser or an older map made, and enqueues itself for
+/// those behind them. Resumes, failures, counts, the next job and the own completion are one transaction.
 ///
 /// Begins when all parses that may have read the map before its last change have ended, so that it misses none of them. Running twice does
 /// no harm: what is stored is of the present version, and is not found again. A map that changes on the way begins the walk anew,
@@ -35,7 +35,8 @@ pub(crate) async fn run(
     let outcome = parse_all(&Arc::new(step.documents), &Arc::new(Reader::of(&map))).await;
     resume::store_reparsed(&mut tx, map.source_id, map.version, &outcome).await.map_err(retry)?;
     lease.complete_in(&mut tx).await.map_err(retry)?;
-    // Behind the completion, which gives back the unique key that the next job takes. Who asks from now on has to wait for us.
+    // Behind the completion, which gives back the unique key that the next job takes. Who asks from now on
+    // has to wait for us.
     let present = source::mapping(&mut *tx, &job.source).await.map_err(retry)?;
     let has_changed = present.is_some_and(|present| present.version != map.version);
     if let Some(after) = step.next.or(has_changed.then(PeoplePlace::default)) {

@@ -166,7 +166,8 @@ async fn retried_batches_do_not_end_a_collection_whose_pages_are_to_come() {
     worker.stop().await;
 }
 
-/// The follow-up of a job that lives again has nothing to settle, whether it comes before the job's end or after.
+/// The follow-up of a job that lives again has nothing to settle, whether it comes before the job's end or
+/// after.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_before_the_batch_is_given_up_takes_it_back() {
     for [first, second] in [[SETTLE, PARSE], [PARSE, SETTLE]] {
@@ -202,7 +203,8 @@ async fn a_retry_before_the_page_is_given_up_takes_it_back() {
     worker.stop().await;
 }
 
-/// What a retry of the failed page comes to, the source being well again: the same as a resume of the collection.
+/// What a retry of the failed page comes to, the source being well again: the same as a resume of the
+/// collection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_failed_is_fetched_by_a_retry() {
     let pipeline = Pipeline::start().await;
@@ -237,7 +239,8 @@ async fn a_page_that_failed_is_fetched_by_a_retry() {
     worker.stop().await;
 }
 
-/// Both jobs of a page that failed twice are retried: its answer is stored once, and a call more does no harm.
+/// Both jobs of a page that failed twice are retried: its answer is stored once, and a call more does no
+/// harm.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_jobs_of_a_page_may_be_retried_at_once() {
     let pipeline = Pipeline::start().await;

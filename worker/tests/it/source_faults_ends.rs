@@ -200,7 +200,8 @@ async fn a_list_may_begin_with_a_token_and_say_in_texts_whether_there_is_more() 
     }
 }
 
-/// A newer process has stored a definition with a field that this version does not know, in the list and in the map.
+/// A newer process has stored a definition with a field that this version does not know, in the list and in
+/// the map.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_definition_of_a_newer_version_is_collected() {
     let pipeline = Pipeline::start().await;

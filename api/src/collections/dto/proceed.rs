@@ -21,13 +21,14 @@ pub(in crate::collections) struct ContinueRequest {
 #[derive(Debug, Default, Clone, Copy, Enum)]
 #[oai(rename = "ContinueScope", rename_all = "snake_case")]
 enum What {
-    /// Calls that are still to be made or that failed, and documents that nobody has parsed, because their job was cancelled or
-    /// discarded, or the parser crashed.
+    /// Calls that are still to be made or that failed, and documents that nobody has parsed, because their
+    /// job was cancelled or discarded, or the parser crashed.
     #[default]
     Unfinished,
     /// Calls that are still to be made, or that failed.
     Calls,
-    /// All documents that failed, for example because the mapping of the source has changed. Of a collection that is over.
+    /// All documents that failed, for example because the mapping of the source has changed. Of a collection
+    /// that is over.
     Documents,
     /// All that is unfinished, and all documents that failed.
     All,

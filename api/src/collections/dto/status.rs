@@ -20,11 +20,12 @@ pub(in crate::collections) struct CollectionStatus {
     waits_for: Option<Uuid>,
     /// What keeps it from going on as fast as it could, the most decisive first; nothing when it is over.
     waiting: Vec<Reason>,
-    /// How much is done, 0 to 100. 100 means that everything was done; a collection that was cancelled, or lost calls, ends below.
+    /// How much is done, 0 to 100. 100 means that everything was done; a collection that was cancelled, or
+    /// lost calls, ends below.
     percent: f64,
-    /// How long it will take from now on, by the speeds of the last ten seconds; 0 when it has ended. Null while there is nothing to
-    /// judge by: the source has not told how much there is, nothing is parsed yet or for half a minute, it is paused, or its
-    /// source is not called because its calls fail.
+    /// How long it will take from now on, by the speeds of the last ten seconds; 0 when it has ended. Null
+    /// while there is nothing to judge by: the source has not told how much there is, nothing is parsed yet
+    /// or for half a minute, it is paused, or its source is not called because its calls fail.
     #[oai(nullable)]
     eta_seconds: Option<f64>,
     /// How long it has taken so far, or took.
@@ -41,8 +42,9 @@ pub(in crate::collections) struct CollectionStatus {
     calls: Calls,
     /// What went wrong, the most frequent first, at most 20 kinds.
     errors: Vec<ErrorKind>,
-    /// Whether it has all that the source listed, as far as that can be told: every page was read, nothing was cut off at
-    /// `count`, and where the list moved meanwhile, nothing was lost by it. Null while it has not ended.
+    /// Whether it has all that the source listed, as far as that can be told: every page was read, nothing
+    /// was cut off at `count`, and where the list moved meanwhile, nothing was lost by it. Null while it has
+    /// not ended.
     #[oai(nullable)]
     complete: Option<bool>,
     /// Whether it ended because it had as many resumes as were asked for; the source may have more.
@@ -139,8 +141,8 @@ struct Parsing {
     total_backlog: i64,
     /// How many documents were parsed in a second lately: in the last ten seconds.
     per_second: f64,
-    /// Whether no further page is fetched for now because the backlog of the source is over its bound, 100,000 by default. Fetching goes
-    /// on by itself when the parsers have caught up.
+    /// Whether no further page is fetched for now because the backlog of the source is over its bound,
+    /// 100,000 by default. Fetching goes on by itself when the parsers have caught up.
     is_lagging: bool,
 }
 
@@ -154,8 +156,8 @@ struct Calls {
     rate_limited: i64,
     /// How many were made in a second lately: in the last ten seconds.
     per_second: f64,
-    /// How long the source took lately to answer, in milliseconds: half of the calls took at most so long. Null when there was
-    /// no answer in the last ten seconds.
+    /// How long the source took lately to answer, in milliseconds: half of the calls took at most so long.
+    /// Null when there was no answer in the last ten seconds.
     #[oai(nullable)]
     latency_ms: Option<i32>,
 }
@@ -164,8 +166,9 @@ struct Calls {
 #[derive(Debug, Object)]
 #[oai(rename = "CollectionWaiting")]
 struct Reason {
-    /// What it is: `paused`, `waits_for_collection`, `parsing_lags`, `queue_paused`, `no_worker`, `source_held`, `circuit_open`,
-    /// `source_silent` or, where calls failed and are made again, the code of their error.
+    /// What it is: `paused`, `waits_for_collection`, `parsing_lags`, `queue_paused`, `no_worker`,
+    /// `source_held`, `circuit_open`, `source_silent` or, where calls failed and are made again, the code of
+    /// their error.
     code: String,
     /// The same, for people.
     message: String,

@@ -19,12 +19,12 @@ const MAX_SOURCE_CHARS: usize = 128;
 #[derive(Debug, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct TriggerRequest {
-    /// How many resumes to collect. By default what the `defaults` of the source's definition say (100 for the test data), or
-    /// else everything.
+    /// How many resumes to collect. By default what the `defaults` of the source's definition say (100 for
+    /// the test data), or else everything.
     #[oai(validator(minimum(value = "1")))]
     count: Option<u64>,
-    /// How many resumes the source gives with each call. By default what the `defaults` of the source's definition say (10 for
-    /// the test data), or else as many as the source allows.
+    /// How many resumes the source gives with each call. By default what the `defaults` of the source's
+    /// definition say (10 for the test data), or else as many as the source allows.
     #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
     per_page: Option<u32>,
     /// How many resumes one job parses.
@@ -36,7 +36,8 @@ pub(crate) struct TriggerRequest {
     /// Which source to collect from. By default `test-data`, where there is a source of this name.
     #[oai(validator(min_length = 1, max_length = 128))]
     source: Option<String>,
-    /// Whether to ask the source for everything, where it could tell what has changed since the last complete collection.
+    /// Whether to ask the source for everything, where it could tell what has changed since the last complete
+    /// collection.
     #[oai(default)]
     full: bool,
     /// Which people the test data makes up: the same seed, the same people. By default nobody seen before.

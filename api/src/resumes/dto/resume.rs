@@ -49,7 +49,8 @@ pub(in crate::resumes) struct ResumeReply {
     created_at: DateTime<Utc>,
     /// When it last changed.
     updated_at: DateTime<Utc>,
-    /// When it was noticed that its source no longer lists the person, or has deleted them; searches do not find it then.
+    /// When it was noticed that its source no longer lists the person, or has deleted them; searches do not
+    /// find it then.
     hidden_at: Option<DateTime<Utc>>,
 }
 

@@ -66,7 +66,8 @@ pub struct Definition {
     /// Whether an address may resolve to this machine or a private network. By default it may not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_private_network: bool,
-    /// What proves to the system who we are. Sent to the host of the base URL, and to those of the fallback URLs.
+    /// What proves to the system who we are. Sent to the host of the base URL, and to those of the fallback
+    /// URLs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auth: Vec<Auth>,
     /// Headers sent with every call. No secrets: those belong into `auth`.
@@ -86,20 +87,23 @@ pub struct Definition {
     /// How many calls may be under way at once, in the whole fleet. By default as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
-    /// How much a collection asks for that does not say: by default everything, and as many items on a page as the system gives.
+    /// How much a collection asks for that does not say: by default everything, and as many items on a page
+    /// as the system gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<Defaults>,
     /// What becomes of a collection that is started while another one of this source is not over.
     #[serde(default, skip_serializing_if = "OverlappingRuns::is_allowed")]
     pub overlapping_runs: OverlappingRuns,
-    /// The call that lists what has a list of items each, such as positions with their candidates, where there is not one list
-    /// of all. `{parent}` in the path, the parameters or the body of `list` stands for the id of one of them.
+    /// The call that lists what has a list of items each, such as positions with their candidates, where
+    /// there is not one list of all. `{parent}` in the path, the parameters or the body of `list` stands for
+    /// the id of one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parents: Option<IdsCall>,
     /// The call that lists the items.
     #[serde(default = "ListCall::none", skip_serializing_if = "ListCall::is_none")]
     pub list: ListCall,
-    /// The call that gives one item in full, where the list does not. What it gives is kept, and the item of the list is not.
+    /// The call that gives one item in full, where the list does not. What it gives is kept, and the item of
+    /// the list is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<DetailCall>,
     /// The files that belong to an item.

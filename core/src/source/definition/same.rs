@@ -10,7 +10,8 @@ impl Definition {
     ///
     /// * `description` is for people.
     /// * `limits`, `concurrency` and `overlapping_runs` say when calls are made, not which.
-    /// * The hosts of `attachments`: the calls that failed for want of one are made again by a resume of their collection.
+    /// * The hosts of `attachments`: the calls that failed for want of one are made again by a resume of
+    ///   their collection.
     /// * `map`: documents are kept as they came, and parsed again without a call.
     pub fn asks_the_same_as(&self, other: &Self) -> bool {
         self.as_asked() == other.as_asked()

@@ -23,11 +23,13 @@ pub enum Step {
     Known,
 }
 
-/// The files that belong to an item, such as resumes as PDF. They are fetched while the run is under way, for their addresses expire.
+/// The files that belong to an item, such as resumes as PDF. They are fetched while the run is under way, for
+/// their addresses expire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attachments {
-    /// Where they are in an item: a `JMESPath` expression that finds a list of objects with `url` and `name`, or one.
+    /// Where they are in an item: a `JMESPath` expression that finds a list of objects with `url` and `name`,
+    /// or one.
     pub at: String,
     /// The hosts that they may be fetched from, beside those of the base URL and its fallbacks. Nothing that
     /// proves who we are is sent there. A `*` stands for anything within one label, as in
@@ -37,8 +39,8 @@ pub struct Attachments {
 }
 
 impl Attachments {
-    /// Whether they may be fetched from this host, as the URL Standard writes hosts. The global name of a bucket stands for its
-    /// regional ones, too.
+    /// Whether they may be fetched from this host, as the URL Standard writes hosts. The global name of a
+    /// bucket stands for its regional ones, too.
     pub fn allow(&self, host: &str) -> bool {
         let global = global_bucket(host);
         let is_like = |pattern: &String| {
@@ -89,7 +91,8 @@ fn is_label_like(label: &str, pattern: &str) -> bool {
     }
 }
 
-/// A call that lists ids, page by page: those of the parents that have a list of items each, or of those who were deleted.
+/// A call that lists ids, page by page: those of the parents that have a list of items each, or of those who
+/// were deleted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IdsCall {
@@ -110,7 +113,8 @@ pub struct IdsCall {
     pub paging: Paging,
 }
 
-/// The call that gives one item in full. `{id}` stands for the id that the list gives, `{parent}` for its parent.
+/// The call that gives one item in full. `{id}` stands for the id that the list gives, `{parent}` for its
+/// parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetailCall {
@@ -128,8 +132,9 @@ pub struct DetailCall {
 }
 
 impl Definition {
-    /// The call of a step, as a list: a detail call lists its one item, which is at [`ListCall::items`] itself. `None` for a
-    /// step that the source has not, for an attachment, whose address an item tells, and for what takes no call. What `list` expects of an answer, all of them must hold.
+    /// The call of a step, as a list: a detail call lists its one item, which is at [`ListCall::items`]
+    /// itself. `None` for a step that the source has not, for an attachment, whose address an item tells, and
+    /// for what takes no call. What `list` expects of an answer, all of them must hold.
     pub fn call_of(&self, step: Step) -> Option<ListCall> {
         let call = |path: &str, params: &BTreeMap<String, Template>, items: &str| ListCall {
             method: Method::Get,

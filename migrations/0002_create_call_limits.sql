@@ -1,5 +1,6 @@
--- How many calls a source gets from the whole fleet, and the ledger of those calls. docs/adr/0006-fleet-wide-call-limit.md says
--- how it works; core/src/call_limit/ is the only code that names these tables.
+-- How many calls a source gets from the whole fleet, and the ledger of those calls.
+-- docs/adr/0006-fleet-wide-call-limit.md says how it works; core/src/call_limit/ is the only code that names
+-- these tables.
 
 create type call_obstacle as enum ('limit', 'concurrency', 'silence', 'open', 'held');
 
@@ -48,8 +49,9 @@ comment on column call_limits.pace is 'the part of the configured rate that was 
 comment on column call_limits.open_until is 'the circuit is open until then, and half open after it; null when it is closed';
 comment on column call_limits.probe_until is 'when the call that probes a half-open circuit has ended at the latest';
 
--- Which rows of call_limits are surely the latest. Grants are committed without waiting for the disk; a crash of Postgres may
--- forget the last of them, and it empties an unlogged table. A source that is not in here counts as used up.
+-- Which rows of call_limits are surely the latest. Grants are committed without waiting for the disk; a crash
+-- of Postgres may forget the last of them, and it empties an unlogged table. A source that is not in here
+-- counts as used up.
 create unlogged table call_limits_warm (source text primary key);
 
 -- Every permit, from before its call leaves: what a crash leaves behind is a row without an end.
@@ -79,8 +81,9 @@ comment on column call_ledger.left_at is 'when it left; null while it is under w
 comment on column call_ledger.waited_ms is 'from asking for the permit to its time';
 comment on column call_ledger.code is 'why the call brought nothing; null when it brought a page';
 
--- Creates the partitions of the days until `_ahead` days from now (UTC), and drops those that are older than `_keep` days;
--- gives how many it dropped. A day whose rows already went to the default partition stays there.
+-- Creates the partitions of the days until `_ahead` days from now (UTC), and drops those that are older than
+-- `_keep` days; gives how many it dropped. A day whose rows already went to the default partition stays
+-- there.
 create function keep_call_ledger(_ahead integer, _keep integer) returns integer language plpgsql as $$
 declare
     today date := (now() at time zone 'UTC')::date;
@@ -112,9 +115,10 @@ begin
 end $$;
 select keep_call_ledger(7, 30);
 
--- The turns of up to `_wanted` calls that leave from `_from` to `_until`, in order, and the turns of the limits after them.
--- `free_at` is the first turn that is too late, or null. Generic cell rate algorithm: a call may leave at the latest of the
--- limits' turns, less their tolerances, and moves each turn by its interval.
+-- The turns of up to `_wanted` calls that leave from `_from` to `_until`, in order, and the turns of the
+-- limits after them. `free_at` is the first turn that is too late, or null. Generic cell rate algorithm: a
+-- call may leave at the latest of the limits' turns, less their tolerances, and moves each turn by its
+-- interval.
 create function call_turns(
     _next_at timestamptz[], _intervals double precision[], _tolerances double precision[],
     _from timestamptz, _until timestamptz, _wanted integer,
@@ -139,7 +143,8 @@ begin
     end loop;
 end $$;
 
--- How much of the configured rate a source gets now: what was left after its last refusal, and a sixtieth more each second.
+-- How much of the configured rate a source gets now: what was left after its last refusal, and a sixtieth
+-- more each second.
 create function call_pace(_limits call_limits, _at timestamptz) returns double precision language sql immutable as $$
     select least(1, (_limits).pace + coalesce(greatest(0, extract(epoch from _at - (_limits).paced_at)) / 60, 0))
 $$;

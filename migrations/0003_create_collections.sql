@@ -30,7 +30,6 @@ create table collections (
     begun_at timestamptz,
     started_at timestamptz,
     finished_at timestamptz,
-    summarized_at timestamptz,
     constraint collections_finished_when_over check (
         (state in ('completed', 'completed_with_errors', 'failed', 'cancelled')) = (finished_at is not null))
 );
@@ -48,7 +47,6 @@ comment on column collections.first_document_id is 'documents that were stored s
 comment on column collections.first_call_id is 'its calls have higher ids';
 comment on column collections.hide_confirmed is 'a person has confirmed that it may hide many';
 comment on column collections.lagged_at is 'when a page was kept back last because parsing lagged behind';
-comment on column collections.summarized_at is 'when retention deleted its calls; its counts stay';
 
 -- What has become of the calls and documents of a collection: a row for each connection, which a transaction
 -- adds to together with the change that it counts. A connection is in one transaction at a time, so nobody

@@ -1,10 +1,10 @@
--- People, and the documents that sources gave of them. core/src/document/ and core/src/attachment/ are the
--- only code that names these tables.
+-- People, and the documents that sources gave of them. core/src/document/, core/src/attachment/
+-- and core/src/erasure/ are the only code that names these tables.
 --
--- Ids come in blocks: one call of nextval gives a store the numbers n to n + 999, so the documents of a batch are a range, and
--- a batch is one row and one argument of a job, whatever its size. A person has the number of their first document. There are
--- no foreign keys on the way in: each costs up to 5 us, a row lock and 54 B of WAL per document, and one transaction writes
--- both ends.
+-- Ids come in blocks: one call of nextval gives a store the numbers n to n + 999, so the documents of a batch
+-- are a range, and a batch is one row and one argument of a job, whatever its size. A person has the number
+-- of their first document. There are no foreign keys on the way in: each costs up to 5 us, a row lock and 54
+-- B of WAL per document, and one transaction writes both ends.
 
 create sequence document_ids increment 1000;
 

@@ -1,4 +1,5 @@
--- Resumes, and documents that did not become any. core/src/resume/ is the only code that names these tables.
+-- Resumes, and documents that did not become any. core/src/resume/ names resumes,
+-- core/src/document/ the failures.
 
 create table resumes (
     person_id bigint primary key,

@@ -16,7 +16,8 @@ use crate::{
 /// The largest body that is read. Requests of ours have some hundred bytes.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// How much of a larger body is read and thrown away, so that the caller, who is still sending, can hear the reply.
+/// How much of a larger body is read and thrown away, so that the caller, who is still sending, can hear the
+/// reply.
 const DRAIN_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a JSON body holds. The type's schema goes into the description of the operation.
@@ -74,8 +75,8 @@ pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// The media type of a request, in lower case and without parameters; `None` when there is none, or the body has a content
-/// encoding, which we do not undo.
+/// The media type of a request, in lower case and without parameters; `None` when there is none, or the body
+/// has a content encoding, which we do not undo.
 pub(crate) fn media_type(request: &Request) -> Option<String> {
     let is_plain = request.header(header::CONTENT_ENCODING).unwrap_or("identity") == "identity";
     let name = request.content_type().filter(|_| is_plain)?.split(';').next()?;

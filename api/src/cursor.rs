@@ -3,8 +3,8 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 
-/// Enough to tell a cursor of ours from a typing error or a guess. It keeps no secret: a cursor is a position in a list
-/// that its reader may read anyway.
+/// Enough to tell a cursor of ours from a typing error or a guess. It keeps no secret: a cursor is a position
+/// in a list that its reader may read anyway.
 const CHECKSUM_BYTES: usize = 4;
 
 /// A place in a list, from which the next page is read.
@@ -45,12 +45,39 @@ impl Position for i64 {
     }
 }
 
+/// Behind what has this number, in the list of this kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbered<const KIND: u8>(pub(crate) i64);
+
+impl<const KIND: u8> Position for Numbered<KIND> {
+    const KIND: u8 = KIND;
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        i64::from_bytes(bytes).map(Self)
+    }
+}
+
 /// Writes a cursor: kind, place and checksum in hexadecimal digits.
 pub(crate) fn encode<P: Position>(position: &P) -> String {
     let mut bytes = vec![P::KIND];
     bytes.extend(position.to_bytes());
     bytes.extend(checksum(&bytes));
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Cuts what was found to a page of `limit`; one more tells that there is a next page. Returns its cursor.
+pub(crate) fn next<T, P: Position>(
+    found: &mut Vec<T>,
+    limit: usize,
+    place: impl FnOnce(&T) -> P,
+) -> Option<String> {
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    found.last().filter(|_| has_more).map(|last| encode(&place(last)))
 }
 
 /// Reads the cursor that [`encode`] wrote for the same list.

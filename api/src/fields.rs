@@ -7,7 +7,8 @@ use crate::{
     problem::{FieldError, Problem, ProblemType},
 };
 
-/// The fields of a JSON object, read one by one. Gathers everything that is wrong, so that a caller hears it at once.
+/// The fields of a JSON object, read one by one. Gathers everything that is wrong, so that a caller hears it
+/// at once.
 pub(crate) struct Fields {
     unread: Map<String, Value>,
     known: Vec<&'static str>,
@@ -58,8 +59,8 @@ impl Fields {
         })
     }
 
-    /// What `read` makes of a value; `None` when it is not given, or when `read` makes nothing of it, because it is not what
-    /// `expected` says.
+    /// What `read` makes of a value; `None` when it is not given, or when `read` makes nothing of it, because
+    /// it is not what `expected` says.
     pub(crate) fn read<T>(
         &mut self,
         name: &'static str,
@@ -70,8 +71,8 @@ impl Fields {
         read(&value).or_else(|| self.wrong(name, format!("must be {expected}")))
     }
 
-    /// An object with fields of its own, whose errors are named `<name>.<field>`; none is an empty one. `None` when it is
-    /// no object.
+    /// An object with fields of its own, whose errors are named `<name>.<field>`; none is an empty one.
+    /// `None` when it is no object.
     pub(crate) fn object<T: ReadFields>(&mut self, name: &'static str) -> Option<T> {
         let value = self.take(name).unwrap_or_else(|| Value::Object(Map::new()));
         let Ok(mut inner) = Self::of(value) else {

@@ -3,7 +3,10 @@
 //! | place | what it holds |
 //! | --- | --- |
 //! | `app.rs` `state.rs` `serve.rs` | [`app`], what it needs, and serving it on a port |
-//! | `collections/` | `/api/v1/data-collection`: trigger, status, events, list, resume |
+//! | `collections/` | `/api/v1/data-collection`: trigger, status, events, list, pause, cancel, continue, confirm-hiding |
+//! | `calls/` | `/api/v1/data-collection/{id}/calls` |
+//! | `documents/` | `/api/v1/data-collection/{id}/documents`, `/api/v1/raw-documents` |
+//! | `people/` | `/api/v1/sources/{source}/people`: erase, export, lift |
 //! | `imports/` | `/api/v1/data-collection/import`: files with items |
 //! | `sources/` | `/api/v1/sources`: list, put, check, delete; the schema of definitions |
 //! | `resumes/` | `/api/v1/resumes`: search, one resume, its raw document |
@@ -24,10 +27,10 @@
 //! | `trace.rs` | the trace context that jobs carry on |
 //! | `database.rs` | the time limit of every use of the database |
 //!
-//! To add an operation: a method in its resource's `mod.rs` with an `operation_id`, its DTOs in `dto.rs`, the statuses
-//! it may refuse with in the `Refusals` of its return type, tests in `tests/it/`, then `just openapi`.
-//! To add a resource: a folder, its struct in `Apis` of `spec/mod.rs`.
-//! To add a problem type: a variant and a table row in `problem.rs`.
+//! To add an operation: a method in its resource's `mod.rs` with an `operation_id`, its DTOs in `dto.rs`, the
+//! statuses it may refuse with in the `Refusals` of its return type, tests in `tests/it/`, then `just
+//! openapi`. To add a resource: a folder, its struct in `Apis` of `spec/mod.rs`. To add a problem type: a
+//! variant and a table row in `problem.rs`.
 
 mod app;
 mod attachments;

@@ -28,7 +28,7 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:collection-under-way` | 409 | the source wants one collection at a time, and one is not over |
 /// | `urn:resume-service:problem:wrong-job-state` | 409 | a job in its state cannot be cancelled, retried or discarded |
 /// | `urn:resume-service:problem:unique-key-taken` | 409 | a job cannot come back while another one has its unique key |
-/// | `urn:resume-service:problem:erasure-key-missing` | 409 | people cannot be erased, or new ones stored, without the key that tells who was erased |
+/// | `urn:resume-service:problem:erasure-key-missing` | 409 | people cannot be erased, or new ones stored, without the erasure key |
 /// | `urn:resume-service:problem:body-too-large` | 413 | the body is over 1 MiB |
 /// | `urn:resume-service:problem:unsupported-media-type` | 415 | the body is not `application/json` |
 /// | `urn:resume-service:problem:idempotency-key-reused` | 422 | the key stands for a request with other parameters |
@@ -60,7 +60,7 @@ pub(crate) enum ProblemType {
     WrongJobState,
     /// Another job has the unique key of this one.
     UniqueKeyTaken,
-    /// There is no key, or another one, that tells who was erased.
+    /// The process has no erasure key, or another one than the database was used with.
     ErasureKeyMissing,
     /// The body is too large.
     BodyTooLarge,

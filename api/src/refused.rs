@@ -8,7 +8,8 @@ use poem_openapi::{
 
 use crate::problem::{PROBLEM_JSON, Problem, ProblemBody};
 
-/// The statuses that an operation refuses requests with, for its description. One empty type each implements it.
+/// The statuses that an operation refuses requests with, for its description. One empty type each implements
+/// it.
 pub(crate) trait Refusals: Send + Sync + 'static {
     /// Each status once, in ascending order.
     const STATUSES: &'static [u16];
@@ -17,7 +18,15 @@ pub(crate) trait Refusals: Send + Sync + 'static {
     const UNAVAILABLE: &'static str = "The database cannot be reached for now.";
 }
 
-/// A problem as the reply of an operation that lists its statuses in `R`. Tests hold each reply against that list.
+/// The refusals of an operation that looks something up by its id.
+pub(crate) struct LookupRefusals;
+
+impl Refusals for LookupRefusals {
+    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
+}
+
+/// A problem as the reply of an operation that lists its statuses in `R`. Tests hold each reply against that
+/// list.
 #[derive(Debug)]
 pub(crate) struct Refused<R>(Problem, PhantomData<R>);
 
@@ -78,7 +87,7 @@ fn description(status: u16) -> &'static str {
     match status {
         400 => "The request is not valid; `errors` names each parameter, header or field at fault.",
         404 => "Nothing is there under this id.",
-        409 => "What is there stands against it; `type` and `detail` say what.",
+        409 => "It conflicts with the current state; `type` and `detail` say what.",
         413 => "The body is too large; `detail` says how much it may have.",
         415 => "The body is of no media type that this operation takes; `detail` names those.",
         422 => "The idempotency key was used before, with other parameters.",

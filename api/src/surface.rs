@@ -69,7 +69,8 @@ impl Surface {
         methods.join(", ")
     }
 
-    /// What is wrong with a parameter that poem could not read. poem calls those of the path `param0`, `param1`, ..
+    /// What is wrong with a parameter that poem could not read. poem calls those of the path `param0`,
+    /// `param1`, ..
     pub(crate) fn bad_parameter(&self, operation_id: &str, name: &str) -> FieldError {
         let operation = self.operations.iter().find(|operation| operation.id == operation_id);
         let mut parameters = operation.into_iter().flat_map(|operation| &operation.parameters);

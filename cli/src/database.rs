@@ -34,8 +34,8 @@ struct Embedded {
 }
 
 impl Database {
-    /// Uses the database that the options name, or the one called `name` in the private cluster, which is started or
-    /// joined. The schema is brought up to date.
+    /// Uses the database that the options name, or the one called `name` in the private cluster, which is
+    /// started or joined. The schema is brought up to date.
     pub(crate) async fn open(options: &DatabaseOptions, name: &str) -> Result<Self> {
         let database = Self::connect(options, name).await?;
         db::check(&database.url).await.context("connecting to the database")?;

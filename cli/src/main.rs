@@ -1,11 +1,11 @@
-//! `resume-service`: collects resumes from rate-limited systems, keeps the raw data, parses it and makes it searchable,
-//! on nothing but Postgres.
+//! `resume-service`: collects resumes from rate-limited systems, keeps the raw data, parses it and makes it
+//! searchable, on nothing but Postgres.
 //!
 //! | place | what it holds |
 //! | --- | --- |
 //! | `options/` | the command line: every option, its environment variable and default |
 //! | `database.rs` | the database to use: `DATABASE_URL`, or a private cluster |
-//! | `erasure_key.rs` | the key that tells who was erased |
+//! | `erasure_key.rs` | reads the erasure key, or makes one for a private cluster |
 //! | `service.rs` | API and worker as tasks of this process |
 //! | `mock.rs` | the mock system that `up` and `demo` serve beside the API |
 //! | `client/` | the calls that the commands make to a running API |

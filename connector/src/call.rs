@@ -105,7 +105,8 @@ impl Reading<'_> {
             loan.is_good();
         }
         let (shape, refusals) = (self.shape, self.refusals);
-        // Unpacking, splitting and hashing a megabyte takes milliseconds: not on a thread that others wait for.
+        // Unpacking, splitting and hashing a megabyte takes milliseconds: not on a thread that others wait
+        // for.
         let decoding = tokio::task::spawn_blocking(move || {
             let (page, is_refused) = match packing.unpack(body) {
                 Ok(body) => {

@@ -15,8 +15,8 @@ use crate::{
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until there is a connection. 5 seconds by default: within a data centre it takes milliseconds, across the world
-    /// a second.
+    /// Until there is a connection. 5 seconds by default: within a data centre it takes milliseconds, across
+    /// the world a second.
     pub connect: Duration,
     /// The longest silence before and in the middle of an answer; 10 seconds by default.
     pub read: Duration,
@@ -41,7 +41,8 @@ pub enum SetupError {
     Proxy(#[from] InvalidProxy),
 }
 
-/// The HTTP clients. Two, since what a client may connect to is a matter of its resolver, and so of the client.
+/// The HTTP clients. Two, since what a client may connect to is a matter of its resolver, and so of the
+/// client.
 pub(crate) struct Clients {
     public: Http,
     any: Http,
@@ -118,7 +119,8 @@ fn builder(timeouts: Timeouts) -> ClientBuilder {
         // A redirect could lead anywhere, and each hop would be a call that nobody counts.
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        // Unpacked after it was received, so that the bytes on the wire are known and the threads for I/O do I/O.
+        // Unpacked after it was received, so that the bytes on the wire are known and the threads for I/O do
+        // I/O.
         .gzip(false)
 }
 

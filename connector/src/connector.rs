@@ -38,19 +38,20 @@ impl Connector {
         })
     }
 
-    /// Makes a call ready: everything that can go wrong without the source goes wrong here, before the caller asks for leave
-    /// to call. Reads the secrets, and fetches a token where the source wants one and none is kept; that is a call to the
-    /// token endpoint, twice the time-outs long at most.
+    /// Makes a call ready: everything that can go wrong without the source goes wrong here, before the caller
+    /// asks for leave to call. Reads the secrets, and fetches a token where the source wants one and none is
+    /// kept; that is a call to the token endpoint, twice the time-outs long at most.
     ///
-    /// `base` is the address in use: the definition's base URL or one of its fallbacks. `link` is what the page before
-    /// gave as [`Page::next`](crate::Page::next), and is followed below `base` even if it was given below another address
-    /// of the source; `None` for a first page, and for numbered pages, whose number is in `values`. What a step is about, a parent
-    /// or an item, is in `values` too.
+    /// `base` is the address in use: the definition's base URL or one of its fallbacks. `link` is what the
+    /// page before gave as [`Page::next`](crate::Page::next), and is followed below `base` even if it was
+    /// given below another address of the source; `None` for a first page, and for numbered pages, whose
+    /// number is in `values`. What a step is about, a parent or an item, is in `values` too.
     ///
     /// # Errors
-    /// [`CallError::InvalidUrl`], [`CallError::ForeignLink`] and [`CallError::InvalidRequest`] for what cannot be asked,
-    /// [`CallError::AddressNotAllowed`] for a host written as a private address, [`CallError::SecretMissing`],
-    /// [`CallError::SecretInvalid`] and [`CallError::Token`] for what proves who we are.
+    /// [`CallError::InvalidUrl`], [`CallError::ForeignLink`] and [`CallError::InvalidRequest`] for what
+    /// cannot be asked, [`CallError::AddressNotAllowed`] for a host written as a private address,
+    /// [`CallError::SecretMissing`], [`CallError::SecretInvalid`] and [`CallError::Token`] for what proves
+    /// who we are.
     pub async fn prepare(
         &self,
         definition: &Definition,
@@ -80,7 +81,8 @@ impl Connector {
         Ok(Call { http: http.clone(), request, home, shape, link, refusals, loan })
     }
 
-    /// Prepares a call and makes it. What goes wrong before the source is asked comes in an answer without a status.
+    /// Prepares a call and makes it. What goes wrong before the source is asked comes in an answer without a
+    /// status.
     pub async fn call(
         &self,
         definition: &Definition,

@@ -30,10 +30,11 @@ pub struct Download {
 }
 
 impl Connector {
-    /// Makes the fetching of an attachment ready, from the address that an item tells. It comes from outside: it must be on the
-    /// scheme, host and port of one of the source's addresses, where it is fetched from the one in use with all that proves who we
-    /// are; or on one of the hosts that the definition allows for attachments, by https and its port unless private networks are
-    /// allowed, where nothing is sent but the address.
+    /// Makes the fetching of an attachment ready, from the address that an item tells. It comes from outside:
+    /// it must be on the scheme, host and port of one of the source's addresses, where it is fetched from the
+    /// one in use with all that proves who we are; or on one of the hosts that the definition allows for
+    /// attachments, by https and its port unless private networks are allowed, where nothing is sent but the
+    /// address.
     ///
     /// # Errors
     /// [`CallError::InvalidUrl`] and [`CallError::AttachmentForeign`] for the address; otherwise as
@@ -122,7 +123,8 @@ fn check_elsewhere(definition: &Definition, url: &Url) -> Result<(), CallError> 
     Err(CallError::AttachmentForeign { host: shown_host(url) })
 }
 
-/// A refusal of another host is no limit of the source's, which is waited for as long as it takes: it is an error that passes.
+/// A refusal of another host is no limit of the source's, which is waited for as long as it takes: it is an
+/// error that passes.
 fn unlimited(error: CallError) -> CallError {
     match error {
         CallError::RateLimited(wait) => {

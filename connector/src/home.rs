@@ -3,7 +3,8 @@ use resume_core::source::definition::Definition;
 
 use crate::CallError;
 
-/// The longest link to a page: what servers accept in a request line, mostly (RFC 9112, section 3, asks for 8000).
+/// The longest link to a page: what servers accept in a request line, mostly (RFC 9112, section 3, asks for
+/// 8000).
 pub const LINK_BYTES_MAX: usize = 8 * 1024;
 /// The longest host name of the DNS, RFC 1035.
 const HOST_BYTES_MAX: usize = 253;

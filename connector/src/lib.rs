@@ -23,10 +23,9 @@
 //! | `error.rs` `refusal.rs` | why a call brought no page; which answers refuse it as one too many |
 //! | `told.rs` `wait.rs` | what the headers say of the limit, and when to call again |
 //!
-//! To add a page style: a variant of [`Paging`](resume_core::source::definition::Paging), its request in `request.rs`, its
-//! next link in `page.rs`, a test in `tests/it/paging.rs`.
-//! To add a proof: a variant of [`Auth`](resume_core::source::definition::Auth), its header in `auth.rs`, a test in
-//! `tests/it/auth.rs`.
+//! To add a page style: a variant of [`Paging`](resume_core::source::definition::Paging), its request in
+//! `request.rs`, its next link in `page.rs`, a test in `tests/it/paging.rs`. To add a proof: a variant of
+//! [`Auth`](resume_core::source::definition::Auth), its header in `auth.rs`, a test in `tests/it/auth.rs`.
 
 mod address;
 mod auth;

@@ -17,7 +17,8 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{CallError, LINK_BYTES_MAX};
 
-/// The most items of a page, whatever was asked for: an item may have two bytes on the wire, and some hundred here.
+/// The most items of a page, whatever was asked for: an item may have two bytes on the wire, and some hundred
+/// here.
 pub const ITEMS_MAX: usize = 100_000;
 /// The most bytes of a value that is compared with what the definition expects.
 const EXPECTED_BYTES_MAX: usize = 64 * 1024;
@@ -29,8 +30,8 @@ const CODE_CHARS_MAX: usize = 64;
 pub struct Page {
     /// Its items, in order, verbatim.
     pub items: Vec<NewDocument>,
-    /// What the next page is asked for with: an absolute address, or a token. At most [`LINK_BYTES_MAX`] bytes, none of
-    /// them a control character. `None` on the last page, and for numbered pages.
+    /// What the next page is asked for with: an absolute address, or a token. At most [`LINK_BYTES_MAX`]
+    /// bytes, none of them a control character. `None` on the last page, and for numbered pages.
     pub next: Option<String>,
     /// How many items there are in all, where the source says so, the definition says where, and it can be
     /// true.

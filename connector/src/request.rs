@@ -12,7 +12,8 @@ pub(crate) struct Question {
     pub(crate) body: Option<Value>,
 }
 
-/// The question for a page: `link` is what the page before has given for it, the first page and numbered pages have none.
+/// The question for a page: `link` is what the page before has given for it, the first page and numbered
+/// pages have none.
 pub(crate) fn question(
     list: &ListCall,
     home: &Home,

@@ -15,8 +15,8 @@ const PARTS_MAX: usize = 16;
 /// calls again.
 ///
 /// `Retry-After` (RFC 9110, section 10.2.3); `RateLimit` and `RateLimit-Policy` of
-/// draft-ietf-httpapi-ratelimit-headers and the three headers of its older versions; `X-RateLimit-*` and `X-Rate-Limit-*`,
-/// which nobody has defined.
+/// draft-ietf-httpapi-ratelimit-headers and the three headers of its older versions; `X-RateLimit-*` and
+/// `X-Rate-Limit-*`, which nobody has defined.
 pub fn told(headers: &HeaderMap, is_refused: bool) -> Told {
     let now = source_time(headers);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

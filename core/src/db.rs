@@ -31,14 +31,16 @@ const IDLE_IN_TRANSACTION_MAX: &str = "5s";
 /// What a pool of connections is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Answers requests. Plans each execution anew: the best plan of a search depends on how common the skill is.
+    /// Answers requests. Plans each execution anew: the best plan of a search depends on how common the skill
+    /// is.
     Api,
     /// Runs jobs. Reuses plans: its statements are the same a thousand times a second.
     Worker,
 }
 
 impl Role {
-    /// Two cores of a database are busy long before this many statements; the rest is for those that wait for locks.
+    /// Two cores of a database are busy long before this many statements; the rest is for those that wait for
+    /// locks.
     fn max_connections(self) -> u32 {
         match self {
             Self::Api => 10,
@@ -53,7 +55,8 @@ impl Role {
 /// When `url` is not a Postgres URL.
 pub fn pool(url: &str, role: Role) -> Result<PgPool, sqlx::Error> {
     let options: PgConnectOptions = url.parse()?;
-    // A process that is stopped, or cut off, in the middle of a transaction must not keep its locks: others wait for them.
+    // A process that is stopped, or cut off, in the middle of a transaction must not keep its locks: others
+    // wait for them.
     let options = options.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MAX)]);
     let options = match role {
         Role::Api => {
@@ -80,9 +83,9 @@ pub async fn check(url: &str) -> Result<(), sqlx::Error> {
 
 /// Begins a transaction on a connection of the pool.
 ///
-/// Safe to drop at any moment. sqlx 0.9's own `begin` is not: dropped between its BEGIN and the answer, as when a handler is
-/// stopped or a client hangs up, it gives the connection back to the pool with the transaction open, and what the next one
-/// writes there is never committed.
+/// Safe to drop at any moment. sqlx 0.9's own `begin` is not: dropped between its BEGIN and the answer, as
+/// when a handler is stopped or a client hangs up, it gives the connection back to the pool with the
+/// transaction open, and what the next one writes there is never committed.
 ///
 /// # Errors
 /// When no connection is to be had in time.
@@ -93,7 +96,8 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction, sqlx::Error> {
     begun.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
-/// Runs the migrations that are missing. Several processes may do so at once: one does the work, the others wait.
+/// Runs the migrations that are missing. Several processes may do so at once: one does the work, the others
+/// wait.
 ///
 /// # Errors
 /// When the database cannot be reached, or its schema is newer than this program.
@@ -128,14 +132,16 @@ pub async fn ping(pool: &PgPool) -> Result<(), Error> {
     pool.acquire().await?.ping().await
 }
 
-/// Whether an error says that the database is away or not ready for now, so that the same request may succeed later.
+/// Whether an error says that the database is away or not ready for now, so that the same request may succeed
+/// later.
 ///
 /// The codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub fn is_unavailable(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
         Error::Database(e) => e.code().is_some_and(|code| {
-            // Connection exceptions, too many connections, shutting down or starting up, a primary that became a standby.
+            // Connection exceptions, too many connections, shutting down or starting up, a primary that
+            // became a standby.
             code.starts_with("08")
                 || matches!(
                     code.as_ref(),
@@ -146,7 +152,8 @@ pub fn is_unavailable(error: &Error) -> bool {
     }
 }
 
-/// Creates the database that `url` names if the server has none of that name. Several processes may do so at once.
+/// Creates the database that `url` names if the server has none of that name. Several processes may do so at
+/// once.
 ///
 /// # Errors
 /// When the server cannot be reached or the user may not create databases.

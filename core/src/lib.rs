@@ -19,8 +19,8 @@
 //!
 //! Functions that change data take `&mut PgConnection`: the caller owns the transaction.
 //!
-//! How to add a table: a migration, SQL in one module here, a row above. How to add a job: a payload in `jobs/`, what it
-//! does in `worker/src/jobs/`, one line in `worker/src/registry.rs`.
+//! How to add a table: a migration, SQL in one module here, a row above. How to add a job: a payload in
+//! `jobs/`, what it does in `worker/src/jobs/`, one line in `worker/src/registry.rs`.
 
 pub mod attachment;
 pub mod call;

@@ -3,11 +3,12 @@ use std::{future::Future, process::Command};
 use anyhow::Result;
 use sqlx::{PgPool, migrate::Migrator};
 
-/// The variable that tells a worker process its database. It leads through the proxy, where statements are counted.
+/// The variable that tells a worker process its database. It leads through the proxy, where statements are
+/// counted.
 pub const DATABASE_URL: &str = "DATABASE_URL";
 
-/// The variable that tells a worker process the way around the proxy, for notes of a handler that must survive any
-/// crash and are no part of what is tested.
+/// The variable that tells a worker process the way around the proxy, for notes of a handler that must
+/// survive any crash and are no part of what is tested.
 pub const DIRECT_URL: &str = "CRASH_KIT_DIRECT_URL";
 
 /// Whether nothing is left to do, now or within a minute.
@@ -17,8 +18,8 @@ pub(crate) const ALL_IS_DONE: &str = "select not exists (select from jobs where 
 
 /// Some jobs and the worker that runs them.
 ///
-/// A run in which nothing happens must end in the same way each time, and soon: the scenario is run once for each point.
-/// Its jobs need an attempt to spare, for the one that the crash takes.
+/// A run in which nothing happens must end in the same way each time, and soon: the scenario is run once for
+/// each point. Its jobs need an attempt to spare, for the one that the crash takes.
 pub trait Scenario: Send + Sync + 'static {
     /// What one run needs beside its database, for example a server to call. It lives as long as the run.
     type Fixture: Send + Sync;
@@ -34,19 +35,21 @@ pub trait Scenario: Send + Sync + 'static {
     /// Fills a new database: creates what tables the handlers need beside the schema, and enqueues the jobs.
     fn prepare(&self, pool: &PgPool) -> impl Future<Output = Result<Self::Fixture>> + Send;
 
-    /// A worker process that finds its database in the variable [`DATABASE_URL`], works until it gets `SIGTERM`, and
-    /// then leaves in good order with the status 0.
+    /// A worker process that finds its database in the variable [`DATABASE_URL`], works until it gets
+    /// `SIGTERM`, and then leaves in good order with the status 0.
     fn worker(&self) -> Command;
 
-    /// A query for one boolean: whether all is done that the worker does of itself, so that it may be asked to stop. By
-    /// default when no job is live, no group waits for its follow-up, and no schedule is due within a minute.
+    /// A query for one boolean: whether all is done that the worker does of itself, so that it may be asked
+    /// to stop. By default when no job is live, no group waits for its follow-up, and no schedule is due
+    /// within a minute.
     fn is_settled(&self) -> &str {
         ALL_IS_DONE
     }
 
-    /// What must be true at the end, beside what is always checked: every accepted job ended once, as many of each kind
-    /// and in the same way as without a crash; attempts that are as many as its failures and its success; at most one
-    /// attempt more than without a crash; no job live, no worker that is gone and not signed off.
+    /// What must be true at the end, beside what is always checked: every accepted job ended once, as many of
+    /// each kind and in the same way as without a crash; attempts that are as many as its failures and its
+    /// success; at most one attempt more than without a crash; no job live, no worker that is gone and not
+    /// signed off.
     fn invariants(&self) -> Vec<Invariant> {
         Vec::new()
     }
@@ -81,8 +84,8 @@ impl Invariant {
         Self { name: name.into(), sql: sql.into(), holds: Holds::WithoutRows }
     }
 
-    /// No lease ran out: whose process is gone was noticed before, and who lives has kept it. For scenarios whose leases
-    /// are much longer than their jobs, as the default of 30 s is.
+    /// No lease ran out: whose process is gone was noticed before, and who lives has kept it. For scenarios
+    /// whose leases are much longer than their jobs, as the default of 30 s is.
     pub fn no_lease_ran_out() -> Self {
         Self::no_rows(
             "no job waited for its lease to run out",

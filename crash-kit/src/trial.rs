@@ -18,8 +18,8 @@ use crate::{
     sql::{execute, is_true, number, texts},
 };
 
-/// How long each half of a run may take: the worker until all is done, and then the helper. They take some seconds; a
-/// busy machine is no fault of theirs.
+/// How long each half of a run may take: the worker until all is done, and then the helper. They take some
+/// seconds; a busy machine is no fault of theirs.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How often to look. Most of a run is waiting, and many run at once.
@@ -41,7 +41,8 @@ pub(crate) struct Trial {
     pub(crate) ending: Option<Ending>,
 }
 
-/// Runs a scenario on a database of its own, with a crash at `point`, and compares its end to the undisturbed one.
+/// Runs a scenario on a database of its own, with a crash at `point`, and compares its end to the undisturbed
+/// one.
 pub(crate) async fn run<S: Scenario>(
     scenario: &S,
     point: Option<&Point>,

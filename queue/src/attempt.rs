@@ -32,8 +32,8 @@ use crate::{
 /// How long a handler that listens to [`Lease::stop_requested`] may clean up before it is dropped.
 pub(crate) const CLEAN_UP_MAX: Duration = Duration::from_secs(5);
 
-/// How long a dropped handler is waited for. It stops at its next `.await`; one that never comes to it must not hold up a
-/// shutdown.
+/// How long a dropped handler is waited for. It stops at its next `.await`; one that never comes to it must
+/// not hold up a shutdown.
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// One attempt's hold on its job; a handler takes it as `Data<Lease>`.
@@ -70,31 +70,34 @@ impl Lease {
         self.traceparent.as_deref()
     }
 
-    /// Ends when the handler should stop: the job was cancelled or discarded by request, its time is up, the worker shuts
-    /// down, or the lease was lost. A handler that has polled this gets five seconds to clean up and return before it is
-    /// dropped; one that has not is dropped at once.
+    /// Ends when the handler should stop: the job was cancelled or discarded by request, its time is up, the
+    /// worker shuts down, or the lease was lost. A handler that has polled this gets five seconds to clean up
+    /// and return before it is dropped; one that has not is dropped at once.
     pub async fn stop_requested(&self) {
         self.listens.store(true, Ordering::SeqCst);
         let mut stop = self.stop.clone();
         ordered_to_stop(&mut stop).await;
     }
 
-    /// Lets this process claim no further job with the concurrency key of this one for so long, where the slots of its queue are
-    /// shared ([`QueueConfig::in_shares`](crate::QueueConfig::in_shares)); elsewhere it does nothing. For a handler that
-    /// [snoozes](crate::JobError::Snooze) the job for a reason that all jobs of the key have: else each of them would be claimed to be
-    /// snoozed, however many there are. Of several times the last to end counts.
+    /// Lets this process claim no further job with the concurrency key of this one for so long, where the
+    /// slots of its queue are shared ([`QueueConfig::in_shares`](crate::QueueConfig::in_shares)); elsewhere
+    /// it does nothing. For a handler that [snoozes](crate::JobError::Snooze) the job for a reason that all
+    /// jobs of the key have: else each of them would be claimed to be snoozed, however many there are. Of
+    /// several times the last to end counts.
     pub fn rest_key(&self, time: Duration) {
         self.hold.shared.held.rest_key(self.hold.id, time);
     }
 
-    /// Completes the job in the caller's transaction, so that the handler's effects and the completion are one: both or
-    /// neither, and once. After the commit return `Ok`; on any error roll back and return the error.
+    /// Completes the job in the caller's transaction, so that the handler's effects and the completion are
+    /// one: both or neither, and once. After the commit return `Ok`; on any error roll back and return the
+    /// error.
     ///
-    /// Locks the job's row until the transaction ends. If it does not commit and the handler returns `Ok` all the same,
-    /// the job comes back when its lease runs out.
+    /// Locks the job's row until the transaction ends. If it does not commit and the handler returns `Ok` all
+    /// the same, the job comes back when its lease runs out.
     ///
     /// # Errors
-    /// [`CompleteError::LeaseLost`] when the job has been taken from this attempt, and the database's own errors.
+    /// [`CompleteError::LeaseLost`] when the job has been taken from this attempt, and the database's own
+    /// errors.
     pub async fn complete_in(&self, conn: &mut PgConnection) -> Result<(), CompleteError> {
         if !complete_one(conn, self.hold.id, self.hold.fence).await? {
             return Err(CompleteError::LeaseLost(self.hold.id));
@@ -117,8 +120,8 @@ impl<S> Layer<S> for LeaseLayer {
     }
 }
 
-/// Runs each attempt in a tokio task of its own, so that handlers use all cores and a panic stays inside, and settles
-/// its job by how it ends.
+/// Runs each attempt in a tokio task of its own, so that handlers use all cores and a panic stays inside, and
+/// settles its job by how it ends.
 #[derive(Debug, Clone)]
 pub struct LeaseService<S> {
     inner: S,
@@ -144,8 +147,8 @@ where
             let error = "the job carries no lease: it did not come from the queue's backend";
             return Box::pin(async move { Err(error.into()) });
         };
-        // What a closure does before its future begins happens here, in the task of the worker: a panic of one job must
-        // not end the worker.
+        // What a closure does before its future begins happens here, in the task of the worker: a panic of
+        // one job must not end the worker.
         let handler = match catch_unwind(AssertUnwindSafe(|| self.inner.call(task))) {
             Ok(handler) => handler,
             Err(panic) => {
@@ -172,7 +175,8 @@ where
     }
 }
 
-/// Runs the handler until it ends, is told to stop or has used up its time. `None`: nothing is left to settle.
+/// Runs the handler until it ends, is told to stop or has used up its time. `None`: nothing is left to
+/// settle.
 async fn run_attempt<F, R, E>(lease: &Lease, handler: F) -> Option<Outcome>
 where
     F: Future<Output = Result<R, E>> + Send + 'static,
@@ -239,8 +243,8 @@ fn ended_by_itself(lease: &Lease, ended: Result<Result<(), BoxDynError>, JoinErr
 async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
     match stop.wait_for(Option::is_some).await.map(|why| *why) {
         Ok(Some(why)) => why,
-        // The sender goes when the job is released, which is after this attempt; or when a newer attempt at the same
-        // job takes its place, which says so first.
+        // The sender goes when the job is released, which is after this attempt; or when a newer attempt at
+        // the same job takes its place, which says so first.
         _ => std::future::pending().await,
     }
 }

@@ -32,11 +32,12 @@ use crate::{
 const LOCKED_OUT_MIN: Duration = Duration::from_millis(5);
 const LOCKED_OUT_MAX: Duration = Duration::from_secs(1);
 
-/// For how long at most a claimer that found a queue held up by its limits does not listen: each end of a job wakes all.
+/// For how long at most a claimer that found a queue held up by its limits does not listen: each end of a job
+/// wakes all.
 const DEAF_MAX: Duration = Duration::from_millis(50);
 
-/// For how long a claimer goes on behind its last claim before it looks at the whole queue again: as long may a job wait
-/// that came in with a higher priority.
+/// For how long a claimer goes on behind its last claim before it looks at the whole queue again: as long may
+/// a job wait that came in with a higher priority.
 const GO_ON_MAX: Duration = Duration::from_millis(200);
 
 /// How often a claimer tells how it fares, while that changes.
@@ -86,7 +87,8 @@ impl<J: Job> Claiming<J> {
         }
     }
 
-    /// Claims whenever there are free slots and a reason to look, until the session stops or the worker is closed.
+    /// Claims whenever there are free slots and a reason to look, until the session stops or the worker is
+    /// closed.
     pub(crate) async fn run(mut self) {
         let wake = self.shared.held.claimer(J::KIND);
         let (shared, sender) = (self.shared.clone(), self.sender.clone());
@@ -140,8 +142,8 @@ impl<J: Job> Claiming<J> {
 
     /// Claims a job for each slot and passes them on.
     ///
-    /// The claim itself runs in a task of its own: were it dropped half-way by a shutdown, jobs could be claimed that
-    /// nobody knows of, and would wait for their lease to run out.
+    /// The claim itself runs in a task of its own: were it dropped half-way by a shutdown, jobs could be
+    /// claimed that nobody knows of, and would wait for their lease to run out.
     async fn claim_into(&self, slots: Vec<OwnedSemaphorePermit>, behind: Option<Place>) -> Came {
         let shared = self.shared.clone();
         let sender = self.sender.clone();
@@ -171,8 +173,8 @@ impl<J: Job> Claiming<J> {
         came.await.unwrap_or_default()
     }
 
-    /// How long to sleep after a claim that found too little. Under load that is a moment, unless the queue's limits leave no
-    /// room.
+    /// How long to sleep after a claim that found too little. Under load that is a moment, unless the queue's
+    /// limits leave no room.
     async fn pause(&mut self, got: usize) -> Duration {
         match self.lookout.gap() {
             Some(gap) if got > 0 || !self.may_hold_up() => gap,
@@ -189,8 +191,8 @@ impl<J: Job> Claiming<J> {
         self.turns.is_some() || self.shared.held.is_limited(J::KIND)
     }
 
-    /// How long to sleep after a claim that found too little: until the next scheduled job is due, at most the poll time,
-    /// less up to a fifth so that processes do not look in step.
+    /// How long to sleep after a claim that found too little: until the next scheduled job is due, at most
+    /// the poll time, less up to a fifth so that processes do not look in step.
     async fn until_next_look(&mut self, got: usize) -> Duration {
         let poll = self.shared.settings.poll;
         let poll = poll - backoff::jitter(poll / 5);
@@ -203,8 +205,9 @@ impl<J: Job> Claiming<J> {
         if is_paused {
             return poll;
         }
-        // A job that could start and that no claim gets is locked by somebody, or the worker is paused: look ever less often.
-        // The same for the jobs of a queue at its limit, although the end of a running one wakes us.
+        // A job that could start and that no claim gets is locked by somebody, or the worker is paused: look
+        // ever less often. The same for the jobs of a queue at its limit, although the end of a running one
+        // wakes us.
         let is_due = next_due.is_some_and(|due| due.is_zero());
         if got == 0 && (is_due || is_held_up) {
             self.locked_out = (self.locked_out * 2).clamp(LOCKED_OUT_MIN, LOCKED_OUT_MAX);
@@ -224,7 +227,8 @@ impl<J: Job> Claiming<J> {
         }
     }
 
-    /// Tells the fleet that this process works on the queue, and how it fares. Best effort: the next one makes up for it.
+    /// Tells the fleet that this process works on the queue, and how it fares. Best effort: the next one
+    /// makes up for it.
     async fn report(&mut self) {
         let report =
             Report { slots: self.slots.count() as i32, mean_run_s: self.shared.held.mean_run_s(J::KIND) };
@@ -326,8 +330,8 @@ enum Order {
     InShares(Arc<Mutex<Turns>>),
 }
 
-/// Claims a job for each slot, however long the database is away; nothing once the session stops or the worker is
-/// closed.
+/// Claims a job for each slot, however long the database is away; nothing once the session stops or the
+/// worker is closed.
 async fn claim_when_reachable<J: Job>(
     shared: &Arc<Shared>,
     sender: &mpsc::Sender<Task<J>>,

@@ -1,7 +1,7 @@
 //! A job queue on PostgreSQL, as a backend for [apalis](https://docs.rs/apalis) 1.0.
 //!
-//! apalis calls a unit of work a "task"; here, in SQL and on every page it is a *job*. The translation happens in
-//! [`backend`](QueueBackend) and nowhere else.
+//! apalis calls a unit of work a "task"; here, in SQL and on every page it is a *job*. The translation
+//! happens in [`backend`](QueueBackend) and nowhere else.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -26,8 +26,8 @@
 //! | `maintenance/` | [`maintenance`]: what the leader does, one service a file |
 //! | `backend.rs`, `attempt.rs` | the apalis side: hands out claimed jobs, runs each attempt in a task of its own |
 //!
-//! How to add a kind of job: a payload type that implements [`Job`], a handler `async fn(Payload, Data<Lease>, ..) ->
-//! Result<(), JobError>`, and a worker built over [`Session::backend`].
+//! How to add a kind of job: a payload type that implements [`Job`], a handler `async fn(Payload,
+//! Data<Lease>, ..) -> Result<(), JobError>`, and a worker built over [`Session::backend`].
 
 mod attempt;
 mod backend;

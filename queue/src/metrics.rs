@@ -1,9 +1,10 @@
-//! What the queue counts and measures, through the [`metrics`](https://docs.rs/metrics) facade: install any recorder.
+//! What the queue counts and measures, through the [`metrics`](https://docs.rs/metrics) facade: install any
+//! recorder.
 //!
 //! Names follow OpenTelemetry's semantic conventions for messaging where there is one
-//! (<https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/>), written as Prometheus writes them. The
-//! label `messaging_destination_name` is the queue. Counters and histograms are of this process alone; the gauges, set by
-//! [`refresh`], are of the whole fleet, the same in every process.
+//! (<https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/>), written as Prometheus writes
+//! them. The label `messaging_destination_name` is the queue. Counters and histograms are of this process
+//! alone; the gauges, set by [`refresh`], are of the whole fleet, the same in every process.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -59,7 +60,8 @@ pub fn describe() {
     describe_gauge!(SERVICE_FAILURES, "failed runs of a maintenance service");
 }
 
-/// Sets the gauges by what the database says now. Reads a few rows for each queue and worker, and no table of jobs.
+/// Sets the gauges by what the database says now. Reads a few rows for each queue and worker, and no table of
+/// jobs.
 ///
 /// # Errors
 /// The database's; the gauges keep what they had.

@@ -16,7 +16,8 @@ pub(crate) enum Outcome {
     Retry { error: String, code: Cow<'static, str>, wait: Duration },
     /// Run again after this time; the attempt is given back.
     Snoozed(Duration),
-    /// Not run, or not to its end, for no fault of the job: at once to whoever wants it; the attempt is given back.
+    /// Not run, or not to its end, for no fault of the job: at once to whoever wants it; the attempt is given
+    /// back.
     HandedBack,
     /// Not run to its end, since somebody asked for the end of the job: that is what it gets.
     AsAsked,
@@ -32,8 +33,8 @@ pub(crate) struct Settlement {
     pub(crate) outcome: Outcome,
 }
 
-/// Settles a batch in one transaction and tells which jobs were settled; the others were no longer held under the fence
-/// given, and are left alone.
+/// Settles a batch in one transaction and tells which jobs were settled; the others were no longer held under
+/// the fence given, and are left alone.
 pub(crate) async fn settle(
     conn: &mut PgConnection,
     batch: &[Settlement],
@@ -68,8 +69,8 @@ pub(crate) async fn complete_one(
 async fn complete(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
     let ids: Vec<i64> = batch.iter().map(|s| s.id).collect();
     let fences: Vec<i32> = batch.iter().map(|s| s.fence).collect();
-    // A running job is one with a worker. Were the state named, a planner that knows of few running jobs would compare all
-    // of them with each of the batch.
+    // A running job is one with a worker. Were the state named, a planner that knows of few running jobs
+    // would compare all of them with each of the batch.
     let done = sqlx::query_scalar!(
         r#"
         with ended as (
@@ -141,8 +142,8 @@ impl Outcome {
     }
 }
 
-/// Postgres stores no NUL in a text, and nobody reads a megabyte of error, here or in a log. Does nothing to a text that
-/// has been through it.
+/// Postgres stores no NUL in a text, and nobody reads a megabyte of error, here or in a log. Does nothing to
+/// a text that has been through it.
 pub(crate) fn storable(error: &str) -> String {
     let mut text = error.replace('\0', "\u{fffd}");
     if text.len() > MAX_ERROR_BYTES + '…'.len_utf8() {

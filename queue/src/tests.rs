@@ -1,5 +1,6 @@
-//! The statements of the queue stay cheap in a large table: no scan of it, and only as many buffers as there are jobs to
-//! touch. Measured on the statements themselves, with the counters that Postgres keeps for a session.
+//! The statements of the queue stay cheap in a large table: no scan of it, and only as many buffers as there
+//! are jobs to touch. Measured on the statements themselves, with the counters that Postgres keeps for a
+//! session.
 
 use std::{fmt, time::Duration};
 
@@ -34,13 +35,16 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(30);
 
-/// More than the five runs that Postgres plans for the parameters at hand, so that its generic plan has its turn.
+/// More than the five runs that Postgres plans for the parameters at hand, so that its generic plan has its
+/// turn.
 const RUNS: usize = 6;
 
-/// The buffers of a statement that finds nothing to do: the roots of some indexes, and dead entries on their way.
+/// The buffers of a statement that finds nothing to do: the roots of some indexes, and dead entries on their
+/// way.
 const BUFFERS_BASE: i64 = 60;
 
-/// The buffers for one job: its row in the table, old and new, and an entry in each of five indexes, some levels deep.
+/// The buffers for one job: its row in the table, old and new, and an entry in each of five indexes, some
+/// levels deep.
 const BUFFERS_PER_JOB: i64 = 45;
 
 const ROWS: i64 = 1_000_000;
@@ -287,7 +291,8 @@ async fn cheap_with_many_keys() {
     assert_limited_cheap("300,000 keys", &rows, 1).await;
 }
 
-/// The first 1,000 and perhaps the next 20,000 jobs are read, from few pages; and the jobs behind them are found by their keys.
+/// The first 1,000 and perhaps the next 20,000 jobs are read, from few pages; and the jobs behind them are
+/// found by their keys.
 #[tokio::test]
 async fn cheap_with_a_busy_key_in_front() {
     let rows = fill("work", "available", 100_000, ", concurrency_key=, 'busy'")
@@ -313,7 +318,8 @@ async fn cheap_with_one_key_that_runs_many() {
     assert_limited_to_cheap(4000, "one key that runs 2,000 of 4,000", &rows, 1).await;
 }
 
-/// A claim that finds nothing reads the first 1,000 jobs, and what runs of their keys and of the next 1,000 keys.
+/// A claim that finds nothing reads the first 1,000 jobs, and what runs of their keys and of the next 1,000
+/// keys.
 #[tokio::test]
 async fn cheap_with_many_busy_keys() {
     let rows = fill("work", "available", 50_000, ", concurrency_key=, 'key ' || n % 5000")
@@ -322,8 +328,8 @@ async fn cheap_with_many_busy_keys() {
     assert_limited_cheap("5,000 busy keys", &rows, 250).await;
 }
 
-/// A claim looks at the keys, at as many jobs of each as it could take, and at the groups that have a turn; where keys leave room, at
-/// the first 1,000 jobs.
+/// A claim looks at the keys, at as many jobs of each as it could take, and at the groups that have a turn;
+/// where keys leave room, at the first 1,000 jobs.
 #[tokio::test]
 async fn cheap_in_shares() {
     let of = |count: i64, keys: i64, groups: i64| {
@@ -357,7 +363,8 @@ async fn cheap_in_shares() {
     }
 }
 
-/// A claim makes more jobs available than it takes; another one that found them locked must not sleep through that.
+/// A claim makes more jobs available than it takes; another one that found them locked must not sleep through
+/// that.
 #[tokio::test]
 async fn jobs_that_another_claim_leaves_over_are_due() {
     let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
@@ -442,7 +449,8 @@ async fn what_people_ask_is_cheap_beside_a_week_of_completed_jobs() {
         for filter in [&cancelled, &discarded] {
             assert_cheap!(case, "count", conn, 350, |tx| count_in(&mut tx, filter));
         }
-        // Each id is looked up in the partitions of all days between the first and the last one, to lock and to delete it.
+        // Each id is looked up in the partitions of all days between the first and the last one, to lock and
+        // to delete it.
         for (name, filter) in [("cancelled", &cancelled), ("discarded", &discarded)] {
             // What comes back makes a table of a few pages a larger one, whose earlier scans would count.
             let case = Case { name, rows: 0, ..case };
@@ -470,8 +478,8 @@ async fn what_people_ask_is_cheap_beside_a_week_of_completed_jobs() {
     }
 }
 
-/// The keys of jobs that are gone, behind those of jobs that are live or in the history: those are older, so that each look
-/// meets them first.
+/// The keys of jobs that are gone, behind those of jobs that are live or in the history: those are older, so
+/// that each look meets them first.
 #[tokio::test]
 async fn all_keys_that_outlived_their_jobs_are_forgotten() {
     const KEPT: i64 = 3000;
@@ -635,7 +643,8 @@ async fn only_schedules_that_are_due_are_read() {
     assert_cheap!(case, "next due schedule", conn, 0, |tx| next_due_schedule(&mut tx));
 }
 
-/// An index that was filled and emptied is found and rebuilt; one that is as large as its content is left alone.
+/// An index that was filled and emptied is found and rebuilt; one that is as large as its content is left
+/// alone.
 #[tokio::test]
 async fn an_index_beyond_its_content_is_found() {
     const BYTES_MIN: i64 = 4 * 1024 * 1024;

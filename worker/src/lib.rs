@@ -44,7 +44,8 @@ pub struct Settings {
     pub grace: Duration,
 }
 
-/// Works until `shutdown` resolves, then lets running jobs finish within the grace time and hands the others back.
+/// Works until `shutdown` resolves, then lets running jobs finish within the grace time and hands the others
+/// back.
 ///
 /// # Errors
 /// When the database cannot be reached at the start, or when the work ends by itself, which it should not.

@@ -15,7 +15,7 @@ use self::{dto::AttachmentsReply, file::FileReply, sha256::Sha256};
 use crate::{
     database::bounded,
     problem::Problem,
-    refused::{Refusals, Refused},
+    refused::{LookupRefusals, Refused},
     spec::Tag,
     state::AppState,
 };
@@ -24,12 +24,6 @@ pub(crate) use sha256::{EXPECTED as SHA256_EXPECTED, FORMAT as SHA256_FORMAT};
 
 /// The resource.
 pub(crate) struct Attachments(AppState);
-
-struct LookupRefusals;
-
-impl Refusals for LookupRefusals {
-    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
-}
 
 impl Attachments {
     pub(crate) fn new(state: AppState) -> Self {
@@ -47,14 +41,14 @@ impl Attachments {
 impl Attachments {
     /// List the attachments of a resume
     ///
-    /// The files that came with the document that the resume was made from, in the order of the source. Those that are still
-    /// to be fetched, or that could not be, are not among them.
+    /// The files that came with the document that the resume was made from, in the order of the source. Those
+    /// that are still to be fetched, or that could not be, are not among them.
     #[oai(path = "/api/v1/resumes/:id/attachments", method = "get", operation_id = "list_attachments")]
     async fn list_attachments(
         &self,
         /// The id that a search gave.
         id: Path<i64>,
-        /// Whether to find people who are hidden, too.
+        /// Whether to include hidden people.
         #[oai(default)]
         hidden: Query<bool>,
     ) -> Result<Json<AttachmentsReply>, Refused<LookupRefusals>> {

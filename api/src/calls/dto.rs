@@ -7,7 +7,7 @@ use resume_core::{
     source::definition,
 };
 
-use crate::cursor::{self, Position};
+use crate::cursor::{self, Numbered};
 
 /// How many calls a page has unless told otherwise.
 pub(super) fn default_limit() -> u32 {
@@ -15,19 +15,7 @@ pub(super) fn default_limit() -> u32 {
 }
 
 /// Behind this call, in the list.
-pub(super) struct Behind(pub(super) i64);
-
-impl Position for Behind {
-    const KIND: u8 = 7;
-
-    fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        i64::from_bytes(bytes).map(Self)
-    }
-}
+pub(super) type Behind = Numbered<7>;
 
 /// Where a call stands.
 #[derive(Debug, Clone, Copy, Enum)]
@@ -53,7 +41,7 @@ pub(super) enum Step {
     Detail,
     /// A file that belongs to an item.
     Attachment,
-    /// A page of the feed that tells who was deleted.
+    /// A page of the deletions feed.
     Deleted,
     /// A look through resumes that are there for people to ask for. It takes no call.
     Known,
@@ -116,9 +104,7 @@ struct CallReply {
 impl CallList {
     /// The page of the first `limit` of `found`; one more tells that there is a next page.
     pub(super) fn new(mut found: Vec<ListedCall>, limit: usize) -> Self {
-        let has_more = found.len() > limit;
-        found.truncate(limit);
-        let next_cursor = found.last().filter(|_| has_more).map(|last| cursor::encode(&Behind(last.id)));
+        let next_cursor = cursor::next(&mut found, limit, |last| Numbered::<7>(last.id));
         Self { results: found.into_iter().map(Into::into).collect(), next_cursor }
     }
 }

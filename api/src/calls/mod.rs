@@ -16,19 +16,13 @@ use crate::{
     database::bounded,
     name::Name,
     problem::Problem,
-    refused::{Refusals, Refused},
+    refused::{LookupRefusals, Refused},
     spec::Tag,
     state::AppState,
 };
 
 /// The resource.
 pub(crate) struct Calls(AppState);
-
-struct ListRefusals;
-
-impl Refusals for ListRefusals {
-    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
-}
 
 impl Calls {
     pub(crate) fn new(state: AppState) -> Self {
@@ -51,8 +45,8 @@ impl Calls {
 impl Calls {
     /// List the calls of a collection
     ///
-    /// Every request that it has made or is about to make, as far as it is known: for a page of a list, one item in full or a file. By step
-    /// and, of each step, by parent, item, place and reading. Those of a collection that ended long ago are no longer kept.
+    /// Every request that it has made or is about to make, as far as it is known: for a page of a list, one
+    /// item in full or a file. By step and, of each step, by parent, item, place and reading.
     #[oai(
         path = "/api/v1/data-collection/:data_request_id/calls",
         method = "get",
@@ -73,7 +67,7 @@ impl Calls {
         limit: Query<u32>,
         /// The `next_cursor` of the page before; none for the first page.
         cursor: Query<Option<String>>,
-    ) -> Result<Json<CallList>, Refused<ListRefusals>> {
+    ) -> Result<Json<CallList>, Refused<LookupRefusals>> {
         let after = cursor.0.as_deref().map(cursor::decode::<Behind>).transpose()?.map(|after| after.0);
         let code = code.0.map(|code| code.0);
         let filter = CallFilter { state: state.0.map(Into::into), step: step.0.map(Into::into), code };

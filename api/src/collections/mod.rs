@@ -32,6 +32,7 @@ use crate::{
     cursor,
     database::bounded,
     idempotency_key::IdempotencyKey,
+    name::Name,
     problem::{Problem, ProblemType},
     refused::{Refusals, Refused},
     serve::Stopping,
@@ -174,15 +175,15 @@ impl Collections {
 impl Collections {
     /// Start a collection
     ///
-    /// Fetches `count` resumes from a source, `per_page` with each call and within its rate limit, keeps them as they
-    /// came, and parses them. Replies at once; follow `status_url`. Every field of the body is optional, and so is the
-    /// body.
+    /// Fetches `count` resumes from a source, `per_page` with each call and within its rate limit, keeps them
+    /// as they came, and parses them. Replies at once; follow `status_url`. Every field of the body is
+    /// optional, and so is the body.
     ///
-    /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the same
-    /// parameters starts nothing more and gives the same reply.
+    /// Send a fresh UUID as `Idempotency-Key` to be able to repeat the request safely: the same key with the
+    /// same parameters starts nothing more and gives the same reply.
     ///
-    /// While another collection of the source is not over, this one runs beside it, is refused, or waits for it, as the
-    /// `overlapping_runs` of the source's definition say.
+    /// While another collection of the source is not over, this one runs beside it, is refused, or waits for
+    /// it, as the `overlapping_runs` of the source's definition say.
     #[oai(path = "/api/v1/data-collection/trigger", method = "post", operation_id = "trigger_collection")]
     async fn trigger_collection(
         &self,
@@ -199,8 +200,8 @@ impl Collections {
 
     /// Look how far a collection is
     ///
-    /// `state` is final when it is `completed`, `completed_with_errors`, `failed` or `cancelled`; `percent` is 100 then,
-    /// and only then.
+    /// `state` is final when it is `completed`, `completed_with_errors`, `failed` or `cancelled`; `percent`
+    /// is 100 only where everything was done.
     #[oai(
         path = "/api/v1/data-collection/status/:data_request_id",
         method = "get",
@@ -218,14 +219,15 @@ impl Collections {
 
     /// Follow a collection
     ///
-    /// Server-sent events. `progress` comes at once and whenever something has happened, at most twice a second; `end` is the last
-    /// one, comes when `state` is final, and then the stream closes. The data of each is what `get_collection_status` gives, and its
-    /// id the milliseconds since the trigger. A comment comes every 15 seconds, so that nobody takes the stream for dead.
+    /// Server-sent events. `progress` comes at once and whenever something has happened, at most twice a
+    /// second; `end` is the last one, comes when `state` is final, and then the stream closes. The data of
+    /// each is what `get_collection_status` gives, and its id the milliseconds since the trigger. A comment
+    /// comes every 15 seconds, so that nobody takes the stream for dead.
     ///
-    /// A client that was cut off just asks again, as browsers do by themselves, and begins with the status as it is then; of a
-    /// collection that is over that is `end` at once: close your `EventSource` there. While the database is away nothing comes but
-    /// comments. When this process stops, the stream closes without an `end`. A process serves 100 streams at once and
-    /// refuses more.
+    /// A client that was cut off just asks again, as browsers do by themselves, and begins with the status as
+    /// it is then; of a collection that is over that is `end` at once: close your `EventSource` there. While
+    /// the database is away nothing comes but comments. When this process stops, the stream closes without an
+    /// `end`. A process serves 100 streams at once and refuses more.
     #[oai(
         path = "/api/v1/data-collection/events/:data_request_id",
         method = "get",
@@ -247,7 +249,7 @@ impl Collections {
     async fn list_collections(
         &self,
         /// Only those of this source.
-        source: Query<Option<String>>,
+        source: Query<Option<Name>>,
         /// Only those in one of these states, separated by commas.
         #[oai(explode = false, default)]
         state: Query<Vec<State>>,
@@ -259,8 +261,10 @@ impl Collections {
     ) -> Result<Json<CollectionList>, Refused<ListRefusals>> {
         let before = cursor.0.as_deref().map(cursor::decode).transpose()?;
         let states: Vec<CollectionState> = state.0.into_iter().map(Into::into).collect();
-        let filter =
-            ListFilter { source: source.0, states: Some(states).filter(|states| !states.is_empty()) };
+        let filter = ListFilter {
+            source: source.0.map(|name| name.0),
+            states: Some(states).filter(|states| !states.is_empty()),
+        };
         // One more than asked for tells whether there is a next page.
         let fetch = i64::from(limit.0) + 1;
         let found = bounded(collection::list(&self.0.pool, &filter, before, fetch)).await?;
@@ -269,9 +273,9 @@ impl Collections {
 
     /// Pause a collection
     ///
-    /// No further page is fetched until `continue_collection`, but for calls that wait for leave already, up to 16 in each worker; what is
-    /// stored is parsed. A call that is under way is not lost. One
-    /// that is paused is left as it is.
+    /// No further page is fetched until `continue_collection`, but for calls that wait for leave already, up
+    /// to 16 in each worker; what is stored is parsed. A call that is under way is not lost. One that is
+    /// paused is left as it is.
     #[oai(
         path = "/api/v1/data-collection/pause/:data_request_id",
         method = "post",
@@ -287,8 +291,8 @@ impl Collections {
 
     /// Cancel a collection
     ///
-    /// It is over at once: nothing more is fetched or parsed. What is stored stays, and `continue_collection` goes on from there.
-    /// One that is cancelled is left as it is.
+    /// It is over at once: nothing more is fetched or parsed. What is stored stays, and `continue_collection`
+    /// goes on from there. One that is cancelled is left as it is.
     #[oai(
         path = "/api/v1/data-collection/cancel/:data_request_id",
         method = "post",
@@ -304,9 +308,10 @@ impl Collections {
 
     /// Continue a collection
     ///
-    /// One that is paused or cancelled continues from its checkpoint; one that ended with failed calls makes those again, and
-    /// those behind them. What is stored is not fetched again. Documents that nobody has parsed, because their job was ended, are
-    /// parsed. The body, which may be left out, says whether to continue with less or more than that.
+    /// One that is paused or cancelled continues from its checkpoint; one that ended with failed calls makes
+    /// those again, and those behind them. What is stored is not fetched again. Documents that nobody has
+    /// parsed, because their job was ended, are parsed. The body, which may be left out, says whether to
+    /// continue with less or more than that.
     #[oai(
         path = "/api/v1/data-collection/continue/:data_request_id",
         method = "post",
@@ -326,8 +331,9 @@ impl Collections {
 
     /// Confirm that a collection may hide many
     ///
-    /// A collection that has seen far fewer people than its source had hides nobody by itself and says `too_many_missing`
-    /// among its errors. After this they are hidden, in the background. Refused once a later collection of the source has ended.
+    /// A collection that has seen far fewer people than its source had hides nobody by itself and says
+    /// `too_many_missing` among its errors. After this they are hidden, in the background. Refused once a
+    /// later collection of the source has ended.
     #[oai(
         path = "/api/v1/data-collection/:data_request_id/confirm-hiding",
         method = "post",
@@ -476,10 +482,6 @@ impl From<ProceedError> for Problem {
                     format!("the collection is {state}: its calls come before its documents, ask for `all`");
                 Self::new(ProblemType::NothingFailed, detail)
             }
-            ProceedError::Summarized => Self::new(
-                ProblemType::NothingFailed,
-                "the calls of this collection were deleted by retention: start another one",
-            ),
             ProceedError::UnderWay(other) => under_way(other),
             other => Self::failure(other),
         }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use resume_core::document::{Document, DocumentState, ListedDocument};
 
-use crate::cursor::{self, Position};
+use crate::cursor::{self, Numbered};
 
 /// How many documents a page has unless told otherwise.
 pub(super) fn default_limit() -> u32 {
@@ -12,19 +12,7 @@ pub(super) fn default_limit() -> u32 {
 }
 
 /// Behind this document, in the list.
-pub(super) struct Behind(pub(super) i64);
-
-impl Position for Behind {
-    const KIND: u8 = 6;
-
-    fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        i64::from_bytes(bytes).map(Self)
-    }
-}
+pub(super) type Behind = Numbered<6>;
 
 /// What has become of a document.
 #[derive(Debug, Clone, Copy, Enum)]
@@ -84,7 +72,7 @@ struct DocumentReply {
     external_id: Option<String>,
     /// What has become of it.
     state: State,
-    /// The page that it came with, from 1; null when its call is no longer kept.
+    /// The page that it came with, from 1; null when its call was erased.
     #[oai(nullable)]
     page: Option<i32>,
     /// Its place on the page, from 1.
@@ -109,10 +97,7 @@ struct DocumentReply {
 impl DocumentList {
     /// The page of the first `limit` of `found`; one more tells that there is a next page.
     pub(super) fn new(mut found: Vec<ListedDocument>, limit: usize) -> Self {
-        let has_more = found.len() > limit;
-        found.truncate(limit);
-        let last = found.last().filter(|_| has_more);
-        let next_cursor = last.map(|last| cursor::encode(&Behind(last.document.id)));
+        let next_cursor = cursor::next(&mut found, limit, |last| Numbered::<6>(last.document.id));
         Self { results: found.into_iter().map(Into::into).collect(), next_cursor }
     }
 }

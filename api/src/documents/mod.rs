@@ -19,7 +19,7 @@ use crate::{
     database::bounded,
     name::Name,
     problem::Problem,
-    refused::{Refusals, Refused},
+    refused::{LookupRefusals, Refused},
     resumes::RawReply,
     spec::Tag,
     state::AppState,
@@ -27,12 +27,6 @@ use crate::{
 
 /// The resource.
 pub(crate) struct Documents(AppState);
-
-struct LookupRefusals;
-
-impl Refusals for LookupRefusals {
-    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
-}
 
 impl Documents {
     pub(crate) fn new(state: AppState) -> Self {
@@ -67,8 +61,8 @@ impl Documents {
 impl Documents {
     /// List the documents of a collection
     ///
-    /// Those that it stored, and those of earlier collections that had failed and were parsed again by it; in the order in which they
-    /// were stored. Of each it tells what has become of it and, where it failed, why.
+    /// Those that it stored, and those of earlier collections that had failed and were parsed again by it; in
+    /// the order in which they were stored. Of each it tells what has become of it and, where it failed, why.
     #[oai(
         path = "/api/v1/data-collection/:data_request_id/documents",
         method = "get",
@@ -104,7 +98,7 @@ impl Documents {
         &self,
         /// The number that `list_documents` gave.
         id: Path<i64>,
-        /// Whether to find documents of people who are hidden, too.
+        /// Whether to include documents of hidden people.
         #[oai(default)]
         hidden: Query<bool>,
         /// The `ETag` of a copy that the caller has.

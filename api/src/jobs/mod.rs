@@ -28,7 +28,7 @@ use crate::{
     database::bounded,
     name::Name,
     problem::Problem,
-    refused::{Refusals, Refused},
+    refused::{LookupRefusals, Refusals, Refused},
     span::Span,
     spec::Tag,
     state::AppState,
@@ -49,16 +49,11 @@ enum Ended {
 }
 
 struct ListRefusals;
-struct LookupRefusals;
 struct ChangeRefusals;
 struct ChangeManyRefusals;
 
 impl Refusals for ListRefusals {
     const STATUSES: &'static [u16] = &[400, 500, 503];
-}
-
-impl Refusals for LookupRefusals {
-    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
 }
 
 impl Refusals for ChangeRefusals {

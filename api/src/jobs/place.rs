@@ -2,23 +2,10 @@
 
 use resume_queue::{JobId, Remaining};
 
-use crate::cursor::Position;
+use crate::cursor::{Numbered, Position};
 
 /// Below this job, in the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Below(pub(super) JobId);
-
-impl Position for Below {
-    const KIND: u8 = 3;
-
-    fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        JobId::from_bytes(bytes).map(Self)
-    }
-}
+pub(super) type Below = Numbered<3>;
 
 impl Position for Remaining {
     const KIND: u8 = 5;

@@ -16,7 +16,7 @@ use crate::{
     database::bounded,
     name::Name,
     problem::{Problem, ProblemType},
-    refused::{Refusals, Refused},
+    refused::{LookupRefusals, Refusals, Refused},
     spec::Tag,
     state::AppState,
 };
@@ -31,14 +31,9 @@ pub(crate) struct People(AppState);
 
 /// Why nobody is erased.
 pub(crate) struct EraseRefusals;
-struct ExportRefusals;
 
 impl Refusals for EraseRefusals {
     const STATUSES: &'static [u16] = &[400, 404, 409, 500, 503];
-}
-
-impl Refusals for ExportRefusals {
-    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
 }
 
 impl People {
@@ -122,7 +117,7 @@ impl People {
         source: Path<Name>,
         /// The id that the source gave the person, percent-encoded.
         external_id: Path<ExternalId>,
-    ) -> Result<Json<serde_json::Value>, Refused<ExportRefusals>> {
+    ) -> Result<Json<serde_json::Value>, Refused<LookupRefusals>> {
         let whom = Whom::Person { source: &source.0.0, external_id: &external_id.0.0 };
         Ok(Json(bounded(erasure::export(&self.0.pool, whom)).await?))
     }

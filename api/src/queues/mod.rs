@@ -108,7 +108,8 @@ fn idle(name: &str) -> QueueRow {
 impl Queues {
     /// List queues
     ///
-    /// Those of the service's own kinds of jobs, and whatever other queue has live jobs, a worker, a pause or a limit.
+    /// Those of the service's own kinds of jobs, and whatever other queue has live jobs, a worker, a pause or
+    /// a limit.
     #[oai(path = "/api/v1/queues", method = "get", operation_id = "list_queues")]
     async fn list_queues(&self) -> Result<Json<QueueList>, Refused<ListRefusals>> {
         Ok(Json(bounded(self.list()).await?))
@@ -128,8 +129,8 @@ impl Queues {
 
     /// Pause a queue
     ///
-    /// No further job of it starts, on any worker, until `unpause_queue`. Jobs that run go on, and new ones may be
-    /// enqueued. Pausing a paused queue changes nothing.
+    /// No further job of it starts, on any worker, until `unpause_queue`. Jobs that run go on, and new ones
+    /// may be enqueued. Pausing a paused queue changes nothing.
     #[oai(path = "/api/v1/queues/:queue/pause", method = "post", operation_id = "pause_queue")]
     async fn pause_queue(
         &self,
@@ -165,8 +166,8 @@ impl Queues {
 
     /// Limit a queue
     ///
-    /// How many of its jobs run at once in all workers together, in all and with the same concurrency key. Holds from the
-    /// next claim on: what runs already goes on. To let none start, pause the queue.
+    /// How many of its jobs run at once in all workers together, in all and with the same concurrency key.
+    /// Holds from the next claim on: what runs already goes on. To let none start, pause the queue.
     #[oai(path = "/api/v1/queues/:queue/limits", method = "put", operation_id = "limit_queue")]
     async fn limit_queue(
         &self,
@@ -185,7 +186,8 @@ impl Queues {
 
     /// Ask how many workers a queue wants
     ///
-    /// For an autoscaler: `workers_wanted` is how many it takes so that what waits now is done within `target`.
+    /// For an autoscaler: `workers_wanted` is how many it takes so that what waits now is done within
+    /// `target`.
     #[oai(path = "/api/v1/queues/:queue/demand", method = "get", operation_id = "get_queue_demand")]
     async fn get_queue_demand(
         &self,

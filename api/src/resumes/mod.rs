@@ -23,7 +23,7 @@ use crate::{
     name::Name,
     people::{self, EraseRefusals, ErasedReply, ExternalId},
     problem::Problem,
-    refused::{Refusals, Refused},
+    refused::{LookupRefusals, Refusals, Refused},
     spec::Tag,
     state::AppState,
 };
@@ -32,14 +32,8 @@ use crate::{
 pub(crate) struct Resumes(AppState);
 
 struct SearchRefusals;
-struct LookupRefusals;
-
 impl Refusals for SearchRefusals {
     const STATUSES: &'static [u16] = &[400, 500, 503];
-}
-
-impl Refusals for LookupRefusals {
-    const STATUSES: &'static [u16] = &[400, 404, 500, 503];
 }
 
 impl Resumes {
@@ -92,8 +86,8 @@ impl Resumes {
 
     /// List resumes
     ///
-    /// All of them, the newest people first; those of one `source` by external id; those whose latest document one collection has
-    /// stored in the order of the documents.
+    /// All of them, the newest people first; those of one `source` by external id; those whose latest
+    /// document one collection has stored in the order of the documents.
     #[oai(path = "/api/v1/resumes", method = "get", operation_id = "list_resumes")]
     async fn list_resumes(
         &self,
@@ -103,7 +97,7 @@ impl Resumes {
         external_id: Query<Option<ExternalId>>,
         /// Only those whose latest document this collection has stored.
         data_request_id: Query<Option<Uuid>>,
-        /// Those who are shown, or those who are hidden because their source no longer lists them. `shown`
+        /// People who are shown, or people who are hidden because their source no longer lists them. `shown`
         /// unless given.
         state: Query<Option<Sight>>,
         /// How many resumes to give.
@@ -134,7 +128,7 @@ impl Resumes {
         &self,
         /// The id that a search gave.
         id: Path<i64>,
-        /// Whether to find people who are hidden, too.
+        /// Whether to include hidden people.
         #[oai(default)]
         hidden: Query<bool>,
     ) -> Result<Json<ResumeReply>, Refused<LookupRefusals>> {
@@ -164,7 +158,7 @@ impl Resumes {
         &self,
         /// The id that a search gave.
         id: Path<i64>,
-        /// Whether to find people who are hidden, too.
+        /// Whether to include hidden people.
         #[oai(default)]
         hidden: Query<bool>,
         /// The `ETag` of a copy that the caller has.

@@ -24,10 +24,10 @@ pub(crate) enum RawReply {
         /// The name of the source.
         #[oai(header = "X-Source")]
         String,
-        /// The collection that brought it, as long as its calls are kept.
+        /// The collection that brought it; none when its call was erased.
         #[oai(header = "X-Data-Request-Id")]
         Option<String>,
-        /// The page it came with, from 1, as long as the calls are kept.
+        /// The page it came with, from 1; none when its call was erased.
         #[oai(header = "X-Page")]
         Option<i32>,
         /// Its place on the page, from 1.

@@ -168,9 +168,9 @@ impl Schedules {
 
     /// Create a schedule, or change it
     ///
-    /// Replaces all of it but `enabled`, which stays as it is if it is not given. The ticks go on as they were if the
-    /// timing is the same; else they begin anew from now. A moment that has passed already, in `at`, is a missed tick.
-    /// Repeating the request changes nothing.
+    /// Replaces all of it but `enabled`, which stays as it is if it is not given. The ticks go on as they
+    /// were if the timing is the same; else they begin anew from now. A moment that has passed already, in
+    /// `at`, is a missed tick. Repeating the request changes nothing.
     #[oai(path = "/api/v1/schedules/:schedule", method = "put", operation_id = "put_schedule")]
     async fn put_schedule(
         &self,
@@ -219,8 +219,8 @@ impl Schedules {
 
     /// Run a schedule now
     ///
-    /// Enqueues one job, also of a schedule that is disabled. Its ticks stay as they are. Each request enqueues another
-    /// job.
+    /// Enqueues one job, also of a schedule that is disabled. Its ticks stay as they are. Each request
+    /// enqueues another job.
     #[oai(path = "/api/v1/schedules/:schedule/run", method = "post", operation_id = "run_schedule")]
     async fn run_schedule(
         &self,

@@ -50,8 +50,8 @@ impl IntoResponse for Csv {
     }
 }
 
-/// The calls to a source that left in a period. The first of them are read before this returns, so that a database that is
-/// away is told as a problem; what goes wrong later cuts the file off.
+/// The calls to a source that left in a period. The first of them are read before this returns, so that a
+/// database that is away is told as a problem; what goes wrong later cuts the file off.
 ///
 /// # Errors
 /// The database's.

@@ -23,8 +23,8 @@ const PLACE_WAIT_MAX: Duration = Duration::from_secs(5);
 const PERMIT_WAIT_MAX: Duration = Duration::from_secs(10);
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// How a permit is asked for: as a worker asks, but from further away, since there is one call to make and workers that wait
-/// use every turn that is near.
+/// How a permit is asked for: as a worker asks, but from further away, since there is one call to make and
+/// workers that wait use every turn that is near.
 const LEAD: Duration = Duration::from_millis(25);
 const HORIZON: Duration = Duration::from_secs(1);
 /// How late a call may leave, as a worker's.
@@ -72,13 +72,14 @@ impl From<db::Error> for NotMade {
 }
 
 impl DryCalls {
-    /// With this connector. `private_networks`: whether a definition that asks for it may have them called by this process.
+    /// With this connector. `private_networks`: whether a definition that asks for it may have them called by
+    /// this process.
     pub fn new(connector: Connector, private_networks: bool) -> Self {
         Self { connector, places: Semaphore::new(AT_ONCE), private_networks }
     }
 
-    /// Asks a system for its first page as a definition says, and on the way for what the page takes. `stored`: the definition of the source of this name, if there is
-    /// one; the calls keep its limits then.
+    /// Asks a system for its first page as a definition says, and on the way for what the page takes.
+    /// `stored`: the definition of the source of this name, if there is one; the calls keep its limits then.
     ///
     /// They go on to their end if the caller goes away, so that their permits are settled.
     ///
@@ -94,8 +95,9 @@ impl DryCalls {
         if definition.allow_private_network && !self.private_networks {
             return not_made(NotMade::PrivateNetwork);
         }
-        // The endpoint's answer would be written into the file that the definition names, whatever stands there; and a token that
-        // was rotated here is lost to workers with another copy of it, which is why those of the stored source are none the safer.
+        // The endpoint's answer would be written into the file that the definition names, whatever stands
+        // there; and a token that was rotated here is lost to workers with another copy of it, which is why
+        // those of the stored source are none the safer.
         if definition.auth.iter().any(|auth| matches!(auth, Auth::RefreshToken { .. })) {
             return not_made(NotMade::RefreshToken);
         }
@@ -158,8 +160,8 @@ fn note(shown: &Mutex<Shown>, answer: &Answer) {
     shown.took += answer.took;
 }
 
-/// Waits for a permit and for its time; gives it, and how late it was used. Or what keeps the call back for longer than one
-/// waits for a check.
+/// Waits for a permit and for its time; gives it, and how late it was used. Or what keeps the call back for
+/// longer than one waits for a check.
 async fn leave(
     pool: &PgPool,
     source: &Definition,
@@ -179,7 +181,8 @@ async fn leave(
             continue;
         };
         drop(conn);
-        // The question was answered before that, perhaps after a long wait for the lock: so no call leaves too early.
+        // The question was answered before that, perhaps after a long wait for the lock: so no call leaves
+        // too early.
         let at = came + (permit.departs_at - answer.at).to_std().unwrap_or_default();
         tokio::time::sleep_until(at.into()).await;
         let late = at.elapsed();

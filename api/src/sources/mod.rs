@@ -117,7 +117,8 @@ impl Sources {
         Ok((stored, is_new))
     }
 
-    /// How many documents of a source an older parser or an older map has made, unless they are too many to count.
+    /// How many documents of a source an older parser or an older map has made, unless they are too many to
+    /// count.
     async fn count_outdated(&self, name: &str) -> Result<Option<i64>, Problem> {
         let map = source::mapping(&self.0.pool, name).await?.ok_or_else(unknown)?;
         Ok(resume::count_outdated(&self.0.pool, map.source_id, map.version).await?)
@@ -251,10 +252,11 @@ impl Sources {
 
     /// Add a source, or change it
     ///
-    /// The body is its definition, as JSON or YAML; `get_source_schema` describes it. Everything that is wrong with it is
-    /// named at once, by JSON Pointers. Secrets are references to the environment or a file of the workers: the
-    /// service never has a secret. Collections that are under way go on with the new definition. Documents that were read with
-    /// another map stay as they are until `reparse_source`; `outdated` in the reply says how many.
+    /// The body is its definition, as JSON or YAML; `get_source_schema` describes it. Everything that is
+    /// wrong with it is named at once, by JSON Pointers. Secrets are references to the environment or a file
+    /// of the workers: the service never has a secret. Collections that are under way go on with the new
+    /// definition. Documents that were read with another map stay as they are until `reparse_source`;
+    /// `outdated` in the reply says how many.
     #[oai(path = "/api/v1/sources/:source", method = "put", operation_id = "put_source")]
     async fn put_source(
         &self,
@@ -274,10 +276,11 @@ impl Sources {
 
     /// Check a definition
     ///
-    /// Stores nothing. The body is that of `put_source`, and so is what is said of a wrong one. With `call`, the API's process asks
-    /// the system for its first page, with its own secrets, and tells what came: a call that fails is no failure of this
-    /// request. Where a source of this name is there the call keeps its limits, and is in its ledger, without a worker. It takes
-    /// 30 s at most. With a `refresh_token` no call is made: it would be used up.
+    /// Stores nothing. The body is that of `put_source`, and so is what is said of a wrong one. With `call`,
+    /// the API's process asks the system for its first page, with its own secrets, and tells what came: a
+    /// call that fails is no failure of this request. Where a source of this name is there the call keeps its
+    /// limits, and is in its ledger, without a worker. It takes 30 s at most. With a `refresh_token` no call
+    /// is made: it would be used up.
     #[oai(path = "/api/v1/sources/:source/check", method = "post", operation_id = "check_source")]
     async fn check_source(
         &self,
@@ -293,7 +296,8 @@ impl Sources {
 
     /// Remove a source
     ///
-    /// Replies with what it was. No collection of it starts any more; those under way end, and what it brought stays.
+    /// Replies with what it was. No collection of it starts any more; those under way end, and what it
+    /// brought stays.
     #[oai(path = "/api/v1/sources/:source", method = "delete", operation_id = "delete_source")]
     async fn delete_source(
         &self,
@@ -305,8 +309,9 @@ impl Sources {
 
     /// Parse again what a source has brought
     ///
-    /// From the raw documents and without a call: what an older version of the parser or of the map has made, and what failed
-    /// then. A job does it, some hundred documents at a time; it goes on after a crash, and of a source there is one at a time.
+    /// From the raw documents and without a call: what an older version of the parser or of the map has made,
+    /// and what failed then. A job does it, some hundred documents at a time; it goes on after a crash, and
+    /// of a source there is one at a time.
     #[oai(path = "/api/v1/sources/:source/reparse", method = "post", operation_id = "reparse_source")]
     async fn reparse_source(
         &self,
@@ -320,9 +325,10 @@ impl Sources {
 
     /// Look at the calls to a source
     ///
-    /// What its ledger proves of a period, the last hour by default: how many calls left, the most in any stretch of each
-    /// limit's length, how many were refused. And what holds now: silence, circuit, rate. Calls are kept for 30 days. A period with
-    /// more calls than can be read in 10 s, some millions, is refused, with the longest one that is answered.
+    /// What its ledger proves of a period, the last hour by default: how many calls left, the most in any
+    /// stretch of each limit's length, how many were refused. And what holds now: silence, circuit, rate.
+    /// Calls are kept for 30 days. A period with more calls than can be read in 10 s, some millions, is
+    /// refused, with the longest one that is answered.
     #[oai(path = "/api/v1/sources/:source/calls", method = "get", operation_id = "get_source_calls")]
     async fn get_source_calls(
         &self,
@@ -339,9 +345,10 @@ impl Sources {
 
     /// Get a statement of the calls to a source
     ///
-    /// Whether each of its limits, as they are now, was kept in a period, the last hour by default: as comma-separated values, a line for
-    /// each limit, with the most calls in any stretch of its length, and what else the ledger proves of the period. As
-    /// `get_source_calls`, it names the longest period where there are too many calls to read for one request.
+    /// Whether each of its limits, as they are now, was kept in a period, the last hour by default: as
+    /// comma-separated values, a line for each limit, with the most calls in any stretch of its length, and
+    /// what else the ledger proves of the period. As `get_source_calls`, it names the longest period where
+    /// there are too many calls to read for one request.
     #[oai(
         path = "/api/v1/sources/:source/statement.csv",
         method = "get",

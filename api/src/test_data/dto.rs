@@ -25,7 +25,8 @@ pub(super) fn page() -> u32 {
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct TestDataPage {
-    /// The people: objects with `id`, `skills` and `work_experiences`. With `errors`, some are something else.
+    /// The people: objects with `id`, `skills` and `work_experiences`. With `errors`, some are something
+    /// else.
     results: Vec<Any<Value>>,
     /// The address of the next page; null on the last one.
     #[oai(nullable)]

@@ -35,8 +35,8 @@ fn not_served() -> Problem {
 impl TestData {
     /// Get a page of made-up people
     ///
-    /// Takes 50 to 200 ms, and refuses more than 30 calls in any second, both faces together. The same parameters give
-    /// the same people. `next` is the address of the next page.
+    /// Takes 50 to 200 ms, and refuses more than 30 calls in any second, both faces together. The same
+    /// parameters give the same people. `next` is the address of the next page.
     #[oai(path = "/api/v1/test-data", method = "get", operation_id = "get_test_data")]
     async fn get_test_data(
         &self,
@@ -73,8 +73,8 @@ impl TestData {
 
     /// Get a page of JSON Resumes
     ///
-    /// Documents in the format of <https://jsonresume.org>, some of them real samples, with an `id` each. Otherwise as
-    /// `get_test_data`.
+    /// Documents in the format of <https://jsonresume.org>, some of them real samples, with an `id` each.
+    /// Otherwise as `get_test_data`.
     #[oai(path = "/api/v1/json-resumes", method = "get", operation_id = "get_json_resumes")]
     async fn get_json_resumes(
         &self,

@@ -149,7 +149,8 @@ async fn a_collection_goes_on_with_what_is_asked_for() {
         app.post(&path, body).await.names(&["what"]);
     }
     app.post(&path, r#"{"which": "calls"}"#).await.names(&["which"]);
-    // What the worker leaves behind when the parser has refused the only document of a page, and another page failed.
+    // What the worker leaves behind when the parser has refused the only document of a page, and another page
+    // failed.
     let failed = format!(
         "insert into people (id, document_id, content_hash, source_id, external_id)
              select 17, 17, md5('')::uuid, id, 'p-1' from sources where name = 'test-data';

@@ -154,18 +154,18 @@ impl Client {
     }
 
     pub(crate) async fn proceed(&self, id: &str, what: &str) -> Result<()> {
-        let address = self.address(&format!("data-collection/continue/{id}"));
+        let address = self.named("data-collection/continue", id, &[])?;
         let _: Value = self.send(self.http.post(address).json(&serde_json::json!({ "what": what }))).await?;
         Ok(())
     }
 
     /// Pauses or cancels a collection; gives how far it is then.
     pub(crate) async fn stop(&self, id: &str, how: &str) -> Result<Status> {
-        self.send(self.http.post(self.address(&format!("data-collection/{how}/{id}")))).await
+        self.send(self.http.post(self.named(&format!("data-collection/{how}"), id, &[])?)).await
     }
 
     pub(crate) async fn status(&self, id: &str) -> Result<Status> {
-        self.send(self.http.get(self.address(&format!("data-collection/status/{id}")))).await
+        self.send(self.http.get(self.named("data-collection/status", id, &[])?)).await
     }
 
     /// Lets a collection hide as many people as its source no longer lists; gives how it stands then.
@@ -193,7 +193,8 @@ impl Client {
     /// The address of what has this name, whatever characters it has.
     ///
     /// # Errors
-    /// When it has none but dots and slashes: `.` and `..` are left out of an address, which is another one then.
+    /// When it has none but dots and slashes: `.` and `..` are left out of an address, which is another one
+    /// then.
     fn named(&self, resource: &str, name: &str, rest: &[&str]) -> Result<reqwest::Url> {
         if name.chars().all(|c| c == '.' || c == '/') {
             bail!("{name:?} is no name: there must be more than dots and slashes");

@@ -20,7 +20,8 @@ pub(crate) async fn proceed(options: ContinueOptions) -> Result<()> {
     wait(&client, &options.id).await
 }
 
-/// Fails when the collection did, so that scripts notice. Single documents that failed are told, and are no failure.
+/// Fails when the collection did, so that scripts notice. Single documents that failed are told, and are no
+/// failure.
 async fn wait(client: &Client, id: &str) -> Result<()> {
     let status = tokio::select! {
         status = progress::watch(client, id) => status?,

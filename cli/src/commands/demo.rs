@@ -154,5 +154,5 @@ fn print_sql(database: &Database, id: &str) {
          from jobs where collection_id = '{id}' group by kind, state;"
     );
     say!("     select * from calls where collection_id = '{id}' order by id;");
-    say!("     select external_id, skills from resumes order by id desc limit 5;");
+    say!("     select external_id, skills from resume_list order by id desc limit 5;");
 }

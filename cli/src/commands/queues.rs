@@ -61,8 +61,8 @@ fn print(queues: &[Queue]) {
     table::print_rows(header, &rows);
 }
 
-/// What is not given stays as it is. The service takes both limits at once, so somebody who changes the other one at the
-/// same moment may lose.
+/// What is not given stays as it is. The service takes both limits at once, so somebody who changes the other
+/// one at the same moment may lose.
 async fn limit(options: &LimitQueueOptions) -> Result<Queue> {
     let client = Client::new(&options.service.url)?;
     let now = client.queue(&options.name).await?;

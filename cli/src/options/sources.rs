@@ -14,8 +14,8 @@ pub(crate) enum SourcesCommand {
     Add(AddSourceOptions),
     /// Removes a source: no collection of it starts any more. What it brought stays.
     Remove(SourceOptions),
-    /// Checks a file: whether it defines a source, and, with one call of each kind that it describes, whether the source
-    /// answers as it says.
+    /// Checks a file: whether it defines a source, and, with one call of each kind that it describes, whether
+    /// the source answers as it says.
     Check(CheckSourceOptions),
     /// Shows how many calls a source got in a period, the last hour by default, and what holds now.
     Calls(SourceCallsOptions),

@@ -45,7 +45,7 @@ pub(crate) struct RawOptions {
     pub(crate) service: ServiceOptions,
     /// The number of the document, as `documents` tells it.
     pub(crate) id: i64,
-    /// Also of people who are hidden.
+    /// Include hidden people.
     #[arg(long)]
     pub(crate) hidden: bool,
 }

@@ -1,5 +1,5 @@
-//! The promises about crashes, with real processes: nothing is lost, nothing is there twice, and a kill costs at most the
-//! pages that were under way.
+//! The promises about crashes, with real processes: nothing is lost, nothing is there twice, and a kill costs
+//! at most the pages that were under way.
 
 use resume_core::collection::CollectionState;
 use resume_postgres::RestartMode;
@@ -13,7 +13,8 @@ const KILLS: i64 = 5;
 /// Fetches under way at once in one worker (`FETCHES` in worker/src/registry.rs).
 const FETCHES: i64 = 16;
 
-/// Kills a worker five times, each time with some more of the collection done and a fresh worker in its place.
+/// Kills a worker five times, each time with some more of the collection done and a fresh worker in its
+/// place.
 async fn kill_five_times(scene: &Scene, id: uuid::Uuid) {
     let mut workers = vec![scene.worker(), scene.worker()];
     for kill in 0..KILLS {

@@ -102,8 +102,8 @@ impl Scene {
         started.id
     }
 
-    /// Waits until the collection is so far that `reached` holds; gives its progress then. Rides out a database that is
-    /// away.
+    /// Waits until the collection is so far that `reached` holds; gives its progress then. Rides out a
+    /// database that is away.
     pub(crate) async fn until(&self, id: Uuid, reached: impl Fn(&Progress) -> bool) -> Progress {
         let deadline = Instant::now() + PATIENCE;
         let mut last = None;

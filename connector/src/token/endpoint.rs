@@ -28,8 +28,8 @@ pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
 /// The longest time that a token is used.
 pub(super) const LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
-/// How long before its end a token is not used any more, since clocks and calls take their time; a tenth of the lifetime
-/// where that is less.
+/// How long before its end a token is not used any more, since clocks and calls take their time; a tenth of
+/// the lifetime where that is less.
 const MARGIN_MAX: Duration = Duration::from_secs(30);
 
 /// Who asks, and where.
@@ -194,7 +194,8 @@ struct Answer {
     refresh_token: Option<String>,
 }
 
-/// The header to send, for how long, and the refresh token, if there is another one; `None` when the answer holds no bearer token.
+/// The header to send, for how long, and the refresh token, if there is another one; `None` when the answer
+/// holds no bearer token.
 fn read_answer(body: &[u8]) -> Option<(HeaderValue, Duration, Option<SecretText>)> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     if answer.access_token.is_empty()

@@ -32,7 +32,8 @@ pub(super) struct Login<'a> {
 }
 
 impl Login<'_> {
-    /// Logs in. The token is used until it is refused, for a day at most: nothing tells how long it is good for.
+    /// Logs in. The token is used until it is refused, for a day at most: nothing tells how long it is good
+    /// for.
     ///
     /// # Errors
     /// Those of the address that is called, which are those of a token endpoint, and of secrets.

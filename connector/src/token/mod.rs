@@ -35,8 +35,8 @@ use self::{
 };
 use crate::{CallError, TokenError, client::Clients, secret::Secrets};
 
-/// How long nobody asks again after a failure, at first and at most; each time in a row it is twice as long. An endpoint that
-/// refuses us is asked once a minute then, by each process, whatever waits for a token.
+/// How long nobody asks again after a failure, at first and at most; each time in a row it is twice as long.
+/// An endpoint that refuses us is asked once a minute then, by each process, whatever waits for a token.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -203,8 +203,8 @@ impl Loan {
 }
 
 impl Tokens {
-    /// The token of the proof of a source with this number. Of those who want one at the same time one fetches it. After a failure
-    /// nobody does for a while, which the error tells.
+    /// The token of the proof of a source with this number. Of those who want one at the same time one
+    /// fetches it. After a failure nobody does for a while, which the error tells.
     pub(crate) async fn borrow(
         &self,
         clients: &Clients,

@@ -90,7 +90,8 @@ async fn silence_ends_in_time() {
     );
 }
 
-/// A host that takes no connection is away, whether it refuses it or lets us wait: a broken answer may be one page's, this is not.
+/// A host that takes no connection is away, whether it refuses it or lets us wait: a broken answer may be one
+/// page's, this is not.
 #[tokio::test]
 async fn a_host_that_takes_no_connection_is_away() {
     let socket = TcpSocket::new_v4().unwrap();

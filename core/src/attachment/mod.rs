@@ -1,6 +1,6 @@
 //! Attachments: the files that belong to items, such as resumes as PDF. Fetched by the pages of step
-//! [`Attachment`](crate::source::definition::Step::Attachment), kept once by the SHA-256 of their bytes, and given out as they are.
-//! Nobody reads what is in them yet.
+//! [`Attachment`](crate::source::definition::Step::Attachment), kept once by the SHA-256 of their bytes, and
+//! given out as they are. Nobody reads what is in them yet.
 
 mod find;
 mod media_type;
@@ -13,8 +13,8 @@ pub use media_type::{MEDIA_TYPES, media_type};
 pub use store::{Attachment, File, find, list};
 pub(crate) use store::{delete_of, kept, store};
 
-/// The codes of attachments that are not kept by rule. They are listed, but a run that has nothing worse has brought all that there is to
-/// have: another one would bring no more.
+/// The codes of attachments that are not kept by rule. They are listed, but a run that has nothing worse has
+/// brought all that there is to have: another one would bring no more.
 pub(crate) const NOT_KEPT: [&str; 3] =
     ["attachment_type_not_allowed", "attachment_too_large", "attachments_too_many"];
 
@@ -33,8 +33,8 @@ pub struct NewAttachment {
 }
 
 impl NewAttachment {
-    /// Looks what a file is, and hashes it. Pure work, some milliseconds for each megabyte. `None` for a file of a type that is
-    /// not kept. `declared`: what the server says it is.
+    /// Looks what a file is, and hashes it. Pure work, some milliseconds for each megabyte. `None` for a file
+    /// of a type that is not kept. `declared`: what the server says it is.
     pub fn new(bytes: Vec<u8>, declared: Option<&str>) -> Option<Self> {
         let media_type = media_type(&bytes, declared)?;
         Some(Self { media_type, sha256: Sha256::digest(&bytes).into(), bytes })

@@ -39,14 +39,6 @@ impl FoundAttachments {
     }
 }
 
-/// What an attachment that is about to be opened belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AttachmentCall {
-    pub(super) document_id: i64,
-    pub(super) origin: i64,
-    pub(super) name: String,
-}
-
 /// Opens a call for each attachment of an answer's items that is not there yet; returns how many. The items
 /// are stored before.
 pub(super) async fn open(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result<i64, EnqueueError> {
@@ -70,7 +62,7 @@ pub(super) async fn open(conn: &mut PgConnection, call: &Call, answer: &Answer) 
                 parent: call.parent().to_owned(),
                 item: id.clone(),
                 link: Some(link.url.clone()),
-                attached: Some(AttachmentCall { document_id, origin: call.id, name: link.name.clone() }),
+                attached: Some(Attached { document_id, origin: call.id, name: link.name.clone() }),
             })
         })
         .collect();

@@ -1,8 +1,9 @@
 //! Who is there and who was deleted, as answers tell: the lists, the items themselves, and the feed of those
 //! who were deleted, which is read beside the lists.
 //!
-//! The feed reaches back, and may name somebody who has come back since, whom the list has too. Within a run the list wins: what
-//! the feed says takes effect at the end of the run (`completeness/hide.rs`), when all of both is known.
+//! The feed reaches back, and may name somebody who has come back since, whom the list has too. Within a run
+//! the list wins: what the feed says takes effect at the end of the run (`completeness/hide.rs`), when all of
+//! both is known.
 
 use sqlx::PgConnection;
 
@@ -16,7 +17,8 @@ use crate::{
 /// Hides the resumes of those whom the items of an answer flag as deleted, and shows those again whom it
 /// lists. Returns whom a page of the feed names, as far as we know them.
 ///
-/// In the caller's transaction, which also stores the answer; locks the resumes in the order of their numbers.
+/// In the caller's transaction, which also stores the answer; locks the resumes in the order of their
+/// numbers.
 ///
 /// # Errors
 /// The database's; roll back.

@@ -87,8 +87,8 @@ pub async fn note_waiting(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
 /// takes its place. Behind a failed page of a chain nothing can be fetched;
 /// [`proceed`](crate::collection::proceed()) goes on from there.
 ///
-/// Does nothing when the call is no longer pending, or will get another job once its collection goes on that is paused or
-/// cancelled. Locks the call.
+/// Does nothing when the call is no longer pending, or will get another job once its collection goes on that
+/// is paused or cancelled. Locks the call.
 ///
 /// # Errors
 /// The database's; roll back.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use sqlx::PgConnection;
 
-use super::{Call, NewCall, StoreCallError, erased, follow::can_stand_in_a_path, open};
+use super::{Call, NewCall, StoreCallError, erased, follow::can_stand_in_a_path, open, store::lock};
 use crate::{
     collection::{
         self, Pages,
@@ -22,8 +22,8 @@ const RESUMES_AT_ONCE: i64 = 10_000;
 /// Looks through the next resumes for people whom the source of a call can be asked for, and opens a detail
 /// for each, and the next call to go on with. No more people than were asked for.
 ///
-/// Returns false, and changes nothing, when the call is no longer pending, or its collection is cancelled. In the caller's
-/// transaction, which should also complete the job; locks the call.
+/// Returns false, and changes nothing, when the call is no longer pending, or its collection is cancelled. In
+/// the caller's transaction, which should also complete the job; locks the call.
 ///
 /// # Errors
 /// See [`StoreCallError`]; roll back.
@@ -34,16 +34,7 @@ pub async fn open_known(
 ) -> Result<bool, StoreCallError> {
     let definition = &call.source.definition;
     let Some(known) = &definition.known else { return Ok(false) };
-    let pending = sqlx::query!(
-        r#"
-        select id from calls where id = $1 and state = 'pending'
-          and not exists (select from collections where id = $2 and state = 'cancelled')
-        for update
-        "#,
-        call.id,
-        call.collection_id,
-    );
-    if pending.fetch_optional(&mut *conn).await?.is_none() {
+    if lock(conn, call).await? != Some(false) {
         return Ok(false);
     }
     let after = call.link.as_deref().and_then(|link| link.parse().ok()).unwrap_or(0);

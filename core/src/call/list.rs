@@ -93,7 +93,7 @@ pub async fn list(
         None => Key::first(),
         Some(id) => match key(pool, collection_id, id).await? {
             Some(key) => key,
-            // Retention has deleted it, and those behind it.
+            // It was erased, and the place is lost.
             None => return Ok(Vec::new()),
         },
     };

@@ -1,8 +1,9 @@
 //! Calls: every request that a collection makes or is about to make, whether for a page of a list, one item
 //! in full or a file.
 //!
-//! The rows of `calls` are a collection's checkpoint. A call is `pending` until its answer is stored (`done`) or its job was
-//! discarded (`failed`). What follows from an answer is opened in the transaction that stores it, each call once in a collection.
+//! The rows of `calls` are a collection's checkpoint. A call is `pending` until its answer is stored (`done`)
+//! or its job was discarded (`failed`). What follows from an answer is opened in the transaction that stores
+//! it, each call once in a collection.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -20,7 +21,8 @@
 //! | `erased.rs` | nobody is asked for who was erased |
 //! | `deleted.rs` | who is there and who was deleted, as answers tell |
 //!
-//! Locks are taken in this order: the call, people, batches, and at the end the collection, where its state changes.
+//! Locks are taken in this order: the call, resumes that are hidden or shown, people, batches, and at the end
+//! the collection, where its state changes.
 
 mod attachment;
 mod deleted;

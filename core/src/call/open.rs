@@ -1,7 +1,7 @@
-use resume_queue::{EnqueueError, Enqueued, JobId, NewJob, enqueue_all};
+use resume_queue::{EnqueueError, NewJob, enqueue_all};
 use sqlx::PgConnection;
 
-use super::{Run, attachment::AttachmentCall};
+use super::{Attached, Run};
 use crate::{jobs::FetchPage, source::definition::Step};
 
 /// A call that is about to be opened.
@@ -14,7 +14,7 @@ pub(crate) struct NewCall {
     pub(crate) item: String,
     pub(crate) link: Option<String>,
     /// Of an attachment.
-    pub(crate) attached: Option<AttachmentCall>,
+    pub(crate) attached: Option<Attached>,
 }
 
 impl NewCall {
@@ -33,7 +33,8 @@ impl NewCall {
 /// concurrency key of the jobs is the source: a limit for each key lets no source take all that the queue may
 /// run.
 ///
-/// In the caller's transaction, one statement and one for the jobs. Waits for a concurrent transaction that opens the same call.
+/// In the caller's transaction, one statement and one for the jobs. Waits for a concurrent transaction that
+/// opens the same call.
 ///
 /// # Errors
 /// See [`EnqueueError`].
@@ -50,7 +51,7 @@ pub(crate) async fn open(
     Ok(ids.len() as i64)
 }
 
-/// Opens the first page of the feed that tells who was deleted.
+/// Opens the first page of the deletions feed.
 pub(crate) async fn open_feed(conn: &mut PgConnection, run: Run<'_>) -> Result<i64, EnqueueError> {
     open(conn, run, &[NewCall::page(Step::Deleted, "", 1, None)]).await
 }
@@ -62,7 +63,7 @@ async fn insert(conn: &mut PgConnection, run: Run<'_>, calls: &[NewCall]) -> Res
     let parents: Vec<&str> = calls.iter().map(|call| call.parent.as_str()).collect();
     let items: Vec<&str> = calls.iter().map(|call| call.item.as_str()).collect();
     let links: Vec<Option<&str>> = calls.iter().map(|call| call.link.as_deref()).collect();
-    let attached = |f: fn(&AttachmentCall) -> i64| -> Vec<Option<i64>> {
+    let attached = |f: fn(&Attached) -> i64| -> Vec<Option<i64>> {
         calls.iter().map(|call| call.attached.as_ref().map(f)).collect()
     };
     let (documents, origins) = (attached(|of| of.document_id), attached(|of| of.origin));
@@ -96,7 +97,7 @@ async fn insert(conn: &mut PgConnection, run: Run<'_>, calls: &[NewCall]) -> Res
     .await
 }
 
-/// Enqueues the jobs of calls that are there and pending; returns their ids, in the order of the calls.
+/// Enqueues the jobs of calls that are there and pending, in this order.
 ///
 /// # Errors
 /// See [`EnqueueError`].
@@ -104,7 +105,7 @@ pub(crate) async fn enqueue_calls(
     conn: &mut PgConnection,
     run: Run<'_>,
     ids: &[i64],
-) -> Result<Vec<JobId>, EnqueueError> {
+) -> Result<(), EnqueueError> {
     let jobs: Vec<NewJob> = ids
         .iter()
         .map(|&call_id| {
@@ -112,11 +113,6 @@ pub(crate) async fn enqueue_calls(
             Ok(run.in_group(job).concurrency_key(run.source))
         })
         .collect::<Result<_, EnqueueError>>()?;
-    let enqueued = enqueue_all(conn, &jobs).await?;
-    // None has a unique key, so none is a duplicate.
-    let id = |enqueued| match enqueued {
-        Enqueued::Inserted(id) => Some(id),
-        Enqueued::Duplicate(_) => None,
-    };
-    Ok(enqueued.into_iter().filter_map(id).collect())
+    enqueue_all(conn, &jobs).await?;
+    Ok(())
 }

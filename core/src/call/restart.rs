@@ -11,8 +11,9 @@ use crate::{
 /// stored is known when it comes again, so this costs calls and nothing else. Once a run for each list: a
 /// source whose cursors expire before its list is read would be read for ever.
 ///
-/// Returns false, and changes nothing, when this run has begun the list again before, or when the call is no longer pending. In the
-/// caller's transaction, which should also complete the job; locks the calls of the list.
+/// Returns false, and changes nothing, when this run has begun the list again before, or when the call is no
+/// longer pending. In the caller's transaction, which should also complete the job; locks the calls of the
+/// list.
 ///
 /// # Errors
 /// The database's; roll back.

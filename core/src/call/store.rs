@@ -42,7 +42,8 @@ pub enum Answered {
 /// caller's transaction, which should also complete the job. An answer that comes after its call was given up
 /// is stored all the same.
 ///
-/// Locks the call, people whose content has changed, and the collection only where its state changes.
+/// Locks the call, resumes that it hides or shows, people whose content has changed, and the collection only
+/// where its state changes.
 ///
 /// # Errors
 /// See [`StoreError`]; roll back on any. After a contention the same answer can be stored again.
@@ -121,7 +122,7 @@ impl StoreCallError {
 }
 
 /// Locks a call whose answer is wanted; returns whether it was given up.
-async fn lock(conn: &mut PgConnection, call: &Call) -> Result<Option<bool>, sqlx::Error> {
+pub(super) async fn lock(conn: &mut PgConnection, call: &Call) -> Result<Option<bool>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         select state = 'failed' as "was_failed!" from calls

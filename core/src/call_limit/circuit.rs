@@ -4,8 +4,8 @@ use sqlx::PgConnection;
 
 use crate::jobs::FetchPage;
 
-/// Holds back every call to a source until [`release`]. Calls that are under way go on, and those who wait look again at least
-/// every half minute. Holding twice is holding once.
+/// Holds back every call to a source until [`release`]. Calls that are under way go on, and those who wait
+/// look again at least every half minute. Holding twice is holding once.
 ///
 /// # Errors
 /// The database's; also when there is no such source.

@@ -12,12 +12,14 @@ const DENIALS_MAX: i32 = 3;
 /// How long the circuit stays open the first time, and at most; each time in a row it is twice as long.
 const OPEN_FIRST: Duration = Duration::from_secs(5);
 const OPEN_MAX: Duration = Duration::from_secs(300);
-/// What a refusal that names no limit leaves of the pace, and the least that is left after many. It recovers in a minute.
+/// What a refusal that names no limit leaves of the pace, and the least that is left after many. It recovers
+/// in a minute.
 const PACE_LEFT: f64 = 0.7;
 const PACE_MIN: f64 = 1.0 / 16.0;
 /// The silence after a refusal that asks for none.
 const SILENCE_DEFAULT: Duration = Duration::from_secs(1);
-/// A silence is longer by up to this part of it, so that we do not come back at the very moment when others do.
+/// A silence is longer by up to this part of it, so that we do not come back at the very moment when others
+/// do.
 const JITTER: f64 = 0.1;
 
 /// What became of a call.
@@ -50,7 +52,8 @@ pub enum Ending {
     Denied,
     /// It does not work: an error of its own, no answer in time, no connection.
     Failed,
-    /// Nothing: another host was called, the call was to check a definition, or what was refused is mended without anybody's help.
+    /// Nothing: another host was called, the call was to check a definition, or what was refused is mended
+    /// without anybody's help.
     Aside,
 }
 
@@ -65,9 +68,9 @@ pub enum Void {
 
 /// Notes the end of a call, and what it says of the source for the whole fleet.
 ///
-/// `limits` are the configured ones. Transactions of its own, which do not wait for the disk: what a crash of Postgres makes it
-/// forget is a call whose end is unknown. Locks the source's row only when the call changes what is known of it. Gives whether
-/// the circuit is open, so that the source is not called for now.
+/// `limits` are the configured ones. Transactions of its own, which do not wait for the disk: what a crash of
+/// Postgres makes it forget is a call whose end is unknown. Locks the source's row only when the call changes
+/// what is known of it. Gives whether the circuit is open, so that the source is not called for now.
 ///
 /// # Errors
 /// The database's.
@@ -123,8 +126,8 @@ pub fn silence_of(limits: &[Limit], end: &CallEnd) -> Option<Duration> {
     Some(wait.min(SILENCE_MAX))
 }
 
-/// Notes in one statement that the source works: in the ledger and, if that is news, in its row, which closes the circuit. A
-/// limit that it told before and has not told for a while is forgotten.
+/// Notes in one statement that the source works: in the ledger and, if that is news, in its row, which closes
+/// the circuit. A limit that it told before and has not told for a while is forgotten.
 async fn note_answer(
     conn: &mut PgConnection,
     source: &str,
@@ -194,8 +197,8 @@ async fn note_in_ledger(conn: &mut PgConnection, permit: &Permit, end: &CallEnd)
     Ok(())
 }
 
-/// Keeps the limit that a refusal or an error tells. One that tells none changes nothing: errors often come from something in
-/// front of the source.
+/// Keeps the limit that a refusal or an error tells. One that tells none changes nothing: errors often come
+/// from something in front of the source.
 async fn learn_limit(conn: &mut PgConnection, source: &str, told: Option<&Limit>) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
@@ -234,7 +237,8 @@ async fn fall_silent(conn: &mut PgConnection, source: &str, silence: Duration) -
     Ok(())
 }
 
-/// Takes a part of the pace, unless the call left before another one was refused, or the source names its limit.
+/// Takes a part of the pace, unless the call left before another one was refused, or the source names its
+/// limit.
 async fn slow_down(
     conn: &mut PgConnection,
     source: &str,
@@ -262,8 +266,9 @@ async fn slow_down(
     Ok(())
 }
 
-/// Counts a failure, and opens the circuit when it is one too many, or that of the call that probed it. Calls that were under
-/// way when it opened, and refusals of calls that left before another one was refused, add nothing. Gives whether it is open.
+/// Counts a failure, and opens the circuit when it is one too many, or that of the call that probed it. Calls
+/// that were under way when it opened, and refusals of calls that left before another one was refused, add
+/// nothing. Gives whether it is open.
 async fn note_failure(
     conn: &mut PgConnection,
     source: &str,

@@ -78,9 +78,9 @@ pub struct Answer {
 
 /// Gives permits to the callers of one process, as far as their calls may leave within the horizon.
 ///
-/// One statement. Locks the source's row in `call_limits`, so that those who ask at the same time come one after the other, and
-/// writes a row of the ledger for each permit. To be called outside of a transaction: it does not wait for the disk. What a
-/// crash of Postgres makes it forget counts as used.
+/// One statement. Locks the source's row in `call_limits`, so that those who ask at the same time come one
+/// after the other, and writes a row of the ledger for each permit. To be called outside of a transaction: it
+/// does not wait for the disk. What a crash of Postgres makes it forget counts as used.
 ///
 /// # Errors
 /// The database's; also when there is no such source.

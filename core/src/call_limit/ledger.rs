@@ -47,8 +47,8 @@ pub struct LedgerPlace {
     pub id: i64,
 }
 
-/// The permits of a source whose time is in a period, from `from` to before `to`, by time; at most `limit`, behind `after` or
-/// from the beginning. Calls are kept for 30 days.
+/// The permits of a source whose time is in a period, from `from` to before `to`, by time; at most `limit`,
+/// behind `after` or from the beginning. Calls are kept for 30 days.
 ///
 /// # Errors
 /// The database's.
@@ -80,9 +80,9 @@ pub async fn ledger(
     .await
 }
 
-/// Creates the partitions of the coming days and drops those past their time; gives how many it dropped. Takes a moment's
-/// exclusive lock on the ledger only when a partition is really created or dropped; does nothing while another process is at
-/// it. A transaction of its own.
+/// Creates the partitions of the coming days and drops those past their time; gives how many it dropped.
+/// Takes a moment's exclusive lock on the ledger only when a partition is really created or dropped; does
+/// nothing while another process is at it. A transaction of its own.
 ///
 /// # Errors
 /// The database's; also when the ledger is read for so long that the lock is not to be had within a second.
@@ -94,7 +94,8 @@ pub async fn keep_ledger(conn: &mut PgConnection) -> Result<u32, sqlx::Error> {
     if !ours {
         return Ok(0);
     }
-    // Behind this wait for the exclusive lock, while somebody reads the ledger for long, every call would wait.
+    // Behind this wait for the exclusive lock, while somebody reads the ledger for long, every call would
+    // wait.
     sqlx::query!("select set_config('lock_timeout', '1s', true)").fetch_one(&mut *tx).await?;
     let dropped =
         sqlx::query_scalar!(r#"select keep_call_ledger($1, $2) as "dropped!""#, DAYS_AHEAD, KEEP_DAYS)

@@ -1,9 +1,10 @@
 //! How many calls a source gets from the whole fleet, and the ledger of those calls.
 //!
-//! A permit is a time: "this call may leave then". A process whose callers wait asks for some with one statement
-//! ([`grant`]), which spaces them under the lock of the source's row and gives none that is further away than the horizon: what
-//! a killed process has not used is lost, and that is little. The end of each call is told ([`end`]), and what its answer
-//! says of the limit holds for the fleet from the next grant on. docs/adr/0006-fleet-wide-call-limit.md says why.
+//! A permit is a time: "this call may leave then". A process whose callers wait asks for some with one
+//! statement ([`grant`]), which spaces them under the lock of the source's row and gives none that is further
+//! away than the horizon: what a killed process has not used is lost, and that is little. The end of each
+//! call is told ([`end`]), and what its answer says of the limit holds for the fleet from the next grant on.
+//! docs/adr/0006-fleet-wide-call-limit.md says why.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -42,9 +43,9 @@ pub use told::{Told, ToldLimit};
 
 use std::time::Duration;
 
-/// How much longer than a limit's time the stretch is in which we stay below it. Calls do not arrive as evenly as they leave:
-/// this much later than others one may arrive without the source seeing one call too many. It costs 2 % of a limit by
-/// the second, and next to nothing of one by the minute.
+/// How much longer than a limit's time the stretch is in which we stay below it. Calls do not arrive as
+/// evenly as they leave: this much later than others one may arrive without the source seeing one call too
+/// many. It costs 2 % of a limit by the second, and next to nothing of one by the minute.
 pub const MARGIN: Duration = Duration::from_millis(20);
 
 /// The longest silence that a source gets unless its definition says otherwise: who asks for more is asked

@@ -23,8 +23,8 @@ pub struct ToldLimit {
     pub per: Option<Duration>,
 }
 
-/// Limits that are told by longer times are not paced by: an even share of a day's calls would leave most of them unused. When
-/// they are used up, the source says so.
+/// Limits that are told by longer times are not paced by: an even share of a day's calls would leave most of
+/// them unused. When they are used up, the source says so.
 const PER_MAX: Duration = Duration::from_secs(60);
 
 /// Headers count time in whole seconds: that much of a wait may be rounding.
@@ -44,8 +44,9 @@ impl Told {
         lower.max_by(|a, b| Spacing::of(a).interval_s.total_cmp(&Spacing::of(b).interval_s))
     }
 
-    /// How long to make no call because none is left. Who keeps a limit evenly uses the last call just when the next one is
-    /// about to be free; only a longer wait says that somebody else has used the source's calls.
+    /// How long to make no call because none is left. Who keeps a limit evenly uses the last call just when
+    /// the next one is about to be free; only a longer wait says that somebody else has used the source's
+    /// calls.
     pub(super) fn drought(&self, configured: &[Limit]) -> Option<Duration> {
         let even_s = configured.iter().map(|limit| Spacing::of(limit).interval_s).fold(0.0, f64::max);
         let even = Duration::try_from_secs_f64(even_s).unwrap_or(SILENCE_MAX);
@@ -54,8 +55,8 @@ impl Told {
 }
 
 impl ToldLimit {
-    /// With a time: the told one, or that of the configured limit if there is one alone. Of several nobody knows which is meant: sixty
-    /// beside ten a second and five thousand an hour are mostly sixty a minute.
+    /// With a time: the told one, or that of the configured limit if there is one alone. Of several nobody
+    /// knows which is meant: sixty beside ten a second and five thousand an hour are mostly sixty a minute.
     fn complete(self, configured: &[Limit]) -> Option<Limit> {
         let per = match self.per {
             Some(per) if per > PER_MAX || per.is_zero() => return None,

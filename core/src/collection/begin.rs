@@ -32,7 +32,7 @@ pub struct UnderWay {
     pub state: CollectionState,
 }
 
-/// Begins a collection: opens its first calls, and that of the feed that tells who was deleted, if there is
+/// Begins a collection: opens its first calls, and that of the deletions feed, if there is
 /// one. What it asks for, if the source can tell what has changed, is what has changed by now. Locks the
 /// collection.
 pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) -> Result<(), EnqueueError> {

@@ -2,7 +2,6 @@
 //! row of its own connection, in the transaction that changes it: the sums are exact, and nobody waits for
 //! anybody.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -101,10 +100,6 @@ pub struct Counts {
     pub given_up: i64,
     /// Items of people who were erased, and were not stored.
     pub erased: i64,
-    /// When something was counted first, and last.
-    pub first_at: Option<DateTime<Utc>>,
-    /// See `first_at`.
-    pub last_at: Option<DateTime<Utc>>,
     /// How many answers were stored in a second lately.
     pub done_per_second: f64,
     /// How many documents were parsed, or failed, in a second lately.

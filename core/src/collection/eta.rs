@@ -9,9 +9,9 @@ impl Progress {
     /// are left need, at the speed of late and within the rate limit, and what the parsers need for the
     /// documents that they bring.
     ///
-    /// `None` while there is nothing to judge by: the number of calls is not known, nothing has been parsed yet or for half a minute,
-    /// or it depends on somebody else, as when the collection is paused or its source is not called because its calls fail. Zero
-    /// when the collection is over.
+    /// `None` while there is nothing to judge by: the number of calls is not known, nothing has been parsed
+    /// yet or for half a minute, or it depends on somebody else, as when the collection is paused or its
+    /// source is not called because its calls fail. Zero when the collection is over.
     pub fn eta(&self) -> Option<Duration> {
         if self.collection.state.is_over() {
             return Some(Duration::ZERO);

@@ -43,7 +43,8 @@ pub enum Finishing {
 /// jobs, the list is judged and its doubtful pages are read again, once a run. Calls whose jobs ended without
 /// a result are listed as failed.
 ///
-/// A paused collection that has calls left to make is left alone: they wait for the run in which it is continued.
+/// A paused collection that has calls left to make is left alone: they wait for the run in which it is
+/// continued.
 ///
 /// In the caller's transaction; locks the collection, then the calls.
 ///

@@ -84,8 +84,9 @@ pub enum ImportError {
 /// the caller's transaction, which [`Import::store_page`] and [`Import::finish`] go on with: it is there as a
 /// whole, or not at all.
 ///
-/// Imports of one source wait for each other, so that two with the same items cannot lock each other out; and for a
-/// concurrent transaction with the same idempotency key. From now on a statement of the transaction may take ten minutes.
+/// Imports of one source wait for each other, so that two with the same items cannot lock each other out; and
+/// for a concurrent transaction with the same idempotency key. From now on a statement of the transaction may
+/// take ten minutes.
 ///
 /// # Errors
 /// See [`StartError`]; roll back on any.
@@ -156,8 +157,9 @@ impl Import {
     /// Stores the next page: its new items as documents, the page as a call that is done, the jobs that parse
     /// its items. Items of people who were deleted are left out. What had failed before is parsed again.
     ///
-    /// Waits for a concurrent transaction that stores the same people. Two that wait for each other, this one and that of a
-    /// page that is fetched, are told apart by Postgres: one of them fails, and can be tried again.
+    /// Waits for a concurrent transaction that stores the same people. Two that wait for each other, this one
+    /// and that of a page that is fetched, are told apart by Postgres: one of them fails, and can be tried
+    /// again.
     ///
     /// # Errors
     /// See [`ImportError`]; roll back.

@@ -2,8 +2,9 @@
 //!
 //! Each request that a collection makes is a row of `calls` and a [`FetchPage`](crate::jobs::FetchPage) job
 //! ([`call`](crate::call)); each batch of documents is a row of `batches` and a
-//! [`ParseDocuments`](crate::jobs::ParseDocuments) job ([`document`](crate::document)). What has become of them is counted in the
-//! transaction that changes it, in a row of its own for each connection, so nobody waits for a collection's row.
+//! [`ParseDocuments`](crate::jobs::ParseDocuments) job ([`document`](crate::document)). What has become of
+//! them is counted in the transaction that changes it, in a row of its own for each connection, so nobody
+//! waits for a collection's row.
 //!
 //! ```text
 //! start ──► pending ──► running ◄──► waiting_for_source

@@ -65,9 +65,6 @@ pub enum ProceedError {
     /// It is stopped: its calls wait, and come before its documents.
     #[error("the collection is {0:?}: its calls come before its documents")]
     Stopped(CollectionState),
-    /// Its calls have been deleted by retention.
-    #[error("the calls of the collection are no longer kept")]
-    Summarized,
     /// Its jobs were not enqueued.
     #[error("enqueueing the jobs failed")]
     Enqueue(#[from] EnqueueError),
@@ -81,9 +78,9 @@ pub enum ProceedError {
 /// and nothing that is stored is fetched again. One that was stopped before it had begun takes its place in
 /// the line of its source again.
 ///
-/// At once whatever its size: its calls get their jobs by a [`ContinueCollection`] job. At most some 100,000 documents are parsed
-/// again at a time. In the caller's transaction; locks the collection, then the source's row, if that wants one collection at a
-/// time, then the documents' batches and failures.
+/// At once whatever its size: its calls get their jobs by a [`ContinueCollection`] job. At most some 100,000
+/// documents are parsed again at a time. In the caller's transaction; locks the collection, then the source's
+/// row, if that wants one collection at a time, then the documents' batches and failures.
 ///
 /// # Errors
 /// See [`ProceedError`]; roll back on any.
@@ -95,9 +92,6 @@ pub async fn proceed(conn: &mut PgConnection, id: Uuid, scope: Scope) -> Result<
         (Paused | Cancelled, Scope::Documents) => return Err(ProceedError::Stopped(held.state)),
         (Paused | Cancelled | CompletedWithErrors | Failed, _) => {}
         _ => return Err(ProceedError::NothingFailed(held.state)),
-    }
-    if held.is_summarized {
-        return Err(ProceedError::Summarized);
     }
     if held.state.is_over()
         && held.has_begun
@@ -203,7 +197,8 @@ pub async fn continue_portion(
 /// belongs to the present run, or to another one if the jobs of that have all ended. Returns false, and
 /// changes nothing, when the call is not there or not failed.
 ///
-/// In the caller's transaction, which should also complete the retried job; locks the collection first, its group last.
+/// In the caller's transaction, which should also complete the retried job; locks the collection first, its
+/// group last.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -250,7 +245,6 @@ struct Held {
     batch_size: i32,
     first_call_id: i64,
     has_begun: bool,
-    is_summarized: bool,
 }
 
 async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::Error> {
@@ -259,7 +253,7 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::E
         r#"
         select id, state as "state: CollectionState", group_id as "group", source, batch_size,
                coalesce(first_call_id, 0) as "first_call_id!",
-               begun_at is not null as "has_begun!", summarized_at is not null as "is_summarized!"
+               begun_at is not null as "has_begun!"
         from collections where id = $1 for update
         "#,
         id

@@ -75,8 +75,8 @@ pub enum StartError {
 /// that wants one collection after the other it begins when those before it are over, and has no page until
 /// then.
 ///
-/// Waits for a concurrent transaction that uses the same idempotency key; for a source that does not allow several collections at
-/// once, for one that starts or ends one of it.
+/// Waits for a concurrent transaction that uses the same idempotency key; for a source that does not allow
+/// several collections at once, for one that starts or ends one of it.
 ///
 /// # Errors
 /// See [`StartError`]; roll back on any.

@@ -78,7 +78,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         Some(_) => RecentCalls::default(),
         None => call_limit::recent_calls(&mut conn, &row.source, id).await?,
     };
-    let (_, total_backlog) = document::backlog_of(&mut conn, id).await?;
+    let total_backlog = document::backlog(&mut conn).await?;
     let waits_for = begin::waits_for(&mut conn, id).await?;
     let mut errors = errors(&mut conn, id).await?;
     let doubts =
@@ -250,7 +250,6 @@ impl Progress {
         let at_the_time = Self {
             total_backlog: before.total_backlog,
             counts: Counts {
-                last_at: before.counts.last_at,
                 done_per_second: before.counts.done_per_second,
                 settled_per_second: before.counts.settled_per_second,
                 ..self.counts

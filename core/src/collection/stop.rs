@@ -38,7 +38,8 @@ pub enum StopError {
 /// [`StopCollection`] job ends the jobs that it has. Documents whose parsing was ended so are given up, with
 /// the code `cancelled_by_request`. [`proceed`](super::proceed()) goes on from here.
 ///
-/// One that is cancelled already stays as it is. If another collection of its source waits for this one, it begins.
+/// One that is cancelled already stays as it is. If another collection of its source waits for this one, it
+/// begins.
 ///
 /// In the caller's transaction; locks the collection, then the source's row, then the collection that begins.
 ///

@@ -13,7 +13,6 @@ select coalesce(sum(opened), 0)::bigint as "opened!",
        coalesce(sum(failed), 0)::bigint as "failed!",
        coalesce(sum(given_up), 0)::bigint as "given_up!",
        coalesce(sum(erased), 0)::bigint as "erased!",
-       min(first_at) as first_at, max(last_at) as last_at,
        -- How fast things go, by what each connection did since its mark but one, five to ten seconds ago. Of
        -- one that is younger what it did counts over five seconds, or since the run began: another connection
        -- may have done it before.

@@ -78,7 +78,7 @@ fn of_collection(progress: &Progress) -> Vec<Waiting> {
         reasons.push(Waiting::new("waits_for_collection", message));
     }
     if progress.is_lagging {
-        let message = format!("{} documents wait to be parsed first", progress.total_backlog);
+        let message = "too many documents of its source wait to be parsed first";
         reasons.push(Waiting::new("parsing_lags", message));
     }
     reasons

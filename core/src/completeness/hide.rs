@@ -31,7 +31,7 @@ pub(crate) const TOO_MANY_MISSING: &str = "too_many_missing";
 /// What hiding came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hidden {
-    /// People who are hidden now.
+    /// How many people it hid.
     pub hidden: u64,
     /// People who were not hidden, because they are too many to be hidden without a person's confirmation.
     pub held_back: u64,
@@ -42,8 +42,8 @@ pub struct Hidden {
 /// that was not cut, with no call that failed and nothing doubtful about its list. Documents that failed to
 /// parse were seen.
 ///
-/// A run that would hide more than a tenth of the source for being missing, and more than 20 people, hides none of them, and
-/// keeps the doubt `too_many_missing`, until somebody [confirms](confirm_hiding) it.
+/// A run that would hide more than a tenth of the source for being missing, and more than 20 people, hides
+/// none of them, and keeps the doubt `too_many_missing`, until somebody [confirms](confirm_hiding) it.
 ///
 /// In transactions of its own; doing it again does no harm.
 ///

@@ -1,9 +1,9 @@
 //! What the readings of a list come to. Pure.
 //!
-//! The readings are divided into epochs: one ends where an answer announces another total than the one before it, and where an
-//! item turns up on a second page. Neighbours that were read in the same epoch show a list that did not move between them. Of
-//! those that were not, an item may have passed from the page that was still to be read to the one that was read already: the
-//! page that was read earlier is read again.
+//! The readings are divided into epochs: one ends where an answer announces another total than the one before
+//! it, and where an item turns up on a second page. Neighbours that were read in the same epoch show a list
+//! that did not move between them. Of those that were not, an item may have passed from the page that was
+//! still to be read to the one that was read already: the page that was read earlier is read again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,8 +60,8 @@ impl Look {
     }
 }
 
-/// Judges the readings, which are in the order of their time. Where a page was never read, because it failed, there is nothing
-/// to say.
+/// Judges the readings, which are in the order of their time. Where a page was never read, because it failed,
+/// there is nothing to say.
 pub(super) fn look(readings: &[Reading], asked: Asked) -> Look {
     let latest: BTreeMap<i32, usize> =
         readings.iter().enumerate().map(|(at, reading)| (reading.page, at)).collect();
@@ -95,8 +95,9 @@ pub(super) fn look(readings: &[Reading], asked: Asked) -> Look {
     Look { shifted, short, announced, seen: found.seen, again, ends_too_early, last_page }
 }
 
-/// Compares how many different items the readings of a chain show with how many were announced; nothing else is told of it. A chain
-/// that was cut, since there are more than were asked for, may have ended with one that came twice.
+/// Compares how many different items the readings of a chain show with how many were announced; nothing else
+/// is told of it. A chain that was cut, since there are more than were asked for, may have ended with one
+/// that came twice.
 pub(super) fn count(readings: &[Reading], asked: Asked) -> Look {
     let least = readings.iter().filter_map(|reading| reading.total).min();
     let announced = least.filter(|&total| total <= asked.count);
@@ -131,8 +132,8 @@ fn below_total(pages: &[&Reading], asked: Asked) -> Vec<i32> {
 struct Repeats {
     /// How many different items there are in all readings.
     seen: i64,
-    /// Of each two readings of one round, of different pages, that have an item in common, the two, the earlier one first. Not all
-    /// of them where there are many.
+    /// Of each two readings of one round, of different pages, that have an item in common, the two, the
+    /// earlier one first. Not all of them where there are many.
     pairs: BTreeSet<[usize; 2]>,
 }
 
@@ -201,8 +202,8 @@ impl Epochs {
         !self.seen_in[&a].is_disjoint(&self.seen_in[&b])
     }
 
-    /// Which of two neighbours, whose latest readings these are, to read again: the one that was read earlier; both, where the
-    /// list has moved since the later one, too.
+    /// Which of two neighbours, whose latest readings these are, to read again: the one that was read
+    /// earlier; both, where the list has moved since the later one, too.
     fn to_read_again(&self, [a, b]: [usize; 2], [page_a, page_b]: [i32; 2]) -> Vec<i32> {
         let is_present = self.of.last() == Some(&self.of[a.max(b)]);
         match a < b {

@@ -316,25 +316,18 @@ pub async fn backlog_by_source(pool: &PgPool) -> Result<HashMap<String, i64>, sq
     Ok(rows.fetch_all(pool).await?.into_iter().map(|row| (row.source, row.documents)).collect())
 }
 
-/// How many documents of a collection, and of all collections, wait to be parsed.
+/// How many documents of all collections wait to be parsed.
 ///
 /// # Errors
 /// The database's.
-pub(crate) async fn backlog_of(
-    conn: &mut PgConnection,
-    collection_id: Uuid,
-) -> Result<(i64, i64), sqlx::Error> {
-    let row = sqlx::query!(
+pub(crate) async fn backlog(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select coalesce(sum(last_id - first_id + 1) filter (where collection_id = $1), 0)::bigint as "ours!",
-               coalesce(sum(last_id - first_id + 1), 0)::bigint as "all!"
-        from batches where code is null
-        "#,
-        collection_id,
+        select coalesce(sum(last_id - first_id + 1), 0)::bigint as "documents!" from batches where code is null
+        "#
     )
     .fetch_one(conn)
-    .await?;
-    Ok((row.ours, row.all))
+    .await
 }
 
 #[cfg(test)]

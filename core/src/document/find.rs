@@ -49,7 +49,7 @@ pub struct Document {
     pub external_id: Option<String>,
     /// The number of the person, and of their resume, if there is one.
     pub resume_id: i64,
-    /// The collection that brought it; `None` when retention has deleted its calls.
+    /// The collection that brought it; `None` when its call was erased.
     pub collection_id: Option<Uuid>,
     /// The place of its page in its list, from 1.
     pub page: Option<i32>,
@@ -164,7 +164,7 @@ pub(crate) async fn external_ids(
     Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.external_id)).collect())
 }
 
-/// The collections that brought documents, where their calls are still kept.
+/// The collections that brought documents, where their calls were not erased.
 ///
 /// # Errors
 /// The database's.

@@ -1,9 +1,9 @@
 //! People, and the documents that sources gave of them: every item as it came, kept before anything is made
 //! of it and never rewritten.
 //!
-//! A document is identified by its person as well as by its content. Two people with the same bytes are two documents; the same
-//! bytes of the same person, once more, are none. A document waits to be parsed, is parsed, failed or was given up, and the
-//! database says which (`batch.rs`).
+//! A document is identified by its person as well as by its content. Two people with the same bytes are two
+//! documents; the same bytes of the same person, once more, are none. A document waits to be parsed, is
+//! parsed, failed or was given up, and the database says which (`batch.rs`).
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -37,7 +37,7 @@ pub use batch::{
     Batch, Retaken, Taken, WaitingDocument, backlog_by_source, give_up, load_waiting, open_batches, retake,
     take, waiting_in,
 };
-pub(crate) use batch::{backlog_of, ranges_of};
+pub(crate) use batch::{backlog, ranges_of};
 pub(crate) use contents::restore_listed;
 pub use failures::{DocumentFilter, ListedDocument, NewParseFailure, list};
 pub(crate) use failures::{
@@ -77,8 +77,9 @@ impl NewDocument {
 
     /// Hashes an item whose id was read before; an integer id is given as its decimal text.
     ///
-    /// An id that cannot be one, because it is blank, longer than [`MAX_ID_BYTES`](crate::parsing::MAX_ID_BYTES) or holds
-    /// a NUL, is left out: the item is kept all the same, and fails when it is parsed.
+    /// An id that cannot be one, because it is blank, longer than
+    /// [`MAX_ID_BYTES`](crate::parsing::MAX_ID_BYTES) or holds a NUL, is left out: the item is kept all the
+    /// same, and fails when it is parsed.
     pub fn with_id(external_id: Option<String>, body: &[u8]) -> Self {
         Self {
             external_id: external_id.filter(|id| is_external_id(id)),

@@ -33,8 +33,6 @@ pub struct Origin {
 pub struct Stored {
     /// The ids of the new documents, in the order of the items.
     pub ids: Vec<i64>,
-    /// The first and the last document of each block of ids; a block holds no document of anybody else.
-    pub ranges: Vec<[i64; 2]>,
     /// Items whose content was known.
     pub unchanged: usize,
     /// Documents of earlier runs with these contents that had failed, or were given up: they are to be parsed
@@ -73,9 +71,9 @@ impl From<sqlx::Error> for StoreError {
 /// has this content: by their external id, or by the content alone where an item has no id. The bodies of
 /// known items do not travel.
 ///
-/// Of items with the same id and different contents each is stored, in order, and both contents are current from then on. A
-/// document that is older than what its person has, by the source's own time of change or else by the time of the call, is
-/// stored and changes nothing else.
+/// Of items with the same id and different contents each is stored, in order, and both contents are current
+/// from then on. A document that is older than what its person has, by the source's own time of change or
+/// else by the time of the call, is stored and changes nothing else.
 ///
 /// In the caller's transaction. Locks the people whose content has changed, in the order of their numbers.
 ///
@@ -190,8 +188,6 @@ async fn store_block(
     }
     if !inserts.is_empty() {
         let ids = insert(conn, origin, &inserts).await?;
-        let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else { return Ok(()) };
-        stored.ranges.push([first, last]);
         stored_places.extend(inserts.iter().map(|insert| insert.place));
         stored.ids.extend(ids);
     }

@@ -15,7 +15,8 @@ pub enum Format {
     /// JSON Resume, schema v1.0.0 and what is found in the wild under its name, with an `id` added:
     /// <https://jsonresume.org/schema>.
     JsonResume,
-    /// An item of any shape. The `map` of its source's definition says where in it the fields of a resume are.
+    /// An item of any shape. The `map` of its source's definition says where in it the fields of a resume
+    /// are.
     Mapped,
 }
 

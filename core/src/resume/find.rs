@@ -28,7 +28,7 @@ pub struct Resume {
     pub hidden_at: Option<DateTime<Utc>>,
 }
 
-/// The resume of this number, if there is one; of somebody who is hidden only with `hidden`.
+/// The resume of this number, if there is one; a hidden one only with `hidden`.
 ///
 /// # Errors
 /// The database's.
@@ -57,7 +57,7 @@ pub struct ResumeFilter {
     pub external_id: Option<String>,
     /// Only those whose latest document this collection has stored, in the order of their documents.
     pub collection_id: Option<Uuid>,
-    /// Those who are hidden, in place of those who are shown.
+    /// Hidden people in place of those who are shown.
     pub hidden: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Who is shown and who is hidden.
+//! Shows and hides people.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -123,7 +123,7 @@ pub(crate) async fn hide_people(conn: &mut PgConnection, people: &[i64]) -> Resu
     Ok(update.execute(conn).await?.rows_affected())
 }
 
-/// Shows those people of a source again who are hidden. Locks their resumes, in the order of their numbers.
+/// Shows the hidden people of a source again. Locks their resumes, in the order of their numbers.
 ///
 /// # Errors
 /// The database's.

@@ -9,12 +9,13 @@ pub(crate) struct Links {
     pub last_id: Option<i64>,
 }
 
-/// The links to a host in the resumes of all sources but this one that are not hidden: home pages, and profiles as JSON Resume has
-/// them. Looks through `limit` resumes behind `after`, in the order of their ids.
+/// The links to a host in the resumes of all sources but this one that are not hidden: home pages, and
+/// profiles as JSON Resume has them. Looks through `limit` resumes behind `after`, in the order of their ids.
 ///
-/// It reads them, for there is no index: with one every resume that is stored would cost more, at ten thousand a second, for what is
-/// asked for once in a while. Ten thousand resumes take some 0.15 s, and ten million a few minutes in all, in short statements that
-/// lock nothing. Whoever is found then costs a call to a source that allows one or two a second.
+/// It reads them, for there is no index: with one every resume that is stored would cost more, at ten
+/// thousand a second, for what is asked for once in a while. Ten thousand resumes take some 0.15 s, and ten
+/// million a few minutes in all, in short statements that lock nothing. Whoever is found then costs a call to
+/// a source that allows one or two a second.
 ///
 /// # Errors
 /// The database's.

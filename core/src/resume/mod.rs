@@ -6,7 +6,7 @@
 //! | `store.rs` | one resume for each person; what is newer wins |
 //! | `find.rs` | [`find`], [`list()`]: one resume, and lists of them |
 //! | `search.rs` | [`search()`]: by skill |
-//! | `hide.rs` | who is shown and who is hidden |
+//! | `hide.rs` | shows and hides people |
 //! | `reparse.rs` | what an older parser or map made is parsed again |
 //! | `links.rs` | links to a host in resumes |
 

@@ -128,8 +128,8 @@ pub async fn reparse_next(
 /// failed and is a resume now is parsed there, and the other way round. What fails now and was a resume keeps
 /// that resume.
 ///
-/// In the caller's transaction; locks the resumes in the order of their people, then collections that are over, in the order of
-/// their ids.
+/// In the caller's transaction; locks the resumes in the order of their people, then collections that are
+/// over, in the order of their ids.
 ///
 /// # Errors
 /// The database's; roll back.

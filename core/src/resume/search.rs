@@ -102,8 +102,9 @@ pub struct SearchPage {
 
 /// Finds resumes by skill, the newest first: up to `limit` of those with an id below `before`, if given.
 ///
-/// Two statements. Where at most [`TOTAL_EXACT_UP_TO`] resumes match, the first one has seen them all and the second one
-/// loads those of the page. Where more match, they are so common that walking back from the newest soon finds a page.
+/// Two statements. Where at most [`TOTAL_EXACT_UP_TO`] resumes match, the first one has seen them all and the
+/// second one loads those of the page. Where more match, they are so common that walking back from the newest
+/// soon finds a page.
 ///
 /// # Errors
 /// The database's.
@@ -141,9 +142,10 @@ fn hit(resume: Resume, keys: &[String]) -> Hit {
     Hit { resume, matched_skills }
 }
 
-// One static query for each shape. They want a connection of `db::Role::Api`, which plans each execution anew, with the
-// skills in hand: the GIN index is right for a rare skill and wrong for one that everybody has. The choice between the
-// two ways to a page is ours, though, for it needs the true number of matches, and the planner only has a guess.
+// One static query for each shape. They want a connection of `db::Role::Api`, which plans each execution
+// anew, with the skills in hand: the GIN index is right for a rare skill and wrong for one that everybody
+// has. The choice between the two ways to a page is ours, though, for it needs the true number of matches,
+// and the planner only has a guess.
 
 /// Matching resumes, as far as they were looked at.
 struct Few {

@@ -48,7 +48,8 @@ pub enum Settled {
 /// Stores what parsing batches of a collection came to, with this version of the source's map, and ends their
 /// wait. In the caller's transaction, which should also complete the job.
 ///
-/// Locks the batches, then the resumes in the order of their people; where documents had failed before, collections that are over.
+/// Locks the batches, then the resumes in the order of their people; where documents had failed before,
+/// collections that are over.
 ///
 /// # Errors
 /// The database's; roll back.

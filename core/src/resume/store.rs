@@ -36,8 +36,9 @@ pub(super) struct At {
 /// where its document is only read again. Nothing is stored of people who were erased meanwhile. Returns what
 /// holds for the source and the collection by then.
 ///
-/// One statement, in the caller's transaction, which has written before: a change of the map that this statement does not see
-/// finds its transaction among those that began before. Locks the resumes in the order of their people.
+/// One statement, in the caller's transaction, which has written before: a change of the map that this
+/// statement does not see finds its transaction among those that began before. Locks the resumes in the order
+/// of their people.
 pub(super) async fn store(
     conn: &mut PgConnection,
     (source_id, collection_id): (i32, Option<Uuid>),

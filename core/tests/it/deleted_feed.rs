@@ -1,4 +1,4 @@
-//! A feed that tells who was deleted, read beside the list.
+//! A deletions feed, read beside the list.
 
 use resume_core::{
     call::{self, Answer, Answered, Call},

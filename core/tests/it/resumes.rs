@@ -188,8 +188,8 @@ async fn sources_do_not_share_their_ids() {
     assert_eq!(fixture.count_resumes().await, 2);
 }
 
-/// Batches with the same people in different orders and versions, all at once: no deadlock, and the latest version of
-/// each one stays.
+/// Batches with the same people in different orders and versions, all at once: no deadlock, and the latest
+/// version of each one stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_that_overlap_do_not_block_each_other() {
     let fixture = Fixture::new().await;

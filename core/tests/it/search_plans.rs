@@ -10,8 +10,8 @@ use crate::{fixture::Fixture, sql_text::statements};
 
 const RESUMES: i64 = 100_000;
 
-/// Fills the table: everybody has `sql`, one in 3,000 `cobol`, one in 50,000 `mumps`, one in 20 `perl`, and all
-/// have six of two hundred others.
+/// Fills the table: everybody has `sql`, one in 3,000 `cobol`, one in 50,000 `mumps`, one in 20 `perl`, and
+/// all have six of two hundred others.
 async fn pool_of_many(fixture: &Fixture) -> PgPool {
     sqlx::query!(
         r#"
@@ -49,8 +49,8 @@ struct Execution {
     rows_max: i64,
 }
 
-/// Executes a query of search.rs, named by what it begins and filters with, as the service does: prepared, by the `Api`
-/// pool.
+/// Executes a query of search.rs, named by what it begins and filters with, as the service does: prepared, by
+/// the `Api` pool.
 async fn execute(pool: &PgPool, begin: &str, operator: &str, arguments: &str) -> Execution {
     let wanted = |sql: &str| sql.trim_start().starts_with(begin) && sql.contains(operator);
     let sql: Vec<_> = statements()

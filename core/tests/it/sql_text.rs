@@ -46,7 +46,8 @@ pub(crate) fn is_migration(file: &str) -> bool {
     file.starts_with("migrations/") || file.starts_with("queue/migrations/")
 }
 
-/// Every statement of the `query!` macros in the workspace's own code and tests, and every `.sql` file beside it.
+/// Every statement of the `query!` macros in the workspace's own code and tests, and every `.sql` file beside
+/// it.
 pub(crate) fn statements() -> Vec<Statement> {
     let mut all = Vec::new();
     for file in files("rs") {
@@ -58,7 +59,8 @@ pub(crate) fn statements() -> Vec<Statement> {
     all
 }
 
-/// The first string literal behind each `query..!(`; those of the `query_file..!` macros are file names and left out.
+/// The first string literal behind each `query..!(`; those of the `query_file..!` macros are file names and
+/// left out.
 fn queries(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (start, _) in code.match_indices("sqlx::query") {

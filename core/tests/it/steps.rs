@@ -237,7 +237,8 @@ async fn who_is_seen_when_a_page_is_read_again_gets_a_detail() {
     assert_eq!((progress.collection.state, progress.is_complete), (CollectionState::Completed, Some(true)));
 }
 
-/// As many as were asked for are as many different ones: what comes again, since the list was begun again, is no part of them.
+/// As many as were asked for are as many different ones: what comes again, since the list was begun again, is
+/// no part of them.
 #[tokio::test]
 async fn a_list_that_begins_again_is_counted_anew() {
     for detail in [json!(null), json!({"path": "/people/{id}"})] {

@@ -1,4 +1,5 @@
-//! Numbered pages of a source that is not told how many items are wanted: nobody knows how many pages there are.
+//! Numbered pages of a source that is not told how many items are wanted: nobody knows how many pages there
+//! are.
 
 use resume_core::{
     call::Answer,
@@ -14,7 +15,8 @@ use crate::fixture::{Fixture, collection_of, items};
 
 const OFFSETS: &str = "offsets";
 
-/// A fixture with a source that is asked by offsets, and tells how many items it has at this place, if at all.
+/// A fixture with a source that is asked by offsets, and tells how many items it has at this place, if at
+/// all.
 async fn fixture(total: Option<&str>) -> Fixture {
     let fixture = Fixture::new().await;
     let mut definition = Definition::original(OFFSETS, "http://ats.example", "/people", 30);
@@ -29,7 +31,8 @@ async fn fixture(total: Option<&str>) -> Fixture {
     fixture
 }
 
-/// Stores every page that is opened, as a source with so many items gives them; gives the pages in the order of their jobs.
+/// Stores every page that is opened, as a source with so many items gives them; gives the pages in the order
+/// of their jobs.
 async fn read_all(fixture: &Fixture, id: Uuid, count: usize, total: Option<u64>) -> Vec<i32> {
     let mut at = 0;
     while let Some(&number) = fixture.fetch_jobs(id).await.get(at) {

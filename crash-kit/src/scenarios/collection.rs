@@ -26,8 +26,8 @@ const SEED: u32 = 7;
 /// More than any trial asks for.
 const CALLS_PER_SECOND: u32 = 1000;
 
-/// The whole pipeline: three collections from sources with numbered pages and with next links, one of which fails once
-/// on a page and for good on another.
+/// The whole pipeline: three collections from sources with numbered pages and with next links, one of which
+/// fails once on a page and for good on another.
 #[derive(Debug)]
 pub struct Collection {
     program: PathBuf,

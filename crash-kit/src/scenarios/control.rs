@@ -19,8 +19,8 @@ const LIMITS: Limits = Limits { max_running: Some(2), max_running_per_key: Some(
 /// When the operators unpaused the queue, noted around the proxy and before they did.
 const UNPAUSED: &str = "create table unpaused (at timestamptz default clock_timestamp())";
 
-/// The queue alone, with jobs that are cancelled while they wait and while they run, one that is retried, groups, a unique
-/// key, and a paused queue with limits.
+/// The queue alone, with jobs that are cancelled while they wait and while they run, one that is retried,
+/// groups, a unique key, and a paused queue with limits.
 #[derive(Debug)]
 pub struct Control {
     program: PathBuf,

@@ -1,7 +1,7 @@
 //! Breezy HR: `GET /v3/company/{company}/positions`, then `.../position/{id}/candidates` for each, and
-//! `.../position/{id}/candidate/{id}` for the jobs of one, after a connector that runs against it. People take turns
-//! over three positions, and nobody is in the fourth. Faults call the pages of the first position 1, 2, ..,
-//! those of the second 1001, .., and that of the positions 0.
+//! `.../position/{id}/candidate/{id}` for the jobs of one, after a connector that runs against it. People
+//! take turns over three positions, and nobody is in the fourth. Faults call the pages of the first position
+//! 1, 2, .., those of the second 1001, .., and that of the positions 0.
 //!
 //! Unconfirmed: `page` and `page_size` and their largest value, the limit (60 a minute here), the body of
 //! errors, and the path of the detail call.

@@ -207,7 +207,8 @@ async fn a_call_over_the_limit_is_refused() {
     }
 }
 
-/// A time after all changes of the mock's people, as RFC 3339 and in milliseconds since 1970; who is deleted later is told.
+/// A time after all changes of the mock's people, as RFC 3339 and in milliseconds since 1970; who is deleted
+/// later is told.
 const LATER: (&str, &str) = ("2026-06-01T00:00:00Z", "1780272000000");
 
 #[tokio::test]

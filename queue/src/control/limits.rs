@@ -9,8 +9,9 @@ pub struct Limits {
     pub max_running_per_key: Option<u32>,
 }
 
-/// Pauses a queue everywhere: no further job of it starts, while those that run go on. A claim that is under way at this
-/// very moment still counts. A queue that is paused stays so since the first time; one that nobody knows can be paused too.
+/// Pauses a queue everywhere: no further job of it starts, while those that run go on. A claim that is under
+/// way at this very moment still counts. A queue that is paused stays so since the first time; one that
+/// nobody knows can be paused too.
 ///
 /// # Errors
 /// The database's.
@@ -45,9 +46,9 @@ pub async fn unpause_queue(pool: &PgPool, queue: &str) -> Result<(), sqlx::Error
     Ok(())
 }
 
-/// Limits a queue across the fleet, from the next claim on. What is running is counted from the jobs themselves, so that
-/// the death of a worker frees its share; claims of a limited queue come one after the other, those of others do not.
-/// Replaces both limits; a pause stays.
+/// Limits a queue across the fleet, from the next claim on. What is running is counted from the jobs
+/// themselves, so that the death of a worker frees its share; claims of a limited queue come one after the
+/// other, those of others do not. Replaces both limits; a pause stays.
 ///
 /// # Errors
 /// The database's; a limit of 0 is refused by it: pause the queue instead.

@@ -35,7 +35,8 @@ pub async fn queue(pool: &PgPool, name: &str) -> Result<Option<QueueRow>, sqlx::
 }
 
 async fn some(pool: &PgPool, one: Option<&str>) -> Result<Vec<QueueRow>, sqlx::Error> {
-    // The names of the queues with jobs: one step through an index for each queue and state, however many jobs there are.
+    // The names of the queues with jobs: one step through an index for each queue and state, however many
+    // jobs there are.
     let rows = sqlx::query!(
         r#"
         with recursive with_available as (

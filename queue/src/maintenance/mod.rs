@@ -11,8 +11,8 @@
 //!
 //! `absence.rs` tells the rescue who is dead. There is no service that makes due jobs available: claims do.
 //!
-//! Each service is safe against another leader that is at it, too: it skips what is locked and changes only what still
-//! is as it was seen. One that fails tries again after a while; that is no matter to the others.
+//! Each service is safe against another leader that is at it, too: it skips what is locked and changes only
+//! what still is as it was seen. One that fails tries again after a while; that is no matter to the others.
 
 pub(crate) mod absence;
 #[cfg(test)]
@@ -44,16 +44,19 @@ use report::{Tally, record};
 /// One for each service but `indexes`, which takes its own.
 const CONNECTIONS_MAX: u32 = 5;
 
-/// The longest that one statement may take. Ours take milliseconds; one that waits for a lock must not wait for ever.
+/// The longest that one statement may take. Ours take milliseconds; one that waits for a lock must not wait
+/// for ever.
 const STATEMENT_MAX: &str = "10s";
 
-/// How long the server waits for the next statement of a transaction, and keeps its locks meanwhile. We go on at once, unless
-/// the connection fell silent, and then what it had locked would be skipped by whoever tries again.
+/// How long the server waits for the next statement of a transaction, and keeps its locks meanwhile. We go on
+/// at once, unless the connection fell silent, and then what it had locked would be skipped by whoever tries
+/// again.
 const IDLE_IN_TRANSACTION_MAX: &str = "5s";
 
-/// The longest run of a service that works in batches, each committed on its own: what it does not come to is left to the next
-/// run, a second later. It is longer than one statement may take, and else as short as can be: where the connection falls
-/// silent, that is how long dead workers keep their jobs, groups stay open and ticks are late.
+/// The longest run of a service that works in batches, each committed on its own: what it does not come to is
+/// left to the next run, a second later. It is longer than one statement may take, and else as short as can
+/// be: where the connection falls silent, that is how long dead workers keep their jobs, groups stay open and
+/// ticks are late.
 const BATCHES_MAX: Duration = Duration::from_secs(15);
 
 /// How long to wait until a run is written down.
@@ -111,13 +114,14 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         // An error says that the session is gone.
         let _ = term.wait_for(Option::is_none).await;
         services.shutdown().await;
-        // A service that was stopped half-way may have left a transaction open: none of the connections is used again.
+        // A service that was stopped half-way may have left a transaction open: none of the connections is
+        // used again.
         let _ = timeout(ACQUIRE_MAX, pool.close()).await;
     }
 }
 
-/// Handlers that use up the session's pool must not stop the maintenance: it has connections of its own, opened when it
-/// needs them.
+/// Handlers that use up the session's pool must not stop the maintenance: it has connections of its own,
+/// opened when it needs them.
 fn own_pool(shared: &Shared) -> PgPool {
     let options = shared.pool.connect_options().as_ref().clone();
     let options = options.application_name(&format!("{} maintenance", shared.settings.name)).options([

@@ -25,8 +25,8 @@ const PASS: Duration = Duration::from_secs(1);
 /// How often it looks for expired leases, which last for 30 s.
 const LEASES_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a worker must be seen without its presence lock and without a heartbeat. After a restart of Postgres every
-/// worker is without the lock until it has reconnected, which takes some tenths of a second.
+/// How long a worker must be seen without its presence lock and without a heartbeat. After a restart of
+/// Postgres every worker is without the lock until it has reconnected, which takes some tenths of a second.
 const DEAD_AFTER: Duration = Duration::from_millis(2500);
 
 /// How long to take jobs back before the next look: what was seen of the absent must not grow old meanwhile.
@@ -70,7 +70,8 @@ impl Service for Rescue {
         };
         let next = until_next_pass(&absences);
         let dead = dead(&absences);
-        // After an outage all leases may have run out. Everybody needs time for a heartbeat before they mean anything.
+        // After an outage all leases may have run out. Everybody needs time for a heartbeat before they mean
+        // anything.
         let expired = look.expired && lock(&shared.pulse).is_steady_for(lease / 2);
         if dead.is_empty() && !expired {
             return Ok(Pass { affected: 0, next });
@@ -179,8 +180,8 @@ pub(crate) async fn rescue(
     Ok(Rescued { jobs: rescued.len(), groups: groups.into_iter().collect() })
 }
 
-/// Signs off for those that cannot any more, once none of their jobs is left. One that lives all the same takes this back
-/// with its next heartbeat.
+/// Signs off for those that cannot any more, once none of their jobs is left. One that lives all the same
+/// takes this back with its next heartbeat.
 async fn bury_workers(conn: &mut PgConnection, dead: &[i64]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"

@@ -12,8 +12,8 @@ use crate::{
     session::Shared,
 };
 
-/// The longest time between two looks when no schedule is changed: for one that was changed by hand, or by a clock that was
-/// set.
+/// The longest time between two looks when no schedule is changed: for one that was changed by hand, or by a
+/// clock that was set.
 const LOOK_MAX: Duration = Duration::from_secs(30);
 
 /// The shortest, as while somebody holds the lock of a schedule that is due.

@@ -43,7 +43,8 @@ pub async fn disable(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::
     switch(conn, name, false).await
 }
 
-/// Forgets a schedule, in the caller's transaction; false when there is none of this name. Its jobs are left alone.
+/// Forgets a schedule, in the caller's transaction; false when there is none of this name. Its jobs are left
+/// alone.
 ///
 /// # Errors
 /// The database's own.
@@ -52,8 +53,8 @@ pub async fn delete(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::E
     Ok(done.rows_affected() == 1)
 }
 
-/// Enqueues a job of a schedule now, in the caller's transaction, also of one that is disabled; `None` when there is none
-/// of this name. Its ticks stay as they are.
+/// Enqueues a job of a schedule now, in the caller's transaction, also of one that is disabled; `None` when
+/// there is none of this name. Its ticks stay as they are.
 ///
 /// Locks its row until the transaction ends.
 ///

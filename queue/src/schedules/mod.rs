@@ -10,8 +10,8 @@
 //! | `pull_back.rs` | mends what a clock that was ahead has put off |
 //! | `fire.rs` | enqueues the jobs of the ticks that are due; run by the leader |
 //!
-//! A tick is fired exactly once, however many processes run: the transaction that enqueues its job also moves the schedule
-//! on, under the lock of its row. Only the database's clock says what is due.
+//! A tick is fired exactly once, however many processes run: the transaction that enqueues its job also moves
+//! the schedule on, under the lock of its row. Only the database's clock says what is due.
 
 mod control;
 mod expression;
@@ -43,7 +43,8 @@ pub(crate) const CHANNEL: &str = "queue_schedules";
 /// The longest jitter of a schedule.
 pub const JITTER_MAX: Duration = Duration::from_secs(3600);
 
-/// What becomes of the ticks that nobody fired in time: while no worker lived, or while the schedule was disabled.
+/// What becomes of the ticks that nobody fired in time: while no worker lived, or while the schedule was
+/// disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "queue.missed_ticks", rename_all = "snake_case")]
 pub enum Missed {
@@ -74,14 +75,16 @@ pub struct NewSchedule {
     pub on_discard: Option<String>,
     /// What becomes of ticks that nobody fired in time.
     pub missed: Missed,
-    /// The most that a job is put off after its tick, at most [`JITTER_MAX`], in whole seconds. How long each is, its schedule's
-    /// name and its tick decide: what many schedules ask for at the same minute does not begin in the same second. Where it is
-    /// longer than the time between two ticks a job may overtake the one before it.
+    /// The most that a job is put off after its tick, at most [`JITTER_MAX`], in whole seconds. How long each
+    /// is, its schedule's name and its tick decide: what many schedules ask for at the same minute does not
+    /// begin in the same second. Where it is longer than the time between two ticks a job may overtake the
+    /// one before it.
     pub jitter: Duration,
 }
 
 impl NewSchedule {
-    /// A schedule of jobs that carry `payload`, with priority 0 and no jitter, which makes up for missed ticks once.
+    /// A schedule of jobs that carry `payload`, with priority 0 and no jitter, which makes up for missed
+    /// ticks once.
     ///
     /// # Errors
     /// [`ScheduleError::Args`] when the payload does not serialize.
@@ -110,8 +113,8 @@ pub struct Schedule {
     pub what: NewSchedule,
     /// Whether it fires.
     pub enabled: bool,
-    /// Its next tick, by the database's clock. A past one is about to be fired, or was missed while it was disabled; `None`
-    /// when there is none any more.
+    /// Its next tick, by the database's clock. A past one is about to be fired, or was missed while it was
+    /// disabled; `None` when there is none any more.
     pub next_at: Option<DateTime<Utc>>,
     /// The tick that was fired last, or when it was last run by hand.
     pub last_at: Option<DateTime<Utc>>,

@@ -6,8 +6,8 @@ use super::{
     search::YEARS_MAX, ticks::Timetable, validate,
 };
 
-/// Stores a schedule under its name, in the caller's transaction, and gives it as it is now. Meant to be called at every
-/// start of a program: what is there is brought up to date.
+/// Stores a schedule under its name, in the caller's transaction, and gives it as it is now. Meant to be
+/// called at every start of a program: what is there is brought up to date.
 ///
 /// The ticks go on as they were if the timing is the same, else they begin anew from now; so do those that a
 /// clock which was ahead has put off. One that somebody disabled stays disabled; one that the queue had to

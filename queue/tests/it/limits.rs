@@ -155,8 +155,8 @@ async fn add_keyed(pool: &PgPool, count: i64, keys: &str) {
     execute(pool, jobs).await;
 }
 
-/// Behind a busy key that takes up the front of the queue, other keys and jobs without one get their share, although some of
-/// them never run out of jobs.
+/// Behind a busy key that takes up the front of the queue, other keys and jobs without one get their share,
+/// although some of them never run out of jobs.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_key_starves_behind_a_busy_one() {
     const KEYS: i64 = 40;
@@ -185,7 +185,8 @@ async fn no_key_starves_behind_a_busy_one() {
     assert!(seen[&1] > 0, "{seen:?}");
 }
 
-/// Jobs without a key are found however many of a busy key are in front of them, those with an early turn too.
+/// Jobs without a key are found however many of a busy key are in front of them, those with an early turn
+/// too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_without_a_key_is_found_behind_a_busy_key() {
     let database = database().await;
@@ -209,7 +210,8 @@ async fn a_job_without_a_key_is_found_behind_a_busy_key() {
     assert!(claimed.contains(&99), "a queue that gets more than it can do: {claimed:?}, {free:?}");
 }
 
-/// Looks for jobs without a key that find none are made once a second; one that comes in meanwhile is found by the next.
+/// Looks for jobs without a key that find none are made once a second; one that comes in meanwhile is found
+/// by the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_without_a_key_are_looked_for_once_a_second_where_there_are_none() {
     let database = database().await;
@@ -278,7 +280,8 @@ async fn a_step_of_priority_is_worth_a_minute_so_nobody_starves() {
     worker.stop().await;
 }
 
-/// The claim goes on behind what it claimed before; what comes in front of that must not wait for the end of the backlog.
+/// The claim goes on behind what it claimed before; what comes in front of that must not wait for the end of
+/// the backlog.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_higher_priority_passes_a_backlog() {
     let database = database().await;

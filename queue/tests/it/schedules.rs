@@ -392,8 +392,8 @@ async fn an_expression_that_cannot_be_read_disables_that_schedule_alone() {
     worker.stop().await;
 }
 
-/// The clock of the database is set by an hour, forward or back: what is due by it is fired, what is not is not. No code asks
-/// the clock of the process.
+/// The clock of the database is set by an hour, forward or back: what is due by it is fired, what is not is
+/// not. No code asks the clock of the process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_hour_of_the_clock_is_an_hour_of_ticks() {
     let database = database().await;

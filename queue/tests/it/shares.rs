@@ -29,8 +29,8 @@ async fn enqueue_group(pool: &PgPool, key: &str, numbers: impl IntoIterator<Item
     ids
 }
 
-/// Claims as a worker does that has so many free slots and holds these jobs of these keys; gives the payloads, in the order in which
-/// the keys and groups had their turns.
+/// Claims as a worker does that has so many free slots and holds these jobs of these keys; gives the
+/// payloads, in the order in which the keys and groups had their turns.
 async fn claim_shares(pool: &PgPool, free: usize, held: &[(&str, i32)], behind: &[(&str, i64)]) -> Vec<i64> {
     let list = |items: Vec<String>| items.join(", ");
     let keys: Vec<&str> =

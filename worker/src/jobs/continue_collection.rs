@@ -8,7 +8,8 @@ use crate::context::Context;
 /// Enqueues the next calls that wait in a collection that was continued, with the own completion in the same
 /// transaction.
 ///
-/// Running twice does no harm: the fence lets one attempt commit. A collection that was stopped since is left alone.
+/// Running twice does no harm: the fence lets one attempt commit. A collection that was stopped since is left
+/// alone.
 #[tracing::instrument(name = "continue_collection", skip_all, fields(collection = %job.collection_id))]
 pub(crate) async fn run(
     job: ContinueCollection,

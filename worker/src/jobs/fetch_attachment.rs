@@ -16,8 +16,8 @@ use crate::{
     permit::{About, Ended},
 };
 
-/// Makes the one call that brings an attachment on: fetches it, or, when its address had expired, asks for a fresh one where the
-/// address came from. The job comes back for the next call.
+/// Makes the one call that brings an attachment on: fetches it, or, when its address had expired, asks for a
+/// fresh one where the address came from. The job comes back for the next call.
 pub(super) async fn fetch(
     context: &Context,
     lease: &Lease,

@@ -22,7 +22,7 @@ use crate::{
 /// A silence that people should see: longer than a source that is asked a little too fast mostly wants.
 const LONG_SILENCE: Duration = Duration::from_secs(3);
 
-/// How long a page waits for a worker that has the key which tells who was erased.
+/// How long a page waits for a worker that has the erasure key.
 const KEY_PAUSE: Duration = Duration::from_secs(60);
 
 /// The code of a page that waits for it.

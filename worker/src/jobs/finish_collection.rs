@@ -12,8 +12,8 @@ use crate::context::Context;
 /// Ends a run of a collection after the last of its jobs: judges the list, hides whom the run has not seen,
 /// sets the final state and what the next run need not ask for again, and begins the next run in line.
 ///
-/// Running twice does no harm: a collection that is over is left alone, and what is hidden stays so. For one that is over it only
-/// hides, because somebody has confirmed that.
+/// Running twice does no harm: a collection that is over is left alone, and what is hidden stays so. For one
+/// that is over it only hides, because somebody has confirmed that.
 #[tracing::instrument(name = "finish_collection", skip_all, fields(collection = %job.collection_id))]
 pub(crate) async fn run(
     job: FinishCollection,

@@ -18,8 +18,8 @@ use crate::context::Context;
 /// Parses batches of documents into resumes; a document that does not parse is listed as failed and harms no
 /// other. The resumes, the failures, the end of the wait and the job's own completion are one transaction.
 ///
-/// Running twice does no harm: the fence lets one attempt commit, and an older parse never overwrites a newer one. A job that
-/// was given up and retried parses its documents after all.
+/// Running twice does no harm: the fence lets one attempt commit, and an older parse never overwrites a newer
+/// one. A job that was given up and retried parses its documents after all.
 #[tracing::instrument(name = "parse_documents", skip_all, fields(collection = %job.collection_id))]
 pub(crate) async fn run(
     job: ParseDocuments,

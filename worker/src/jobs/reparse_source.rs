@@ -14,9 +14,10 @@ const SETTLING: Duration = Duration::from_millis(200);
 /// Parses the next documents of a source that an older parser or an older map made, and enqueues itself for
 /// those behind them. Resumes, failures, counts, the next job and the own completion are one transaction.
 ///
-/// Begins when all parses that may have read the map before its last change have ended, so that it misses none of them. Running twice does
-/// no harm: what is stored is of the present version, and is not found again. A map that changes on the way begins the walk anew,
-/// also during the last step: whoever asks for that finds this job, and enqueues none.
+/// Begins when all parses that may have read the map before its last change have ended, so that it misses
+/// none of them. Running twice does no harm: what is stored is of the present version, and is not found
+/// again. A map that changes on the way begins the walk anew, also during the last step: whoever asks for
+/// that finds this job, and enqueues none.
 #[tracing::instrument(name = "reparse_source", skip_all, fields(source = job.source))]
 pub(crate) async fn run(
     job: ReparseSource,

@@ -13,7 +13,8 @@ use crate::context::Context;
 /// Closes in its collection what a discarded job left open: the call, or the documents, are given up. The
 /// job's own completion is part of it.
 ///
-/// Running twice does no harm. A job that was retried in the meantime is left alone: it closes what it leaves open by itself.
+/// Running twice does no harm. A job that was retried in the meantime is left alone: it closes what it leaves
+/// open by itself.
 pub(crate) async fn run(
     job: SettleDiscarded,
     lease: Data<Lease>,

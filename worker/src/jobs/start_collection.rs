@@ -11,8 +11,9 @@ use crate::context::Context;
 
 /// Starts a collection, with the job's own completion in the same transaction.
 ///
-/// Running twice does no harm: the job's id is the collection's idempotency key. Nothing is started while the source wants no
-/// other collection beside one that is not over, or has one with the same parameters waiting already.
+/// Running twice does no harm: the job's id is the collection's idempotency key. Nothing is started while the
+/// source wants no other collection beside one that is not over, or has one with the same parameters waiting
+/// already.
 pub(crate) async fn run(
     job: StartCollection,
     lease: Data<Lease>,

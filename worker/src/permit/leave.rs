@@ -8,11 +8,12 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::pacer::{Allowance, Desk, LOOK_MAX};
 
-/// How late a call may leave. A permit whose time is longer past is given up: the call could come too close to those after it.
+/// How late a call may leave. A permit whose time is longer past is given up: the call could come too close
+/// to those after it.
 const LATE_MAX: Duration = Duration::from_millis(8);
 
-/// Leave to make one call, in the hands of its caller, who has to [`end`](Leave::end) it. Dropped before that, it is noted in
-/// the ledger as missed or abandoned.
+/// Leave to make one call, in the hands of its caller, who has to [`end`](Leave::end) it. Dropped before
+/// that, it is noted in the ledger as missed or abandoned.
 #[derive(Debug)]
 pub(crate) struct Leave {
     desk: Arc<Desk>,
@@ -52,7 +53,8 @@ pub(crate) enum About {
     Source,
     /// A token that was kept for too long. The next call has another one.
     OldToken,
-    /// An address that lasts for a while: when it is forbidden it has expired, and the next call has another one.
+    /// An address that lasts for a while: when it is forbidden it has expired, and the next call has another
+    /// one.
     Address,
     /// Another host, whose answer says nothing of the source.
     Elsewhere,
@@ -82,8 +84,8 @@ impl Leave {
         self.permit.departs_at
     }
 
-    /// Waits for the permit's time. False when it is not to be used, because it is too late or the source has asked for silence
-    /// meanwhile.
+    /// Waits for the permit's time. False when it is not to be used, because it is too late or the source has
+    /// asked for silence meanwhile.
     pub(super) async fn depart(&mut self) -> bool {
         tokio::time::sleep_until(self.at).await;
         let now = Instant::now();
@@ -96,7 +98,8 @@ impl Leave {
         true
     }
 
-    /// Tells the fleet what became of the call. While the database is away the end is not noted, which costs nothing but evidence.
+    /// Tells the fleet what became of the call. While the database is away the end is not noted, which costs
+    /// nothing but evidence.
     pub(crate) async fn end(mut self, finished: Finished<'_>) -> Ended {
         let left = self.left.unwrap_or(self.at);
         let told = self.told(&finished);
@@ -121,7 +124,8 @@ impl Leave {
         self.is_settled = true;
         let (desk, permit) = (self.desk.clone(), self.permit);
         let Allowance { limits, .. } = std::mem::take(&mut self.allowance);
-        // In a task of its own, which goes on when the handler is stopped: the call would else seem to be under way.
+        // In a task of its own, which goes on when the handler is stopped: the call would else seem to be
+        // under way.
         let noting = tokio::spawn(async move {
             match call_limit::end(&desk.pool, &desk.source, &permit, &limits, &end).await {
                 Ok(is_circuit_open) => {

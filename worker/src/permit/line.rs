@@ -4,13 +4,13 @@ use resume_core::call_limit::Caller;
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
-/// So many collections are remembered with their last turn. One that is forgotten comes first when it is there again, as one
-/// would that has had none for so long.
+/// So many collections are remembered with their last turn. One that is forgotten comes first when it is
+/// there again, as one would that has had none for so long.
 const REMEMBERED_MAX: usize = 1000;
 
-/// Those of a process who wait for leave to call a source. The next turn is the collection's that has not had one for longest,
-/// and of its callers the one's who came first: a chain of pages, which asks for one at a time, does not wait behind a
-/// collection that asks for many at once.
+/// Those of a process who wait for leave to call a source. The next turn is the collection's that has not had
+/// one for longest, and of its callers the one's who came first: a chain of pages, which asks for one at a
+/// time, does not wait behind a collection that asks for many at once.
 #[derive(Debug)]
 pub(super) struct Line<T> {
     waiting: BTreeMap<u64, Waiting<T>>,
@@ -43,8 +43,8 @@ impl<T> Line<T> {
         receiver
     }
 
-    /// The next ones, at most so many, with their tickets, in the order of their turns. They stay in the line. Those who do not
-    /// wait any more are dropped.
+    /// The next ones, at most so many, with their tickets, in the order of their turns. They stay in the
+    /// line. Those who do not wait any more are dropped.
     pub(super) fn next(&mut self, most: usize) -> Vec<(u64, Caller)> {
         self.waiting.retain(|_, waiting| !waiting.reply.is_closed());
         let mut by_collection: HashMap<Uuid, Vec<u64>> = HashMap::new();

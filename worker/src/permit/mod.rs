@@ -1,5 +1,6 @@
-//! Leave to call a source, for the callers of this process. How many calls there may be is decided for the whole fleet, in
-//! `resume_core::call_limit`; here it is decided who of this process makes them, and they are made in time.
+//! Leave to call a source, for the callers of this process. How many calls there may be is decided for the
+//! whole fleet, in `resume_core::call_limit`; here it is decided who of this process makes them, and they are
+//! made in time.
 //!
 //! | file | what it does |
 //! | --- | --- |

@@ -18,11 +18,11 @@ use uuid::Uuid;
 
 use super::{Leave, Wait, clock::Clock, line::Line, lock};
 
-/// How far ahead permits are asked for: what is lost when this process is killed. A little more than the time from one question
-/// to the next, so that there is always one in time for the next call.
+/// How far ahead permits are asked for: what is lost when this process is killed. A little more than the time
+/// from one question to the next, so that there is always one in time for the next call.
 const HORIZON: Duration = Duration::from_millis(65);
-/// The least time from a question that was answered with some permits, but not enough, to the next one. Whoever got none does not
-/// wait for that: so the processes of a fleet take turns.
+/// The least time from a question that was answered with some permits, but not enough, to the next one.
+/// Whoever got none does not wait for that: so the processes of a fleet take turns.
 const QUESTION_SPACING: Duration = Duration::from_millis(50);
 /// Who asks again at the same moment is to come in another order each time: up to so much later.
 const JITTER_MAX: Duration = Duration::from_millis(8);
@@ -33,14 +33,14 @@ const WAIT_MAX: Duration = Duration::from_millis(1500);
 /// The longest time until who waits looks again, as for a source that is held: somebody may have ended a
 /// silence just when a job was about to be put off.
 pub(super) const LOOK_MAX: Duration = Duration::from_secs(30);
-/// How long a question may go without an answer. A connection that fell silent would else be waited for as long as the kernel
-/// believes in it.
+/// How long a question may go without an answer. A connection that fell silent would else be waited for as
+/// long as the kernel believes in it.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// How long to wait before asking a database again that gave no answer.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Hands out leave to call one source in this process. While somebody waits for it, it asks the database for permits on behalf
-/// of all who do; the others of the fleet do the same.
+/// Hands out leave to call one source in this process. While somebody waits for it, it asks the database for
+/// permits on behalf of all who do; the others of the fleet do the same.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     desk: Arc<Desk>,
@@ -105,8 +105,9 @@ impl Pacer {
         *lock(&self.desk.allowance) = allowance;
     }
 
-    /// Waits for leave to make one call, and for its time: the call is to leave when this returns. Gives how long there will be
-    /// none when that is longer than it is worth holding a slot for. While the database is away it waits.
+    /// Waits for leave to make one call, and for its time: the call is to leave when this returns. Gives how
+    /// long there will be none when that is longer than it is worth holding a slot for. While the database is
+    /// away it waits.
     pub(crate) async fn leave(&self, collection_id: Uuid, call_id: i64) -> Result<Leave, Wait> {
         let since = Instant::now();
         loop {
@@ -165,8 +166,8 @@ impl Desk {
         }
     }
 
-    /// Asks for permits for those who wait and hands them out. Gives how many there were, and how long to wait before asking
-    /// again when there were too few.
+    /// Asks for permits for those who wait and hands them out. Gives how many there were, and how long to
+    /// wait before asking again when there were too few.
     async fn ask(self: &Arc<Self>) -> Result<(usize, Option<Wait>), db::Error> {
         let (tickets, callers): (Vec<_>, Vec<_>) = lock(&self.line).next(PERMITS_MAX).into_iter().unzip();
         if callers.is_empty() {

@@ -1,4 +1,5 @@
-//! Files that belong to items: fetched in the run, from hosts that are allowed, and once more when their address has expired.
+//! Files that belong to items: fetched in the run, from hosts that are allowed, and once more when their
+//! address has expired.
 
 use mock_ats::{Api, FILES_FROM, FaultKind, Pages as OnPages, Times};
 use resume_core::{

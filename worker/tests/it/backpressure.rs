@@ -20,7 +20,8 @@ const BACKLOG_MAX: u32 = 100;
 const UNDER_WAY: i64 = 160;
 
 impl Pipeline {
-    /// Waits until fetching waits and no call is under way, which two looks a second apart tell by the same count.
+    /// Waits until fetching waits and no call is under way, which two looks a second apart tell by the same
+    /// count.
     async fn until_held_back(&self, id: Uuid) -> Progress {
         let mut before = self.progress(id).await;
         loop {

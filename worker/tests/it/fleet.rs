@@ -41,8 +41,8 @@ impl Pipeline {
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workers_share_one_limit() {
     const CALLS: u32 = 150;
-    // The mock, which shares two cores with the workers, sees some calls later than they left: what it would refuse is no measure.
-    // The bench `limiter` counts arrivals.
+    // The mock, which shares two cores with the workers, sees some calls later than they left: what it would
+    // refuse is no measure. The bench `limiter` counts arrivals.
     let pipeline = Pipeline::start_alone(2 * 30, 30).await;
     let mut workers: Vec<_> = (0..4).map(|_| pipeline.worker()).collect();
     let begun = Instant::now();

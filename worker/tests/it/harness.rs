@@ -35,8 +35,8 @@ enum Turn {
     Alone { _guard: RwLockWriteGuard<'static, ()> },
 }
 
-/// A database and a source. Workers are started by the tests. One at a time in each test: a second one could wait for
-/// a measurement that waits for the first one.
+/// A database and a source. Workers are started by the tests. One at a time in each test: a second one could
+/// wait for a measurement that waits for the first one.
 pub(crate) struct Pipeline {
     // Dropped in this order: the pool before its database.
     pub(crate) pool: PgPool,
@@ -51,8 +51,8 @@ impl Pipeline {
         Self::start_with(u32::MAX, 1000).await
     }
 
-    /// With a source that answers at once and allows `allowed` calls a second, while we believe that it allows
-    /// `believed`.
+    /// With a source that answers at once and allows `allowed` calls a second, while we believe that it
+    /// allows `believed`.
     pub(crate) async fn start_with(allowed: u32, believed: u32) -> Self {
         Self::start_on(TestDatabase::new(&migrators()).await.unwrap(), allowed, believed).await
     }

@@ -100,7 +100,8 @@ async fn over_the_limit_the_collection_waits() {
     known.worker.stop().await;
 }
 
-/// The page that was to look through the resumes has nothing to look for any more. It does not wait for that to change.
+/// The page that was to look through the resumes has nothing to look for any more. It does not wait for that
+/// to change.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_asks_for_a_list_instead_ends_its_run() {
     let pipeline = Pipeline::start().await;

@@ -50,8 +50,8 @@ async fn retry_after_is_obeyed() {
     worker.stop().await;
 }
 
-/// At 30 calls a second: never one too many, and not far fewer. By the ledger: the mock, in the same two cores, sees calls later than they
-/// left. The bench `limiter` counts arrivals, and has figures.
+/// At 30 calls a second: never one too many, and not far fewer. By the ledger: the mock, in the same two
+/// cores, sees calls later than they left. The bench `limiter` counts arrivals, and has figures.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limit_is_kept_and_used() {
     const CALLS: u32 = 150;
@@ -143,7 +143,8 @@ impl Pipeline {
     }
 }
 
-/// One source asks for an hour of silence. Its pages wait in the queue, not in the slots that other sources need.
+/// One source asks for an hour of silence. Its pages wait in the queue, not in the slots that other sources
+/// need.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_source_holds_nobody_else_up() {
     let pipeline = Pipeline::start().await;

@@ -125,7 +125,8 @@ async fn many_pages_side_by_side_lose_nobody() {
         assert_eq!(is_complete, Some(true), "{fault:?}");
         let found: BTreeSet<String> = faulty.pipeline.resumes(faulty.api.name()).await.into_keys().collect();
         assert_eq!(outcome.documents.stored, found.len() as i64);
-        // Who came in on the first page, after that was read, is the next run's; who went before their page was read is gone.
+        // Who came in on the first page, after that was read, is the next run's; who went before their page
+        // was read is gone.
         let may_lack = if fault == FaultKind::PersonComes { 200 } else { u64::from(GOES) };
         for index in (0..200).filter(|&index| index != may_lack) {
             assert!(found.contains(&faulty.api.external_id(index)), "{fault:?}: {index}");

@@ -16,7 +16,8 @@ async fn a_link_back_to_the_first_page_ends_the_collection() {
         pipeline.set_fault(FaultKind::NextLoops, OnPages::One(last), Times::Always);
         let worker = pipeline.worker();
         let id = pipeline.collect(&collection_of(200, NEXT_LINK)).await;
-        // The first page is read again before it is known: its address was ours, and the link is the source's.
+        // The first page is read again before it is known: its address was ours, and the link is the
+        // source's.
         let read = i64::from(last) + 1;
         assert_eq!(
             pipeline.outcome(id).await,

@@ -48,7 +48,8 @@ fn give_secrets(auth: &mut Auth, base_url: &str, secrets: &TempDir) {
     }
 }
 
-/// Collects all that the mock has, and checks that each person is there once, under the name that the system gives.
+/// Collects all that the mock has, and checks that each person is there once, under the name that the system
+/// gives.
 async fn collects(api: Api, people: u32) {
     let pipeline = Pipeline::start().await;
     let secrets = tempfile::tempdir().unwrap();

@@ -25,8 +25,8 @@ use crate::{
 /// Ten a page: two full pages and a half.
 pub(crate) const PEOPLE: u32 = 25;
 
-/// A pipeline with one of the mock's APIs as a source, by its shipped definition, with no limit worth the name and the
-/// credential in a file.
+/// A pipeline with one of the mock's APIs as a source, by its shipped definition, with no limit worth the
+/// name and the credential in a file.
 pub(crate) struct Faulty {
     pub(crate) pipeline: Pipeline,
     secrets: TempDir,
@@ -39,8 +39,8 @@ impl Faulty {
         Self::start_with(api, |_| ()).await
     }
 
-    /// As [`Faulty::start`], by a definition that is changed. It has no details and attachments, and hides nobody: most of these
-    /// tests are about lists.
+    /// As [`Faulty::start`], by a definition that is changed. It has no details and attachments, and hides
+    /// nobody: most of these tests are about lists.
     pub(crate) async fn start_with(api: Api, change: impl FnOnce(&mut Definition)) -> Self {
         let of_lists = |definition: &mut Definition| {
             definition.detail = None;
@@ -99,8 +99,8 @@ impl Faulty {
         (outcome, is_complete)
     }
 
-    /// The first `count` people of the list are there, each once, and nobody else. With a look at the calls, which the mock has
-    /// counted too.
+    /// The first `count` people of the list are there, each once, and nobody else. With a look at the calls,
+    /// which the mock has counted too.
     pub(crate) async fn assert_people(&self, count: u32, outcome: &Outcome) {
         let resumes = self.pipeline.resumes(self.api.name()).await;
         let expected: BTreeSet<String> = (0..count.into()).map(|index| self.api.external_id(index)).collect();
@@ -308,7 +308,8 @@ async fn a_page_that_is_smaller_than_asked_for_loses_nobody() {
     faulty.assert_people(PEOPLE, &outcome).await;
 }
 
-/// Without an announced total, a page that is not full looks like the last one; one behind it says that it was not.
+/// Without an announced total, a page that is not full looks like the last one; one behind it says that it
+/// was not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_numbered_page_that_is_smaller_than_asked_for_loses_nobody_in_silence() {
     let faulty = Faulty::start(Api::Recruitee).await;

@@ -1,4 +1,5 @@
-//! Answers that are no pages: the exact end of a collection whose source refuses, grows, explodes or sends us elsewhere.
+//! Answers that are no pages: the exact end of a collection whose source refuses, grows, explodes or sends us
+//! elsewhere.
 
 use std::time::{Duration, Instant};
 
@@ -109,8 +110,8 @@ async fn a_redirect_to_another_host_is_not_followed() {
     worker.stop().await;
 }
 
-/// Three calls in a row find the credential refused. Then the source is left in peace, and a new credential lets all pages come:
-/// that the key was wrong is no fault of theirs.
+/// Three calls in a row find the credential refused. Then the source is left in peace, and a new credential
+/// lets all pages come: that the key was wrong is no fault of theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_that_is_replaced_in_the_middle_is_read_anew() {
     // One after the other: so many calls are denied as it takes to open the circuit.
@@ -137,7 +138,8 @@ async fn a_credential_that_is_replaced_in_the_middle_is_read_anew() {
     worker.stop().await;
 }
 
-/// A chain has one page at a time, whose attempts are not used up while nobody has put the new credential in place.
+/// A chain has one page at a time, whose attempts are not used up while nobody has put the new credential in
+/// place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_waits_for_its_credential() {
     let faulty = Faulty::start(Api::Workable).await;

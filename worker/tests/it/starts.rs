@@ -70,7 +70,8 @@ async fn a_source_that_is_gone_is_not_tried_again() {
     worker.stop().await;
 }
 
-/// Ticks of a schedule while a collection is paused: none fails, and of a line of collections there is no pile.
+/// Ticks of a schedule while a collection is paused: none fails, and of a line of collections there is no
+/// pile.
 #[tokio::test(flavor = "multi_thread")]
 async fn ticks_that_overlap_are_let_go() {
     for (policy, wanted) in [(OverlappingRuns::Refuse, 1), (OverlappingRuns::Queue, 2)] {

@@ -14,8 +14,8 @@ use crate::{
     source_faults::{Faulty, PEOPLE, made},
 };
 
-/// One list of positions, two pages of the three positions that have candidates, the second of them empty, and one page of the
-/// fourth, which has none.
+/// One list of positions, two pages of the three positions that have candidates, the second of them empty,
+/// and one page of the fourth, which has none.
 const BREEZY_LISTS: i64 = 1 + 3 * 2 + 1;
 
 fn as_it_is(_: &mut Definition) {}

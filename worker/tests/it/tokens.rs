@@ -1,4 +1,5 @@
-//! Sources whose calls carry a token: what becomes of a collection whose token has expired, or that gets none.
+//! Sources whose calls carry a token: what becomes of a collection whose token has expired, or that gets
+//! none.
 
 use mock_ats::{Api, FaultKind, Pages as OnPages, Times};
 use resume_core::{
@@ -13,8 +14,8 @@ use crate::{
 
 const API: Api = Api::GreenhouseV3;
 
-/// The endpoint takes the client's secret no more, and then another one. That is no fault of the pages, and the endpoint is
-/// not asked again for each of them.
+/// The endpoint takes the client's secret no more, and then another one. That is no fault of the pages, and
+/// the endpoint is not asked again for each of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_waits_for_a_token() {
     let faulty = Faulty::start(API).await;
@@ -38,7 +39,8 @@ async fn a_collection_waits_for_a_token() {
     worker.stop().await;
 }
 
-/// Each token is good for one call: every second call finds its token expired, and none of that counts against the source.
+/// Each token is good for one call: every second call finds its token expired, and none of that counts
+/// against the source.
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_expire_do_not_open_the_circuit() {
     let faulty = Faulty::start(API).await;

@@ -46,9 +46,7 @@ struct ListedCollection {
 impl CollectionList {
     /// The page of the first `limit` of `found`; one more tells that there is a next page.
     pub(in crate::collections) fn new(mut found: Vec<Listed>, limit: usize) -> Self {
-        let has_more = found.len() > limit;
-        found.truncate(limit);
-        let next_cursor = found.last().filter(|_| has_more).map(|last| cursor::encode(&last.id));
+        let next_cursor = cursor::next(&mut found, limit, |last| last.id);
         Self { results: found.into_iter().map(Into::into).collect(), next_cursor }
     }
 }

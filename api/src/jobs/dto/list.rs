@@ -2,7 +2,10 @@ use poem_openapi::{Object, types::Example};
 use resume_queue::inspect::JobPage;
 
 use super::Job;
-use crate::{cursor, jobs::place::Below};
+use crate::{
+    cursor::{self, Numbered},
+    jobs::place::Below,
+};
 
 /// How many jobs a page has unless told otherwise.
 pub(in crate::jobs) fn default_limit() -> u32 {
@@ -24,7 +27,7 @@ impl From<JobPage> for JobList {
     fn from(page: JobPage) -> Self {
         Self {
             results: page.jobs.into_iter().map(Into::into).collect(),
-            next_cursor: page.next.map(|id| cursor::encode(&Below(id))),
+            next_cursor: page.next.map(|id| cursor::encode::<Below>(&Numbered(id))),
         }
     }
 }

@@ -34,15 +34,12 @@ pub(in crate::resumes) struct ResumeList {
 impl ResumeList {
     /// The page of the first `limit` of `found`; one more tells that there is a next page.
     pub(in crate::resumes) fn new(mut found: Vec<Resume>, filter: &ResumeFilter, limit: usize) -> Self {
-        let has_more = found.len() > limit;
-        found.truncate(limit);
-        let place =
-            found.last().filter(|_| has_more).map(|last| match (filter.collection_id, &filter.source) {
-                (Some(_), _) => ListPlace::Id(last.document_id),
-                (None, Some(_)) => ListPlace::ExternalId(last.external_id.clone()),
-                (None, None) => ListPlace::Id(last.id),
-            });
-        let next_cursor = place.as_ref().map(cursor::encode);
+        let place = |last: &Resume| match (filter.collection_id, &filter.source) {
+            (Some(_), _) => ListPlace::Id(last.document_id),
+            (None, Some(_)) => ListPlace::ExternalId(last.external_id.clone()),
+            (None, None) => ListPlace::Id(last.id),
+        };
+        let next_cursor = cursor::next(&mut found, limit, place);
         Self { results: found.into_iter().map(Into::into).collect(), next_cursor }
     }
 }

@@ -25,12 +25,13 @@ fn default_missed() -> Missed {
     Missed::Once
 }
 
-/// A schedule: when, which job, and what becomes of ticks that nobody fired in time. Give either `cron` or `at`.
+/// A schedule: when, which job, and what becomes of ticks that nobody fired in time. Give either `cron` or
+/// `at`.
 #[derive(Debug, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(in crate::schedules) struct ScheduleRequest {
-    /// Five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday); or `@hourly`, `@daily`, `@weekly`,
-    /// `@monthly`, `@yearly` or `@annually`.
+    /// Five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday); or `@hourly`,
+    /// `@daily`, `@weekly`, `@monthly`, `@yearly` or `@annually`.
     #[oai(validator(min_length = 1, max_length = 200))]
     cron: Option<String>,
     /// In which `cron` is read: a name of the IANA database, such as `Europe/Berlin`; `UTC` by default.
@@ -40,7 +41,8 @@ pub(in crate::schedules) struct ScheduleRequest {
     /// The kind of its jobs: `start_collection`, which starts a collection.
     #[oai(validator(min_length = 1, max_length = 128))]
     kind: String,
-    /// What its jobs are to be done with; for `start_collection` what `trigger_collection` takes, with the same defaults.
+    /// What its jobs are to be done with; for `start_collection` what `trigger_collection` takes, with the
+    /// same defaults.
     #[oai(default)]
     args: TriggerRequest,
     /// By how many minutes the turn of its jobs comes earlier.
@@ -52,8 +54,9 @@ pub(in crate::schedules) struct ScheduleRequest {
     /// What becomes of ticks that nobody fired in time.
     #[oai(default = "default_missed")]
     missed: Missed,
-    /// The most that a job is put off after its tick, such as `10m`; at most an hour, none by default. The name and the tick decide how
-    /// long, so that not all that is scheduled for the same minute begins in the same second.
+    /// The most that a job is put off after its tick, such as `10m`; at most an hour, none by default. The
+    /// name and the tick decide how long, so that not all that is scheduled for the same minute begins in the
+    /// same second.
     jitter: Option<Span>,
     /// Whether it fires; by default as it was, and a new one does.
     enabled: Option<bool>,
@@ -95,7 +98,8 @@ impl ReadFields for ScheduleRequest {
 }
 
 impl ScheduleRequest {
-    /// Notes what is wrong with when it fires, beyond the shape of each field; `given` says which ones are there.
+    /// Notes what is wrong with when it fires, beyond the shape of each field; `given` says which ones are
+    /// there.
     fn check_timing(&self, [cron, time_zone, at]: [bool; 3], fields: &mut Fields) {
         match (cron, at) {
             (false, false) => fields.refuse("cron", "give either cron or at"),
@@ -168,7 +172,8 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// A time whose year has four digits in UTC as well: RFC 3339 has no others, so a reply with it could not be read.
+/// A time whose year has four digits in UTC as well: RFC 3339 has no others, so a reply with it could not be
+/// read.
 fn moment(value: &Value) -> Option<DateTime<Utc>> {
     let moment = DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc();
     Some(moment).filter(|moment| (0..=9999).contains(&moment.year()))

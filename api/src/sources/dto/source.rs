@@ -22,16 +22,16 @@ pub(in crate::sources) struct Source {
     name: String,
     /// How to collect from it: what `put_source` takes.
     definition: Any<Value>,
-    /// The next collection asks for what has changed since about then; null before the first complete one, and where the source
-    /// cannot be asked for changes.
+    /// The next collection asks for what has changed since about then; null before the first complete one,
+    /// and where the source cannot be asked for changes.
     #[oai(nullable)]
     synced_until: Option<DateTime<Utc>>,
     /// When it was added.
     created_at: DateTime<Utc>,
     /// When its definition last changed.
     updated_at: DateTime<Utc>,
-    /// In the reply of `put_source`: how many of its documents were read by an older parser or with another map. Missing where there
-    /// are too many to count in two seconds.
+    /// In the reply of `put_source`: how many of its documents were read by an older parser or with another
+    /// map. Missing where there are too many to count in two seconds.
     #[oai(skip_serializing_if_is_none)]
     outdated: Option<i64>,
     /// In the reply of `release_source`: until when the silence would have lasted that it has ended. Missing
@@ -44,8 +44,8 @@ pub(in crate::sources) struct Source {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(in crate::sources) struct Reparse {
-    /// How many documents were read by an older parser or with another map. Missing where there are too many to count in two
-    /// seconds.
+    /// How many documents were read by an older parser or with another map. Missing where there are too many
+    /// to count in two seconds.
     #[oai(skip_serializing_if_is_none)]
     pub(in crate::sources) documents: Option<i64>,
     /// The job that reads the first of them. It enqueues the next one when it ends.

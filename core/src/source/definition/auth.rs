@@ -27,8 +27,8 @@ pub enum Auth {
         /// The secret.
         value: Secret,
     },
-    /// A bearer token that a token endpoint gives for a client's own credentials: RFC 6749, section 4.4. Asked for anew
-    /// when it has expired, or is refused with 401 or 403.
+    /// A bearer token that a token endpoint gives for a client's own credentials: RFC 6749, section 4.4.
+    /// Asked for anew when it has expired, or is refused with 401 or 403.
     ClientCredentials {
         /// The token endpoint.
         token_url: String,
@@ -57,8 +57,8 @@ pub enum Auth {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scope: Option<String>,
     },
-    /// A token that a login gives, a `POST` with a JSON object of secrets. Asked for anew once a day, and when it is refused with
-    /// 401 or 403.
+    /// A token that a login gives, a `POST` with a JSON object of secrets. Asked for anew once a day, and
+    /// when it is refused with 401 or 403.
     Login {
         /// The address of the login.
         url: String,
@@ -95,8 +95,9 @@ impl Auth {
     }
 }
 
-/// Where a secret is: `env:RESUME_SECRET_NAME`, a variable of the environment, or `file:/path`, the first line of a file. The secret
-/// itself is read by the process that makes the call, when it makes it; it is never stored, logged or shown.
+/// Where a secret is: `env:RESUME_SECRET_NAME`, a variable of the environment, or `file:/path`, the first
+/// line of a file. The secret itself is read by the process that makes the call, when it makes it; it is
+/// never stored, logged or shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Secret(#[schemars(regex(pattern = r"^(env:RESUME_SECRET_[A-Za-z0-9_]+|file:/.+)$"))] String);
@@ -111,7 +112,8 @@ pub enum SecretPlace<'a> {
 }
 
 impl Secret {
-    /// What a variable must begin with to be given to a source: whoever adds one says where its secrets are sent.
+    /// What a variable must begin with to be given to a source: whoever adds one says where its secrets are
+    /// sent.
     pub const VARIABLE_PREFIX: &str = "RESUME_SECRET_";
 
     /// Refers to a secret.

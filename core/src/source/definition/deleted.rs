@@ -4,20 +4,21 @@ use serde_json::Value;
 
 use super::{IdsCall, ListCall};
 
-/// How it is known that somebody was deleted: one of these ways, or several. Searches do not find the resume of who was deleted,
-/// until they are seen again.
+/// How it is known that somebody was deleted: one of these ways, or several. Searches do not find the resume
+/// of who was deleted, until they are seen again.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deleted {
     /// What becomes of those whom a full and complete run has not seen; `keep` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<DeletedPolicy>,
-    /// The call that lists who was deleted, which every run makes beside the list. `{since}` in it is that of the list. Who is
-    /// listed in the same run is there all the same.
+    /// The call that lists who was deleted, which every run makes beside the list. `{since}` in it is that of
+    /// the list. Who is listed in the same run is there all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<IdsCall>,
-    /// Where in an item of the list, or in what `detail` gives, it stands that it was deleted, as a JSON Pointer: true, a time, or
-    /// anything but null, false, 0, the texts `false` and `0`, and what is empty. Such an item is not kept.
+    /// Where in an item of the list, or in what `detail` gives, it stands that it was deleted, as a JSON
+    /// Pointer: true, a time, or anything but null, false, 0, the texts `false` and `0`, and what is empty.
+    /// Such an item is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flag: Option<String>,
 }
@@ -62,7 +63,7 @@ impl ListCall {
         self.deleted.as_ref().is_some_and(|deleted| deleted.missing == Some(DeletedPolicy::Hide))
     }
 
-    /// Whether there is a feed that tells who was deleted.
+    /// Whether the source has a deletions feed.
     pub fn has_deleted_feed(&self) -> bool {
         self.deleted.as_ref().is_some_and(|deleted| deleted.feed.is_some())
     }

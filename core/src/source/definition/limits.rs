@@ -11,8 +11,9 @@ pub struct Limit {
     pub calls: u32,
     /// In this time.
     pub per: Interval,
-    /// How many of them may follow each other at once after a pause; the others are spaced evenly. However many, no stretch of
-    /// the time sees more than `calls`: what may come at once is taken from the even rate. 1 by default.
+    /// How many of them may follow each other at once after a pause; the others are spaced evenly. However
+    /// many, no stretch of the time sees more than `calls`: what may come at once is taken from the even
+    /// rate. 1 by default.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub burst: u32,
 }

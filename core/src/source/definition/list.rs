@@ -18,11 +18,13 @@ pub struct ListCall {
     /// The parameters of the query. One whose placeholder has no value is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Template>,
-    /// The JSON body of a `post`, with placeholders in its texts. A text that is one placeholder alone becomes a number or
-    /// a boolean where the value is one; a member whose placeholder has no value is left out.
+    /// The JSON body of a `post`, with placeholders in its texts. A text that is one placeholder alone
+    /// becomes a number or a boolean where the value is one; a member whose placeholder has no value is left
+    /// out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
-    /// Where the list of items is in the answer, as a JSON Pointer (RFC 6901); `""` when the answer is the list.
+    /// Where the list of items is in the answer, as a JSON Pointer (RFC 6901); `""` when the answer is the
+    /// list.
     pub items: String,
     /// Where the id is in an item, as a JSON Pointer; `/id` by default.
     #[serde(default = "id_pointer")]
@@ -36,7 +38,8 @@ pub struct ListCall {
     /// ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
-    /// The most items that the system gives on a page; 100 by default. A collection that asks for more gets these.
+    /// The most items that the system gives on a page; 100 by default. A collection that asks for more gets
+    /// these.
     #[serde(default = "per_page_max")]
     pub per_page_max: u32,
     /// How one page leads to the next.
@@ -47,7 +50,8 @@ pub struct ListCall {
     /// How to ask for what has changed since the last run only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
-    /// How it is known that somebody was deleted in the system, whose resume searches do not find then. By default they do.
+    /// How it is known that somebody was deleted in the system, whose resume searches do not find then. By
+    /// default they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Deleted>,
 }
@@ -76,14 +80,15 @@ impl ListCall {
         *self == Self::none()
     }
 
-    /// Whether items may be lost where a page comes short: pages are asked for by numbers then, and each begins where the one
-    /// before should have ended. A system that is told how many items are wanted makes up its pages for them.
+    /// Whether items may be lost where a page comes short: pages are asked for by numbers then, and each
+    /// begins where the one before should have ended. A system that is told how many items are wanted makes
+    /// up its pages for them.
     pub fn can_lose_items(&self) -> bool {
         self.is_windowed() && !self.is_told_count()
     }
 
-    /// Whether several of its pages are fetched side by side: they have numbers, and there is one list. The lists of parents are
-    /// read side by side, each of them one page after the other.
+    /// Whether several of its pages are fetched side by side: they have numbers, and there is one list. The
+    /// lists of parents are read side by side, each of them one page after the other.
     pub fn is_windowed(&self) -> bool {
         self.paging.is_numbered() && !self.is_fanned_out()
     }
@@ -100,8 +105,8 @@ impl ListCall {
             || self.body.as_ref().is_some_and(|body| any_text(body, &in_text))
     }
 
-    /// Whether the system is told how many items the collection wants: it gives that many then, so that the number of pages is
-    /// known from the beginning.
+    /// Whether the system is told how many items the collection wants: it gives that many then, so that the
+    /// number of pages is known from the beginning.
     pub fn is_told_count(&self) -> bool {
         self.has(Placeholder::Count)
     }
@@ -146,8 +151,8 @@ impl Method {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Paging {
-    /// Pages have numbers or offsets: `{page}` or `{offset}` stands in a parameter. Several are fetched side by side, unless it
-    /// is the list of a parent, or of parents.
+    /// Pages have numbers or offsets: `{page}` or `{offset}` stands in a parameter. Several are fetched side
+    /// by side, unless it is the list of a parent, or of parents.
     Numbered {
         /// The number of the first page; 1 by default. Offsets begin with 0 whatever it is.
         #[serde(default = "first_page")]
@@ -183,8 +188,8 @@ pub enum Paging {
         /// later pages replace it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         first: Option<String>,
-        /// Where the answer says whether there are more pages, as a JSON Pointer. Without it the missing token says so. More
-        /// pages without a token are an error.
+        /// Where the answer says whether there are more pages, as a JSON Pointer. Without it the missing
+        /// token says so. More pages without a token are an error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         has_more: Option<String>,
         /// Where the number of all items is in the answer, as a JSON Pointer: a run that saw fewer says so.
@@ -193,7 +198,8 @@ pub enum Paging {
         /// Whether a call with a token must carry no other parameter.
         #[serde(default, skip_serializing_if = "super::is_false")]
         alone: bool,
-        /// The codes of errors that mean the token is too old: the list is read anew from its beginning, once.
+        /// The codes of errors that mean the token is too old: the list is read anew from its beginning,
+        /// once.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         expired: Vec<String>,
     },
@@ -206,7 +212,8 @@ fn first_page() -> u32 {
 }
 
 impl Paging {
-    /// Whether pages can be asked for in any order, several side by side. The others lead from one to the next.
+    /// Whether pages can be asked for in any order, several side by side. The others lead from one to the
+    /// next.
     pub fn is_numbered(&self) -> bool {
         matches!(self, Self::Numbered { .. })
     }
@@ -250,8 +257,8 @@ pub struct Expect {
 pub struct Since {
     /// How a time is written.
     pub format: TimeFormat,
-    /// How far a run reaches back before the beginning of the last complete one: clocks differ, and what was changing then is
-    /// seen again. Five minutes by default.
+    /// How far a run reaches back before the beginning of the last complete one: clocks differ, and what was
+    /// changing then is seen again. Five minutes by default.
     #[serde(default = "overlap")]
     pub overlap: Interval,
 }

@@ -7,8 +7,8 @@ use super::{
 use crate::{collection::MAX_PER_PAGE, parsing::Format};
 
 impl Definition {
-    /// A source that speaks as the external API of the original service does, which the mock speaks too: everything is a
-    /// parameter, the number of items included. It may be on this machine.
+    /// A source that speaks as the external API of the original service does, which the mock speaks too:
+    /// everything is a parameter, the number of items included. It may be on this machine.
     ///
     /// `base_url` is scheme and host, `path` what follows; `calls` are those that it allows in any second.
     pub fn original(name: &str, base_url: &str, path: &str, calls: u32) -> Self {

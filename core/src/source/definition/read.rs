@@ -17,7 +17,8 @@ const OF_AUTH: &str = "write one of basic, bearer, header, client_credentials, r
 /// Why a text is no definition that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
-    /// It is too long, no YAML, or not of the shape of a definition: a sentence, with line and column where there are some.
+    /// It is too long, no YAML, or not of the shape of a definition: a sentence, with line and column where
+    /// there are some.
     #[error("{0}")]
     Text(String),
     /// It is of the shape, and not all in it is right.
@@ -31,9 +32,9 @@ impl Definition {
     /// Takes time and memory in proportion to the text, whatever stands in it.
     ///
     /// # Errors
-    /// [`DefinitionError::Text`] for a text longer than [`MAX_DEFINITION_BYTES`], and for the first place where it is no
-    /// definition: an unknown, missing or repeated field, or a value of the wrong type. [`DefinitionError::Faults`] for all
-    /// else that is wrong.
+    /// [`DefinitionError::Text`] for a text longer than [`MAX_DEFINITION_BYTES`], and for the first place
+    /// where it is no definition: an unknown, missing or repeated field, or a value of the wrong type.
+    /// [`DefinitionError::Faults`] for all else that is wrong.
     pub fn from_yaml(text: &str) -> Result<Self, DefinitionError> {
         check_size(text.len())?;
         // Some editors begin a file with a byte order mark.
@@ -87,7 +88,8 @@ fn of_shape(value: &Value) -> Result<Definition, Fault> {
         if !at.starts_with("/auth") || detail.starts_with("missing field") {
             return Fault { at, detail: in_short(&detail) };
         }
-        // Messages quote what they found, and places the names of fields; here that may be a secret in the wrong place.
+        // Messages quote what they found, and places the names of fields; here that may be a secret in the
+        // wrong place.
         Fault { at: at.split('/').take(3).collect::<Vec<_>>().join("/"), detail: OF_AUTH.to_owned() }
     })
 }
@@ -116,7 +118,8 @@ fn remove(value: &mut Value, at: &str) -> bool {
     value.pointer_mut(parent).and_then(Value::as_object_mut).is_some_and(|of| of.remove(&key).is_some())
 }
 
-/// Says what is wrong with YAML that is no definition: the line, the column and, if it is YAML, the place in it.
+/// Says what is wrong with YAML that is no definition: the line, the column and, if it is YAML, the place in
+/// it.
 fn explain(text: &str, error: &serde_saphyr::Error) -> String {
     let value = serde_saphyr::from_str_with_options::<Value>(text, yaml_options());
     let fault = value.ok().and_then(|value| of_shape(&value).err());

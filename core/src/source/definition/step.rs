@@ -17,7 +17,7 @@ pub enum Step {
     Detail,
     /// A file that belongs to an item.
     Attachment,
-    /// A page of the feed that tells who was deleted.
+    /// A page of the deletions feed.
     Deleted,
     /// A look through resumes that are there for people to ask for. It takes no call.
     Known,

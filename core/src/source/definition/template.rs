@@ -129,8 +129,8 @@ impl Template {
             .collect()
     }
 
-    /// As [`render`](Self::render), for a path: in a value, all but letters, digits, `-`, `.`, `_` and `~` is written as %XX
-    /// (RFC 3986, section 2.3), so that it stays one part of the path.
+    /// As [`render`](Self::render), for a path: in a value, all but letters, digits, `-`, `.`, `_` and `~` is
+    /// written as %XX (RFC 3986, section 2.3), so that it stays one part of the path.
     pub(super) fn render_path(&self, values: &Values) -> Option<String> {
         self.0
             .iter()
@@ -149,8 +149,8 @@ impl Template {
         })
     }
 
-    /// The text with all values in it, as JSON: a template of one placeholder alone is a number or a boolean where the value
-    /// is one. `None` when one of the placeholders has no value.
+    /// The text with all values in it, as JSON: a template of one placeholder alone is a number or a boolean
+    /// where the value is one. `None` when one of the placeholders has no value.
     pub(super) fn render_json(&self, values: &Values) -> Option<Value> {
         match self.0.as_slice() {
             [Piece::Value(placeholder)] => placeholder.json(values),

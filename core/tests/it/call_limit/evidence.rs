@@ -102,7 +102,8 @@ async fn the_ledger_is_read_page_by_page() {
     assert!(whole.is_sorted_by_key(|row| (row.departs_at, row.id)));
 }
 
-/// The partitions of the coming days are there, those long past go, and several processes may see to it at once.
+/// The partitions of the coming days are there, those long past go, and several processes may see to it at
+/// once.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_partitions_are_looked_after() {
     let fixture = Fixture::new().await;

@@ -81,7 +81,8 @@ async fn departures(pool: &PgPool, limits: &[Limit], questions: &[Question]) -> 
     all
 }
 
-/// No stretch of any limit's time, wherever it begins, sees more than its calls; nor does one that is longer by the margin.
+/// No stretch of any limit's time, wherever it begins, sees more than its calls; nor does one that is longer
+/// by the margin.
 fn is_kept(limit: &Limit, departures: &[DateTime<Utc>]) -> bool {
     let stretch = TimeDelta::from_std(limit.per.0 + MARGIN).unwrap();
     departures.windows(limit.calls as usize + 1).all(|calls| *calls.last().unwrap() - calls[0] >= stretch)
@@ -107,7 +108,8 @@ fn no_stretch_sees_more_calls_than_a_limit_allows() {
     runtime.block_on(async { drop(database) });
 }
 
-/// Who always wants calls gets the even rate of the slowest limit: calls + 1 - burst in the time and its margin.
+/// Who always wants calls gets the even rate of the slowest limit: calls + 1 - burst in the time and its
+/// margin.
 #[tokio::test]
 async fn constant_demand_gets_the_even_rate() {
     let database = TestDatabase::new(&migrators()).await.unwrap();

@@ -1,5 +1,5 @@
-//! The state machine of the queue against a plain model of it: random operations are run on both, and after each of them
-//! every row must be as the model says.
+//! The state machine of the queue against a plain model of it: random operations are run on both, and after
+//! each of them every row must be as the model says.
 
 mod audit;
 mod diagram;
@@ -29,14 +29,15 @@ const LANES: u64 = 4;
 const CASES_PER_LANE: u32 = 6;
 const OPERATIONS_MAX: usize = 30;
 
-/// Each try at a simpler case waits for its deadline; with this much time for all, somebody still sees the end of it.
+/// Each try at a simpler case waits for its deadline; with this much time for all, somebody still sees the
+/// end of it.
 const SHRINK_MAX_MS: u32 = 120_000;
 
 /// Set to the seed that a failure printed, to run the same cases again.
 const SEED: &str = "QUEUE_TEST_SEED";
 
-/// Something that happens to the queue. A number chooses among the jobs that it can happen to, in the order of their ids;
-/// without any, nothing happens.
+/// Something that happens to the queue. A number chooses among the jobs that it can happen to, in the order
+/// of their ids; without any, nothing happens.
 #[derive(Debug, Clone)]
 enum Operation {
     Enqueue(New),
@@ -93,8 +94,9 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Whatever happens, in whatever order: every job stands where the model says, with its attempts, failures and claims
-/// counted; a key has one live job at most; a group gets its follow-up when all its jobs have ended, once.
+/// Whatever happens, in whatever order: every job stands where the model says, with its attempts, failures
+/// and claims counted; a key has one live job at most; a group gets its follow-up when all its jobs have
+/// ended, once.
 #[test]
 fn random_operations_agree_with_the_model() {
     let seed = match env::var(SEED) {

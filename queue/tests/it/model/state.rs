@@ -316,7 +316,8 @@ impl Model {
         self.jobs.get_mut(&id).unwrap()
     }
 
-    /// The model after the worker has filled its slots as the rows say; an error where they differ, or may still move.
+    /// The model after the worker has filled its slots as the rows say; an error where they differ, or may
+    /// still move.
     pub(super) fn settled(&self, rows: &[Row]) -> Result<Self, String> {
         let mut model = self.clone();
         let mut ids = BTreeSet::new();

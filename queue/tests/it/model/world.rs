@@ -25,7 +25,8 @@ use super::{
 };
 use crate::support::*;
 
-/// How long the rows may take to be as the model says. Less than the worker's poll, so a wake-up that is lost is found.
+/// How long the rows may take to be as the model says. Less than the worker's poll, so a wake-up that is lost
+/// is found.
 const AGREE_MAX: Duration = Duration::from_secs(25);
 
 /// The same once some case has failed, while a simpler one is sought.

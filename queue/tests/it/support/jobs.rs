@@ -136,7 +136,8 @@ pub(crate) async fn completed_jobs(pool: &PgPool) -> i64 {
     number(pool, "select count(*) from queue.job_history where state = 'completed'").await.unwrap()
 }
 
-/// Claims jobs of the queue `work` as a worker does, for one that does nothing with them; gives their payloads by turn.
+/// Claims jobs of the queue `work` as a worker does, for one that does nothing with them; gives their
+/// payloads by turn.
 pub(crate) async fn claim_by_hand(pool: &PgPool, most: usize) -> Vec<i64> {
     let sql = format!(
         "select coalesce(array_agg((args ->> 'n')::bigint order by turn, id), '{{}}')
@@ -145,7 +146,8 @@ pub(crate) async fn claim_by_hand(pool: &PgPool, most: usize) -> Vec<i64> {
     raw_sql(AssertSqlSafe(sql)).fetch_one(pool).await.unwrap().get(0)
 }
 
-/// Makes the lease of a running job run out, as if its worker had been cut off, until another session has taken it back.
+/// Makes the lease of a running job run out, as if its worker had been cut off, until another session has
+/// taken it back.
 pub(crate) async fn lose_lease(pool: &PgPool, id: i64) {
     let attempt = job(pool, id).await.attempt;
     until("the job is rescued", || async {

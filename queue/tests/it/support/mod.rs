@@ -101,8 +101,8 @@ pub(crate) async fn until_waiting_for_lock(pool: &PgPool) {
     until("a session waits for a lock", || async { number(pool, waiting).await.filter(|n| *n > 0) }).await;
 }
 
-/// Waits until the workers of this database have not looked for jobs for 0.3 s, so that only a wake-up, or the time of a
-/// scheduled job, makes them look again.
+/// Waits until the workers of this database have not looked for jobs for 0.3 s, so that only a wake-up, or
+/// the time of a scheduled job, makes them look again.
 pub(crate) async fn idle(pool: &PgPool) {
     let looks = "select count(*) from pg_stat_activity where datname = current_database() \
                  and (query like '%from queue.claim(%' or query like '%as next_due_s%') \

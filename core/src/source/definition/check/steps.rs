@@ -1,4 +1,5 @@
-//! The calls that bring the items, parents, list and detail, the one that tells who was deleted, and what they say of each other.
+//! The calls that bring the items, parents, list and detail, the one that tells who was deleted, and what
+//! they say of each other.
 
 use super::{FaultList, known, list};
 use crate::{
@@ -6,7 +7,8 @@ use crate::{
     source::definition::{Attachments, Definition, Deleted, DetailCall, Placeholder, Step, Template},
 };
 
-/// What a list of parents and a detail call cannot know: they are not about changes, and not about a number of items.
+/// What a list of parents and a detail call cannot know: they are not about changes, and not about a number
+/// of items.
 const OF_THE_LIST: [(Placeholder, &str); 3] =
     [(Placeholder::Since, "{since}"), (Placeholder::Until, "{until}"), (Placeholder::Count, "{count}")];
 

@@ -30,11 +30,14 @@ create table collections (
     begun_at timestamptz,
     started_at timestamptz,
     finished_at timestamptz,
+    summary jsonb,
+    calls_deleted_at timestamptz,
     constraint collections_finished_when_over check (
         (state in ('completed', 'completed_with_errors', 'failed', 'cancelled')) = (finished_at is not null))
 );
 create index collections_source on collections (source, id desc);
 create index collections_under_way on collections (source, id) where finished_at is null;
+create index collections_with_calls on collections (finished_at) where finished_at is not null and calls_deleted_at is null;
 comment on column collections.count is 'how many items were asked for; null: everything';
 comment on column collections.request is 'the parameters as asked for, to tell a repeated request from a different one';
 comment on column collections.since is 'changes since then were asked for; null: everything';
@@ -46,6 +49,8 @@ comment on column collections.stop_job_id is 'jobs with a lower id are void: the
 comment on column collections.first_document_id is 'documents that were stored since it began have higher ids';
 comment on column collections.first_call_id is 'its calls have higher ids';
 comment on column collections.hide_confirmed is 'a person has confirmed that it may hide many';
+comment on column collections.summary is
+    'what its calls and doubts came to: they are deleted some time after its end; null: they are there';
 comment on column collections.lagged_at is 'when a page was kept back last because parsing lagged behind';
 
 -- What has become of the calls and documents of a collection: a row for each connection, which a transaction

@@ -34,8 +34,8 @@ create table person_contents (
 );
 comment on column person_contents.seen_in is 'the collection that has listed this content last';
 
--- Every item as it came, only ever inserted. One index, in the order of insertion. A reader that wants the
--- documents of a call or a collection goes through calls, which has their ranges.
+-- Every item as it came. One index, in the order of insertion, and small ones for the few that are special. A
+-- reader that wants the documents of a call or a collection goes through calls, which has their ranges.
 create table raw_documents (
     id bigint primary key,
     person_id bigint not null,
@@ -48,6 +48,8 @@ create table raw_documents (
     position integer not null,
     body bytea not null
 );
+-- Those that took the place of another one, in the order of those: it finds what is superseded.
+create index raw_documents_supersedes on raw_documents (supersedes) where supersedes is not null;
 -- Few are. With supersedes, which leads to the older ones, it tells all documents of a person.
 create index raw_documents_overtaken on raw_documents (overtaken_by) where overtaken_by is not null;
 comment on column raw_documents.supersedes is 'what was the latest document of the person before';

@@ -29,6 +29,7 @@ const RETRY_AFTER_SECONDS: u16 = 2;
 /// | `urn:resume-service:problem:wrong-job-state` | 409 | a job in its state cannot be cancelled, retried or discarded |
 /// | `urn:resume-service:problem:unique-key-taken` | 409 | a job cannot come back while another one has its unique key |
 /// | `urn:resume-service:problem:erasure-key-missing` | 409 | people cannot be erased, or new ones stored, without the erasure key |
+/// | `urn:resume-service:problem:calls-deleted` | 410 | the calls of the collection, and what is found by them, were deleted after their time |
 /// | `urn:resume-service:problem:body-too-large` | 413 | the body is over 1 MiB |
 /// | `urn:resume-service:problem:unsupported-media-type` | 415 | the body is not `application/json` |
 /// | `urn:resume-service:problem:idempotency-key-reused` | 422 | the key stands for a request with other parameters |
@@ -62,6 +63,8 @@ pub(crate) enum ProblemType {
     UniqueKeyTaken,
     /// The process has no erasure key, or another one than the database was used with.
     ErasureKeyMissing,
+    /// The calls of the collection were deleted after their time.
+    CallsDeleted,
     /// The body is too large.
     BodyTooLarge,
     /// The body is not JSON.
@@ -82,7 +85,7 @@ pub(crate) enum ProblemType {
 
 impl ProblemType {
     /// Every type, in the order of the table.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::InvalidRequest,
         Self::MalformedBody,
         Self::NotFound,
@@ -94,6 +97,7 @@ impl ProblemType {
         Self::WrongJobState,
         Self::UniqueKeyTaken,
         Self::ErasureKeyMissing,
+        Self::CallsDeleted,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
@@ -148,6 +152,9 @@ impl ProblemType {
                 StatusCode::CONFLICT,
                 "Erasure key missing",
             ),
+            Self::CallsDeleted => {
+                ("urn:resume-service:problem:calls-deleted", StatusCode::GONE, "Calls deleted")
+            }
             Self::BodyTooLarge => {
                 ("urn:resume-service:problem:body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large")
             }
@@ -262,6 +269,11 @@ impl Problem {
         }
         let detail = "the service failed; its log has the details under this request id";
         Self { cause: Some(cause), ..Self::new(ProblemType::InternalError, detail) }
+    }
+
+    /// Whether what was asked for was deleted after its time.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.kind == ProblemType::CallsDeleted
     }
 
     /// The status of the reply.

@@ -25,6 +25,13 @@ impl Refusals for LookupRefusals {
     const STATUSES: &'static [u16] = &[400, 404, 500, 503];
 }
 
+/// The refusals of an operation that lists what the calls of a collection have brought.
+pub(crate) struct OfCollectionRefusals;
+
+impl Refusals for OfCollectionRefusals {
+    const STATUSES: &'static [u16] = &[400, 404, 410, 500, 503];
+}
+
 /// A problem as the reply of an operation that lists its statuses in `R`. Tests hold each reply against that
 /// list.
 #[derive(Debug)]
@@ -88,6 +95,7 @@ fn description(status: u16) -> &'static str {
         400 => "The request is not valid; `errors` names each parameter, header or field at fault.",
         404 => "Nothing is there under this id.",
         409 => "It conflicts with the current state; `type` and `detail` say what.",
+        410 => "The collection ended long ago: its calls were deleted, and what is found by them.",
         413 => "The body is too large; `detail` says how much it may have.",
         415 => "The body is of no media type that this operation takes; `detail` names those.",
         422 => "The idempotency key was used before, with other parameters.",

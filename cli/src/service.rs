@@ -80,6 +80,10 @@ impl Service {
         let pool = db::pool(&database.url, Role::Worker)?;
         let settings = resume_worker::Settings {
             parse_delay: work.parse_delay,
+            retention: resume_worker::Retention {
+                calls: work.keep_calls.0,
+                superseded: work.keep_superseded.0,
+            },
             backlog_max: work.max_backlog,
             secrets_dir: work.secrets.secrets_dir.clone(),
             erasure_key: erasure_key::find(&work.erasure, database)?,

@@ -16,19 +16,21 @@ use crate::{
     completer,
     heartbeat::{self, Pulse},
     held::{Ended, Held, Stop},
-    maintenance, presence,
+    maintenance::{self, Services},
+    presence,
 };
 
 /// How long a shutdown waits after the grace time: for handlers that clean up, and then for the database.
 const SIGN_OFF_MAX: Duration = CLEAN_UP_MAX.saturating_add(STOP_WAIT).saturating_add(Duration::from_secs(3));
 
-/// How long to wait for a connection before asking for it anew. While a server is away, sqlx asks ever less often and
-/// would notice only after seconds that it is back.
+/// How long to wait for a connection before asking for it anew. While a server is away, sqlx asks ever less
+/// often and would notice only after seconds that it is back.
 const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 
-/// How long the statements of one errand may go without an answer. They take milliseconds, and wait for a row lock no longer
-/// than Postgres lets a transaction stand still. A connection that fell silent would else be waited for as long as the
-/// kernel believes in it, while the heartbeat, on another one, keeps the leases of what waits.
+/// How long the statements of one errand may go without an answer. They take milliseconds, and wait for a row
+/// lock no longer than Postgres lets a transaction stand still. A connection that fell silent would else be
+/// waited for as long as the kernel believes in it, while the heartbeat, on another one, keeps the leases of
+/// what waits.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// How one process works as a worker.
@@ -36,12 +38,15 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 pub struct SessionSettings {
     /// Names the process to people; need not be unique. By default the host name and the process id.
     pub name: String,
-    /// How long a claim is good for without a heartbeat. A crash is noticed long before; this covers a network that is
-    /// cut while both ends live on. Heartbeats come at a third of it.
+    /// How long a claim is good for without a heartbeat. A crash is noticed long before; this covers a
+    /// network that is cut while both ends live on. Heartbeats come at a third of it.
     pub lease: Duration,
-    /// The longest time between two looks at a queue when no notification comes. While the worker listens none can be
-    /// lost, so this may be long; while it has no connection to listen on, it looks every five seconds.
+    /// The longest time between two looks at a queue when no notification comes. While the worker listens
+    /// none can be lost, so this may be long; while it has no connection to listen on, it looks every five
+    /// seconds.
     pub poll: Duration,
+    /// What the leader looks after beside the queue.
+    pub services: Services,
 }
 
 impl Default for SessionSettings {
@@ -52,12 +57,13 @@ impl Default for SessionSettings {
             name: format!("{host}:{}", std::process::id()),
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(60),
+            services: Services::default(),
         }
     }
 }
 
-/// One process as a worker: its row in `queue.workers`, its presence, and the upkeep of the jobs it holds. All queues
-/// that the process works on share it.
+/// One process as a worker: its row in `queue.workers`, its presence, and the upkeep of the jobs it holds.
+/// All queues that the process works on share it.
 ///
 /// It survives any outage of the database: every part of it reconnects and goes on. Dropping it without
 /// [`shutdown`](Session::shutdown) is like a crash: its handlers are stopped, and others take its jobs back.
@@ -85,7 +91,8 @@ pub(crate) struct Shared {
     /// Signalled when a schedule may be due sooner than was known.
     pub(crate) schedules_changed: Notify,
     pub(crate) pulse: Mutex<Pulse>,
-    /// Read while a claim is under way, until its jobs are held; written by who must know all that is claimed.
+    /// Read while a claim is under way, until its jobs are held; written by who must know all that is
+    /// claimed.
     pub(crate) claiming: RwLock<()>,
     /// Locked for each heartbeat; true when there must be no more.
     pub(crate) signed_off: tokio::sync::Mutex<bool>,
@@ -115,7 +122,8 @@ impl Shared {
     }
 }
 
-/// Runs the statements of one errand on this connection, which goes back to its pool. One that falls silent is given up.
+/// Runs the statements of one errand on this connection, which goes back to its pool. One that falls silent
+/// is given up.
 async fn ask_on<T>(
     conn: PoolConnection<Postgres>,
     errand: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
@@ -140,8 +148,8 @@ async fn answered<T>(errand: impl Future<Output = Result<T, sqlx::Error>>) -> Re
     })
 }
 
-/// A connection in the middle of an errand. One whose errand was given up, or stopped with its task, is not the pool's any
-/// more: the pool would wait for its answer, and there may be a transaction open on it.
+/// A connection in the middle of an errand. One whose errand was given up, or stopped with its task, is not
+/// the pool's any more: the pool would wait for its answer, and there may be a transaction open on it.
 struct DetachOnDrop(Option<PoolConnection<Postgres>>);
 
 impl Drop for DetachOnDrop {
@@ -151,14 +159,15 @@ impl Drop for DetachOnDrop {
 }
 
 impl Session {
-    /// Registers this process as a worker and starts its upkeep. `pool` serves claims, heartbeats and settlements, at
-    /// most three connections at once beside one for each queue. One more connection, outside the pool, is held for the
-    /// presence, and a second one while the handlers leave none of the pool for the heartbeat. The worker that leads has
-    /// up to six more for the maintenance.
+    /// Registers this process as a worker and starts its upkeep. `pool` serves claims, heartbeats and
+    /// settlements, at most three connections at once beside one for each queue. One more connection, outside
+    /// the pool, is held for the presence, and a second one while the handlers leave none of the pool for the
+    /// heartbeat. The worker that leads has up to six more for the maintenance, and one for each of the
+    /// settings' services.
     ///
     /// # Errors
-    /// When the database cannot be reached now: when the pool has no connection in its time, or one accepts and gives no answer
-    /// for 10 s. Later outages are ridden out.
+    /// When the database cannot be reached now: when the pool has no connection in its time, or one accepts
+    /// and gives no answer for 10 s. Later outages are ridden out.
     pub async fn start(pool: PgPool, settings: SessionSettings) -> Result<Self, sqlx::Error> {
         // How long a connection may take is the pool's to say; what there is must answer.
         let conn = pool.acquire().await?;
@@ -199,9 +208,9 @@ impl Session {
         QueueBackend::new(self.shared.clone(), config)
     }
 
-    /// Ends the work of this process: leaves the maintenance to another worker, claims nothing more, lets running jobs
-    /// finish for `grace`, then drops their handlers and hands the jobs back without taking an attempt from them, and
-    /// signs off. The apalis workers built over this session end by themselves.
+    /// Ends the work of this process: leaves the maintenance to another worker, claims nothing more, lets
+    /// running jobs finish for `grace`, then drops their handlers and hands the jobs back without taking an
+    /// attempt from them, and signs off. The apalis workers built over this session end by themselves.
     ///
     /// Where the database is away, gives up nine seconds after the grace time; the leases will run out.
     pub async fn shutdown(self, grace: Duration) {

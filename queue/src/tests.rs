@@ -659,7 +659,7 @@ async fn an_index_beyond_its_content_is_found() {
     raw_sql("vacuum analyze queue.live_jobs").execute(&mut *conn).await.unwrap();
     let found = bloated(conn, BYTES_MIN).await.unwrap();
     assert!(!found.is_empty());
-    let mut indexes = Indexes::default();
+    let mut indexes = Indexes::new(database.pool().clone());
     for index in found {
         assert!(indexes.is_worth_it(&index));
         assert_eq!(indexes.tidy(conn, &[], Some(index.name.clone())).await.unwrap(), 1);
@@ -683,6 +683,6 @@ async fn what_a_broken_rebuild_leaves_is_dropped() {
     raw_sql(invalid).execute(&mut *conn).await.unwrap();
     let found = leftovers(conn).await.unwrap();
     assert_eq!(found, ["queue.live_jobs_due_ccnew"]);
-    assert_eq!(Indexes::default().tidy(conn, &found, None).await.unwrap(), 1);
+    assert_eq!(Indexes::new(database.pool().clone()).tidy(conn, &found, None).await.unwrap(), 1);
     assert!(leftovers(conn).await.unwrap().is_empty());
 }

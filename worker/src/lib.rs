@@ -8,6 +8,7 @@
 //! | `details.rs` | the documents of single details are parsed together |
 //! | `lag.rs` | whether fetching waits for the parsers |
 //! | `bases.rs` | which of its addresses a source is called at |
+//! | `maintenance.rs` | what the leader deletes when its time is over |
 //! | `permit/` | leave to call a source, for the callers of this process |
 //! | `jobs/` | one file a job |
 //!
@@ -18,6 +19,7 @@ mod context;
 mod details;
 mod jobs;
 mod lag;
+mod maintenance;
 mod permit;
 mod registry;
 
@@ -40,8 +42,25 @@ pub struct Settings {
     pub secrets_dir: PathBuf,
     /// The key with which the ids of erased people are hashed, if there is one.
     pub erasure_key: Option<erasure::Key>,
+    /// How long what has been dealt with is kept.
+    pub retention: Retention,
     /// How long running jobs may go on after a shutdown was asked for.
     pub grace: Duration,
+}
+
+/// How long what has been dealt with is kept; `None`: for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Calls and doubts of a collection, from its end.
+    pub calls: Option<Duration>,
+    /// Raw documents, from when a later one took their place.
+    pub superseded: Option<Duration>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { calls: Some(Duration::from_secs(30 * 24 * 3600)), superseded: None }
+    }
 }
 
 /// Works until `shutdown` resolves, then lets running jobs finish within the grace time and hands the others
@@ -50,7 +69,10 @@ pub struct Settings {
 /// # Errors
 /// When the database cannot be reached at the start, or when the work ends by itself, which it should not.
 pub async fn run(pool: PgPool, settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let of_session = SessionSettings::default();
+    let of_session = SessionSettings {
+        services: maintenance::services(&settings.retention),
+        ..SessionSettings::default()
+    };
     let name = of_session.name.clone();
     let session =
         Session::start(pool.clone(), of_session).await.context("registering this process as a worker")?;

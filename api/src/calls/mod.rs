@@ -16,7 +16,7 @@ use crate::{
     database::bounded,
     name::Name,
     problem::Problem,
-    refused::{LookupRefusals, Refused},
+    refused::{OfCollectionRefusals, Refused},
     spec::Tag,
     state::AppState,
 };
@@ -36,7 +36,7 @@ impl Calls {
         after: Option<i64>,
         limit: i64,
     ) -> Result<Vec<ListedCall>, Problem> {
-        collections::known(&self.0.pool, collection_id).await?;
+        collections::with_calls(&self.0.pool, collection_id).await?;
         Ok(call::list(&self.0.pool, collection_id, filter, after, limit).await?)
     }
 }
@@ -46,7 +46,8 @@ impl Calls {
     /// List the calls of a collection
     ///
     /// Every request that it has made or is about to make, as far as it is known: for a page of a list, one
-    /// item in full or a file. By step and, of each step, by parent, item, place and reading.
+    /// item in full or a file. By step and, of each step, by parent, item, place and reading. They are
+    /// deleted some time after its end, 30 days unless set otherwise.
     #[oai(
         path = "/api/v1/data-collection/:data_request_id/calls",
         method = "get",
@@ -67,7 +68,7 @@ impl Calls {
         limit: Query<u32>,
         /// The `next_cursor` of the page before; none for the first page.
         cursor: Query<Option<String>>,
-    ) -> Result<Json<CallList>, Refused<LookupRefusals>> {
+    ) -> Result<Json<CallList>, Refused<OfCollectionRefusals>> {
         let after = cursor.0.as_deref().map(cursor::decode::<Behind>).transpose()?.map(|after| after.0);
         let code = code.0.map(|code| code.0);
         let filter = CallFilter { state: state.0.map(Into::into), step: step.0.map(Into::into), code };

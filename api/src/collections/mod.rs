@@ -102,7 +102,7 @@ impl Refusals for StopRefusals {
 }
 
 impl Refusals for ContinueRefusals {
-    const STATUSES: &'static [u16] = &[400, 404, 409, 413, 415, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 404, 409, 410, 413, 415, 500, 503];
 }
 
 impl Collections {
@@ -394,12 +394,23 @@ pub(crate) fn unknown_source(field: &str, known: &[String]) -> Problem {
     Problem::invalid_field(field, detail)
 }
 
-/// Checks that there is a collection of this id.
+/// Checks that there is a collection of this id, with its calls.
 ///
 /// # Errors
-/// A problem: not found.
-pub(crate) async fn known(pool: &PgPool, id: Uuid) -> Result<(), Problem> {
-    if collection::exists(pool, id).await? { Ok(()) } else { Err(unknown(id)) }
+/// A problem: not found, or gone.
+pub(crate) async fn with_calls(pool: &PgPool, id: Uuid) -> Result<(), Problem> {
+    match collection::has_calls(pool, id).await? {
+        Some(true) => Ok(()),
+        Some(false) => Err(calls_deleted()),
+        None => Err(unknown(id)),
+    }
+}
+
+pub(crate) fn calls_deleted() -> Problem {
+    let detail = "the collection ended long ago: its calls were deleted, and what is found by them is no longer listed by \
+                  collection. Its status has the counts, and its documents are kept: those that failed are listed with \
+                  `state=failed`";
+    Problem::new(ProblemType::CallsDeleted, detail)
 }
 
 fn unknown(id: Uuid) -> Problem {
@@ -483,6 +494,11 @@ impl From<ProceedError> for Problem {
                 Self::new(ProblemType::NothingFailed, detail)
             }
             ProceedError::UnderWay(other) => under_way(other),
+            ProceedError::NoCalls => {
+                let detail = "the collection ended long ago, and its calls were deleted: start another one. Documents \
+                              that failed can be parsed again with `what: documents`, unless it was cancelled";
+                Self::new(ProblemType::CallsDeleted, detail)
+            }
             other => Self::failure(other),
         }
     }

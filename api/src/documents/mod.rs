@@ -8,7 +8,7 @@ use poem_openapi::{
     payload::Json,
 };
 use resume_core::{
-    document::{self, Document, DocumentFilter, ListedDocument},
+    document::{self, Document, DocumentFilter, DocumentState, ListedDocument},
     resume,
 };
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use crate::{
     database::bounded,
     name::Name,
     problem::Problem,
-    refused::{LookupRefusals, Refused},
+    refused::{LookupRefusals, OfCollectionRefusals, Refused},
     resumes::RawReply,
     spec::Tag,
     state::AppState,
@@ -40,7 +40,11 @@ impl Documents {
         after: i64,
         limit: i64,
     ) -> Result<Vec<ListedDocument>, Problem> {
-        collections::known(&self.0.pool, collection_id).await?;
+        // Those that failed are found without the calls.
+        match collections::with_calls(&self.0.pool, collection_id).await {
+            Err(gone) if gone.is_gone() && filter.state == Some(DocumentState::Failed) => {}
+            other => other?,
+        }
         Ok(document::list(&self.0.pool, collection_id, filter, after, limit).await?)
     }
 
@@ -63,6 +67,7 @@ impl Documents {
     ///
     /// Those that it stored, and those of earlier collections that had failed and were parsed again by it; in
     /// the order in which they were stored. Of each it tells what has become of it and, where it failed, why.
+    /// Some time after its end, 30 days unless set otherwise, only those with `state=failed` are listed.
     #[oai(
         path = "/api/v1/data-collection/:data_request_id/documents",
         method = "get",
@@ -81,7 +86,7 @@ impl Documents {
         limit: Query<u32>,
         /// The `next_cursor` of the page before; none for the first page.
         cursor: Query<Option<String>>,
-    ) -> Result<Json<DocumentList>, Refused<LookupRefusals>> {
+    ) -> Result<Json<DocumentList>, Refused<OfCollectionRefusals>> {
         let after = cursor.0.as_deref().map(cursor::decode::<Behind>).transpose()?;
         let filter = DocumentFilter { state: state.0.map(Into::into), code: code.0.map(|code| code.0) };
         // One more than asked for tells whether there is a next page.

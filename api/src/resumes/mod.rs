@@ -9,16 +9,17 @@ use poem_openapi::{
     payload::Json,
 };
 use resume_core::{
+    collection,
     document::{self, Document},
     erasure::Whom,
-    resume::{self, Resume, ResumeFilter, SearchError, SkillQuery},
+    resume::{self, ListPlace, Resume, ResumeFilter, SearchError, SkillQuery},
 };
 use uuid::Uuid;
 
 use self::dto::{MatchMode, ResumeList, ResumeReply, SearchReply, Sight};
 pub(crate) use self::raw::RawReply;
 use crate::{
-    cursor,
+    collections, cursor,
     database::bounded,
     name::Name,
     people::{self, EraseRefusals, ErasedReply, ExternalId},
@@ -31,6 +32,11 @@ use crate::{
 /// The resource.
 pub(crate) struct Resumes(AppState);
 
+struct ListRefusals;
+impl Refusals for ListRefusals {
+    const STATUSES: &'static [u16] = &[400, 410, 500, 503];
+}
+
 struct SearchRefusals;
 impl Refusals for SearchRefusals {
     const STATUSES: &'static [u16] = &[400, 500, 503];
@@ -39,6 +45,21 @@ impl Refusals for SearchRefusals {
 impl Resumes {
     pub(crate) fn new(state: AppState) -> Self {
         Self(state)
+    }
+
+    async fn list(
+        &self,
+        filter: &ResumeFilter,
+        after: Option<&ListPlace>,
+        limit: i64,
+    ) -> Result<Vec<Resume>, Problem> {
+        // Of a collection that nobody knows there are none.
+        if let Some(id) = filter.collection_id
+            && collection::has_calls(&self.0.pool, id).await? == Some(false)
+        {
+            return Err(collections::calls_deleted());
+        }
+        Ok(resume::list(&self.0.pool, filter, after, limit).await?)
     }
 
     async fn find(&self, id: i64, hidden: bool) -> Result<Resume, Problem> {
@@ -105,7 +126,7 @@ impl Resumes {
         limit: Query<u32>,
         /// The `next_cursor` of the page before, with the same parameters; none for the first page.
         cursor: Query<Option<String>>,
-    ) -> Result<Json<ResumeList>, Refused<SearchRefusals>> {
+    ) -> Result<Json<ResumeList>, Refused<ListRefusals>> {
         let after = cursor.0.as_deref().map(cursor::decode).transpose()?;
         let filter = ResumeFilter {
             source: source.0.map(|source| source.0),
@@ -115,7 +136,7 @@ impl Resumes {
         };
         // One more than asked for tells whether there is a next page.
         let fetch = i64::from(limit.0) + 1;
-        let found = bounded(resume::list(&self.0.pool, &filter, after.as_ref(), fetch)).await?;
+        let found = bounded(self.list(&filter, after.as_ref(), fetch)).await?;
         Ok(Json(ResumeList::new(found, &filter, limit.0 as usize)))
     }
 

@@ -102,6 +102,9 @@ async fn bad_parameters_of_the_list_are_named() {
     for state in ["", "Running", "over", "running,over", "%00", "running;failed"] {
         app.get(&format!("/api/v1/data-collection?state={state}")).await.names(&["state"]);
     }
+    for source in ["", "%00", "a%00b", &"x".repeat(200)] {
+        app.get(&format!("/api/v1/data-collection?source={source}")).await.names(&["source"]);
+    }
     for limit in ["0", "101", "-1", "ten", "", "1.5", "99999999999"] {
         app.get(&format!("/api/v1/data-collection?limit={limit}")).await.names(&["limit"]);
     }

@@ -78,6 +78,41 @@ async fn documents_are_listed_with_what_became_of_them() {
 }
 
 #[tokio::test]
+async fn what_is_found_by_deleted_calls_is_gone_and_the_rest_is_there() {
+    let app = TestApp::start().await;
+    let id = collection(&app).await;
+    let ended = r#"
+        delete from batches;
+        delete from calls;
+        update collections set state = 'completed_with_errors', finished_at = now(), calls_deleted_at = now(),
+            summary = '{"has_everything": false, "errors": [{"code": "source_timeout", "count": 3}]}'"#;
+    sqlx::raw_sql(ended).execute(app.pool()).await.unwrap();
+    let path = format!("/api/v1/data-collection/{id}");
+    for gone in [
+        format!("{path}/calls"),
+        format!("{path}/documents"),
+        format!("{path}/documents?state=parsed"),
+        format!("/api/v1/resumes?data_request_id={id}"),
+    ] {
+        let problem = app.get(&gone).await.problem(410, "calls-deleted");
+        assert!(problem["detail"].as_str().unwrap().contains("state=failed"), "{gone}: {problem}");
+    }
+    assert_eq!(ids(&page(&app, &format!("{path}/documents?state=failed")).await.0), [12]);
+    let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
+    assert_eq!((&status["calls_deleted"], &status["complete"]), (&json!(true), &json!(false)));
+    assert_eq!(status["errors"][0]["code"], "source_timeout");
+    let proceed = format!("/api/v1/data-collection/continue/{id}");
+    for what in ["unfinished", "calls", "all"] {
+        let body = json!({ "what": what }).to_string();
+        let refused = app.post(&proceed, &body).await.problem(410, "calls-deleted");
+        assert!(refused["detail"].as_str().unwrap().contains("start another"), "{refused}");
+    }
+    assert_eq!(app.post(&proceed, r#"{"what": "documents"}"#).await.status, 202);
+    let raw = app.get("/api/v1/raw-documents/12").await;
+    assert_eq!((raw.status.as_u16(), raw.header("x-data-request-id")), (200, None));
+}
+
+#[tokio::test]
 async fn a_raw_document_comes_byte_for_byte() {
     let app = TestApp::start().await;
     let id = collection(&app).await;

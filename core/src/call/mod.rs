@@ -20,6 +20,7 @@
 //! | `erase.rs` | what calls tell of one person, and forgetting it |
 //! | `erased.rs` | nobody is asked for who was erased |
 //! | `deleted.rs` | who is there and who was deleted, as answers tell |
+//! | `retention.rs` | the calls of old collections are deleted |
 //!
 //! Locks are taken in this order: the call, resumes that are hidden or shown, people, batches, and at the end
 //! the collection, where its state changes.
@@ -36,6 +37,7 @@ mod list;
 mod next;
 mod open;
 mod restart;
+mod retention;
 mod store;
 
 use chrono::{DateTime, Utc};
@@ -60,6 +62,7 @@ pub use list::{CallFilter, CallState, ListedCall, list};
 pub(crate) use next::{PAGE_REPEATS, first as first_pages, followers};
 pub(crate) use open::{NewCall, enqueue_calls, open, open_feed};
 pub use restart::restart;
+pub(crate) use retention::delete_some;
 pub use store::{Answered, StoreCallError, StoredAnswer, skip, store};
 
 /// How many pages of a numbered list are on their way at once: enough to keep the allowed rate busy at a

@@ -6,7 +6,7 @@ use uuid::Uuid;
 const DAYS_AHEAD: i32 = 7;
 /// How long calls are kept.
 const KEEP_DAYS: i32 = 30;
-/// One process at a time; the key of the advisory lock is "resl" in ASCII.
+/// One process at a time, should two believe to lead; the key of the advisory lock is "resl" in ASCII.
 const LOCK_KEY: i64 = 0x7265_736c;
 
 /// One permit, and what came of it.

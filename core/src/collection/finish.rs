@@ -68,6 +68,10 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
     if parse_what_waits(conn, job).await? {
         return Ok(Finishing::GoesOn);
     }
+    if held.has_no_calls {
+        // Nothing is left that its list could be judged by; the summary says what was.
+        return Ok(Finishing::Done);
+    }
     let source = source::of_collection(conn, &held.source).await?;
     let run = Judged {
         collection_id: job.collection_id,
@@ -118,6 +122,7 @@ struct Held {
     is_full: bool,
     has_read_again: bool,
     has_failed: bool,
+    has_no_calls: bool,
 }
 
 async fn lock(conn: &mut PgConnection, job: &FinishCollection) -> Result<Option<Held>, sqlx::Error> {
@@ -125,7 +130,7 @@ async fn lock(conn: &mut PgConnection, job: &FinishCollection) -> Result<Option<
         Held,
         r#"
         select source, state as "state: CollectionState", count, per_page, is_cut, since is null as "is_full!",
-               reread_in_run is not distinct from run as "has_read_again!",
+               reread_in_run is not distinct from run as "has_read_again!", summary is not null as "has_no_calls!",
                exists (select from calls where collection_id = $1 and error_code is not null and state = 'failed'
                        and step = 'list') as "has_failed!"
         from collections where id = $1 and run = $2 and finished_at is null
@@ -264,12 +269,13 @@ async fn set_state(
             when c.state = 'cancelled' then c.state
             when $3 then 'failed'
             when $4 or exists (select from calls p where p.collection_id = c.id and p.error_code is not null)
-                or exists (select from doubts d where d.collection_id = c.id) then 'completed_with_errors'
+                or exists (select from doubts d where d.collection_id = c.id)
+                or c.summary -> 'errors' <> '[]' then 'completed_with_errors'
             else 'completed'
         end
         where c.id = $1 and (c.finished_at is not null) = $2
         returning c.source, c.state as "state: CollectionState", coalesce(c.begun_at, c.created_at) as "begun_at!",
-            not c.is_cut
+            not c.is_cut and c.summary is null
             and not exists (select from calls p where p.collection_id = c.id and p.error_code is not null
                             and p.error_code <> all($5))
             and not exists (select from doubts d where d.collection_id = c.id) as "has_everything!"

@@ -58,12 +58,13 @@ pub async fn list(
     .await
 }
 
-/// Whether there is a collection of this id.
+/// Whether the calls of a collection are there, or were deleted after their time; `None` when there is no
+/// collection of this id.
 ///
 /// # Errors
 /// The database's.
-pub async fn exists(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(r#"select exists (select from collections where id = $1) as "exists!""#, id)
-        .fetch_one(pool)
+pub async fn has_calls(pool: &PgPool, id: Uuid) -> Result<Option<bool>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select summary is null as "has_calls!" from collections where id = $1"#, id)
+        .fetch_optional(pool)
         .await
 }

@@ -29,6 +29,7 @@
 //! | `note.rs` | what an answer tells of all of it |
 //! | `list.rs` | [`list`] |
 //! | `import.rs` | [`begin_import`]: a file as a collection that is fetched already |
+//! | `retention.rs` | [`delete_calls`]: the calls of old collections are deleted, a summary stays |
 
 mod begin;
 pub mod counts;
@@ -38,6 +39,7 @@ mod import;
 mod list;
 mod note;
 mod proceed;
+mod retention;
 mod start;
 mod status;
 mod stop;
@@ -51,10 +53,11 @@ pub(crate) use begin::{hold_run, largest_batch};
 pub(crate) use finish::conclude_again;
 pub use finish::{Finishing, conclude, finish};
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};
-pub use list::{ListFilter, Listed, exists, list};
+pub use list::{ListFilter, Listed, has_calls, list};
 pub use note::note_lagging;
 pub(crate) use note::{Pages, note_answer};
 pub use proceed::{ProceedError, Proceeded, Scope, continue_call, continue_portion, proceed};
+pub use retention::delete_calls;
 pub(crate) use start::seed_of;
 pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};
 pub use status::{ErrorCount, Progress, progress};

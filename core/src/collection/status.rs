@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
 use super::{
     Collection, CollectionState, Waiting, begin,
     counts::{self, Counts},
+    retention::Summary,
     seed_of, waiting,
 };
 use crate::{
@@ -47,6 +48,8 @@ pub struct Progress {
     pub waits_for: Option<Uuid>,
     /// Whether it has all that its source listed, as far as that can be told; `None` before its end.
     pub is_complete: Option<bool>,
+    /// Whether its calls were deleted after their time.
+    pub has_no_calls: bool,
     /// Whether it ended because it had as many items as were asked for; there may be more.
     pub is_cut: bool,
     /// The database's time of this look.
@@ -80,19 +83,15 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     };
     let total_backlog = document::backlog(&mut conn).await?;
     let waits_for = begin::waits_for(&mut conn, id).await?;
-    let mut errors = errors(&mut conn, id).await?;
-    let doubts =
-        if row.finished_at.is_some() { completeness::doubts(&mut conn, id).await? } else { Vec::new() };
-    let has_everything =
-        !row.is_cut && !row.has_errors && doubts.is_empty() && row.state != CollectionState::Cancelled;
-    errors.extend(doubts);
+    let (errors, is_complete) = errors(&mut conn, &row).await?;
     // A look that waits for a second connection while it holds one could starve the pool.
     drop(conn);
     let mut progress = Progress {
         pages_expected: row.pages_expected.map(|pages| i64::from(pages) + counts.opened_behind),
         is_lagging: row.is_lagging && counts.pending() > 0,
         calls_per_second: definition.calls_per_second(),
-        is_complete: row.finished_at.map(|_| has_everything),
+        is_complete,
+        has_no_calls: row.summary.is_some(),
         is_cut: row.is_cut,
         seen_at: row.seen_at,
         counts,
@@ -124,6 +123,7 @@ struct Row {
     is_cut: bool,
     is_lagging: bool,
     has_errors: bool,
+    summary: Option<Json<Summary>>,
     seen_at: DateTime<Utc>,
 }
 
@@ -137,7 +137,7 @@ async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Er
                coalesce(c.lagged_at > now() - interval '3 s', false) and c.finished_at is null as "is_lagging!",
                exists (select from calls p where p.collection_id = c.id and p.error_code is not null
                        and p.error_code <> all($2)) as "has_errors!",
-               now() as "seen_at!"
+               c.summary as "summary: Json<Summary>", now() as "seen_at!"
         from collections c where c.id = $1
         "#,
         id,
@@ -165,8 +165,27 @@ impl From<Row> for Collection {
     }
 }
 
-async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sqlx::Error> {
-    let calls = sqlx::query_as!(
+/// The errors of a collection, and whether it has all that its source listed; `None` before its end.
+async fn errors(conn: &mut PgConnection, row: &Row) -> Result<(Vec<ErrorCount>, Option<bool>), sqlx::Error> {
+    if let Some(Json(summary)) = &row.summary {
+        let errors = with_failures(conn, row.id, summary.errors()).await?;
+        return Ok((errors, row.finished_at.map(|_| summary.has_everything)));
+    }
+    let calls = call_errors(conn, row.id).await?;
+    let mut errors = with_failures(conn, row.id, calls).await?;
+    if row.finished_at.is_none() {
+        return Ok((errors, None));
+    }
+    let doubts = completeness::doubts(conn, row.id).await?;
+    let has_everything =
+        !row.is_cut && !row.has_errors && doubts.is_empty() && row.state != CollectionState::Cancelled;
+    errors.extend(doubts);
+    Ok((errors, Some(has_everything)))
+}
+
+/// The errors of the calls of a collection, the most frequent first.
+pub(super) async fn call_errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sqlx::Error> {
+    sqlx::query_as!(
         ErrorCount,
         r#"
         select e.code as "code!", e.count as "count!",
@@ -184,8 +203,16 @@ async fn errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sq
         id,
         ERRORS_MAX,
     )
-    .fetch_all(&mut *conn)
-    .await?;
+    .fetch_all(conn)
+    .await
+}
+
+/// These errors and those of the documents of a collection.
+async fn with_failures(
+    conn: &mut PgConnection,
+    id: Uuid,
+    calls: Vec<ErrorCount>,
+) -> Result<Vec<ErrorCount>, sqlx::Error> {
     let documents = document::failure_counts(conn, id, ERRORS_MAX).await?;
     let mut all: Vec<ErrorCount> = calls.into_iter().chain(documents).collect();
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.code.cmp(&b.code)));

@@ -13,10 +13,19 @@ pub(super) async fn replace(
     collection_id: Uuid,
     doubts: &[ErrorCount],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query!("delete from doubts where collection_id = $1", collection_id).execute(&mut *conn).await?;
+    delete(conn, collection_id).await?;
     for doubt in doubts {
         add(conn, collection_id, doubt).await?;
     }
+    Ok(())
+}
+
+/// Deletes all doubts about a collection.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn delete(conn: &mut PgConnection, collection_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from doubts where collection_id = $1", collection_id).execute(conn).await?;
     Ok(())
 }
 

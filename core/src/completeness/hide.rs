@@ -89,10 +89,14 @@ struct Run {
 }
 
 impl Run {
+    /// `None` also where the calls of a later run of the source, or its own, were deleted after their time:
+    /// then nobody knows whom those have seen.
     async fn find(conn: &mut PgConnection, collection_id: Uuid) -> Result<Option<Self>, sqlx::Error> {
         let row = sqlx::query!(
             r#"
             select c.source, c.created_at, c.hide_confirmed,
+                   not exists (select from collections l where l.source = c.source and l.created_at >= c.created_at
+                               and l.summary is not null) as "has_calls!",
                    not c.is_cut and c.since is null and c.state <> 'cancelled'
                    and not exists (select from calls where collection_id = $1 and error_code is not null
                                    and error_code <> all($2))
@@ -105,7 +109,7 @@ impl Run {
         )
         .fetch_optional(&mut *conn)
         .await?;
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = row.filter(|row| row.has_calls) else { return Ok(None) };
         Ok(Some(Self {
             source: source::of_collection(conn, &row.source).await?,
             created_at: row.created_at,

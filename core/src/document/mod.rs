@@ -1,5 +1,5 @@
 //! People, and the documents that sources gave of them: every item as it came, kept before anything is made
-//! of it and never rewritten.
+//! of it and never rewritten. One that a later one took the place of may be deleted after a time.
 //!
 //! A document is identified by its person as well as by its content. Two people with the same bytes are two
 //! documents; the same bytes of the same person, once more, are none. A document waits to be parsed, is
@@ -16,6 +16,7 @@
 //! | `erase.rs` | all documents of one person, and taking them away |
 //! | `parsing_jobs.rs` | the jobs that parse batches |
 //! | `latest.rs` | the latest documents of a source's people, for a reparse |
+//! | `superseded.rs` | [`delete_superseded`]: documents that later ones took the place of |
 
 mod batch;
 mod contents;
@@ -26,6 +27,7 @@ mod latest;
 mod parsing_jobs;
 mod person;
 mod store;
+mod superseded;
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -49,6 +51,7 @@ pub use latest::{PeoplePlace, people_after};
 pub(crate) use latest::{latest_in_collection, load_people};
 pub use parsing_jobs::enqueue_parsing;
 pub use store::{Origin, StoreError, Stored, store};
+pub use superseded::delete_superseded;
 
 /// An item, ready to be stored.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,8 +5,13 @@ use sqlx::{AssertSqlSafe, Row, raw_sql};
 
 use crate::{fixture::Fixture, sql_text::statements};
 
-/// A hundred collections with a hundred calls each, of which the last ten wait, and five documents a call.
+/// Ten thousand collections that ended, of which ten have calls left; and a hundred with a hundred calls
+/// each, of which the last ten wait, and five documents a call.
 const FILL: &str = "
+    insert into collections (id, source, state, per_page, batch_size, request, finished_at, calls_deleted_at)
+        select md5(n::text)::uuid, (select min(name) from sources), 'completed', 1, 1, '{}', now() - interval '1 s' * n,
+               case when n > 10 then now() end
+        from generate_series(1, 10000) n;
     insert into calls (id, collection_id, step, place, state, first_document_id, last_document_id)
         overriding system value
         select n, md5((n / 100)::text)::uuid, 'list', n, case when n % 100 < 90 then 'done' else 'pending' end::call_state,
@@ -50,6 +55,10 @@ async fn documents_people_and_calls_are_found_by_indexes() {
         ("document/list.sql", "with found", format!("{collection}, 'failed', 'missing_id', 0, 100")),
         ("document/latest.rs", "external_id > coalesce", "1, 5, 200".to_owned()),
         ("document/latest.rs", "content_hash > coalesce", "1, 5, 200, md5('')::uuid".to_owned()),
+        ("call/retention.rs", "delete from calls", format!("{collection}, 5000")),
+        ("document/superseded.rs", "supersedes > $1", "0, 86400, 5000".to_owned()),
+        ("document/superseded.rs", "overtaken_by > $1", "0, 86400, 5000".to_owned()),
+        ("collection/retention.rs", "c.finished_at <", "86400".to_owned()),
         ("call/find.rs", "with open", format!("{collection}, 700, 10000")),
     ] {
         let wanted = |sql: &str| sql.contains(part);

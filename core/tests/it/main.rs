@@ -32,6 +32,7 @@ mod progress_numbers;
 mod raw_documents;
 mod raw_documents_at_once;
 mod resumes;
+mod retention;
 mod retried_jobs;
 mod search;
 mod search_plans;

@@ -155,6 +155,7 @@ pub(super) async fn work(stop: impl Future<Output = ()>) -> Result<()> {
     let settings = resume_worker::Settings {
         parse_delay: Duration::ZERO,
         backlog_max: BACKLOG_MAX,
+        retention: resume_worker::Retention::default(),
         secrets_dir: std::env::temp_dir(),
         erasure_key: None,
         grace: Duration::from_secs(5),

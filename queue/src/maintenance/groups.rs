@@ -6,7 +6,6 @@ use super::{BATCHES_MAX, Pass, Service};
 use crate::{
     GroupId,
     group::{OpenGroup, finish_groups, open_groups_after},
-    session::Shared,
 };
 
 /// How often to look. As a rule the worker that ended the last job of a group has finished it.
@@ -18,8 +17,8 @@ const WINDOW: i64 = 10_000;
 /// The most groups finished by one statement.
 const BATCH_MAX: usize = 1_000;
 
-/// Finishes what a worker that died after the end of a last job left open, what a rescue ended, and groups that never had a
-/// job. Looks at open groups only, 10,000 at a time.
+/// Finishes what a worker that died after the end of a last job left open, what a rescue ended, and groups
+/// that never had a job. Looks at open groups only, 10,000 at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     /// The last group that was looked at; 0 at the begin of a round.
@@ -31,7 +30,7 @@ impl Service for Groups {
     const RUN_MAX: Duration = BATCHES_MAX;
     const RETRY: Duration = PASS;
 
-    async fn run(&mut self, _: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+    async fn run(&mut self, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
         Ok(Pass { affected: self.pass(conn, WINDOW).await?, next: PASS })
     }
 }

@@ -1,9 +1,8 @@
 use std::{collections::HashMap, time::Duration};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, raw_sql};
 
 use super::{Pass, Service};
-use crate::session::Shared;
 
 /// How often it looks.
 const PASS: Duration = Duration::from_secs(3600);
@@ -11,8 +10,8 @@ const PASS: Duration = Duration::from_secs(3600);
 /// A smaller index is not worth the work: it fits into memory beside anything.
 const BYTES_MIN: i64 = 64 * 1024 * 1024;
 
-/// How many times larger than its content an index may be. One that is split at random and emptied now and then settles
-/// at two to three times.
+/// How many times larger than its content an index may be. One that is split at random and emptied now and
+/// then settles at two to three times.
 const BLOAT_MAX: i64 = 5;
 
 /// How much an index must have grown since it was rebuilt to be worth another time.
@@ -24,10 +23,12 @@ const REBUILD_MAX: Duration = Duration::from_secs(900);
 /// One worker at a time; the key of the advisory lock is "resi" in ASCII.
 const LOCK_KEY: i64 = 0x7265_7369;
 
-/// Rebuilds indexes of the live jobs that have grown far beyond their content: every row there lives for moments, and
-/// pages whose entries went one by one are not used again for others. One index a run.
-#[derive(Debug, Default)]
+/// Rebuilds indexes of the live jobs that have grown far beyond their content: every row there lives for
+/// moments, and pages whose entries went one by one are not used again for others. One index a run.
+#[derive(Debug)]
 pub(crate) struct Indexes {
+    /// Tells how to connect.
+    pool: PgPool,
     /// What an index took after it was rebuilt.
     rebuilt: HashMap<String, i64>,
 }
@@ -37,14 +38,14 @@ impl Service for Indexes {
     const RUN_MAX: Duration = Duration::from_secs(2000);
     const RETRY: Duration = PASS;
 
-    async fn run(&mut self, shared: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+    async fn run(&mut self, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
         let leftovers = leftovers(conn).await?;
         let bloated = bloated(conn, BYTES_MIN).await?;
         let bloated = bloated.into_iter().find(|index| self.is_worth_it(index));
         let mut affected = 0;
         if !leftovers.is_empty() || bloated.is_some() {
             // Its own, since a rebuild takes long and the lock must end with it, however it ends.
-            let mut own = PgConnection::connect_with(&shared.pool.connect_options()).await?;
+            let mut own = PgConnection::connect_with(&self.pool.connect_options()).await?;
             affected = self.tidy(&mut own, &leftovers, bloated.map(|index| index.name)).await?;
             own.close().await?;
         }
@@ -53,6 +54,10 @@ impl Service for Indexes {
 }
 
 impl Indexes {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self { pool, rebuilt: HashMap::new() }
+    }
+
     pub(crate) fn is_worth_it(&self, index: &Bloated) -> bool {
         self.rebuilt.get(&index.name).is_none_or(|size_bytes| index.size_bytes > size_bytes * GROWTH_MIN)
     }
@@ -89,7 +94,8 @@ impl Indexes {
     }
 }
 
-/// Runs a command that takes no parameters and must be outside a transaction. Names in it come from the catalog, quoted.
+/// Runs a command that takes no parameters and must be outside a transaction. Names in it come from the
+/// catalog, quoted.
 async fn command(conn: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
     raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
     Ok(())
@@ -115,11 +121,11 @@ pub(crate) struct Bloated {
     pub(crate) size_bytes: i64,
 }
 
-/// The indexes of the live jobs that take at least `bytes_min` and many times what an entry for every row of the table
-/// would, the largest first. Reads the catalog only.
+/// The indexes of the live jobs that take at least `bytes_min` and many times what an entry for every row of
+/// the table would, the largest first. Reads the catalog only.
 pub(crate) async fn bloated(conn: &mut PgConnection, bytes_min: i64) -> Result<Vec<Bloated>, sqlx::Error> {
-    // An entry: 16 bytes and its columns, in pages that are two thirds full. A column that nobody has measured counts
-    // for 32 bytes.
+    // An entry: 16 bytes and its columns, in pages that are two thirds full. A column that nobody has
+    // measured counts for 32 bytes.
     sqlx::query_as!(
         Bloated,
         r#"

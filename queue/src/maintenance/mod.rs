@@ -13,6 +13,8 @@
 //!
 //! Each service is safe against another leader that is at it, too: it skips what is locked and changes only
 //! what still is as it was seen. One that fails tries again after a while; that is no matter to the others.
+//!
+//! A program may have the leader run services of its own: [`Service`], [`Services`].
 
 pub(crate) mod absence;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod schedules;
 pub(crate) mod statistics;
 
 use std::{
+    fmt,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -41,7 +44,7 @@ pub use statistics::{Depth, depths};
 
 use report::{Tally, record};
 
-/// One for each service but `indexes`, which takes its own.
+/// One for each service of the queue but `indexes`, which takes its own.
 const CONNECTIONS_MAX: u32 = 5;
 
 /// The longest that one statement may take. Ours take milliseconds; one that waits for a lock must not wait
@@ -68,35 +71,57 @@ const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 /// How often the runs of a service are written down that come more often and have nothing to tell.
 const RECORD_EVERY: Duration = Duration::from_secs(10);
 
-/// One concern of the maintenance.
-pub(crate) trait Service: Send + 'static {
-    /// Names it in `queue.maintenance`.
+/// One concern of the maintenance, which the leader looks after for the whole fleet. Two processes may
+/// believe to lead for a moment, and a run may be cut off anywhere: it must be safe against both.
+pub trait Service: Send + 'static {
+    /// Names it in `queue.maintenance` and in [`report`].
     const NAME: &'static str;
     /// The longest that a run may take, even where the server does not answer.
     const RUN_MAX: Duration;
     /// How soon to run again after a failure.
     const RETRY: Duration;
 
-    /// Does what is to be done now.
-    fn run(
-        &mut self,
-        shared: &Shared,
-        conn: &mut PgConnection,
-    ) -> impl Future<Output = Result<Pass, sqlx::Error>> + Send;
+    /// Does what is to be done now, on a connection whose statements may take 10 s each.
+    fn run(&mut self, conn: &mut PgConnection) -> impl Future<Output = Result<Pass, sqlx::Error>> + Send;
 
     /// Ends when there is a reason to run before the time.
-    fn woken(_: &Shared) -> impl Future<Output = ()> + Send {
+    fn woken(&self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pass {
+pub struct Pass {
     /// How many jobs, rows, partitions or indexes it dealt with.
-    pub(crate) affected: u64,
+    pub affected: u64,
     /// When to run again.
-    pub(crate) next: Duration,
+    pub next: Duration,
+}
+
+/// Services that a program adds to those of the queue, for
+/// [`SessionSettings::services`](crate::SessionSettings::services).
+#[derive(Clone, Default)]
+pub struct Services(Vec<Arc<Start>>);
+
+/// Starts a service with the connections of the maintenance.
+type Start = dyn Fn(&mut JoinSet<()>, &Arc<Shared>, &PgPool) + Send + Sync;
+
+impl Services {
+    /// Adds a service. The leader runs a copy of it at once, and then whenever it wants to be run.
+    #[must_use]
+    pub fn with<S: Service + Clone + Sync>(mut self, service: S) -> Self {
+        self.0.push(Arc::new(move |running, shared, pool| {
+            running.spawn(keep(service.clone(), shared.clone(), pool.clone()));
+        }));
+        self
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Services").field(&self.0.len()).finish()
+    }
 }
 
 /// Runs all services while this worker leads, for as long as the session lives.
@@ -105,12 +130,15 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     while term.wait_for(Option::is_some).await.is_ok() {
         let pool = own_pool(&shared);
         let mut services = JoinSet::new();
-        services.spawn(keep(rescue::Rescue::default(), shared.clone(), pool.clone()));
+        services.spawn(keep(rescue::Rescue::new(shared.clone()), shared.clone(), pool.clone()));
         services.spawn(keep(groups::Groups::default(), shared.clone(), pool.clone()));
-        services.spawn(keep(schedules::Schedules::default(), shared.clone(), pool.clone()));
+        services.spawn(keep(schedules::Schedules::new(shared.clone()), shared.clone(), pool.clone()));
         services.spawn(keep(statistics::Statistics, shared.clone(), pool.clone()));
         services.spawn(keep(retention::Retention, shared.clone(), pool.clone()));
-        services.spawn(keep(indexes::Indexes::default(), shared.clone(), pool.clone()));
+        services.spawn(keep(indexes::Indexes::new(shared.pool.clone()), shared.clone(), pool.clone()));
+        for start in &shared.settings.services.0 {
+            start(&mut services, &shared, &pool);
+        }
         // An error says that the session is gone.
         let _ = term.wait_for(Option::is_none).await;
         services.shutdown().await;
@@ -129,7 +157,7 @@ fn own_pool(shared: &Shared) -> PgPool {
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MAX),
     ]);
     PgPoolOptions::new()
-        .max_connections(CONNECTIONS_MAX)
+        .max_connections(CONNECTIONS_MAX + shared.settings.services.0.len() as u32)
         .acquire_timeout(ACQUIRE_MAX)
         .connect_lazy_with(options)
 }
@@ -140,7 +168,7 @@ async fn keep<S: Service>(mut service: S, shared: Arc<Shared>, pool: PgPool) {
     let mut recorded: Option<Instant> = None;
     loop {
         let start = Instant::now();
-        let result = run_once(&mut service, &shared, &pool).await;
+        let result = run_once(&mut service, &pool).await;
         if let Err(error) = &result {
             tracing::warn!(service = S::NAME, error, "maintenance failed, trying again");
         }
@@ -156,7 +184,7 @@ async fn keep<S: Service>(mut service: S, shared: Arc<Shared>, pool: PgPool) {
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = S::woken(&shared) => {}
+            () = service.woken() => {}
         }
     }
 }
@@ -171,9 +199,9 @@ async fn write_down<S: Service>(pool: &PgPool, shared: &Shared, tally: &Tally) -
     Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
 }
 
-async fn run_once<S: Service>(service: &mut S, shared: &Shared, pool: &PgPool) -> Result<Pass, String> {
+async fn run_once<S: Service>(service: &mut S, pool: &PgPool) -> Result<Pass, String> {
     let mut conn = pool.acquire().await.map_err(|error| error.to_string())?;
-    let error = match timeout(S::RUN_MAX, service.run(shared, &mut conn)).await {
+    let error = match timeout(S::RUN_MAX, service.run(&mut conn)).await {
         Ok(Ok(pass)) => return Ok(pass),
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no end after {:?}", S::RUN_MAX),

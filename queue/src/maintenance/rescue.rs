@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeSet,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -44,9 +45,16 @@ pub(crate) struct Rescued {
 }
 
 /// Takes back the jobs of workers that died and of leases that ran out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rescue {
+    shared: Arc<Shared>,
     looked_at_leases: Option<Instant>,
+}
+
+impl Rescue {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, looked_at_leases: None }
+    }
 }
 
 impl Service for Rescue {
@@ -54,11 +62,11 @@ impl Service for Rescue {
     const RUN_MAX: Duration = BATCHES_MAX;
     const RETRY: Duration = PASS;
 
-    async fn run(&mut self, shared: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+    async fn run(&mut self, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
         // It reads the lease of each running job, and one that has run out can wait for another moment.
-        let lease = shared.settings.lease;
+        let lease = self.shared.settings.lease;
         let leases = self.looked_at_leases.is_none_or(|at| at.elapsed() >= (lease / 6).min(LEASES_EVERY));
-        let look = look(conn, shared.worker_id, leases).await?;
+        let look = look(conn, self.shared.worker_id, leases).await?;
         if leases {
             self.looked_at_leases = Some(Instant::now());
         }
@@ -72,7 +80,7 @@ impl Service for Rescue {
         let dead = dead(&absences);
         // After an outage all leases may have run out. Everybody needs time for a heartbeat before they mean
         // anything.
-        let expired = look.expired && lock(&shared.pulse).is_steady_for(lease / 2);
+        let expired = look.expired && lock(&self.shared.pulse).is_steady_for(lease / 2);
         if dead.is_empty() && !expired {
             return Ok(Pass { affected: 0, next });
         }

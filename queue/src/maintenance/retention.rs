@@ -3,7 +3,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 
 use super::{Pass, Service};
-use crate::{group::forget_groups, session::Shared, unique::forget_keys};
+use crate::{group::forget_groups, unique::forget_keys};
 
 /// How far ahead partitions are made. A week without any worker then still finds them.
 const DAYS_AHEAD: i32 = 7;
@@ -20,8 +20,8 @@ const LOCK_KEY: i64 = 0x7265_7368;
 /// The most rows deleted by one statement.
 const BATCH_MAX: i64 = 10_000;
 
-/// Creates the partitions of the coming days, drops those past their time, and deletes what is as old elsewhere: jobs
-/// outside a partition, workers, groups and unique keys.
+/// Creates the partitions of the coming days, drops those past their time, and deletes what is as old
+/// elsewhere: jobs outside a partition, workers, groups and unique keys.
 #[derive(Debug)]
 pub(crate) struct Retention;
 
@@ -30,7 +30,7 @@ impl Service for Retention {
     const RUN_MAX: Duration = Duration::from_secs(600);
     const RETRY: Duration = Duration::from_secs(60);
 
-    async fn run(&mut self, _: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+    async fn run(&mut self, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
         // First, so that little is left for the transaction that holds the lock.
         let mut affected = 0;
         loop {
@@ -48,8 +48,8 @@ impl Service for Retention {
     }
 }
 
-/// Deletes what is past its time from the default partitions, which hold it when there was no partition of its day; at
-/// most `limit` jobs of each.
+/// Deletes what is past its time from the default partitions, which hold it when there was no partition of
+/// its day; at most `limit` jobs of each.
 pub(crate) async fn delete_strays(conn: &mut PgConnection, limit: i64) -> Result<u64, sqlx::Error> {
     let done = sqlx::query_scalar!(
         r#"
@@ -78,9 +78,9 @@ pub(crate) async fn delete_strays(conn: &mut PgConnection, limit: i64) -> Result
     Ok(done as u64)
 }
 
-/// Creates the partitions of the coming days and drops those past their time; gives how many it dropped. Takes a moment's
-/// exclusive lock on the history only when a partition is really created or dropped; does nothing while another worker is
-/// at it.
+/// Creates the partitions of the coming days and drops those past their time; gives how many it dropped.
+/// Takes a moment's exclusive lock on the history only when a partition is really created or dropped; does
+/// nothing while another worker is at it.
 async fn keep_partitions(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
     let mut tx = conn.begin().await?;
     let ours = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "ours!""#, LOCK_KEY)
@@ -89,7 +89,8 @@ async fn keep_partitions(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
     if !ours {
         return Ok(0);
     }
-    // Behind this wait for the exclusive lock, while somebody reads the history for long, every job that ends would wait.
+    // Behind this wait for the exclusive lock, while somebody reads the history for long, every job that ends
+    // would wait.
     sqlx::query!("select set_config('lock_timeout', '1s', true)").fetch_one(&mut *tx).await?;
     let done = sqlx::query!(
         r#"

@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::PgConnection;
 
@@ -23,9 +26,16 @@ const LOOK_MIN: Duration = Duration::from_millis(500);
 const PULL_BACK_EVERY: Duration = Duration::from_secs(60);
 
 /// Fires the schedules that are due, and sleeps until the next one is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Schedules {
+    shared: Arc<Shared>,
     pulled_back: Option<Instant>,
+}
+
+impl Schedules {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, pulled_back: None }
+    }
 }
 
 /// The next try must come in time for a tick that is late and not missed yet.
@@ -39,7 +49,7 @@ impl Service for Schedules {
     const RUN_MAX: Duration = BATCHES_MAX;
     const RETRY: Duration = Duration::from_secs(1);
 
-    async fn run(&mut self, _: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+    async fn run(&mut self, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
         if self.pulled_back.is_none_or(|at| at.elapsed() >= PULL_BACK_EVERY) {
             pull_back(conn, None).await?;
             self.pulled_back = Some(Instant::now());
@@ -65,7 +75,7 @@ impl Service for Schedules {
         Ok(Pass { affected, next })
     }
 
-    async fn woken(shared: &Shared) {
-        shared.schedules_changed.notified().await;
+    async fn woken(&self) {
+        self.shared.schedules_changed.notified().await;
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::{Pass, Service};
-use crate::{JobState, session::Shared};
+use crate::JobState;
 
 /// How often the queues are counted.
 const PASS: Duration = Duration::from_secs(10);
@@ -26,8 +26,8 @@ pub struct Depth {
     pub jobs: i64,
     /// False when there are more jobs than that.
     pub exact: bool,
-    /// When the job that a claim would take next from this state was or will be due. `None` when there is none, and for
-    /// running jobs.
+    /// When the job that a claim would take next from this state was or will be due. `None` when there is
+    /// none, and for running jobs.
     pub next_run_at: Option<DateTime<Utc>>,
     /// How long that job had been due when it was looked at: how far behind the queue is.
     pub next_waited: Option<Duration>,
@@ -35,8 +35,8 @@ pub struct Depth {
     pub measured_at: DateTime<Utc>,
 }
 
-/// What each queue holds, as the leader counted it in the last ten seconds, by queue and state. A queue that has had jobs
-/// once stays in the list.
+/// What each queue holds, as the leader counted it in the last ten seconds, by queue and state. A queue that
+/// has had jobs once stays in the list.
 ///
 /// Reads four rows for each queue, whatever they hold, and locks nothing.
 ///
@@ -73,7 +73,7 @@ impl Service for Statistics {
     const RUN_MAX: Duration = Duration::from_secs(30);
     const RETRY: Duration = PASS;
 
-    async fn run(&mut self, _: &Shared, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+    async fn run(&mut self, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
         let start = Instant::now();
         let affected = measure(conn, COUNT_MAX).await?;
         Ok(Pass { affected, next: PASS.max(start.elapsed() * SHARE) })
@@ -83,7 +83,8 @@ impl Service for Statistics {
 /// Counts at most `count_max` jobs of each queue and state into `queue.depths`; gives the number of all.
 pub(crate) async fn measure(conn: &mut PgConnection, count_max: i64) -> Result<u64, sqlx::Error> {
     let mut tx = conn.begin().await?;
-    // Where most of the table is in one state, a planner would rather read it all, and the table may be large.
+    // Where most of the table is in one state, a planner would rather read it all, and the table may be
+    // large.
     sqlx::query!(
         r#"
         select set_config('enable_seqscan', 'off', true) as "no_seqscan!",

@@ -1,12 +1,18 @@
 //! What the leader does for all, and what it tells of it.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use resume_queue::{
-    JobState, NewJob,
-    maintenance::{Depth, ServiceReport, depths, report},
+    JobState, NewJob, SessionSettings,
+    maintenance::{Depth, Pass, Service, ServiceReport, Services, depths, report},
 };
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::support::*;
 
@@ -47,6 +53,46 @@ async fn each_service_reports_its_last_run() {
     let rescue = until_report(pool, "rescue", |report| report.runs > 5).await;
     assert_eq!(rescue.total_affected, 0);
     worker.stop().await;
+}
+
+/// A service of the program that uses the queue: counts its runs, and fails first.
+#[derive(Debug, Clone, Default)]
+struct Own(Arc<AtomicU64>);
+
+impl Service for Own {
+    const NAME: &'static str = "own";
+    const RUN_MAX: Duration = Duration::from_secs(5);
+    const RETRY: Duration = Duration::from_millis(1);
+
+    async fn run(&mut self, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
+        let runs = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        if runs == 1 {
+            return Err(sqlx::Error::Protocol("not ready".to_owned()));
+        }
+        conn.ping().await?;
+        Ok(Pass { affected: 7, next: Duration::from_secs(3600) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_runs_the_services_of_its_program_and_no_other_worker_does() {
+    let database = database().await;
+    let pool = database.pool();
+    let (leads, follows) = (Own::default(), Own::default());
+    let with = |own: &Own| SessionSettings {
+        services: Services::default().with(own.clone()),
+        ..SessionSettings::default()
+    };
+    let leader = TestWorker::start_with(database.url(), with(&leads)).await;
+    until_report(pool, "statistics", |_| true).await;
+    let other = TestWorker::start_with(database.url(), with(&follows)).await;
+    let report = until_report(pool, "own", |report| report.runs == 2).await;
+    assert_eq!((report.failures, report.last_affected, report.last_error), (1, 7, None));
+    assert_eq!(report.worker_id, leader.session.worker_id());
+    assert_eq!(follows.0.load(Ordering::Relaxed), 0);
+    leader.stop().await;
+    until_report(pool, "own", |report| report.worker_id == other.session.worker_id()).await;
+    other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,13 +8,11 @@
 //! | `line.rs` | who waits, and whose turn it is |
 //! | `clock.rs` | the database's clock by this process's |
 //! | `leave.rs` | [`Leave`]: a permit in the hands of a caller |
-//! | `upkeep.rs` | keeps the partitions of the ledger |
 
 mod clock;
 mod leave;
 mod line;
 mod pacer;
-mod upkeep;
 
 use std::{
     collections::HashMap,
@@ -27,7 +25,6 @@ use resume_core::{
     db::PgPool,
     source::{Source, definition::Definition},
 };
-use tokio::task::AbortHandle;
 
 pub(crate) use leave::{About, Ended, Finished, Leave};
 use pacer::{Allowance, Pacer};
@@ -38,7 +35,6 @@ pub(crate) struct Permits {
     pool: PgPool,
     worker_id: i64,
     pacers: Mutex<HashMap<String, Arc<Pacer>>>,
-    upkeep: AbortHandle,
 }
 
 /// Why there is no leave to call for a while that is too long for waiting in a slot.
@@ -52,8 +48,7 @@ pub(crate) struct Wait {
 
 impl Permits {
     pub(crate) fn new(pool: PgPool, worker_id: i64) -> Self {
-        let upkeep = tokio::spawn(upkeep::run(pool.clone())).abort_handle();
-        Self { pool, worker_id, pacers: Mutex::default(), upkeep }
+        Self { pool, worker_id, pacers: Mutex::default() }
     }
 
     /// The pacer of a source, with its limits as they are now.
@@ -67,12 +62,6 @@ impl Permits {
         let (limits, concurrency) = (limits.clone(), *concurrency);
         pacer.allow(Allowance { limits, concurrency, silence_max: definition.silence_max() });
         pacer.clone()
-    }
-}
-
-impl Drop for Permits {
-    fn drop(&mut self) {
-        self.upkeep.abort();
     }
 }
 

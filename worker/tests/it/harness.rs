@@ -11,7 +11,7 @@ use resume_core::{
     source::{self, definition::Definition},
 };
 use resume_postgres::testing::TestDatabase;
-use resume_worker::Settings;
+use resume_worker::{Retention, Settings};
 use tokio::{
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, oneshot},
     task::JoinHandle,
@@ -43,6 +43,17 @@ pub(crate) struct Pipeline {
     pub(crate) mock: MockServer,
     pub(crate) database: TestDatabase,
     _turn: Turn,
+}
+
+fn settings() -> Settings {
+    Settings {
+        parse_delay: Duration::ZERO,
+        backlog_max: BACKLOG_MAX,
+        secrets_dir: std::env::temp_dir(),
+        erasure_key: None,
+        retention: Retention::default(),
+        grace: Duration::from_secs(10),
+    }
 }
 
 impl Pipeline {
@@ -97,46 +108,27 @@ impl Pipeline {
 
     /// Starts a worker with a pool of its own, as a process has.
     pub(crate) fn worker(&self) -> Worker {
-        self.worker_with(Settings {
-            parse_delay: Duration::ZERO,
-            backlog_max: BACKLOG_MAX,
-            secrets_dir: std::env::temp_dir(),
-            erasure_key: None,
-            grace: Duration::from_secs(10),
-        })
+        self.worker_with(settings())
     }
 
     /// Starts a worker whose parser takes this long, and that does not wait for it when it stops.
     pub(crate) fn slow_worker(&self, parse_delay: Duration) -> Worker {
-        self.worker_with(Settings {
-            parse_delay,
-            backlog_max: BACKLOG_MAX,
-            secrets_dir: std::env::temp_dir(),
-            erasure_key: None,
-            grace: Duration::from_millis(100),
-        })
+        self.worker_with(Settings { parse_delay, grace: Duration::from_millis(100), ..settings() })
     }
 
     /// Starts a worker that fetches nothing while more than so many documents wait to be parsed.
     pub(crate) fn worker_with_backlog(&self, backlog_max: u32) -> Worker {
-        self.worker_with(Settings {
-            parse_delay: Duration::ZERO,
-            backlog_max,
-            secrets_dir: std::env::temp_dir(),
-            erasure_key: None,
-            grace: Duration::from_secs(10),
-        })
+        self.worker_with(Settings { backlog_max, ..settings() })
     }
 
     /// Starts a worker that can tell who was erased.
     pub(crate) fn worker_with_key(&self, key: Key) -> Worker {
-        self.worker_with(Settings {
-            parse_delay: Duration::ZERO,
-            backlog_max: BACKLOG_MAX,
-            secrets_dir: std::env::temp_dir(),
-            erasure_key: Some(key),
-            grace: Duration::from_secs(10),
-        })
+        self.worker_with(Settings { erasure_key: Some(key), ..settings() })
+    }
+
+    /// Starts a worker that deletes what has had its time.
+    pub(crate) fn worker_that_keeps(&self, retention: Retention) -> Worker {
+        self.worker_with(Settings { retention, ..settings() })
     }
 
     fn worker_with(&self, settings: Settings) -> Worker {

@@ -19,6 +19,7 @@ mod outcome;
 mod pages;
 mod plain;
 mod reparse;
+mod retention;
 mod retries;
 mod shares;
 mod shipped_sources;

@@ -51,6 +51,8 @@ pub(in crate::collections) struct CollectionStatus {
     is_cut: bool,
     /// Whether it has ended: nothing more will happen by itself.
     is_over: bool,
+    /// Whether its calls were deleted, because it ended long ago: neither they nor its documents are listed.
+    calls_deleted: bool,
     /// When it was triggered.
     created_at: DateTime<Utc>,
     /// When it ended; null while it has not.
@@ -252,6 +254,7 @@ impl From<Progress> for CollectionStatus {
             complete: progress.is_complete,
             is_cut: progress.is_cut,
             is_over: state.is_over(),
+            calls_deleted: progress.has_no_calls,
             created_at,
             finished_at,
         }
@@ -334,6 +337,7 @@ impl Example for CollectionStatus {
             complete: None,
             is_cut: false,
             is_over: false,
+            calls_deleted: false,
             created_at: example_time(),
             finished_at: None,
         }

@@ -8,7 +8,7 @@ use resume_core::{
     db::{self, PgPool, Role},
     source::{self, definition::Definition},
 };
-use resume_worker::Settings;
+use resume_worker::{Retention, Settings};
 use tokio::{sync::oneshot, time::MissedTickBehavior};
 
 use crate::scenario::Scenario;
@@ -95,6 +95,7 @@ pub(crate) async fn run(database_url: &str, scenario: Scenario) -> Result<Trial>
     let settings = Settings {
         parse_delay: scenario.parse_delay,
         backlog_max: scenario.backlog_max,
+        retention: Retention::default(),
         secrets_dir: std::env::temp_dir(),
         erasure_key: None,
         grace: Duration::from_secs(5),

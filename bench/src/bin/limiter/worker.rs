@@ -8,7 +8,7 @@ use resume_core::{
     collection::BACKLOG_MAX,
     db::{self, Role},
 };
-use resume_worker::Settings;
+use resume_worker::{Retention, Settings};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Work {
@@ -21,6 +21,7 @@ pub(crate) async fn work(work: &Work) -> Result<()> {
     let settings = Settings {
         parse_delay: Duration::ZERO,
         backlog_max: BACKLOG_MAX,
+        retention: Retention::default(),
         secrets_dir: std::env::temp_dir(),
         erasure_key: None,
         grace: Duration::ZERO,

@@ -16,8 +16,8 @@ const CONCURRENCY: &str = "QUEUE_TEST_CONCURRENCY";
 const JOB_MS: &str = "QUEUE_TEST_JOB_MS";
 const LEASE_MS: &str = "QUEUE_TEST_LEASE_MS";
 
-/// How a worker process treats the queue `work`. Each job is an effect in the table `effects` that is committed together
-/// with the completion.
+/// How a worker process treats the queue `work`. Each job is an effect in the table `effects` that is
+/// committed together with the completion.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProcessSettings {
     pub(crate) concurrency: usize,
@@ -74,7 +74,8 @@ impl Drop for WorkerProcess {
     }
 }
 
-/// Creates the table of effects: one row for each time that a job ran to its end, `starts` for each time it began.
+/// Creates the table of effects: one row for each time that a job ran to its end, `starts` for each time it
+/// began.
 pub(crate) async fn create_effects(pool: &PgPool) {
     execute(
         pool,
@@ -93,6 +94,7 @@ async fn worker_process() {
         name: format!("process {}", std::process::id()),
         lease: Duration::from_millis(read(LEASE_MS)),
         poll: Duration::from_secs(5),
+        ..SessionSettings::default()
     };
     let worker = TestWorker::start_with(&url, settings).await;
     let pool = worker.pool.clone();
@@ -110,8 +112,8 @@ pub(crate) async fn effect(pool: &PgPool, n: i64, lease: &Lease, takes: Duration
     raw_sql(AssertSqlSafe(format!("insert into starts {values}"))).execute(&mut *conn).await?;
     drop(conn);
     tokio::time::sleep(takes).await;
-    // In a task of its own: sqlx returns a connection whose `begin` is dropped half-way to the pool with the transaction
-    // open, and this handler may be stopped at any moment.
+    // In a task of its own: sqlx returns a connection whose `begin` is dropped half-way to the pool with the
+    // transaction open, and this handler may be stopped at any moment.
     let pool = pool.clone();
     let mut tx = tokio::spawn(async move { pool.begin().await }).await??;
     raw_sql(AssertSqlSafe(format!("insert into effects {values}"))).execute(&mut *tx).await?;

@@ -125,7 +125,12 @@ impl TestWorker {
 
 pub(crate) fn settings(name: &str) -> SessionSettings {
     let minute = Duration::from_secs(60);
-    SessionSettings { name: name.to_owned(), lease: Duration::from_secs(30), poll: minute }
+    SessionSettings {
+        name: name.to_owned(),
+        lease: Duration::from_secs(30),
+        poll: minute,
+        ..SessionSettings::default()
+    }
 }
 
 /// What handlers have seen, in order.

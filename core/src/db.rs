@@ -34,7 +34,8 @@ pub enum Role {
     /// Answers requests. Plans each execution anew: the best plan of a search depends on how common the skill
     /// is.
     Api,
-    /// Runs jobs. Reuses plans: its statements are the same a thousand times a second.
+    /// Runs jobs. Plans each statement once for a connection: they are the same a thousand times a second, and
+    /// five trial plans of each, for each connection, cost more than a small collection.
     Worker,
 }
 
@@ -65,7 +66,9 @@ pub fn pool(url: &str, role: Role) -> Result<PgPool, sqlx::Error> {
                 .application_name("resume-service api")
                 .options([("plan_cache_mode", "force_custom_plan"), ("statement_timeout", "6s")])
         }
-        Role::Worker => options.application_name("resume-service worker"),
+        Role::Worker => options
+            .application_name("resume-service worker")
+            .options([("plan_cache_mode", "force_generic_plan")]),
     };
     Ok(PgPoolOptions::new()
         .max_connections(role.max_connections())

@@ -18,7 +18,6 @@ use crate::{
     Job, Lease, QueueConfig, backoff,
     claim::{Claimed, Outlook, Place, claim, claim_in_shares, hand_back_unknown, outlook},
     completer::RECONNECT_MAX,
-    error::code,
     held::{hold, lock},
     lookout::Lookout,
     metrics,
@@ -405,7 +404,12 @@ fn held<J: Job>(shared: &Arc<Shared>, job: Claimed, slot: OwnedSemaphorePermit) 
     (job, lease)
 }
 
-/// Decodes a claimed job. One that cannot be decoded is discarded alone.
+/// The longest wait of a job that this worker does not understand: soon enough for the newer workers of a
+/// rolling update.
+const NOT_UNDERSTOOD_MAX: Duration = Duration::from_secs(60);
+
+/// Decodes a claimed job. One that cannot be decoded is left to a newer worker, which may have enqueued it: it
+/// comes back after a while, alone.
 fn task<J: Job>(job: Claimed, lease: Lease) -> Option<Task<J>> {
     // A panic here would hand back all that was claimed with it, to be claimed again at once.
     let decoded = catch_unwind(AssertUnwindSafe(|| serde_json::from_str::<J>(&job.args)));
@@ -424,7 +428,8 @@ fn task<J: Job>(job: Claimed, lease: Lease) -> Option<Task<J>> {
         Ok(Err(error)) => format!("the payload does not decode: {error}"),
         Err(_) => "the payload does not decode: its type panicked".to_owned(),
     };
-    tracing::error!(job = job.id, error, "job discarded");
-    lease.hold.settle(Outcome::Discarded { error, code: code::UNDECODABLE.into() });
+    let wait = backoff::after(job.fence.unsigned_abs()).min(NOT_UNDERSTOOD_MAX);
+    tracing::error!(job = job.id, queue = J::KIND, error, ?wait, "job left to a newer worker");
+    lease.hold.settle(Outcome::NotUnderstood { error, wait });
     None
 }

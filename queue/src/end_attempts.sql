@@ -15,7 +15,9 @@ held as materialized (
                 when i.final or (i.counts and j.attempt >= j.max_attempts) then 'discarded'::queue.job_state
            end as end_as,
            case when j.end_as is null and i.error is null then j.errors
-                else coalesce(j.errors, '[]') || jsonb_build_array(jsonb_build_object(
+                -- What comes again and again for no fault of the job is kept once.
+                else case when j.errors -> -1 ->> 'code' = i.code and not i.counts then j.errors - -1
+                          else coalesce(j.errors, '[]') end || jsonb_build_array(jsonb_build_object(
                     'attempt', j.attempt, 'at', now(),
                     'code', case when j.end_as is null then i.code else j.end_as || '_by_request' end,
                     'error', coalesce(i.error, j.end_as || ' by request')))

@@ -204,7 +204,10 @@ pub async fn enqueue_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec
     for job in jobs {
         job.check_keys()?;
     }
-    let inserted = insert(conn, jobs).await?;
+    if jobs.iter().all(|job| job.unique.is_none()) {
+        return Ok(insert(conn, jobs).await?.into_iter().map(Enqueued::Inserted).collect());
+    }
+    let inserted = insert_unless_taken(conn, jobs).await?;
     let duplicates = inserted.iter().zip(jobs).filter(|(id, _)| id.is_none());
     let keys: Vec<(&str, &str)> = duplicates
         .filter_map(|(_, job)| Some((job.kind.as_str(), job.unique.as_ref()?.key.as_str())))
@@ -217,29 +220,78 @@ pub async fn enqueue_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec
     Ok(inserted.into_iter().map(outcome).collect())
 }
 
-/// Inserts the jobs whose key is free; gives the id of each, `None` for a duplicate, in the order given.
-async fn insert(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Option<JobId>>, sqlx::Error> {
-    let texts = |f: fn(&NewJob) -> &str| jobs.iter().map(|job| f(job).to_owned()).collect::<Vec<_>>();
-    let options =
-        |f: fn(&NewJob) -> Option<&str>| jobs.iter().map(|job| f(job).map(str::to_owned)).collect::<Vec<_>>();
-    let priorities: Vec<i16> = jobs.iter().map(|job| job.priority).collect();
-    let delays: Vec<Option<f64>> = jobs.iter().map(|job| job.delay.map(|d| d.as_secs_f64())).collect();
-    let max_attempts: Vec<i32> = jobs.iter().map(|job| job.max_attempts).collect();
+/// What the columns of new jobs have, one entry for each.
+struct Columns {
+    kinds: Vec<String>,
+    args: Vec<String>,
+    priorities: Vec<i16>,
+    delays: Vec<Option<f64>>,
+    max_attempts: Vec<i32>,
+    on_discard: Vec<Option<String>>,
+    traceparents: Vec<Option<String>>,
+    groups: Vec<Option<GroupId>>,
+    concurrency_keys: Vec<Option<String>>,
+}
+
+impl Columns {
+    fn of(jobs: &[NewJob]) -> Self {
+        Self {
+            kinds: jobs.iter().map(|job| job.kind.clone()).collect(),
+            args: jobs.iter().map(|job| job.args.clone()).collect(),
+            priorities: jobs.iter().map(|job| job.priority).collect(),
+            delays: jobs.iter().map(|job| job.delay.map(|d| d.as_secs_f64())).collect(),
+            max_attempts: jobs.iter().map(|job| job.max_attempts).collect(),
+            on_discard: jobs.iter().map(|job| job.on_discard.clone()).collect(),
+            traceparents: jobs.iter().map(|job| job.traceparent.clone()).collect(),
+            groups: jobs.iter().map(|job| job.group).collect(),
+            concurrency_keys: jobs.iter().map(|job| job.concurrency_key.clone()).collect(),
+        }
+    }
+}
+
+/// Inserts jobs without a unique key; returns their ids, in the order given.
+async fn insert(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<JobId>, sqlx::Error> {
+    let new = Columns::of(jobs);
+    let ids = sqlx::query_file_scalar!(
+        "src/enqueue.sql",
+        &new.kinds,
+        &new.args,
+        &new.priorities,
+        &new.delays as &[Option<f64>],
+        &new.max_attempts,
+        &new.on_discard as &[Option<String>],
+        &new.traceparents as &[Option<String>],
+        &new.groups as &[Option<i64>],
+        &new.concurrency_keys as &[Option<String>],
+    )
+    .fetch_all(conn)
+    .await?;
+    count_sent(jobs, ids.iter().map(|_| true));
+    Ok(ids)
+}
+
+/// Inserts the jobs whose key is free, and those without one; returns the id of each, `None` for a duplicate,
+/// in the order given.
+async fn insert_unless_taken(
+    conn: &mut PgConnection,
+    jobs: &[NewJob],
+) -> Result<Vec<Option<JobId>>, sqlx::Error> {
+    let new = Columns::of(jobs);
+    let keys: Vec<Option<String>> = jobs.iter().map(|job| Some(job.unique.as_ref()?.key.clone())).collect();
     let states: Vec<Option<String>> = jobs.iter().map(|job| Some(job.unique.as_ref()?.states())).collect();
     let periods: Vec<Option<f64>> = jobs.iter().map(|job| job.unique.as_ref()?.period_s()).collect();
-    let groups: Vec<Option<GroupId>> = jobs.iter().map(|job| job.group).collect();
     let rows = sqlx::query_file!(
-        "src/enqueue.sql",
-        &texts(|job| &job.kind),
-        &texts(|job| &job.args),
-        &priorities,
-        &delays as &[Option<f64>],
-        &max_attempts,
-        &options(|job| job.on_discard.as_deref()) as &[Option<String>],
-        &options(|job| job.traceparent.as_deref()) as &[Option<String>],
-        &groups as &[Option<i64>],
-        &options(|job| job.concurrency_key.as_deref()) as &[Option<String>],
-        &options(|job| job.unique.as_ref().map(|unique| unique.key.as_str())) as &[Option<String>],
+        "src/enqueue_unique.sql",
+        &new.kinds,
+        &new.args,
+        &new.priorities,
+        &new.delays as &[Option<f64>],
+        &new.max_attempts,
+        &new.on_discard as &[Option<String>],
+        &new.traceparents as &[Option<String>],
+        &new.groups as &[Option<i64>],
+        &new.concurrency_keys as &[Option<String>],
+        &keys as &[Option<String>],
         &states as &[Option<String>],
         &periods as &[Option<f64>],
     )

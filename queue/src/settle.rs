@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::HashSet, time::Duration};
 
 use sqlx::{Connection, PgConnection};
 
-use crate::{JobId, backoff::WAIT_MAX};
+use crate::{JobId, backoff::WAIT_MAX, error::code};
 
 /// The longest error text that is kept of an attempt.
 const MAX_ERROR_BYTES: usize = 4096;
@@ -16,6 +16,9 @@ pub(crate) enum Outcome {
     Retry { error: String, code: Cow<'static, str>, wait: Duration },
     /// Run again after this time; the attempt is given back.
     Snoozed(Duration),
+    /// Not run, because this worker does not understand the payload: a newer one may. Again after `wait`; the
+    /// attempt is given back.
+    NotUnderstood { error: String, wait: Duration },
     /// Not run, or not to its end, for no fault of the job: at once to whoever wants it; the attempt is given
     /// back.
     HandedBack,
@@ -102,7 +105,10 @@ async fn end_attempts(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<
     let codes: Vec<Option<String>> = batch.iter().map(|s| s.outcome.code().map(str::to_owned)).collect();
     let waits: Vec<f64> = batch.iter().map(|s| s.outcome.wait().as_secs_f64()).collect();
     // Whether the attempt counts, and whether there may be another one.
-    let counts: Vec<bool> = batch.iter().map(|s| s.outcome.error().is_some()).collect();
+    let counts: Vec<bool> = batch
+        .iter()
+        .map(|s| matches!(s.outcome, Outcome::Retry { .. } | Outcome::Discarded { .. }))
+        .collect();
     let finals: Vec<bool> = batch.iter().map(|s| matches!(s.outcome, Outcome::Discarded { .. })).collect();
     let done = sqlx::query_file_scalar!(
         "src/end_attempts.sql",
@@ -122,7 +128,9 @@ async fn end_attempts(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<
 impl Outcome {
     fn error(&self) -> Option<&str> {
         match self {
-            Self::Retry { error, .. } | Self::Discarded { error, .. } => Some(error),
+            Self::Retry { error, .. } | Self::NotUnderstood { error, .. } | Self::Discarded { error, .. } => {
+                Some(error)
+            }
             Self::Completed | Self::Snoozed(_) | Self::HandedBack | Self::AsAsked => None,
         }
     }
@@ -130,13 +138,16 @@ impl Outcome {
     fn code(&self) -> Option<&str> {
         match self {
             Self::Retry { code, .. } | Self::Discarded { code, .. } => Some(code),
+            Self::NotUnderstood { .. } => Some(code::UNDECODABLE),
             Self::Completed | Self::Snoozed(_) | Self::HandedBack | Self::AsAsked => None,
         }
     }
 
     fn wait(&self) -> Duration {
         match self {
-            Self::Retry { wait, .. } | Self::Snoozed(wait) => (*wait).min(WAIT_MAX),
+            Self::Retry { wait, .. } | Self::NotUnderstood { wait, .. } | Self::Snoozed(wait) => {
+                (*wait).min(WAIT_MAX)
+            }
             _ => Duration::ZERO,
         }
     }

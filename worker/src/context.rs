@@ -10,6 +10,7 @@ use crate::{
     details::Details,
     lag::Lag,
     permit::Permits,
+    readers::Readers,
 };
 
 /// What the handlers share. Cheap to clone.
@@ -24,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) bases: Arc<Bases>,
     pub(crate) lag: Arc<Lag>,
     pub(crate) details: Details,
+    pub(crate) readers: Arc<Readers>,
     pub(crate) erasure_key: Option<erasure::Key>,
 }
 
@@ -47,6 +49,7 @@ impl Context {
             bases: Arc::default(),
             lag,
             details,
+            readers: Arc::default(),
             erasure_key: settings.erasure_key.clone(),
         })
     }

@@ -9,6 +9,7 @@
 //! | `lag.rs` | whether fetching waits for the parsers |
 //! | `bases.rs` | which of its addresses a source is called at |
 //! | `maintenance.rs` | what the leader deletes when its time is over |
+//! | `readers.rs` | how the documents of collections are read |
 //! | `permit/` | leave to call a source, for the callers of this process |
 //! | `jobs/` | one file a job |
 //!
@@ -21,6 +22,7 @@ mod jobs;
 mod lag;
 mod maintenance;
 mod permit;
+mod readers;
 mod registry;
 
 use std::{path::PathBuf, time::Duration};

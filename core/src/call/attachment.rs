@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use resume_queue::EnqueueError;
+use resume_queue::{EnqueueError, NewJob};
 use sqlx::PgConnection;
 
 use super::{Answer, Attached, Call, NewCall, open as calls};
@@ -39,9 +39,14 @@ impl FoundAttachments {
     }
 }
 
-/// Opens a call for each attachment of an answer's items that is not there yet; returns how many. The items
-/// are stored before.
-pub(super) async fn open(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result<i64, EnqueueError> {
+/// Opens a call for each attachment of an answer's items that is not there yet, and adds its job to `jobs`;
+/// returns how many. The items are stored before.
+pub(super) async fn open(
+    conn: &mut PgConnection,
+    call: &Call,
+    answer: &Answer,
+    jobs: &mut Vec<NewJob>,
+) -> Result<i64, EnqueueError> {
     let links = &answer.attachments.links;
     if links.is_empty() {
         return Ok(0);
@@ -67,7 +72,7 @@ pub(super) async fn open(conn: &mut PgConnection, call: &Call, answer: &Answer) 
         })
         .collect();
     renew(conn, call, &missing).await?;
-    calls::open(conn, call.run(), &missing).await
+    calls::open_without_jobs(conn, call.run(), &missing, jobs).await
 }
 
 /// Gives attachments that wait to be fetched, or failed, the addresses that an answer has just named: those

@@ -43,11 +43,24 @@ pub(crate) async fn open(
     run: Run<'_>,
     calls: &[NewCall],
 ) -> Result<i64, EnqueueError> {
+    let mut jobs = Vec::new();
+    let opened = open_without_jobs(conn, run, calls, &mut jobs).await?;
+    enqueue_all(conn, &jobs).await?;
+    Ok(opened)
+}
+
+/// As [`open`], but adds the jobs to `jobs`, for a caller that enqueues them with others.
+pub(super) async fn open_without_jobs(
+    conn: &mut PgConnection,
+    run: Run<'_>,
+    calls: &[NewCall],
+    jobs: &mut Vec<NewJob>,
+) -> Result<i64, EnqueueError> {
     if calls.is_empty() {
         return Ok(0);
     }
     let ids = insert(conn, run, calls).await?;
-    enqueue_calls(conn, run, &ids).await?;
+    jobs.extend(jobs_of(run, &ids)?);
     Ok(ids.len() as i64)
 }
 
@@ -106,13 +119,14 @@ pub(crate) async fn enqueue_calls(
     run: Run<'_>,
     ids: &[i64],
 ) -> Result<(), EnqueueError> {
-    let jobs: Vec<NewJob> = ids
-        .iter()
-        .map(|&call_id| {
-            let job = NewJob::new(&FetchPage { collection_id: run.collection_id, call_id })?;
-            Ok(run.in_group(job).concurrency_key(run.source))
-        })
-        .collect::<Result<_, EnqueueError>>()?;
-    enqueue_all(conn, &jobs).await?;
+    enqueue_all(conn, &jobs_of(run, ids)?).await?;
     Ok(())
+}
+
+fn jobs_of(run: Run<'_>, ids: &[i64]) -> Result<Vec<NewJob>, EnqueueError> {
+    let job = |&call_id: &i64| {
+        let job = NewJob::new(&FetchPage { collection_id: run.collection_id, call_id })?;
+        Ok(run.in_group(job).concurrency_key(run.source))
+    };
+    ids.iter().map(job).collect()
 }

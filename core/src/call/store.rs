@@ -1,4 +1,4 @@
-use resume_queue::EnqueueError;
+use resume_queue::{EnqueueError, NewJob, enqueue_all};
 use sqlx::PgConnection;
 
 use super::{
@@ -64,10 +64,12 @@ pub async fn store(
         return erased::drop_detail(conn, call, was_failed, stored).await;
     }
 
-    let (next, opened) = open_next(conn, call, answer, before).await?;
-    let opened_behind =
-        open::open(conn, call.run(), &follow).await? + attachment::open(conn, call, answer).await?;
-    let without_job = open_batches(conn, call, &stored).await?;
+    let mut jobs = Vec::new();
+    let (next, opened) = open_next(conn, call, answer, before, &mut jobs).await?;
+    let opened_behind = open::open_without_jobs(conn, call.run(), &follow, &mut jobs).await?
+        + attachment::open(conn, call, answer, &mut jobs).await?;
+    let without_job = open_batches(conn, call, &stored, &mut jobs).await?;
+    enqueue_all(conn, &jobs).await?;
 
     let fault = fault
         .or_else(|| without_ids(call, answer))
@@ -193,12 +195,13 @@ async fn shown_before(conn: &mut PgConnection, call: &Call) -> Result<i64, sqlx:
     shown.fetch_one(conn).await
 }
 
-/// Lets new documents wait to be parsed, with the jobs that do it. The document of a single detail has no job
-/// of its own.
+/// Lets new documents wait to be parsed, and adds the jobs that do it to `jobs`. The document of a single
+/// detail has no job of its own.
 async fn open_batches(
     conn: &mut PgConnection,
     call: &Call,
     stored: &Stored,
+    jobs: &mut Vec<NewJob>,
 ) -> Result<Vec<Batch>, EnqueueError> {
     let mut batches = document::ranges_of(&stored.ids, call.batch_size);
     batches.extend(document::ranges_of(&stored.failed_before, call.batch_size));
@@ -206,16 +209,18 @@ async fn open_batches(
     if call.step == Step::Detail {
         return Ok(batches);
     }
-    document::enqueue_parsing(conn, call.collection_id, call.group, &batches).await?;
+    jobs.extend(document::parsing_jobs((call.collection_id, call.group), &batches, call.batch_size)?);
     Ok(Vec::new())
 }
 
-/// Opens the pages that this one makes room for (numbered) or leads to (the others); returns how many.
+/// Opens the pages that this one makes room for (numbered) or leads to (the others), and adds their jobs to
+/// `jobs`; returns how many.
 async fn open_next(
     conn: &mut PgConnection,
     call: &Call,
     answer: &Answer,
     before: Before,
+    jobs: &mut Vec<NewJob>,
 ) -> Result<(Next, i64), EnqueueError> {
     if call.is_reread() || matches!(call.step, Step::Detail | Step::Attachment | Step::Known) {
         return Ok((Next::ending(call.place, End::Last), 0));
@@ -229,7 +234,7 @@ async fn open_next(
         })
         .collect();
     let is_link = pages.iter().any(|page| page.link.is_some());
-    let opened = open::open(conn, call.run(), &pages).await?;
+    let opened = open::open_without_jobs(conn, call.run(), &pages, jobs).await?;
     if is_link && opened == 0 {
         next = Next::ending(call.place, End::Loop);
     }

@@ -65,7 +65,7 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
         return Ok(Finishing::Nothing);
     }
     close_lost_calls(conn, job.collection_id, &sums).await?;
-    if parse_what_waits(conn, job).await? {
+    if parse_what_waits(conn, job, held.batch_size()).await? {
         return Ok(Finishing::GoesOn);
     }
     if held.has_no_calls {
@@ -100,12 +100,13 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
     {
         let restored = document::restore_listed(conn, source.id, job.collection_id).await?;
         if !restored.is_empty() {
-            let batches = document::ranges_of(&restored, 1);
+            let batches = document::ranges_of(&restored, held.batch_size());
             document::open_batches(conn, job.collection_id, &batches).await?;
             let change = Change { stored: restored.len() as i64, ..Change::default() };
             counts::add(conn, job.collection_id, change).await?;
             let group = next_run(conn, job, 0, true).await?;
-            document::enqueue_parsing(conn, job.collection_id, Some(group), &batches).await?;
+            document::enqueue_parsing(conn, (job.collection_id, Some(group)), &batches, held.batch_size())
+                .await?;
             return Ok(Finishing::GoesOn);
         }
     }
@@ -118,6 +119,7 @@ struct Held {
     state: CollectionState,
     count: Option<i64>,
     per_page: i32,
+    batch_size: i32,
     is_cut: bool,
     is_full: bool,
     has_read_again: bool,
@@ -125,11 +127,17 @@ struct Held {
     has_no_calls: bool,
 }
 
+impl Held {
+    fn batch_size(&self) -> usize {
+        usize::try_from(self.batch_size).unwrap_or(1)
+    }
+}
+
 async fn lock(conn: &mut PgConnection, job: &FinishCollection) -> Result<Option<Held>, sqlx::Error> {
     sqlx::query_as!(
         Held,
         r#"
-        select source, state as "state: CollectionState", count, per_page, is_cut, since is null as "is_full!",
+        select source, state as "state: CollectionState", count, per_page, batch_size, is_cut, since is null as "is_full!",
                reread_in_run is not distinct from run as "has_read_again!", summary is not null as "has_no_calls!",
                exists (select from calls where collection_id = $1 and error_code is not null and state = 'failed'
                        and step = 'list') as "has_failed!"
@@ -167,7 +175,11 @@ async fn close_lost_calls(conn: &mut PgConnection, id: Uuid, sums: &Counts) -> R
 
 /// Gives documents that wait jobs, or gives them up when that was done before; returns whether they are
 /// parsed.
-async fn parse_what_waits(conn: &mut PgConnection, job: &FinishCollection) -> Result<bool, EnqueueError> {
+async fn parse_what_waits(
+    conn: &mut PgConnection,
+    job: &FinishCollection,
+    batch_size: usize,
+) -> Result<bool, EnqueueError> {
     let batches = document::waiting_in(conn, job.collection_id, BATCHES_MAX).await?;
     if batches.is_empty() {
         return Ok(false);
@@ -179,7 +191,7 @@ async fn parse_what_waits(conn: &mut PgConnection, job: &FinishCollection) -> Re
         return Ok(false);
     }
     let group = next_run(conn, job, job.sweeps + 1, false).await?;
-    document::enqueue_parsing(conn, job.collection_id, Some(group), &batches).await?;
+    document::enqueue_parsing(conn, (job.collection_id, Some(group)), &batches, batch_size).await?;
     Ok(true)
 }
 

@@ -113,8 +113,7 @@ pub async fn proceed(conn: &mut PgConnection, id: Uuid, scope: Scope) -> Result<
         Scope::Calls => Retaken::default(),
         _ => {
             let failed = matches!(scope, Scope::Documents | Scope::All);
-            let batch_size = usize::try_from(held.batch_size).unwrap_or(1);
-            document::retake(conn, id, failed, batch_size, RETAKE_MAX).await?
+            document::retake(conn, id, failed, held.batch_size(), RETAKE_MAX).await?
         }
     };
     let documents = retaken.failed + retaken.given_up;
@@ -159,7 +158,7 @@ async fn go_on(
         after: held.first_call_id,
     };
     enqueue_all(conn, &[NewJob::new(&job)?.group(group)]).await?;
-    document::enqueue_parsing(conn, held.id, Some(group), &retaken.batches).await
+    document::enqueue_parsing(conn, (held.id, Some(group)), &retaken.batches, held.batch_size()).await
 }
 
 /// Enqueues the next calls of a collection that was continued, those that wait and those that failed, and a
@@ -251,6 +250,12 @@ struct Held {
     first_call_id: i64,
     has_begun: bool,
     has_no_calls: bool,
+}
+
+impl Held {
+    fn batch_size(&self) -> usize {
+        usize::try_from(self.batch_size).unwrap_or(1)
+    }
 }
 
 async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::Error> {

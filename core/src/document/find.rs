@@ -164,7 +164,8 @@ pub(crate) async fn external_ids(
     Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.external_id)).collect())
 }
 
-/// The collections that brought documents, where their calls were not erased.
+/// The collections that brought documents: those of their calls or, where these were deleted, the latest of
+/// the source that had begun before. Locks nothing.
 ///
 /// # Errors
 /// The database's.
@@ -174,7 +175,17 @@ pub(crate) async fn collections_of(
 ) -> Result<HashMap<i64, Uuid>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        select d.id, c.collection_id from raw_documents d join calls c on c.id = d.call_id where d.id = any($1)
+        select d.id, o.collection_id as "collection_id!"
+        from raw_documents d
+        join people p on p.id = d.person_id
+        join sources s on s.id = p.source_id
+        cross join lateral (
+            select coalesce(
+                (select collection_id from calls where id = d.call_id),
+                (select k.id from collections k where k.source = s.name and k.first_document_id <= d.id
+                 order by k.id desc limit 1)) as collection_id
+        ) o
+        where d.id = any($1) and o.collection_id is not null
         "#,
         documents,
     );

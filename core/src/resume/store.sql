@@ -5,8 +5,6 @@ with stored as (
     select r.person_id, r.document_id, $2, $3, r.skills::text[], r.document
     from unnest($4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::json[])
         as r (person_id, document_id, is_overtaken, skills, document)
-    -- `offset 0`: a descent of the index for each, whatever the planner guesses.
-    cross join lateral (select from people where id = r.person_id offset 0) p
     where not r.is_overtaken or not exists (select from resumes e where e.person_id = r.person_id offset 0)
     order by r.person_id
     on conflict (person_id) do update

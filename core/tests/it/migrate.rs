@@ -34,9 +34,9 @@ async fn several_processes_may_begin_at_once() {
 }
 
 #[tokio::test]
-async fn an_api_pool_plans_each_execution_anew() {
+async fn an_api_pool_plans_each_execution_anew_and_a_worker_pool_once() {
     let database = TestDatabase::new(&migrators()).await.unwrap();
-    for (role, mode) in [(Role::Api, "force_custom_plan"), (Role::Worker, "auto")] {
+    for (role, mode) in [(Role::Api, "force_custom_plan"), (Role::Worker, "force_generic_plan")] {
         let pool = db::pool(database.url(), role).unwrap();
         let setting = sqlx::query_scalar!(r#"select current_setting('plan_cache_mode') as "mode!""#);
         assert_eq!(setting.fetch_one(&pool).await.unwrap(), mode);

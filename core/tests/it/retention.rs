@@ -8,11 +8,13 @@ use resume_core::{
     completeness::{self, ConfirmError},
     document::{self, NewDocument},
     jobs::{FetchPage, FinishCollection},
+    resume::{self, Outcome},
+    source,
 };
 use sqlx::raw_sql;
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NUMBERED, collection_of, item, items};
+use crate::fixture::{Fixture, NUMBERED, collection_of, failure, item, items};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -190,6 +192,27 @@ async fn a_deletion_that_was_cut_off_is_taken_up_again() {
     drop(conn);
     assert_eq!(fixture.delete_calls().await, 3);
     assert_eq!(fixture.calls_of(id).await, 0);
+}
+
+/// A document that a new map no longer understands is listed as failed, also when the call that brought it is
+/// no longer there.
+#[tokio::test]
+async fn a_failed_reparse_is_listed_without_the_call() {
+    let fixture = Fixture::new().await;
+    let id = fixture.collects(items("p", 2), 0).await;
+    fixture.age(id).await;
+    fixture.delete_calls().await;
+    let source_id = source::mapping(fixture.pool(), NUMBERED).await.unwrap().unwrap().source_id;
+    let document_id = sqlx::query_scalar!(r#"select min(id) as "id!" from raw_documents"#);
+    let document_id = document_id.fetch_one(fixture.pool()).await.unwrap();
+    let outcome = Outcome { parsed: vec![], failed: vec![failure(document_id, "missing_id")] };
+    let mut tx = fixture.pool().begin().await.unwrap();
+    resume::store_reparsed(&mut tx, source_id, 1, &outcome).await.unwrap();
+    tx.commit().await.unwrap();
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.counts.parsed, progress.counts.failed), (1, 1));
+    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!(progress.errors[0].code, "missing_id");
 }
 
 /// The bodies of what is stored, as they were stored.

@@ -5,15 +5,13 @@ use resume_core::{
     db,
     document::{self, NewParseFailure, WaitingDocument},
     jobs::ParseDocuments,
-    parsing::{CompiledMapping, Format, ParseError, ParsedResume, parse, parse_mapped},
     resume::{self, NewResume, Outcome, PARSER_CRASHED, Settled},
-    source::{self, VersionedMap},
 };
 use resume_queue::{JobError, Lease};
 use tokio::task::JoinSet;
 
 use super::retry;
-use crate::context::Context;
+use crate::{context::Context, readers::Reader};
 
 /// Parses batches of documents into resumes; a document that does not parse is listed as failed and harms no
 /// other. The resumes, the failures, the end of the wait and the job's own completion are one transaction.
@@ -38,45 +36,23 @@ pub(crate) async fn run(
     }
     let documents = Arc::new(documents);
     loop {
-        let map = source::mapping_of_collection(&context.pool, job.collection_id).await;
-        let Some(map) = map.map_err(retry)? else { return Ok(()) };
-        let reader = Arc::new(Reader::of(&map));
+        let reader = context.readers.of(&context.pool, job.collection_id).await;
+        let Some(reader) = reader.map_err(retry)? else { return Ok(()) };
         let outcome = parse_all(&documents, &reader).await;
         let mut tx = db::begin(&context.pool).await.map_err(retry)?;
-        let of = (map.source_id, job.collection_id);
-        let settled = resume::settle(&mut tx, of, &batches, map.version, &outcome).await;
+        let of = (reader.source_id, job.collection_id);
+        let settled = resume::settle(&mut tx, of, &batches, reader.version, &outcome).await;
         match settled.map_err(retry)? {
             Settled::Stored => {
                 lease.complete_in(&mut tx).await.map_err(retry)?;
                 return tx.commit().await.map_err(retry);
             }
-            Settled::MapChanged => tx.rollback().await.map_err(retry)?,
+            Settled::MapChanged => {
+                tx.rollback().await.map_err(retry)?;
+                context.readers.forget(job.collection_id);
+            }
             // Another look tells what is left.
             Settled::Gone => return Err(JobError::Snooze(Duration::ZERO)),
-        }
-    }
-}
-
-/// How the documents of a source are read.
-pub(super) struct Reader {
-    format: Format,
-    mapping: Option<CompiledMapping>,
-}
-
-impl Reader {
-    /// Makes a source's map ready for use. Without one its documents fail, each with `missing_mapping`.
-    pub(super) fn of(map: &VersionedMap) -> Self {
-        let needed = map.map.as_ref().filter(|_| map.format == Format::Mapped);
-        // It was checked when the source was added.
-        let mapping = needed.and_then(|map| CompiledMapping::new(map).ok());
-        Self { format: map.format, mapping }
-    }
-
-    fn read(&self, document: &WaitingDocument) -> Result<ParsedResume, ParseError> {
-        let external_id = document.external_id.as_deref();
-        match &self.mapping {
-            Some(mapping) => parse_mapped(mapping, external_id, &document.body),
-            None => parse(self.format, external_id, &document.body),
         }
     }
 }

@@ -4,9 +4,9 @@ use apalis::prelude::Data;
 use resume_core::{db, document::PeoplePlace, jobs::ReparseSource, resume, source};
 use resume_queue::{JobError, Lease, enqueue_all};
 
-use super::parse_documents::{Reader, parse_all};
+use super::parse_documents::parse_all;
 use super::retry;
-use crate::context::Context;
+use crate::{context::Context, readers::Reader};
 
 /// How long to wait for parses that are under way with an earlier map.
 const SETTLING: Duration = Duration::from_millis(200);

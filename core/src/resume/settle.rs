@@ -40,8 +40,8 @@ pub enum Settled {
     Stored,
     /// The source's map has changed since the documents were read: roll back, and parse them again.
     MapChanged,
-    /// Somebody else has settled some of the batches, or erased one of their people: roll back, and look
-    /// again.
+    /// Somebody else has settled some of the batches, erased one of their people, or stored another document
+    /// of one at the same time: roll back, and look again.
     Gone,
 }
 
@@ -71,7 +71,10 @@ pub async fn settle(
         return Ok(Settled::Gone);
     }
     let of = (source_id, Some(collection_id));
-    let at = store::store(conn, of, map_version, &outcome.parsed).await?;
+    let at = match store::store(conn, of, map_version, &outcome.parsed).await {
+        Err(error) if store::is_contention(&error) => return Ok(Settled::Gone),
+        stored => stored?,
+    };
     if at.map_version != map_version {
         return Ok(Settled::MapChanged);
     }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
@@ -33,34 +33,88 @@ pub(super) struct At {
 /// Stores parsed documents, which were read with this version of their source's map, one resume for each
 /// person. What came from a later document wins, and of one document what a later parser made, and of one
 /// parser what was made with a later map; in whatever order they are stored. A resume that is hidden stays so
-/// where its document is only read again. The caller holds the batches of the documents, or their people:
-/// none of them is erased meanwhile. Returns what holds for the source and the collection by then.
+/// where its document is only read again. The caller holds the batches of the documents, or their people: none
+/// of them is erased meanwhile. Returns what holds for the source and the collection by then.
 ///
-/// One statement, in the caller's transaction, which has written before: a change of the map that this
-/// statement does not see finds its transaction among those that began before. Locks the resumes in the order
-/// of their people.
+/// One statement or two, in the caller's transaction, which has written before: a change of the map that the
+/// last one does not see finds its transaction among those that began before. Locks the resumes, of either
+/// statement in the order of their people.
+///
+/// # Errors
+/// The database's; [`is_contention`] tells when somebody else has stored one of the people at the same time.
 pub(super) async fn store(
     conn: &mut PgConnection,
     (source_id, collection_id): (i32, Option<Uuid>),
     map_version: i32,
     parsed: &[NewResume],
 ) -> Result<At, sqlx::Error> {
-    let latest = latest_of_each(parsed);
-    let documents: Vec<Json<&ParsedResume>> = latest.iter().map(|new| Json(&new.parsed)).collect();
-    let skills: Vec<String> = latest.iter().map(|new| array_text(&new.parsed)).collect();
-    let ids: Vec<i64> = latest.iter().map(|new| new.document_id).collect();
-    let people: Vec<i64> = latest.iter().map(|new| new.person_id).collect();
+    let mut latest = latest_of_each(parsed);
+    let is_first = |new: &&NewResume| new.document_id == new.person_id && !new.is_overtaken;
+    // A reparse has nobody without a resume. Others are as a rule all new, or all known.
+    if collection_id.is_some() && latest.iter().all(is_first) && !latest.is_empty() {
+        let (at, stored) = store_first(conn, (source_id, collection_id), map_version, &latest).await?;
+        latest.retain(|new| !stored.contains(&new.person_id));
+        if latest.is_empty() {
+            return Ok(at);
+        }
+    }
+    upsert(conn, (source_id, collection_id), map_version, &latest).await
+}
+
+/// Whether two transactions have stored the first resume of a person at the same time: roll back, and do it
+/// again.
+pub(super) fn is_contention(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.constraint()) == Some("resumes_pkey")
+}
+
+/// Stores the first resumes of people, and returns whose it stored.
+async fn store_first(
+    conn: &mut PgConnection,
+    (source_id, collection_id): (i32, Option<Uuid>),
+    map_version: i32,
+    first: &[&NewResume],
+) -> Result<(At, HashSet<i64>), sqlx::Error> {
+    let new = Columns::of(first);
+    let row = sqlx::query_file!(
+        "src/resume/store_first.sql",
+        collection_id,
+        PARSER_VERSION,
+        map_version,
+        &new.people,
+        &new.ids,
+        &new.skills,
+        &new.documents as &[Json<&ParsedResume>],
+        source_id,
+    )
+    .fetch_one(conn)
+    .await?;
+    let at = At {
+        map_version: row.map_version,
+        first_document_id: row.first_document_id,
+        run: row.run,
+        is_over: row.is_over,
+    };
+    Ok((at, row.stored.into_iter().collect()))
+}
+
+async fn upsert(
+    conn: &mut PgConnection,
+    (source_id, collection_id): (i32, Option<Uuid>),
+    map_version: i32,
+    latest: &[&NewResume],
+) -> Result<At, sqlx::Error> {
+    let new = Columns::of(latest);
     let overtaken: Vec<bool> = latest.iter().map(|new| new.is_overtaken).collect();
     let row = sqlx::query_file!(
         "src/resume/store.sql",
         collection_id,
         PARSER_VERSION,
         map_version,
-        &people,
-        &ids,
+        &new.people,
+        &new.ids,
         &overtaken,
-        &skills,
-        &documents as &[Json<&ParsedResume>],
+        &new.skills,
+        &new.documents as &[Json<&ParsedResume>],
         source_id,
     )
     .fetch_one(conn)
@@ -71,6 +125,25 @@ pub(super) async fn store(
         run: row.run,
         is_over: row.is_over,
     })
+}
+
+/// What the columns of resumes have, one entry for each.
+struct Columns<'a> {
+    people: Vec<i64>,
+    ids: Vec<i64>,
+    skills: Vec<String>,
+    documents: Vec<Json<&'a ParsedResume>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(new: &[&'a NewResume]) -> Self {
+        Self {
+            people: new.iter().map(|new| new.person_id).collect(),
+            ids: new.iter().map(|new| new.document_id).collect(),
+            skills: new.iter().map(|new| array_text(&new.parsed)).collect(),
+            documents: new.iter().map(|new| Json(&new.parsed)).collect(),
+        }
+    }
 }
 
 /// Of several documents of one person the latest: an upsert touches no row twice.

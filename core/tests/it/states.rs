@@ -12,7 +12,7 @@ use resume_core::{
 use uuid::Uuid;
 
 use crate::{
-    fixture::{Fixture, NUMBERED, Random, collection_of, discarded, in_time, items, outcome_of},
+    fixture::{Fixture, NUMBERED, Random, collection_of, discarded, in_time, item, items, outcome_of},
     imports::{file, import},
 };
 
@@ -227,6 +227,44 @@ async fn what_was_read_with_an_older_map_is_not_stored() {
     assert_eq!(fixture.progress(id).await.counts.waiting(), 4);
     assert_eq!(settle(before.version + 1).await, Settled::Stored);
     assert_eq!(settle(before.version + 1).await, Settled::Gone, "somebody else was faster");
+}
+
+/// Two documents of one new person in two batches that are parsed at the same time: the first resume is stored
+/// by one of them, and the other looks again.
+#[tokio::test]
+async fn the_first_resume_of_a_person_is_stored_once_and_the_later_document_wins() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(20, NUMBERED)).await;
+    fixture.store_items(id, 1, vec![item("ada", &["A"])]).await;
+    fixture.store_items(id, 2, vec![item("ada", &["B"])]).await;
+    let batches: Vec<i64> = fixture.waiting(id).await.iter().map(|batch| batch.first_id).collect();
+    let source = source::mapping(fixture.pool(), NUMBERED).await.unwrap().unwrap();
+    let mut loaded = Vec::new();
+    for batch in &batches {
+        loaded.push(document::load_waiting(fixture.pool(), id, &[*batch]).await.unwrap());
+    }
+    let of = (source.source_id, id);
+    let outcomes: Vec<_> = loaded.iter().map(|(_, documents)| outcome_of(documents, 0)).collect();
+    // The later document is stored first, and not committed yet.
+    let mut later = fixture.pool().begin().await.unwrap();
+    let settled = resume::settle(&mut later, of, &loaded[1].0, source.version, &outcomes[1]).await;
+    assert_eq!(settled.unwrap(), Settled::Stored);
+    let earlier = {
+        let (pool, there, outcome) = (fixture.pool().clone(), loaded[0].0.clone(), outcomes[0].clone());
+        tokio::spawn(async move {
+            let mut tx = pool.begin().await.unwrap();
+            let settled = resume::settle(&mut tx, of, &there, source.version, &outcome).await.unwrap();
+            tx.rollback().await.unwrap();
+            settled
+        })
+    };
+    fixture.until_blocked(1).await;
+    later.commit().await.unwrap();
+    assert_eq!(in_time("it looks again", earlier).await.unwrap(), Settled::Gone);
+    fixture.parse_all(id).await;
+    let skills = sqlx::query_scalar!("select skills from resumes").fetch_all(fixture.pool()).await.unwrap();
+    assert_eq!(skills, [["b"]]);
+    assert_eq!(fixture.progress(id).await.counts.parsed, 2);
 }
 
 /// Who began to store before the change may have read with the older map: a reparse that began now would miss

@@ -9,6 +9,7 @@
 //! | `lag.rs` | whether fetching waits for the parsers |
 //! | `bases.rs` | which of its addresses a source is called at |
 //! | `maintenance.rs` | what the leader deletes when its time is over |
+//! | `tokens.rs` | tokens of sources, shared with the other workers |
 //! | `permit/` | leave to call a source, for the callers of this process |
 //! | `jobs/` | one file a job |
 //!
@@ -22,6 +23,7 @@ mod lag;
 mod maintenance;
 mod permit;
 mod registry;
+mod tokens;
 
 use std::{path::PathBuf, time::Duration};
 

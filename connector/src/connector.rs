@@ -1,10 +1,10 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use resume_core::source::definition::{Definition, Step, Values};
 
 use crate::{
-    Answer, Call, CallError, SetupError, Timeouts,
+    Answer, Call, CallError, FleetTokens, SetupError, Timeouts,
     auth::prove,
     client::Clients,
     home::{Home, shown_host},
@@ -38,9 +38,18 @@ impl Connector {
         })
     }
 
+    /// Shares the tokens of token endpoints and logins with the other processes of a fleet. By default a
+    /// process keeps its own in memory.
+    #[must_use]
+    pub fn sharing(mut self, fleet: Arc<dyn FleetTokens>) -> Self {
+        self.tokens.share(fleet);
+        self
+    }
+
     /// Makes a call ready: everything that can go wrong without the source goes wrong here, before the caller
     /// asks for leave to call. Reads the secrets, and fetches a token where the source wants one and none is
-    /// kept; that is a call to the token endpoint, twice the time-outs long at most.
+    /// kept; that is a call to the token endpoint, twice the time-outs long at most, or the wait for another
+    /// process that makes it.
     ///
     /// `base` is the address in use: the definition's base URL or one of its fallbacks. `link` is what the
     /// page before gave as [`Page::next`](crate::Page::next), and is followed below `base` even if it was

@@ -57,4 +57,5 @@ pub use home::LINK_BYTES_MAX;
 pub use page::{ITEMS_MAX, Page};
 pub use probe::Probe;
 pub use proxy::InvalidProxy;
+pub use token::{FleetTokens, Hold, NotShared};
 pub use told::told;

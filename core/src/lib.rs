@@ -3,7 +3,7 @@
 //! | place | what it holds | its tables |
 //! | --- | --- | --- |
 //! | `db.rs` | connecting and migrating | |
-//! | [`source`] | the systems we collect from | `sources` |
+//! | [`source`] | the systems we collect from, and their tokens | `sources`, `source_tokens` |
 //! | [`call_limit`] | how many calls a source gets from the whole fleet, and the ledger of them | `call_limits`, `call_ledger` |
 //! | [`collection`] | one run over a source: start, stop, continue, its end, its status | `collections`, `collection_counts` |
 //! | [`call`] | every request of a collection: which comes next, what is stored, what follows | `calls` |

@@ -11,6 +11,7 @@ use crate::{
     lag::Lag,
     permit::Permits,
     readers::Readers,
+    tokens::SharedTokens,
 };
 
 /// What the handlers share. Cheap to clone.
@@ -36,7 +37,8 @@ impl Context {
         settings: &Settings,
     ) -> anyhow::Result<Self> {
         let connector = Connector::new(Timeouts::default(), settings.secrets_dir.clone())
-            .context("setting up the calls to sources")?;
+            .context("setting up the calls to sources")?
+            .sharing(Arc::new(SharedTokens::new(pool.clone())));
         let permits = Arc::new(Permits::new(pool.clone(), worker_id));
         let lag = Arc::new(Lag::new(pool.clone(), settings.backlog_max));
         let details = Details::new(pool.clone());

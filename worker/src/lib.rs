@@ -10,6 +10,7 @@
 //! | `bases.rs` | which of its addresses a source is called at |
 //! | `maintenance.rs` | what the leader deletes when its time is over |
 //! | `readers.rs` | how the documents of collections are read |
+//! | `tokens.rs` | tokens of sources, shared with the other workers |
 //! | `permit/` | leave to call a source, for the callers of this process |
 //! | `jobs/` | one file a job |
 //!
@@ -24,6 +25,7 @@ mod maintenance;
 mod permit;
 mod readers;
 mod registry;
+mod tokens;
 
 use std::{path::PathBuf, time::Duration};
 

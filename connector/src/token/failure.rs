@@ -3,6 +3,7 @@ use std::time::Duration;
 use reqwest::Response;
 use resume_core::call_limit::SILENCE_USUAL;
 
+use super::NotShared;
 use crate::{CallError, TokenError, wait::retry_after};
 
 /// The error of a call to a token endpoint, which is not to be taken for one of the source.
@@ -36,6 +37,11 @@ pub(super) fn invalid(wanted: &str) -> TokenError {
 /// The refresh token cannot be kept, or could not: what is to be done, the text says.
 pub(super) fn not_kept(detail: String) -> CallError {
     failure("token_not_kept", detail).into()
+}
+
+/// Whether another process has a token, or fetches one, cannot be found out for now.
+pub(super) fn not_shared(error: NotShared) -> CallError {
+    failure("token_not_shared", format!("the tokens of the other processes cannot be seen: {error}")).into()
 }
 
 /// The wait is told by those who wait.

@@ -3,6 +3,8 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `mod.rs` | the tokens of this process, fetched once for all who want one |
+//! | `loan.rs` | a token in use, and what its refusal means |
+//! | `fleet.rs` `seal.rs` | what is shared with other processes, and how it is kept secret |
 //! | `endpoint.rs` | the asking of a token endpoint |
 //! | `refresh.rs` `kept.rs` | refresh tokens, and the files that keep them |
 //! | `login.rs` | logins |
@@ -10,28 +12,35 @@
 
 mod endpoint;
 mod failure;
+mod fleet;
 mod kept;
+mod loan;
 mod login;
 mod refresh;
 mod refusal;
+mod seal;
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use reqwest::{
-    Request, StatusCode,
-    header::{HeaderName, HeaderValue},
+use reqwest::header::{HeaderName, HeaderValue};
+use resume_core::source::{
+    definition::{Auth, Definition},
+    tokens::SharedToken,
 };
-use resume_core::source::definition::{Auth, Definition};
 
+pub use self::fleet::{FleetTokens, Hold, NotShared};
+pub(crate) use self::loan::Loan;
 use self::{
     endpoint::{Address, Endpoint},
+    failure::not_shared,
+    loan::Doubt,
     login::Login,
     refresh::refresh,
+    seal::Seal,
 };
 use crate::{CallError, TokenError, client::Clients, secret::Secrets};
 
@@ -40,42 +49,24 @@ use crate::{CallError, TokenError, client::Clients, secret::Secrets};
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// So many requests are remembered that were refused with a token that was kept.
-const DOUBTS_MAX: usize = 10_000;
-
-/// A token that is no older than this has not expired, whatever its endpoint forgets to tell.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// How often a request may be refused with older ones until it is taken to be refused for itself.
-const DOUBTS_EACH: u32 = 3;
-
 /// The tokens of this process: one for each proof of each source, until shortly before it expires.
 #[derive(Default)]
-pub(crate) struct Tokens(Mutex<HashMap<(String, usize), SharedSlot>>);
+pub(crate) struct Tokens {
+    slots: Mutex<HashMap<(String, usize), Arc<Shared>>>,
+    /// Where they are shared with other processes, if they are.
+    fleet: Option<Arc<dyn FleetTokens>>,
+}
 
-type SharedSlot = Arc<Shared>;
-
-#[derive(Default)]
+/// What is kept of a proof, for all who use its token.
 struct Shared {
+    source: String,
+    /// Its place in `auth`.
+    place: usize,
+    fleet: Option<Arc<dyn FleetTokens>>,
     slot: tokio::sync::Mutex<Slot>,
     /// When a request was refused with a token that was kept, by its hash; until it is answered, or refused
     /// with one that was fetched since.
     doubts: Mutex<HashMap<u64, Doubt>>,
-}
-
-/// A request that was refused, perhaps for its token.
-#[derive(Clone, Copy)]
-struct Doubt {
-    /// When it was refused for the first time.
-    since: Instant,
-    /// How often.
-    times: u32,
-}
-
-impl Shared {
-    fn doubts(&self) -> MutexGuard<'_, HashMap<u64, Doubt>> {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[derive(Default)]
@@ -83,8 +74,21 @@ struct Slot {
     /// What the token was fetched for: a definition that was changed has another one.
     auth: Option<Auth>,
     token: Option<Token>,
+    /// The last token that was refused, by its header: it is not taken from the fleet again.
+    refused: Option<HeaderValue>,
+    /// What it is sealed with for the fleet.
+    seal: Option<Seal>,
     /// How the last fetch failed.
     failure: Option<Failure>,
+}
+
+/// What a token is fetched with.
+#[derive(Clone, Copy)]
+struct Means<'a> {
+    clients: &'a Clients,
+    secrets: &'a Secrets,
+    auth: &'a Auth,
+    allow_private_network: bool,
 }
 
 /// Why there is no token, and until when nobody asks for one again.
@@ -116,95 +120,36 @@ struct Token {
     good_until: Instant,
 }
 
-/// A token in use.
-pub(crate) struct Loan {
-    shared: SharedSlot,
-    name: HeaderName,
-    header: HeaderValue,
-    fetched_at: Instant,
-    /// How old it was when it was sent.
-    age: Duration,
-    /// Whether it was fetched for this very call.
-    is_fresh: bool,
-    /// Stands for the request that it goes with.
-    request: u64,
-}
-
-impl Loan {
-    /// The header to send, usually `Authorization`; its value is marked as sensitive.
-    pub(crate) fn header(&self) -> (HeaderName, HeaderValue) {
-        (self.name.clone(), self.header.clone())
+impl Token {
+    /// The line of a header, to be sealed.
+    fn line(&self) -> Vec<u8> {
+        [self.name.as_str().as_bytes(), b":", self.header.as_bytes()].concat()
     }
 
-    /// Sends the newest token that there is, where the call has waited for its turn meanwhile.
-    pub(crate) fn renew(&mut self, request: &mut Request) {
-        // Where somebody fetches one now, this call is sent with the one that it has: its time has come.
-        if let Ok(slot) = self.shared.slot.try_lock()
-            && let Some(token) = slot.token.as_ref().filter(|token| token.header != self.header)
-        {
-            self.header = token.header.clone();
-            self.fetched_at = token.fetched_at;
-            request.headers_mut().insert(token.name.clone(), token.header.clone());
-        }
-        self.age = self.fetched_at.elapsed();
-    }
-
-    /// Says what request it goes with.
-    pub(crate) fn is_for(&mut self, request: &Request) {
-        let mut hasher = DefaultHasher::new();
-        request.url().as_str().hash(&mut hasher);
-        request.body().and_then(|body| body.as_bytes()).hash(&mut hasher);
-        self.request = hasher.finish();
-    }
-
-    /// Notes that the source has taken it.
-    pub(crate) fn is_good(&self) {
-        self.shared.doubts().remove(&self.request);
-    }
-
-    /// Whether the source may have refused the token rather than the request, by a 401 or a 403: the token
-    /// was kept, and the request was not refused before with an older one and then with one that is fresh, or
-    /// again and again. It is not used again then, nor after any 401.
-    pub(crate) async fn is_to_blame(&self, status: StatusCode) -> bool {
-        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return false;
-        }
-        let is_to_blame = !(self.is_fresh && self.age < FRESH) && self.is_in_doubt();
-        if is_to_blame || status == StatusCode::UNAUTHORIZED {
-            self.forget().await;
-        }
-        is_to_blame
-    }
-
-    /// Notes that the request was refused with a token that may have expired, unless it is clear by now that
-    /// none had.
-    fn is_in_doubt(&self) -> bool {
-        let mut doubts = self.shared.doubts();
-        if doubts.len() >= DOUBTS_MAX {
-            doubts.clear();
-        }
-        let first = Doubt { since: Instant::now(), times: 0 };
-        let doubt = doubts.entry(self.request).or_insert(first);
-        doubt.times += 1;
-        let is_settled = doubt.since < self.fetched_at && (self.age < FRESH || doubt.times > DOUBTS_EACH);
-        if is_settled {
-            doubts.remove(&self.request);
-        }
-        !is_settled
-    }
-
-    /// Drops the token, unless another one has taken its place.
-    async fn forget(&self) {
-        let mut slot = self.shared.slot.lock().await;
-        if slot.token.as_ref().is_some_and(|token| token.header == self.header) {
-            slot.token = None;
-        }
+    /// Returns a token of the fleet, if this seal opens it.
+    fn opened(shared: &SharedToken, seal: &Seal) -> Option<Self> {
+        let line = seal.open(&shared.sealed)?;
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let mut header = HeaderValue::from_bytes(&line[colon + 1..]).ok()?;
+        header.set_sensitive(true);
+        let (name, now) = (HeaderName::from_bytes(&line[..colon]).ok()?, Instant::now());
+        let fetched_at = now.checked_sub(shared.age).unwrap_or(now);
+        Some(Self { name, header, fetched_at, good_until: now + shared.good_for })
     }
 }
 
 impl Tokens {
+    /// Shares the tokens with the other processes of a fleet.
+    pub(crate) fn share(&mut self, fleet: Arc<dyn FleetTokens>) {
+        self.fleet = Some(fleet);
+    }
+
     /// The token of the proof of a source with this number. Of those who want one at the same time one
-    /// fetches it. After a failure nobody does for a while, which the error tells.
+    /// fetches it, for the whole fleet where they are shared. After a failure nobody of this process does for
+    /// a while, which the error tells.
+    ///
+    /// # Errors
+    /// Those of the endpoint or the login, and of secrets; `token_not_shared`.
     pub(crate) async fn borrow(
         &self,
         clients: &Clients,
@@ -213,7 +158,7 @@ impl Tokens {
         index: usize,
     ) -> Result<Loan, CallError> {
         let (source, auth) = (definition.name.as_str(), &definition.auth[index]);
-        let shared = self.slot(source, index);
+        let shared = self.shared(source, index);
         let mut slot = shared.slot.lock().await;
         if slot.auth.as_ref() != Some(auth) {
             *slot = Slot { auth: Some(auth.clone()), ..Slot::default() };
@@ -222,13 +167,15 @@ impl Tokens {
             return Err(error.into());
         }
         let kept = slot.token.as_ref().filter(|token| Instant::now() < token.good_until);
-        let (token, is_fresh) = match kept {
-            Some(token) => (token, false),
-            None => match fetch(clients, secrets, auth, definition.allow_private_network).await {
-                Ok(token) => {
-                    tracing::debug!(source, "a token was fetched");
+        let (token, is_fresh) = if let Some(token) = kept {
+            (token, false)
+        } else {
+            let allow_private_network = definition.allow_private_network;
+            let means = Means { clients, secrets, auth, allow_private_network };
+            match shared.obtain(&mut slot, means).await {
+                Ok((token, is_fresh)) => {
                     slot.failure = None;
-                    (&*slot.token.insert(token), true)
+                    (&*slot.token.insert(token), is_fresh)
                 }
                 Err(CallError::Token(error)) => {
                     let failure = Failure::after(slot.failure.as_ref(), error);
@@ -237,25 +184,125 @@ impl Tokens {
                     return Err(error.into());
                 }
                 Err(error) => return Err(error),
-            },
+            }
         };
-        let (name, header, fetched_at) = (token.name.clone(), token.header.clone(), token.fetched_at);
-        drop(slot);
-        Ok(Loan { shared, name, header, fetched_at, age: Duration::ZERO, is_fresh, request: 0 })
+        Ok(Loan::new(shared.clone(), token, is_fresh))
     }
 
-    fn slot(&self, source: &str, index: usize) -> SharedSlot {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.entry((source.to_owned(), index)).or_default().clone()
+    fn shared(&self, source: &str, place: usize) -> Arc<Shared> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (source.to_owned(), place);
+        let new = || Shared {
+            source: source.to_owned(),
+            place,
+            fleet: self.fleet.clone(),
+            slot: tokio::sync::Mutex::default(),
+            doubts: Mutex::default(),
+        };
+        slots.entry(key).or_insert_with(|| Arc::new(new())).clone()
     }
 }
 
-async fn fetch(
-    clients: &Clients,
-    secrets: &Secrets,
-    auth: &Auth,
-    allow_private_network: bool,
-) -> Result<Token, CallError> {
+impl Shared {
+    /// Returns a token that this process does not have yet: the newest one of the fleet, unless it is the one
+    /// that was refused, or else one that is fetched while no other process does. Says which: true when it
+    /// was fetched.
+    ///
+    /// # Errors
+    /// As [`Tokens::borrow`].
+    async fn obtain(&self, slot: &mut Slot, means: Means<'_>) -> Result<(Token, bool), CallError> {
+        let Some(fleet) = &self.fleet else { return Ok((self.fetch(means).await?, true)) };
+        // Takes a while at first, for which no other process shall have to wait.
+        self.renew_seal(slot, means).await?;
+        let (newest, hold) = fleet.hold(&self.source, self.place).await.map_err(not_shared)?;
+        // Meanwhile another process may have replaced a refresh token.
+        self.renew_seal(slot, means).await?;
+        if let Some(token) = newest.and_then(|newest| slot.opened(&newest))
+            && slot.refused.as_ref() != Some(&token.header)
+        {
+            return Ok((token, false));
+        }
+        let token = self.fetch(means).await?;
+        // It is good for this process, whether or not the others get to know it.
+        if let Err(error) = self.publish(slot, means, hold, &token).await {
+            tracing::warn!(source = self.source, %error, "a token was not shared");
+        }
+        Ok((token, true))
+    }
+
+    async fn fetch(&self, means: Means<'_>) -> Result<Token, CallError> {
+        let token = fetch(means).await?;
+        tracing::debug!(source = self.source, "a token was fetched");
+        Ok(token)
+    }
+
+    /// Gives a token to the fleet.
+    async fn publish(
+        &self,
+        slot: &mut Slot,
+        means: Means<'_>,
+        hold: Box<dyn Hold>,
+        token: &Token,
+    ) -> Result<(), NotShared> {
+        // The fetch may have replaced a refresh token, and the others know the new one alone.
+        self.renew_seal(slot, means).await?;
+        let Some(sealed) = slot.seal.as_ref().and_then(|seal| seal.seal(&token.line())) else {
+            return Ok(());
+        };
+        hold.replace(&sealed, token.good_until.saturating_duration_since(Instant::now())).await
+    }
+
+    /// Makes the seal that of the secrets as they are now.
+    async fn renew_seal(&self, slot: &mut Slot, means: Means<'_>) -> Result<(), CallError> {
+        let proof = (self.source.as_str(), self.place, means.auth);
+        slot.seal = Seal::of_now(slot.seal.take(), proof, means.secrets).await?;
+        Ok(())
+    }
+
+    /// Whether a token is no longer the newest, of this process or of the fleet.
+    async fn is_overtaken(&self, header: &HeaderValue) -> bool {
+        let slot = self.slot.lock().await;
+        if let Some(token) = &slot.token
+            && token.header != *header
+        {
+            return true;
+        }
+        let Some(fleet) = &self.fleet else { return false };
+        match fleet.newest(&self.source, self.place).await {
+            Ok(newest) => {
+                let newest = newest.and_then(|newest| slot.opened(&newest));
+                newest.is_some_and(|newest| newest.header != *header)
+            }
+            Err(error) => {
+                tracing::warn!(source = self.source, %error, "the newest token is not known");
+                false
+            }
+        }
+    }
+
+    /// Drops a token that was refused, unless another one has taken its place.
+    async fn forget(&self, header: &HeaderValue) {
+        let mut slot = self.slot.lock().await;
+        if slot.token.as_ref().is_some_and(|token| token.header == *header) {
+            slot.token = None;
+            slot.refused = Some(header.clone());
+        }
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, HashMap<u64, Doubt>> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Returns a token of the fleet, if the secrets of this process open it.
+    fn opened(&self, shared: &SharedToken) -> Option<Token> {
+        Token::opened(shared, self.seal.as_ref()?)
+    }
+}
+
+async fn fetch(means: Means<'_>) -> Result<Token, CallError> {
+    let Means { clients, secrets, auth, allow_private_network } = means;
     match auth {
         Auth::ClientCredentials { token_url, client_id, client_secret, scope } => {
             let address = Address {

@@ -8,6 +8,7 @@ mod paging;
 mod refusals;
 mod safety;
 mod server;
+mod shared_tokens;
 mod steps;
 mod tokens;
 

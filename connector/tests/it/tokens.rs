@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::{
     code, definition, list,
     server::{Server, answer, ok},
+    shared_tokens::Fleet,
     values,
 };
 
@@ -148,6 +149,19 @@ async fn processes_that_share_a_file_ask_one_after_the_other() {
         asked.await.unwrap().unwrap();
     }
     assert_eq!((used.load(Ordering::SeqCst), desk.refresh_token().as_str()), (8, "r8\n"));
+}
+
+/// The token is sealed with the refresh token that came with it, which is the one that the others find.
+#[tokio::test]
+async fn what_a_refresh_token_gave_is_shared() {
+    let (server, used) = rotating().await;
+    let desk = Desk::new();
+    let definition = desk.definition(&server);
+    let fleet = Arc::new(Fleet::default());
+    for _ in 0..3 {
+        ask(&desk.connector().sharing(fleet.clone()), &definition).await.unwrap();
+    }
+    assert_eq!((used.load(Ordering::SeqCst), desk.refresh_token().as_str()), (1, "r1\n"));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 pub mod definition;
 mod json;
 mod store;
+pub mod tokens;
 
 use chrono::{DateTime, Utc};
 

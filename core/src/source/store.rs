@@ -6,6 +6,7 @@ use super::{
     Source,
     definition::{Definition, Mapping},
     json::Json,
+    tokens,
 };
 use crate::parsing::Format;
 
@@ -258,17 +259,19 @@ pub async fn has_settled(on: impl PgExecutor<'_>, name: &str) -> Result<bool, sq
 }
 
 /// Removes a source: no collection of it starts any more. Those that are under way end, those that wait for
-/// their turn are cancelled then, and what it brought stays. Gives false when there is none of this name.
+/// their turn are cancelled then, and what it brought stays, but for its tokens. Gives false when there is none
+/// of this name. Locks the source.
 ///
 /// # Errors
 /// The database's.
 pub async fn remove(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
-    let removed =
-        sqlx::query!("update sources set removed_at = now() where name = $1 and removed_at is null", name)
-            .execute(conn)
-            .await?
-            .rows_affected();
-    Ok(removed > 0)
+    let removed = sqlx::query_scalar!(
+        "update sources set removed_at = now() where name = $1 and removed_at is null returning id",
+        name
+    );
+    let Some(id) = removed.fetch_optional(&mut *conn).await? else { return Ok(false) };
+    tokens::delete(conn, id).await?;
+    Ok(true)
 }
 
 /// Notes that a run which began at `until` has brought everything up to then; changes nothing for a source

@@ -42,4 +42,5 @@ mod states;
 mod steps;
 mod stop_collection;
 mod store_page;
+mod tokens;
 mod unknown_end;

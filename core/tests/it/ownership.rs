@@ -6,8 +6,9 @@ use crate::sql_text::{files, is_migration, read, statements};
 
 /// Each table and the places whose SQL may name it: first its owner, which core/src/lib.rs lists, then those
 /// that need it in one statement with a table of their own.
-const OWNERS: [(&str, &[&str]); 27] = [
+const OWNERS: [(&str, &[&str]); 28] = [
     ("sources", &["core/src/source/", "core/src/document/", "core/src/resume/"]),
+    ("source_tokens", &["core/src/source/"]),
     ("call_limits", &["core/src/call_limit/"]),
     ("call_ledger", &["core/src/call_limit/"]),
     (

@@ -21,6 +21,7 @@ mod plain;
 mod reparse;
 mod retention;
 mod retries;
+mod shared_tokens;
 mod shares;
 mod shipped_sources;
 mod source_faults;

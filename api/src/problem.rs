@@ -109,86 +109,54 @@ impl ProblemType {
 
     /// The list of all types, in Markdown.
     pub(crate) fn list() -> String {
-        let rows = Self::ALL.map(Self::row);
-        rows.map(|(urn, status, title)| format!("- `{urn}` ({}): {title}\n", status.as_u16())).concat()
+        let row = |kind: Self| {
+            let (_, status, title) = kind.row();
+            format!("- `{}` ({}): {title}\n", kind.uri(), status.as_u16())
+        };
+        Self::ALL.map(row).concat()
     }
 
+    /// Its URI.
+    fn uri(self) -> String {
+        match self {
+            Self::Blank(_) => "about:blank".to_owned(),
+            named => format!("urn:resume-service:problem:{}", named.row().0),
+        }
+    }
+
+    /// Its name, status and title.
     fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
-            Self::InvalidRequest => {
-                ("urn:resume-service:problem:invalid-request", StatusCode::BAD_REQUEST, "Invalid request")
+            Self::InvalidRequest => ("invalid-request", StatusCode::BAD_REQUEST, "Invalid request"),
+            Self::MalformedBody => ("malformed-body", StatusCode::BAD_REQUEST, "Malformed body"),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
             }
-            Self::MalformedBody => {
-                ("urn:resume-service:problem:malformed-body", StatusCode::BAD_REQUEST, "Malformed body")
+            Self::NothingFailed => ("nothing-failed", StatusCode::CONFLICT, "Nothing failed"),
+            Self::NothingHeldBack => ("nothing-held-back", StatusCode::CONFLICT, "Nothing held back"),
+            Self::CollectionOver => ("collection-over", StatusCode::CONFLICT, "Collection over"),
+            Self::CollectionUnderWay => {
+                ("collection-under-way", StatusCode::CONFLICT, "Collection under way")
             }
-            Self::NotFound => ("urn:resume-service:problem:not-found", StatusCode::NOT_FOUND, "Not found"),
-            Self::MethodNotAllowed => (
-                "urn:resume-service:problem:method-not-allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
-                "Method not allowed",
-            ),
-            Self::NothingFailed => {
-                ("urn:resume-service:problem:nothing-failed", StatusCode::CONFLICT, "Nothing failed")
+            Self::WrongJobState => ("wrong-job-state", StatusCode::CONFLICT, "Wrong job state"),
+            Self::UniqueKeyTaken => ("unique-key-taken", StatusCode::CONFLICT, "Unique key taken"),
+            Self::ErasureKeyMissing => ("erasure-key-missing", StatusCode::CONFLICT, "Erasure key missing"),
+            Self::CallsDeleted => ("calls-deleted", StatusCode::GONE, "Calls deleted"),
+            Self::BodyTooLarge => ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
+            Self::UnsupportedMediaType => {
+                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
             }
-            Self::NothingHeldBack => {
-                ("urn:resume-service:problem:nothing-held-back", StatusCode::CONFLICT, "Nothing held back")
+            Self::IdempotencyKeyReused => {
+                ("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key reused")
             }
-            Self::CollectionOver => {
-                ("urn:resume-service:problem:collection-over", StatusCode::CONFLICT, "Collection over")
+            Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+            Self::TooManyStreams => ("too-many-streams", StatusCode::SERVICE_UNAVAILABLE, "Too many streams"),
+            Self::TooManyImports => ("too-many-imports", StatusCode::SERVICE_UNAVAILABLE, "Too many imports"),
+            Self::DatabaseUnavailable => {
+                ("database-unavailable", StatusCode::SERVICE_UNAVAILABLE, "Database unavailable")
             }
-            Self::CollectionUnderWay => (
-                "urn:resume-service:problem:collection-under-way",
-                StatusCode::CONFLICT,
-                "Collection under way",
-            ),
-            Self::WrongJobState => {
-                ("urn:resume-service:problem:wrong-job-state", StatusCode::CONFLICT, "Wrong job state")
-            }
-            Self::UniqueKeyTaken => {
-                ("urn:resume-service:problem:unique-key-taken", StatusCode::CONFLICT, "Unique key taken")
-            }
-            Self::ErasureKeyMissing => (
-                "urn:resume-service:problem:erasure-key-missing",
-                StatusCode::CONFLICT,
-                "Erasure key missing",
-            ),
-            Self::CallsDeleted => {
-                ("urn:resume-service:problem:calls-deleted", StatusCode::GONE, "Calls deleted")
-            }
-            Self::BodyTooLarge => {
-                ("urn:resume-service:problem:body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body too large")
-            }
-            Self::UnsupportedMediaType => (
-                "urn:resume-service:problem:unsupported-media-type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Unsupported media type",
-            ),
-            Self::IdempotencyKeyReused => (
-                "urn:resume-service:problem:idempotency-key-reused",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "Idempotency key reused",
-            ),
-            Self::InternalError => (
-                "urn:resume-service:problem:internal-error",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Internal error",
-            ),
-            Self::TooManyStreams => (
-                "urn:resume-service:problem:too-many-streams",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many streams",
-            ),
-            Self::TooManyImports => (
-                "urn:resume-service:problem:too-many-imports",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many imports",
-            ),
-            Self::DatabaseUnavailable => (
-                "urn:resume-service:problem:database-unavailable",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Database unavailable",
-            ),
-            Self::Blank(status) => ("about:blank", status, status.canonical_reason().unwrap_or("Error")),
+            Self::Blank(status) => ("", status, status.canonical_reason().unwrap_or("Error")),
         }
     }
 }
@@ -291,9 +259,9 @@ impl Problem {
 
     /// The reply. `instance` names this occurrence.
     pub(crate) fn to_response(&self, instance: Option<String>) -> Response {
-        let (kind, status, title) = self.kind.row();
+        let (_, status, title) = self.kind.row();
         let body = ProblemBody {
-            kind: kind.to_owned(),
+            kind: self.kind.uri(),
             title: title.to_owned(),
             status: status.as_u16(),
             detail: self.detail.clone(),
@@ -345,7 +313,7 @@ mod tests {
             include_str!("problem.rs").lines().filter(|line| line.starts_with("/// | `urn:")).collect();
         assert_eq!(listed.len(), ProblemType::ALL.len());
         for (row, kind) in listed.iter().zip(ProblemType::ALL) {
-            let (urn, status, _) = kind.row();
+            let (urn, (_, status, _)) = (kind.uri(), kind.row());
             assert!(row.starts_with(&format!("/// | `{urn}` | {} | ", status.as_u16())), "{row}");
         }
     }

@@ -67,12 +67,13 @@ create table batches (
     code text,
     error text,
     primary key (collection_id, first_id),
-    constraint batches_is_a_range check (last_id >= first_id)
+    constraint batches_is_a_range check (last_id between first_id and first_id + 999)
 ) with (
     -- Rows live for moments: vacuum by count.
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0
 );
-create index batches_given_up on batches (first_id) where code is not null;
+-- Which batches hold a document: those that begin at most 999 before it.
+create index batches_by_document on batches (first_id);
 comment on column batches.code is 'why nobody parses it for now; null: it waits';
 
 -- The same file once, however many documents it belongs to.

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use resume_api::{App, AppState, DryCalls};
 use resume_connector::{Connector, Timeouts};
 use resume_core::db::{self, PgPool, Role};
@@ -77,6 +77,11 @@ impl Service {
 
     /// Runs background jobs.
     pub(crate) fn start_worker(&mut self, database: &Database, work: &WorkOptions) -> Result<()> {
+        ensure!(
+            work.keep_calls.0.is_some() || work.keep_superseded.0.is_none(),
+            "documents are kept for as long as the calls that brought them: with `--keep-calls forever` \
+             no --keep-superseded can be kept to"
+        );
         let pool = db::pool(&database.url, Role::Worker)?;
         let settings = resume_worker::Settings {
             parse_delay: work.parse_delay,

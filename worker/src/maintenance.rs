@@ -11,6 +11,9 @@ use crate::Retention;
 /// How often each looks.
 const PASS: Duration = Duration::from_secs(3600);
 
+/// It looks at all superseded documents, of which few are due: once a day.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// How soon to try again after a failure.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -57,6 +60,9 @@ impl Service for Calls {
 
     async fn run(&mut self, conn: &mut db::PgConnection) -> Result<Pass, db::Error> {
         let affected = collection::delete_calls(conn, self.keep).await?;
+        if affected > 0 {
+            tracing::info!(calls = affected, "deleted the calls of old collections");
+        }
         Ok(Pass { affected, next: PASS })
     }
 }
@@ -74,6 +80,9 @@ impl Service for Superseded {
 
     async fn run(&mut self, conn: &mut db::PgConnection) -> Result<Pass, db::Error> {
         let affected = document::delete_superseded(conn, self.keep).await?;
-        Ok(Pass { affected, next: PASS })
+        if affected > 0 {
+            tracing::info!(documents = affected, "deleted superseded documents");
+        }
+        Ok(Pass { affected, next: DAY })
     }
 }

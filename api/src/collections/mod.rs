@@ -407,8 +407,8 @@ pub(crate) async fn with_calls(pool: &PgPool, id: Uuid) -> Result<(), Problem> {
 }
 
 pub(crate) fn calls_deleted() -> Problem {
-    let detail = "the collection ended long ago: its calls were deleted, and what is found by them is no longer listed by \
-                  collection. Its status has the counts, and its documents are kept: those that failed are listed with \
+    let detail = "the collection ended long ago, and its calls were deleted: they, and the documents and resumes that are \
+                  found by them, are no longer listed. Its status has the counts; documents that failed are listed with \
                   `state=failed`";
     Problem::new(ProblemType::CallsDeleted, detail)
 }

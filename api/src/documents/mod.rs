@@ -40,9 +40,10 @@ impl Documents {
         after: i64,
         limit: i64,
     ) -> Result<Vec<ListedDocument>, Problem> {
-        // Those that failed are found without the calls.
+        // Those that are not parsed are found without the calls.
+        let needs_calls = matches!(filter.state, None | Some(DocumentState::Parsed));
         match collections::with_calls(&self.0.pool, collection_id).await {
-            Err(gone) if gone.is_gone() && filter.state == Some(DocumentState::Failed) => {}
+            Err(gone) if gone.is_gone() && !needs_calls => {}
             other => other?,
         }
         Ok(document::list(&self.0.pool, collection_id, filter, after, limit).await?)
@@ -67,7 +68,8 @@ impl Documents {
     ///
     /// Those that it stored, and those of earlier collections that had failed and were parsed again by it; in
     /// the order in which they were stored. Of each it tells what has become of it and, where it failed, why.
-    /// Some time after its end, 30 days unless set otherwise, only those with `state=failed` are listed.
+    /// Some time after its end, 30 days unless set otherwise, only those that are not parsed are listed, by
+    /// their state: `state=failed`.
     #[oai(
         path = "/api/v1/data-collection/:data_request_id/documents",
         method = "get",

@@ -151,8 +151,8 @@ async fn lock(conn: &mut PgConnection, job: &FinishCollection) -> Result<Option<
     .await
 }
 
-/// Lists calls as failed whose jobs ended without a result: a payload that did not decode, or somebody
-/// deleted them.
+/// Lists calls as failed whose jobs ended without a result: somebody discarded one whose payload cannot be
+/// read, or deleted them.
 async fn close_lost_calls(conn: &mut PgConnection, id: Uuid, sums: &Counts) -> Result<(), sqlx::Error> {
     if sums.pending() == 0 {
         return Ok(());

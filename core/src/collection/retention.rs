@@ -54,7 +54,7 @@ impl Summary {
 pub async fn delete_calls(conn: &mut PgConnection, keep: Duration) -> Result<u64, sqlx::Error> {
     let mut deleted = 0;
     for id in due(conn, keep).await? {
-        if !summarize(conn, id).await? {
+        if !summarize(conn, id, keep).await? {
             continue;
         }
         loop {
@@ -64,9 +64,16 @@ pub async fn delete_calls(conn: &mut PgConnection, keep: Duration) -> Result<u64
                 break;
             }
         }
-        sqlx::query!("update collections set calls_deleted_at = now() where id = $1", id)
-            .execute(&mut *conn)
-            .await?;
+        // Another leader that is at it may have some of them locked: the next pass finds those.
+        sqlx::query!(
+            r#"
+            update collections set calls_deleted_at = now()
+            where id = $1 and not exists (select from calls where collection_id = $1)
+            "#,
+            id,
+        )
+        .execute(&mut *conn)
+        .await?;
     }
     Ok(deleted)
 }
@@ -88,19 +95,21 @@ async fn due(conn: &mut PgConnection, keep: Duration) -> Result<Vec<Uuid>, sqlx:
 
 /// Puts a summary in place of a collection's doubts. Returns false, and changes nothing, for one that goes on
 /// again.
-async fn summarize(conn: &mut PgConnection, id: Uuid) -> Result<bool, sqlx::Error> {
+async fn summarize(conn: &mut PgConnection, id: Uuid, keep: Duration) -> Result<bool, sqlx::Error> {
     let mut tx = conn.begin().await?;
     let held = sqlx::query!(
         r#"
         select summary is not null as "is_summarized!", is_cut or state = 'cancelled' as "is_partial!"
         from collections c
-        where id = $1 and finished_at is not null
+        where id = $1 and finished_at < now() - make_interval(secs => $2)
           and not exists (select from batches b where b.collection_id = c.id)
         for update
         "#,
         id,
+        keep.as_secs_f64(),
     );
     let Some(held) = held.fetch_optional(&mut *tx).await? else { return Ok(false) };
+    // A deletion that was cut off.
     if held.is_summarized {
         return Ok(true);
     }

@@ -1,10 +1,21 @@
 -- $1 documents. What each collection has counted of them. A document is of the collection whose call brought
 -- it; where that is no longer kept, of one that began before it was stored.
 with gone as (
-    select d.id, c.collection_id from raw_documents d left join calls c on c.id = d.call_id where d.id = any($1)
+    select d.id, coalesce(c.collection_id, old.id) as collection_id
+    from raw_documents d
+    join people p on p.id = d.person_id
+    join sources s on s.id = p.source_id
+    left join calls c on c.id = d.call_id
+    -- Calls of collections that ended long ago are deleted.
+    left join lateral (
+        select k.id from collections k
+        where c.id is null and k.source = s.name and k.summary is not null and k.first_document_id <= d.id
+        order by k.id desc limit 1
+    ) old on true
+    where d.id = any($1)
 ), held as (
     select g.id, b.collection_id, b.code is not null as is_given_up
-    from gone g join batches b on g.id between b.first_id and b.last_id
+    from gone g join batches b on b.first_id between g.id - 999 and g.id and b.last_id >= g.id
 ), failed as (
     select g.id, f.collection_id from gone g join parse_failures f on f.document_id = g.id
 ), listed as (

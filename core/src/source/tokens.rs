@@ -9,8 +9,9 @@ use sqlx::PgConnection;
 const LOCK_CLASS: i32 = 0x746f_6b6e;
 
 /// The longest pause in a transaction that holds a source's tokens. A token is asked for meanwhile, which
-/// takes a minute at most; a process that is stopped or cut off for longer makes room for the next one.
-const HOLD_MAX: &str = "90s";
+/// takes a minute at most, or two where it waits for the file of a refresh token; a process that is stopped
+/// or cut off for longer makes room for the next one.
+const HOLD_MAX: &str = "180s";
 
 /// The newest token of a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]

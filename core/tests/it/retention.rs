@@ -6,15 +6,15 @@ use resume_core::{
     call::{self, Answer},
     collection::{self, CollectionState, Finishing, ProceedError, Progress, Scope},
     completeness::{self, ConfirmError},
-    document::{self, NewDocument},
+    document::{self, DocumentFilter, DocumentState, NewDocument},
     jobs::{FetchPage, FinishCollection},
     resume::{self, Outcome},
     source,
 };
-use sqlx::raw_sql;
+use sqlx::{AssertSqlSafe, raw_sql};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NUMBERED, collection_of, failure, item, items};
+use crate::fixture::{Fixture, NUMBERED, collection_of, failure, in_time, item, items};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -141,6 +141,19 @@ async fn without_calls_only_documents_are_continued() {
         assert!(matches!(fixture.proceed(id, scope).await, Err(ProceedError::NoCalls)), "{scope:?}");
     }
     assert_eq!(fixture.proceed(id, Scope::Documents).await.unwrap(), [0, 1]);
+    // Whatever becomes of the document, it is listed with its state.
+    for (state, name) in [(DocumentState::Waiting, "waiting"), (DocumentState::GivenUp, "given_up")] {
+        if state == DocumentState::GivenUp {
+            let job = fixture.parse_jobs(id).await.pop().unwrap();
+            fixture.give_up_documents(&job, "cancelled_by_request").await;
+        }
+        let filter = DocumentFilter { state: Some(state), code: None };
+        assert_eq!(document::list(fixture.pool(), id, &filter, 0, 10).await.unwrap().len(), 1, "{name}");
+        let told =
+            sqlx::query_scalar!(r#"select count(*) as "count!" from documents where state = $1"#, name);
+        assert_eq!(told.fetch_one(fixture.pool()).await.unwrap(), 1, "{name}");
+    }
+    assert_eq!(fixture.proceed(id, Scope::Documents).await.unwrap(), [0, 1]);
     fixture.parse_all(id).await;
     let progress = fixture.progress(id).await;
     // The failed call is not forgotten.
@@ -213,6 +226,30 @@ async fn a_failed_reparse_is_listed_without_the_call() {
     assert_eq!((progress.counts.parsed, progress.counts.failed), (1, 1));
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
     assert_eq!(progress.errors[0].code, "missing_id");
+}
+
+/// Two processes believe to lead: one waits for what the other deletes, and must not take the rest for deleted.
+#[tokio::test]
+async fn two_leaders_at_once_leave_no_call_behind() {
+    let fixture = Fixture::new().await;
+    let id = fixture.collects(items("p", 1), 0).await;
+    let many = format!(
+        "insert into calls (collection_id, step, state, place) select '{id}', 'list', 'done', n from generate_series(2, 9001) n"
+    );
+    raw_sql(AssertSqlSafe(many)).execute(fixture.pool()).await.unwrap();
+    fixture.age(id).await;
+    let mut other = fixture.pool().begin().await.unwrap();
+    let first = "delete from calls where place <= 5000";
+    raw_sql(first).execute(&mut *other).await.unwrap();
+    let pool = fixture.pool().clone();
+    let leader = tokio::spawn(async move {
+        collection::delete_calls(&mut pool.acquire().await.unwrap(), MONTH).await.unwrap()
+    });
+    fixture.until_blocked(1).await;
+    other.commit().await.unwrap();
+    let deleted = in_time("the leader goes on", leader).await.unwrap();
+    assert_eq!(deleted + fixture.delete_calls().await, 4001);
+    assert_eq!((fixture.calls_of(id).await, fixture.delete_calls().await), (0, 0));
 }
 
 /// The bodies of what is stored, as they were stored.

@@ -51,7 +51,8 @@ pub(in crate::collections) struct CollectionStatus {
     is_cut: bool,
     /// Whether it has ended: nothing more will happen by itself.
     is_over: bool,
-    /// Whether its calls were deleted, because it ended long ago: neither they nor its documents are listed.
+    /// Whether its calls were deleted, because it ended long ago. Neither they nor the documents that were
+    /// parsed are listed then.
     calls_deleted: bool,
     /// When it was triggered.
     created_at: DateTime<Utc>,

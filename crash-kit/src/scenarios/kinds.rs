@@ -74,12 +74,3 @@ kinds! {
     /// Changes schedules in the transaction of its effect.
     Planner, "planner", 5, None;
 }
-
-/// A payload that [`Plain`] cannot be read from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Unreadable(pub(super) String);
-
-impl Job for Unreadable {
-    const KIND: &'static str = Plain::KIND;
-    const ON_DISCARD: Option<&'static str> = Some(Mourn::KIND);
-}

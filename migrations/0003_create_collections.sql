@@ -37,7 +37,8 @@ create table collections (
 );
 create index collections_source on collections (source, id desc);
 create index collections_under_way on collections (source, id) where finished_at is null;
-create index collections_with_calls on collections (finished_at) where finished_at is not null and calls_deleted_at is null;
+create index collections_with_calls on collections (finished_at)
+    where finished_at is not null and calls_deleted_at is null;
 comment on column collections.count is 'how many items were asked for; null: everything';
 comment on column collections.request is 'the parameters as asked for, to tell a repeated request from a different one';
 comment on column collections.since is 'changes since then were asked for; null: everything';

@@ -37,17 +37,19 @@ comment on column parse_failures.collection_id is 'the run that lists it; a late
 -- For people who query SQL: documents with the names and states that the API uses.
 create view documents as
 select d.id, s.name as source, p.external_id, c.collection_id, c.place as page, d.position, d.collected_at, d.updated_at,
-       case when exists (select from batches b where b.first_id between d.id - 999 and d.id and b.last_id >= d.id
-                         and b.code is null) then 'waiting'
-            when exists (select from batches b where b.first_id between d.id - 999 and d.id and b.last_id >= d.id)
-                then 'given_up'
+       case when b.waits then 'waiting'
+            when not b.waits then 'given_up'
             when exists (select from parse_failures f where f.document_id = d.id) then 'failed'
             else 'parsed' end as state,
        d.id = p.document_id as is_latest, d.person_id as resume_id, d.body
 from raw_documents d
 join people p on p.id = d.person_id
 join sources s on s.id = p.source_id
-left join calls c on c.id = d.call_id;
+left join calls c on c.id = d.call_id
+cross join lateral (
+    select bool_or(w.code is null) as waits from batches w
+    where w.first_id between d.id - 999 and d.id and w.last_id >= d.id
+) b;
 
 -- For people who query SQL: resumes with their source and the id that the source gave the person.
 create view resume_list as

@@ -2,6 +2,7 @@
 
 mod dto;
 mod events;
+mod refused;
 
 use futures_util::stream::BoxStream;
 use poem::web::Data;
@@ -9,23 +10,23 @@ use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
     payload::{EventStream, Json},
-    types::ToJSON,
 };
 use resume_core::{
-    collection::{
-        self, CollectionState, ListFilter, NewCollection, ProceedError, Proceeded, Scope, StartError,
-        Started, StopError, UnderWay,
-    },
-    completeness::{self, ConfirmError},
+    collection::{self, CollectionState, ListFilter, NewCollection, Proceeded, Scope, StartError, Started},
+    completeness,
     db::{self, PgPool},
     source::{self, DEFAULT_SOURCE},
 };
 use uuid::Uuid;
 
-pub(crate) use self::dto::TriggerRequest;
+pub(crate) use self::{
+    dto::TriggerRequest,
+    refused::{calls_deleted, with_calls},
+};
 use self::{
     dto::{CollectionList, CollectionStatus, ContinueRequest, ContinuedCollection, State, TriggerReply},
     events::Streams,
+    refused::unknown,
 };
 use crate::{
     body::JsonBody,
@@ -33,7 +34,7 @@ use crate::{
     database::bounded,
     idempotency_key::IdempotencyKey,
     name::Name,
-    problem::{Problem, ProblemType},
+    problem::Problem,
     refused::{Refusals, Refused},
     serve::Stopping,
     spec::Tag,
@@ -392,114 +393,4 @@ pub(crate) fn unknown_source(field: &str, known: &[String]) -> Problem {
         known => format!("no source has this name; there are: {}", known.join(", ")),
     };
     Problem::invalid_field(field, detail)
-}
-
-/// Checks that there is a collection of this id, with its calls.
-///
-/// # Errors
-/// A problem: not found, or gone.
-pub(crate) async fn with_calls(pool: &PgPool, id: Uuid) -> Result<(), Problem> {
-    match collection::has_calls(pool, id).await? {
-        Some(true) => Ok(()),
-        Some(false) => Err(calls_deleted()),
-        None => Err(unknown(id)),
-    }
-}
-
-pub(crate) fn calls_deleted() -> Problem {
-    let detail = "the collection ended long ago, and its calls were deleted: they, and the documents and resumes that are \
-                  found by them, are no longer listed. Its status has the counts; documents that failed are listed with \
-                  `state=failed`";
-    Problem::new(ProblemType::CallsDeleted, detail)
-}
-
-fn unknown(id: Uuid) -> Problem {
-    Problem::not_found(format!("there is no data request {id}"))
-}
-
-impl From<StartError> for Problem {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::OfFiles(_) => Self::invalid_field("source", OF_FILES),
-            StartError::KeyReused(id) => Self::new(
-                ProblemType::IdempotencyKeyReused,
-                format!("this Idempotency-Key was used before with other parameters, for data request {id}"),
-            ),
-            StartError::UnderWay(other) => under_way(other),
-            other => Self::failure(other),
-        }
-    }
-}
-
-fn under_way(other: UnderWay) -> Problem {
-    let state = dto::State::from(other.state).to_json_string();
-    let what_to_do = match other.state {
-        CollectionState::Paused => "continue it or cancel it",
-        _ => "wait until it is over, or cancel it",
-    };
-    Problem::new(
-        ProblemType::CollectionUnderWay,
-        format!(
-            "the source wants one collection at a time, and data request {} is {state}: {what_to_do}",
-            other.id
-        ),
-    )
-}
-
-impl From<StopError> for Problem {
-    fn from(error: StopError) -> Self {
-        match error {
-            StopError::Unknown(id) => unknown(id),
-            StopError::Over(state) => {
-                let state = dto::State::from(state).to_json_string();
-                Self::new(
-                    ProblemType::CollectionOver,
-                    format!("the collection is {state}, and nothing of it is left to stop"),
-                )
-            }
-            other => Self::failure(other),
-        }
-    }
-}
-
-impl From<ConfirmError> for Problem {
-    fn from(error: ConfirmError) -> Self {
-        match error {
-            ConfirmError::Unknown(id) => unknown(id),
-            ConfirmError::NothingHeldBack => Self::new(
-                ProblemType::NothingHeldBack,
-                "the collection holds nobody back from being hidden, or a later one of its source has ended",
-            ),
-            other => Self::failure(other),
-        }
-    }
-}
-
-impl From<ProceedError> for Problem {
-    fn from(error: ProceedError) -> Self {
-        match error {
-            ProceedError::Unknown(id) => unknown(id),
-            ProceedError::NothingFailed(state) => {
-                let state = dto::State::from(state).to_json_string();
-                let detail = format!(
-                    "the collection is {state} and nothing of what was asked for failed; documents that failed to parse \
-                     are parsed again with `what: documents`"
-                );
-                Self::new(ProblemType::NothingFailed, detail)
-            }
-            ProceedError::Stopped(state) => {
-                let state = dto::State::from(state).to_json_string();
-                let detail =
-                    format!("the collection is {state}: its calls come before its documents, ask for `all`");
-                Self::new(ProblemType::NothingFailed, detail)
-            }
-            ProceedError::UnderWay(other) => under_way(other),
-            ProceedError::NoCalls => {
-                let detail = "the collection ended long ago, and its calls were deleted: start another one. Documents \
-                              that failed can be parsed again with `what: documents`, unless it was cancelled";
-                Self::new(ProblemType::CallsDeleted, detail)
-            }
-            other => Self::failure(other),
-        }
-    }
 }

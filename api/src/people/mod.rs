@@ -52,7 +52,7 @@ impl People {
 
 fn key(state: &AppState) -> Result<&Key, Problem> {
     state.erasure_key.as_ref().ok_or_else(|| {
-        let detail = "this process has no erasure key, so it could not tell later who was erased: set \
+        let detail = "this process has no erasure key, and without it nobody could tell later who was erased: set \
                       RESUME_ERASURE_KEY_FILE to a file with at least 32 random bytes, the same one for \
                       every api and worker (`openssl rand -hex 32 > erasure.key`)";
         Problem::new(ProblemType::ErasureKeyMissing, detail)

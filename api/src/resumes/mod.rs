@@ -55,7 +55,7 @@ impl Resumes {
     ) -> Result<Vec<Resume>, Problem> {
         // Of a collection that nobody knows there are none.
         if let Some(id) = filter.collection_id
-            && collection::has_calls(&self.0.pool, id).await? == Some(false)
+            && collection::calls_deleted(&self.0.pool, id).await? == Some(true)
         {
             return Err(collections::calls_deleted());
         }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::app::TestApp;
 
-/// A collection that is over: page 1 brought four documents, of which one each is parsed, failed, waiting and
-/// given up; page 2 failed.
+/// A collection that is over: page 1 brought four documents, of which one is parsed, one failed, one waits
+/// and one was given up; page 2 failed.
 async fn collection(app: &TestApp) -> Uuid {
     let id = app.collection(r#"{"count": 8, "per_page": 4}"#).await;
     let sql = format!(

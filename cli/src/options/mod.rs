@@ -1,4 +1,5 @@
 mod jobs;
+mod keep;
 mod people;
 mod queues;
 mod schedules;
@@ -17,6 +18,7 @@ use resume_core::collection::BACKLOG_MAX;
 use crate::database::NAME;
 
 pub(crate) use jobs::{ChangeJobsOptions, JobFilterOptions, JobOptions, JobsCommand, ListJobsOptions};
+pub(crate) use keep::Keep;
 pub(crate) use people::{EraseOptions, ErasureOptions, ResumesCommand};
 pub(crate) use queues::{DemandOptions, LimitQueueOptions, QueuesCommand};
 pub(crate) use schedules::{PutScheduleOptions, ScheduleOptions, SchedulesCommand};
@@ -144,38 +146,15 @@ pub(crate) struct WorkOptions {
     pub(crate) erasure: ErasureOptions,
     /// How long the calls of a collection are kept after its end, a day at least: `30days`, `forever`. Its
     /// counts and the codes of its errors stay.
-    #[arg(long, env = "RESUME_KEEP_CALLS", default_value = "30days", value_parser = keep, value_name = "TIME")]
+    #[arg(long, env = "RESUME_KEEP_CALLS", default_value = "30days", value_name = "TIME")]
     pub(crate) keep_calls: Keep,
     /// How long a raw document is kept after a later one of the same person took its place, a day at least:
     /// `1year`, `forever`. No sooner than the calls of the collection that brought it.
-    #[arg(long, env = "RESUME_KEEP_SUPERSEDED", default_value = "forever", value_parser = keep, value_name = "TIME")]
+    #[arg(long, env = "RESUME_KEEP_SUPERSEDED", default_value = "forever", value_name = "TIME")]
     pub(crate) keep_superseded: Keep,
     /// How long running jobs may go on after a stop was asked for; then they go back to the queue.
     #[arg(long, env = "RESUME_GRACE", default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) grace: Duration,
-}
-
-/// How long something is kept; `None`: for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Keep(pub(crate) Option<Duration>);
-
-/// The shortest: who looks into what went wrong last night needs it.
-const KEEP_MIN: Duration = Duration::from_secs(24 * 3600);
-
-/// The longest: a thousand years before now is still a time to Postgres.
-const KEEP_MAX: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
-
-/// Reads how long something is kept.
-fn keep(text: &str) -> Result<Keep, String> {
-    if text == "forever" {
-        return Ok(Keep(None));
-    }
-    match humantime::parse_duration(text) {
-        Ok(time) if time > KEEP_MAX => Err("write `forever` for more than a thousand years".to_owned()),
-        Ok(time) if time >= KEEP_MIN => Ok(Keep(Some(time))),
-        Ok(_) => Err("keep it for a day at least: `1day`, `30days`, `forever`".to_owned()),
-        Err(error) => Err(format!("{error}; write `1day`, `30days` or `forever`")),
-    }
 }
 
 #[cfg(feature = "mock")]
@@ -367,20 +346,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Options::command().debug_assert();
-    }
-
-    #[test]
-    fn what_is_kept_is_kept_for_a_day_at_least() {
-        let days = |days: u64| Ok(Keep(Some(Duration::from_secs(days * 24 * 3600))));
-        for (text, kept) in
-            [("forever", Ok(Keep(None))), ("1day", days(1)), ("24h", days(1)), ("30days", days(30))]
-        {
-            assert_eq!(keep(text), kept, "{text}");
-        }
-        assert!(keep("1001years").unwrap_err().contains("forever"));
-        for text in ["0s", "23h 59min", "", "30", "-1day", "for ever", "never"] {
-            assert!(keep(text).unwrap_err().contains("1day"), "{text}");
-        }
     }
 
     #[test]

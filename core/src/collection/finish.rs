@@ -68,7 +68,7 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
     if parse_what_waits(conn, job, held.batch_size()).await? {
         return Ok(Finishing::GoesOn);
     }
-    if held.has_no_calls {
+    if held.calls_deleted {
         // Nothing is left that its list could be judged by; the summary says what was.
         return Ok(Finishing::Done);
     }
@@ -124,7 +124,7 @@ struct Held {
     is_full: bool,
     has_read_again: bool,
     has_failed: bool,
-    has_no_calls: bool,
+    calls_deleted: bool,
 }
 
 impl Held {
@@ -137,8 +137,9 @@ async fn lock(conn: &mut PgConnection, job: &FinishCollection) -> Result<Option<
     sqlx::query_as!(
         Held,
         r#"
-        select source, state as "state: CollectionState", count, per_page, batch_size, is_cut, since is null as "is_full!",
-               reread_in_run is not distinct from run as "has_read_again!", summary is not null as "has_no_calls!",
+        select source, state as "state: CollectionState", count, per_page, batch_size, is_cut,
+               since is null as "is_full!", reread_in_run is not distinct from run as "has_read_again!",
+               summary is not null as "calls_deleted!",
                exists (select from calls where collection_id = $1 and error_code is not null and state = 'failed'
                        and step = 'list') as "has_failed!"
         from collections where id = $1 and run = $2 and finished_at is null

@@ -58,13 +58,13 @@ pub async fn list(
     .await
 }
 
-/// Whether the calls of a collection are there, or were deleted after their time; `None` when there is no
+/// Returns whether the calls of a collection were deleted after their time; `None` when there is no
 /// collection of this id.
 ///
 /// # Errors
 /// The database's.
-pub async fn has_calls(pool: &PgPool, id: Uuid) -> Result<Option<bool>, sqlx::Error> {
-    sqlx::query_scalar!(r#"select summary is null as "has_calls!" from collections where id = $1"#, id)
+pub async fn calls_deleted(pool: &PgPool, id: Uuid) -> Result<Option<bool>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select summary is not null as "deleted!" from collections where id = $1"#, id)
         .fetch_optional(pool)
         .await
 }

@@ -53,7 +53,7 @@ pub(crate) use begin::{hold_run, largest_batch};
 pub(crate) use finish::conclude_again;
 pub use finish::{Finishing, conclude, finish};
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};
-pub use list::{ListFilter, Listed, has_calls, list};
+pub use list::{ListFilter, Listed, calls_deleted, list};
 pub use note::note_lagging;
 pub(crate) use note::{Pages, note_answer};
 pub use proceed::{ProceedError, Proceeded, Scope, continue_call, continue_portion, proceed};
@@ -66,7 +66,8 @@ pub use waiting::Waiting;
 
 /// The most items on one page.
 pub const MAX_PER_PAGE: u32 = 1_000;
-/// The most documents that one job parses.
+/// The most documents that one job parses. SQL that looks for the batch of a document relies on it: no batch
+/// begins more than 999 before.
 pub const MAX_BATCH_SIZE: u32 = 1_000;
 
 /// How many documents of a source may wait to be parsed before no further page of it is fetched. At full

@@ -65,7 +65,7 @@ pub enum ProceedError {
     /// Its calls were deleted after their time. Of one that had ended by itself, the documents that failed
     /// can be parsed again.
     #[error("the calls of the collection were deleted after their time")]
-    NoCalls,
+    CallsDeleted,
     /// It is stopped: its calls wait, and come before its documents.
     #[error("the collection is {0:?}: its calls come before its documents")]
     Stopped(CollectionState),
@@ -93,7 +93,9 @@ pub async fn proceed(conn: &mut PgConnection, id: Uuid, scope: Scope) -> Result<
     let held = lock(conn, id).await?.ok_or(ProceedError::Unknown(id))?;
     let is_stopped = matches!(held.state, Paused | Cancelled);
     match (held.state, scope) {
-        _ if held.has_no_calls && (is_stopped || scope.has_calls()) => return Err(ProceedError::NoCalls),
+        _ if held.calls_deleted && (is_stopped || scope.has_calls()) => {
+            return Err(ProceedError::CallsDeleted);
+        }
         (Paused | Cancelled, Scope::Documents) => return Err(ProceedError::Stopped(held.state)),
         (Paused | Cancelled | CompletedWithErrors | Failed, _) => {}
         _ => return Err(ProceedError::NothingFailed(held.state)),
@@ -208,7 +210,7 @@ pub async fn continue_portion(
 /// The database's; roll back.
 pub async fn continue_call(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, EnqueueError> {
     let held = match lock(conn, job.collection_id).await? {
-        Some(held) if held.state != CollectionState::Cancelled && !held.has_no_calls => held,
+        Some(held) if held.state != CollectionState::Cancelled && !held.calls_deleted => held,
         _ => return Ok(false),
     };
     let opened = call::reopen_failed(conn, job.collection_id, job.call_id).await?;
@@ -249,7 +251,7 @@ struct Held {
     batch_size: i32,
     first_call_id: i64,
     has_begun: bool,
-    has_no_calls: bool,
+    calls_deleted: bool,
 }
 
 impl Held {
@@ -264,7 +266,7 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::E
         r#"
         select id, state as "state: CollectionState", group_id as "group", source, batch_size,
                coalesce(first_call_id, 0) as "first_call_id!",
-               begun_at is not null as "has_begun!", summary is not null as "has_no_calls!"
+               begun_at is not null as "has_begun!", summary is not null as "calls_deleted!"
         from collections where id = $1 for update
         "#,
         id

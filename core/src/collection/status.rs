@@ -49,7 +49,7 @@ pub struct Progress {
     /// Whether it has all that its source listed, as far as that can be told; `None` before its end.
     pub is_complete: Option<bool>,
     /// Whether its calls were deleted after their time.
-    pub has_no_calls: bool,
+    pub calls_deleted: bool,
     /// Whether it ended because it had as many items as were asked for; there may be more.
     pub is_cut: bool,
     /// The database's time of this look.
@@ -91,7 +91,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         is_lagging: row.is_lagging && counts.pending() > 0,
         calls_per_second: definition.calls_per_second(),
         is_complete,
-        has_no_calls: row.summary.is_some(),
+        calls_deleted: row.summary.is_some(),
         is_cut: row.is_cut,
         seen_at: row.seen_at,
         counts,

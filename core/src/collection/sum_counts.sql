@@ -16,7 +16,8 @@ select coalesce(sum(opened), 0)::bigint as "opened!",
        -- How fast things go, by what each connection did since its mark but one, five to ten seconds ago. Of
        -- one that is younger what it did counts over five seconds, or since the run began: another connection
        -- may have done it before.
-       coalesce(sum(greatest(done - earlier_done, 0) / greatest(extract(epoch from clock_timestamp() - earlier_at), least(5, age), 0.5))
+       coalesce(sum(greatest(done - earlier_done, 0)
+                    / greatest(extract(epoch from clock_timestamp() - earlier_at), least(5, age), 0.5))
            filter (where last_at > clock_timestamp() - interval '30 s'), 0)::float8 as "done_per_second!",
        coalesce(sum(greatest(parsed + failed - earlier_settled, 0)
                     / greatest(extract(epoch from clock_timestamp() - earlier_at), least(5, age), 0.5))

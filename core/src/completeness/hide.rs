@@ -95,8 +95,9 @@ impl Run {
         let row = sqlx::query!(
             r#"
             select c.source, c.created_at, c.hide_confirmed,
-                   not exists (select from collections l where l.source = c.source and l.created_at >= c.created_at
-                               and l.summary is not null) as "has_calls!",
+                   exists (select from collections l
+                           where l.source = c.source and l.created_at >= c.created_at and l.summary is not null)
+                       as "calls_deleted!",
                    not c.is_cut and c.since is null and c.state <> 'cancelled'
                    and not exists (select from calls where collection_id = $1 and error_code is not null
                                    and error_code <> all($2))
@@ -109,7 +110,7 @@ impl Run {
         )
         .fetch_optional(&mut *conn)
         .await?;
-        let Some(row) = row.filter(|row| row.has_calls) else { return Ok(None) };
+        let Some(row) = row.filter(|row| !row.calls_deleted) else { return Ok(None) };
         Ok(Some(Self {
             source: source::of_collection(conn, &row.source).await?,
             created_at: row.created_at,

@@ -137,7 +137,8 @@ pub(crate) async fn lock_batches(
     let rows = sqlx::query!(
         r#"
         select b.collection_id, b.first_id, b.last_id from batches b
-        where exists (select from unnest($1::bigint[]) as d (id) where b.first_id between d.id - 999 and d.id and b.last_id >= d.id)
+        where exists (select from unnest($1::bigint[]) as d (id)
+                      where b.first_id between d.id - 999 and d.id and b.last_id >= d.id)
         order by b.collection_id, b.first_id for update
         "#,
         documents,

@@ -7,7 +7,8 @@ select i.place as "place!", p.id as "person_id!", d.id as "document_id!", p.cont
        (exists (select from parse_failures f where f.document_id = d.id offset 0) -- not hashed as a whole
         or exists (
             select from batches b
-            where b.first_id between d.id - 999 and d.id and b.last_id >= d.id and b.code is not null offset 0))
+            where b.first_id between d.id - 999 and d.id and b.last_id >= d.id and b.code is not null
+            offset 0))
        -- And not in this run, which has it among its own.
        and not exists (select from parse_failures f where f.document_id = d.id and f.collection_id = $4 offset 0)
        and not exists (

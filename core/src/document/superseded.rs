@@ -41,6 +41,18 @@ struct Look {
     last: i64,
 }
 
+impl Look {
+    /// Of documents, each with its place and whether it is due; `None` of none.
+    fn of(seen: impl Iterator<Item = (i64, i64, bool)>) -> Option<Self> {
+        let (mut due, mut last) = (Vec::new(), None);
+        for (id, place, is_due) in seen {
+            due.extend(is_due.then_some(id));
+            last = Some(place);
+        }
+        last.map(|last| Self { due, last })
+    }
+}
+
 /// Looks at the superseded documents behind `after`, in the order of the index `raw_documents_supersedes`;
 /// `None` when there are no more.
 async fn superseded_after(
@@ -59,8 +71,7 @@ async fn superseded_after(
     )
     .fetch_all(conn)
     .await?;
-    let Some(last) = seen.last().map(|row| row.id) else { return Ok(None) };
-    Ok(Some(Look { due: seen.into_iter().filter(|row| row.is_due).map(|row| row.id).collect(), last }))
+    Ok(Look::of(seen.into_iter().map(|row| (row.id, row.id, row.is_due))))
 }
 
 /// Looks at the documents that came after a newer one was stored, by the number of that one, which is behind
@@ -81,8 +92,7 @@ async fn overtaken_after(
     )
     .fetch_all(conn)
     .await?;
-    let Some(last) = seen.last().map(|row| row.by) else { return Ok(None) };
-    Ok(Some(Look { due: seen.into_iter().filter(|row| row.is_due).map(|row| row.id).collect(), last }))
+    Ok(Look::of(seen.into_iter().map(|row| (row.id, row.by, row.is_due))))
 }
 
 /// Deletes those of these documents that nothing leads to; returns how many. Documents that superseded them

@@ -1,10 +1,11 @@
 -- $1 collection, $2 parser, $3 map, $8 source; for each resume: person, document, skills as the text of an
--- array, the parsed form. The first resumes of people: without the check for a conflict, which takes as long
--- as all the rest. Leaves out people who have one.
+-- array, the parsed form. The first resumes of people: without the check for a conflict, which is a good part
+-- of the cost. Leaves out people who have one.
 with stored as (
     insert into resumes (person_id, document_id, parser_version, map_version, skills, document)
     select r.person_id, r.document_id, $2, $3, r.skills::text[], r.document
-    from unnest($4::bigint[], $5::bigint[], $6::text[], $7::json[]) as r (person_id, document_id, skills, document)
+    from unnest($4::bigint[], $5::bigint[], $6::text[], $7::json[])
+        as r (person_id, document_id, skills, document)
     where not exists (select from resumes e where e.person_id = r.person_id offset 0)
     order by r.person_id
     returning person_id

@@ -55,7 +55,7 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
         waiting: Vec::new(),
         waits_for: None,
         is_complete: None,
-        has_no_calls: false,
+        calls_deleted: false,
         is_cut: false,
         seen_at: started_at + TimeDelta::microseconds((seconds * 1e6) as i64),
     }

@@ -102,7 +102,7 @@ async fn a_collection_that_ended_long_ago_keeps_a_summary_of_its_calls() {
     assert_eq!(fixture.delete_calls().await, 0);
     let after = [fixture.progress(good).await, fixture.progress(bad).await];
     assert_eq!(after.each_ref().map(told), before);
-    assert!(after.iter().all(|progress| progress.has_no_calls));
+    assert!(after.iter().all(|progress| progress.calls_deleted));
     let doubts = sqlx::query_scalar!(r#"select count(*) as "count!" from doubts"#);
     assert_eq!(doubts.fetch_one(fixture.pool()).await.unwrap(), 0);
 }
@@ -138,7 +138,7 @@ async fn without_calls_only_documents_are_continued() {
     fixture.age(id).await;
     fixture.delete_calls().await;
     for scope in [Scope::Unfinished, Scope::Calls, Scope::All] {
-        assert!(matches!(fixture.proceed(id, scope).await, Err(ProceedError::NoCalls)), "{scope:?}");
+        assert!(matches!(fixture.proceed(id, scope).await, Err(ProceedError::CallsDeleted)), "{scope:?}");
     }
     assert_eq!(fixture.proceed(id, Scope::Documents).await.unwrap(), [0, 1]);
     // Whatever becomes of the document, it is listed with its state.
@@ -173,7 +173,10 @@ async fn without_calls_only_documents_are_continued() {
     fixture.age(cancelled).await;
     fixture.delete_calls().await;
     for scope in [Scope::Unfinished, Scope::Calls, Scope::All, Scope::Documents] {
-        assert!(matches!(fixture.proceed(cancelled, scope).await, Err(ProceedError::NoCalls)), "{scope:?}");
+        assert!(
+            matches!(fixture.proceed(cancelled, scope).await, Err(ProceedError::CallsDeleted)),
+            "{scope:?}"
+        );
     }
     assert_eq!(fixture.state(cancelled).await, CollectionState::Cancelled);
 }
@@ -188,10 +191,9 @@ async fn a_deletion_that_was_cut_off_is_taken_up_again() {
     raw_sql("create table kept as select * from calls").execute(&mut *conn).await.unwrap();
     fixture.delete_calls().await;
     let before = told(&fixture.progress(id).await);
-    raw_sql("insert into calls overriding system value select * from kept; update collections set calls_deleted_at = null")
-        .execute(&mut *conn)
-        .await
-        .unwrap();
+    let back = "insert into calls overriding system value select * from kept;
+                update collections set calls_deleted_at = null";
+    raw_sql(back).execute(&mut *conn).await.unwrap();
     assert_eq!(told(&fixture.progress(id).await), before, "the summary counts");
     let call_id = fixture.call_id(id, 3).await.unwrap();
     let retried =
@@ -228,13 +230,15 @@ async fn a_failed_reparse_is_listed_without_the_call() {
     assert_eq!(progress.errors[0].code, "missing_id");
 }
 
-/// Two processes believe to lead: one waits for what the other deletes, and must not take the rest for deleted.
+/// Two processes believe to lead: one waits for what the other deletes, and must not take the rest for
+/// deleted.
 #[tokio::test]
 async fn two_leaders_at_once_leave_no_call_behind() {
     let fixture = Fixture::new().await;
     let id = fixture.collects(items("p", 1), 0).await;
     let many = format!(
-        "insert into calls (collection_id, step, state, place) select '{id}', 'list', 'done', n from generate_series(2, 9001) n"
+        "insert into calls (collection_id, step, state, place)
+         select '{id}', 'list', 'done', n from generate_series(2, 9001) n"
     );
     raw_sql(AssertSqlSafe(many)).execute(fixture.pool()).await.unwrap();
     fixture.age(id).await;
@@ -286,7 +290,10 @@ async fn documents_that_later_ones_took_the_place_of_are_deleted_and_the_others_
     assert_eq!(bodies(&fixture).await, kept);
     // What is kept leads to what is kept, so that an erasure finds it.
     let behind = sqlx::query!(
-        r#"select d.supersedes, o.id as "there?" from raw_documents d left join raw_documents o on o.id = d.supersedes order by d.id"#
+        r#"
+        select d.supersedes, o.id as "there?"
+        from raw_documents d left join raw_documents o on o.id = d.supersedes order by d.id
+        "#
     );
     let behind = behind.fetch_all(fixture.pool()).await.unwrap();
     assert!(behind.iter().all(|row| row.supersedes == row.there), "{behind:?}");
@@ -334,10 +341,9 @@ async fn documents_that_came_too_late_are_deleted() {
     let overtaken = overtaken.fetch_all(fixture.pool()).await.unwrap();
     // Both are contents of one run, so both are current.
     assert_eq!(overtaken.len(), 1);
-    raw_sql("delete from person_contents; update raw_documents set collected_at = collected_at - interval '40 days'")
-        .execute(fixture.pool())
-        .await
-        .unwrap();
+    let aged = "delete from person_contents;
+                update raw_documents set collected_at = collected_at - interval '40 days'";
+    raw_sql(aged).execute(fixture.pool()).await.unwrap();
     fixture.age(id).await;
     fixture.delete_calls().await;
     assert_eq!(fixture.delete_superseded().await, 1);

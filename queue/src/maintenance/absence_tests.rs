@@ -17,7 +17,8 @@ async fn three_workers() -> (TestDatabase, PgPool, [i64; 3]) {
     let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
     let pool = database.pool().clone();
     // What was seen before the server started does not count, and these tests look some seconds back.
-    let up = "select pg_sleep(extract(epoch from pg_postmaster_start_time() + interval '10 s' - clock_timestamp()))";
+    let up = "select pg_sleep(extract(
+                  epoch from pg_postmaster_start_time() + interval '10 s' - clock_timestamp()))";
     raw_sql(up).execute(&pool).await.unwrap();
     let mut ids = [0; 3];
     for id in &mut ids {

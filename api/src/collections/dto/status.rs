@@ -255,7 +255,7 @@ impl From<Progress> for CollectionStatus {
             complete: progress.is_complete,
             is_cut: progress.is_cut,
             is_over: state.is_over(),
-            calls_deleted: progress.has_no_calls,
+            calls_deleted: progress.calls_deleted,
             created_at,
             finished_at,
         }

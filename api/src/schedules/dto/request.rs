@@ -25,7 +25,7 @@ fn default_missed() -> Missed {
     Missed::Once
 }
 
-/// A schedule: when, which job, and what becomes of ticks that nobody fired in time. Give either `cron` or
+/// A schedule: when, which job, and what happens to ticks that nobody fired in time. Give either `cron` or
 /// `at`.
 #[derive(Debug, Object)]
 #[oai(example, skip_serializing_if_is_none)]

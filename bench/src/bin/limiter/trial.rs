@@ -165,8 +165,8 @@ pub(crate) async fn change(url: &str, tells: bool) -> Result<Change> {
     Ok(Change { lowered, raised })
 }
 
-/// Sets a limit and watches what arrives. Adapted is who is refused no more or, if that is asked for by
-/// `is_reached`, has that many calls in a second; that also ends it.
+/// Sets a limit and watches what arrives. A fleet has adapted when it is no longer refused or, if that is
+/// asked for by `is_reached`, has that many calls in a second; that also ends it.
 async fn watch(system: &System, limit: u32, watched: Duration, is_reached: impl Fn(u32) -> bool) -> Adapted {
     let before = system.stats();
     system.set_limit(limit);

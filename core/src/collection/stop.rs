@@ -157,7 +157,8 @@ async fn stopped_state(
 /// with that of the request (`cancelled_by_request`, `discarded_by_request`). If the job is retried they are
 /// parsed after all.
 ///
-/// Doing it again changes nothing. For a job whose [end stands](resume_queue::end_stands) only.
+/// Doing it again changes nothing. For a job whose [end stands](resume_queue::end_stands) only. Shares a lock
+/// on the collection, then locks the batches.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -167,17 +168,16 @@ pub async fn give_up_documents(
     discarded: &Discarded,
 ) -> Result<(), sqlx::Error> {
     // A job that a stop has ended, of a collection that was continued since: the end of the run gives the
-    // documents another one.
+    // documents another one. The lock keeps anyone from continuing it meanwhile.
     let is_continued = sqlx::query_scalar!(
         r#"
-        select exists (
-            select from collections
-            where id = $1 and finished_at is null and state <> 'paused' and stop_job_id > $2) as "is_continued!"
+        select coalesce(finished_at is null and state <> 'paused' and stop_job_id > $2, false) as "is_continued!"
+        from collections where id = $1 for share
         "#,
         job.collection_id,
         discarded.job_id,
     );
-    if is_continued.fetch_one(&mut *conn).await? {
+    if is_continued.fetch_optional(&mut *conn).await?.unwrap_or_default() {
         return Ok(());
     }
     let code = by_request(discarded).unwrap_or(PARSER_CRASHED);

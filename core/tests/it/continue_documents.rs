@@ -7,7 +7,7 @@ use resume_core::{
 use resume_queue::Discarded;
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NUMBERED, collection_of, discarded, items};
+use crate::fixture::{Fixture, NUMBERED, collection_of, discarded, in_time, items};
 
 use CollectionState::{Cancelled, Completed, CompletedWithErrors, Running};
 
@@ -137,4 +137,28 @@ async fn calls_and_documents_go_on_together() {
     fixture.store_items(id, 2, Vec::new()).await;
     fixture.parse_all(id).await;
     assert_eq!(fixture.told(id).await, (Completed, [3, 0, 0, 0]));
+}
+
+/// The job of a batch is ended by the stop, and what it leaves open is settled while somebody continues the
+/// collection: the documents wait for the end of the new run, and are not given up in it.
+#[tokio::test]
+async fn documents_are_not_given_up_while_their_collection_is_continued() {
+    let fixture = Fixture::new().await;
+    let (id, jobs) = fixture.two_pages().await;
+    fixture.cancel(id).await.unwrap();
+    let mut tx = fixture.pool().begin().await.unwrap();
+    collection::proceed(&mut tx, id, Scope::default()).await.unwrap();
+    let late = tokio::spawn({
+        let (pool, job) = (fixture.pool().clone(), jobs[0].clone());
+        async move {
+            let by = Discarded { code: Some("cancelled_by_request".to_owned()), ..discarded(0, "over") };
+            collection::give_up_documents(&mut pool.acquire().await.unwrap(), &job, &by).await
+        }
+    });
+    fixture.until_blocked(1).await;
+    tx.commit().await.unwrap();
+    in_time("the late one ends", late).await.unwrap().unwrap();
+    assert_eq!(fixture.told(id).await, (Running, [0, 0, 0, 20]));
+    fixture.parse_all(id).await;
+    assert_eq!(fixture.told(id).await, (Completed, [20, 0, 0, 0]));
 }

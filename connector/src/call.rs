@@ -1,21 +1,20 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{
-    Request, Response, StatusCode, Url,
-    header::{HeaderMap, LINK, LOCATION},
+    Request, Response, StatusCode,
+    header::{HeaderMap, LINK},
 };
-use resume_core::{call_limit::SILENCE_USUAL, source::definition::Paging};
+use resume_core::source::definition::Paging;
 
 use crate::{
     CallError, Page,
     body::{PAGE_BYTES_MAX, Packing, receive},
     client::Http,
-    home::{Home, shown_host},
+    home::Home,
     link_header::{Malformed, next_target},
     page::Shape,
     refusal::{Refusals, limited},
     token::Loan,
-    wait::retry_after,
 };
 
 /// One call to a source, ready to be made.
@@ -156,18 +155,6 @@ impl Reading<'_> {
     }
 }
 
-/// Why there is nothing in an answer that is no success, by its head.
-pub(crate) fn refused(response: &Response) -> CallError {
-    let status = response.status();
-    let retry_after = retry_after(response.headers()).map(|wait| wait.min(SILENCE_USUAL));
-    match status.as_u16() {
-        301 | 302 | 303 | 307 | 308 => {
-            CallError::Redirected { status, host: redirected_to(response.url(), response.headers()) }
-        }
-        _ => CallError::Status { status, retry_after },
-    }
-}
-
 /// The target of the link to the next page in the headers.
 fn linked(headers: &HeaderMap) -> Result<Option<String>, CallError> {
     for field in headers.get_all(LINK) {
@@ -182,9 +169,4 @@ fn linked(headers: &HeaderMap) -> Result<Option<String>, CallError> {
         }
     }
     Ok(None)
-}
-
-fn redirected_to(url: &Url, headers: &HeaderMap) -> String {
-    let location = headers.get(LOCATION).and_then(|value| url.join(value.to_str().ok()?).ok());
-    location.map_or_else(|| "no address".to_owned(), |location| shown_host(&location))
 }

@@ -8,6 +8,7 @@ use reqwest::{
 use crate::{
     CallError,
     address::is_public,
+    error::NotPublic,
     home::shown_host,
     proxy::{InvalidProxy, Proxies, is_unreachable},
 };
@@ -126,11 +127,6 @@ fn builder(timeouts: Timeouts) -> ClientBuilder {
 
 /// Gives of a name's addresses those of the public internet; of a proxy's, all.
 struct PublicOnly(Proxies);
-
-/// A name has no address of the public internet.
-#[derive(Debug, thiserror::Error)]
-#[error("the host has no public address")]
-pub(crate) struct NotPublic;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {

@@ -2,7 +2,10 @@ use std::{error::Error, time::Duration};
 
 use reqwest::StatusCode;
 
-use crate::client::NotPublic;
+/// A name has no address of the public internet.
+#[derive(Debug, thiserror::Error)]
+#[error("the host has no public address")]
+pub(crate) struct NotPublic;
 
 /// Why a call brought no page. No text of it holds a secret, or the query of an address.
 #[derive(Debug, thiserror::Error)]

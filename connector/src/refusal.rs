@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode};
-use resume_core::source::definition::{Definition, Refusal};
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{HeaderMap, LOCATION},
+};
+use resume_core::source::definition::{Definition, Refusal, SILENCE_USUAL};
 
 use crate::{
     CallError,
     body::{BEGINNING_BYTES_MAX, beginning},
-    call::refused,
+    home::shown_host,
     token::Loan,
     told::{is_exhausted, told},
     wait::retry_after,
@@ -76,6 +79,23 @@ fn is_known_by_head(response: &Response) -> bool {
     STATUSES.contains(&status.as_u16())
         || (may_wait || status == StatusCode::SERVICE_UNAVAILABLE) && retry_after(headers).is_some()
         || status == StatusCode::FORBIDDEN && is_exhausted(headers)
+}
+
+/// Why there is nothing in an answer that is no success, by its head.
+fn refused(response: &Response) -> CallError {
+    let status = response.status();
+    let retry_after = retry_after(response.headers()).map(|wait| wait.min(SILENCE_USUAL));
+    match status.as_u16() {
+        301 | 302 | 303 | 307 | 308 => {
+            CallError::Redirected { status, host: redirected_to(response.url(), response.headers()) }
+        }
+        _ => CallError::Status { status, retry_after },
+    }
+}
+
+fn redirected_to(url: &Url, headers: &HeaderMap) -> String {
+    let location = headers.get(LOCATION).and_then(|value| url.join(value.to_str().ok()?).ok());
+    location.map_or_else(|| "no address".to_owned(), |location| shown_host(&location))
 }
 
 /// The refusal of a call as one too many, with the wait that its headers ask for.

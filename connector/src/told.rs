@@ -104,7 +104,7 @@ fn number(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use reqwest::header::{HeaderName, HeaderValue};
-    use resume_core::call_limit::SILENCE_MAX;
+    use resume_core::source::definition::SILENCE_MAX;
 
     use super::*;
 

@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use resume_core::call_limit::SILENCE_MAX;
+use resume_core::source::definition::SILENCE_MAX;
 
 /// The longest text that may tell a time.
 const TEXT_BYTES_MAX: usize = 64;

@@ -3,7 +3,7 @@ use reqwest::Method;
 use resume_core::{
     call_limit::{self, CallEnd, Caller, Demand, Ending, Told},
     db,
-    source::definition::Definition,
+    source::definition::{Definition, SILENCE_USUAL},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -164,7 +164,7 @@ async fn call(app: &TestApp, statuses: &[u16]) {
             concurrency: None,
             horizon: Duration::from_secs(5),
             lead: Duration::ZERO,
-            silence_max: call_limit::SILENCE_USUAL,
+            silence_max: SILENCE_USUAL,
         };
         let permit = call_limit::grant(&mut conn, &demand).await.unwrap().permits[0];
         let end = CallEnd {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use resume_core::call_limit::SILENCE_USUAL;
+use resume_core::source::definition::SILENCE_USUAL;
 
 use super::NotShared;
 use crate::{CallError, TokenError, wait::retry_after};

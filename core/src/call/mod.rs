@@ -15,7 +15,7 @@
 //! | `fail.rs` | calls that brought nothing, and calls that were given up |
 //! | `restart.rs` | a list whose cursor has expired is read again from its beginning |
 //! | `attachment.rs` | files that belong to items, whose addresses expire |
-//! | `list.rs` | [`list()`]: the calls of a collection, for people |
+//! | `list.rs`, `errors.rs` | [`list()`]: the calls of a collection, for people; how often each error happened |
 //! | `known.rs` | people who are asked for because their resumes lead to the source |
 //! | `erase.rs` | what calls tell of one person, and forgetting it |
 //! | `erased.rs` | nobody is asked for who was erased |
@@ -25,10 +25,12 @@
 //! Locks are taken in this order: the call, resumes that are hidden or shown, people, batches, and at the end
 //! the collection, where its state changes.
 
+mod answered;
 mod attachment;
 mod deleted;
 pub(crate) mod erase;
 mod erased;
+mod errors;
 mod fail;
 mod find;
 mod follow;
@@ -52,7 +54,9 @@ use crate::{
     },
 };
 
+pub use answered::{Answered, StoreCallError, StoredAnswer};
 pub use attachment::{FoundAttachments, Refreshed, expire_attachment, refresh_attachments, store_attachment};
+pub(crate) use errors::error_counts;
 pub use fail::{CallFailure, give_up, note_failure, note_waiting};
 pub use find::{Found, find, find_origin};
 pub(crate) use find::{open_again, reopen_failed};
@@ -63,7 +67,7 @@ pub(crate) use next::{PAGE_REPEATS, first as first_pages, followers};
 pub(crate) use open::{NewCall, enqueue_calls, open, open_feed};
 pub use restart::restart;
 pub(crate) use retention::delete_some;
-pub use store::{Answered, StoreCallError, StoredAnswer, skip, store};
+pub use store::{skip, store};
 
 /// How many pages of a numbered list are on their way at once: enough to keep the allowed rate busy at a
 /// second of latency, few enough that a collection of a million pages does not fill the queue.

@@ -2,7 +2,7 @@ use resume_queue::{EnqueueError, NewJob, enqueue_all};
 use sqlx::PgConnection;
 
 use super::{
-    Answer, Call, NewCall, attachment, deleted, erased,
+    Answer, Answered, Call, NewCall, StoreCallError, StoredAnswer, attachment, deleted, erased,
     follow::{Division, divide},
     next::{self, Before, End, Next},
     open,
@@ -13,29 +13,10 @@ use crate::{
         counts::{self, Change},
     },
     completeness,
-    document::{self, Batch, Origin, StoreError, Stored},
+    document::{self, Batch, Origin, Stored},
     erasure,
     source::definition::Step,
 };
-
-/// How storing an answer ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAnswer {
-    /// What was stored of its items.
-    pub stored: Stored,
-    /// Single documents that wait to be parsed and have no job yet: whoever stores many of them enqueues one
-    /// for several.
-    pub without_job: Vec<Batch>,
-}
-
-/// What storing came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answered {
-    /// The answer is stored.
-    Stored(StoredAnswer),
-    /// The answer was stored before, or the collection is cancelled: roll back.
-    NotPending,
-}
 
 /// Stores an answer: its new items as documents, the call as done, the jobs that parse its items, and what
 /// follows, the next page of the list and the calls that its items lead to, with their jobs. All in the
@@ -95,32 +76,6 @@ pub async fn store(
     counts::add(conn, call.collection_id, change).await?;
     note_collection(conn, call, answer, &next, is_cut).await?;
     Ok(Answered::Stored(StoredAnswer { stored, without_job }))
-}
-
-/// Why an answer was not stored.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreCallError {
-    /// Its documents were not.
-    #[error(transparent)]
-    Documents(#[from] StoreError),
-    /// The jobs of what follows were not enqueued.
-    #[error("enqueueing what follows from an answer failed")]
-    Enqueue(#[from] EnqueueError),
-    /// The database refused.
-    #[error("storing an answer failed")]
-    Database(#[from] sqlx::Error),
-}
-
-impl StoreCallError {
-    /// Whether it cannot be told who of its people was erased, because this process does not have the key.
-    pub fn is_key_missing(&self) -> bool {
-        matches!(self, Self::Documents(StoreError::Erasure(erasure::CheckError::KeyMissing)))
-    }
-
-    /// Whether the same answer can be stored again at once.
-    pub fn is_contention(&self) -> bool {
-        matches!(self, Self::Documents(StoreError::Contention))
-    }
 }
 
 /// Locks a call whose answer is wanted; returns whether it was given up.

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 
 use super::{
     busiest::Busiest,
-    end::{MISSED, REFUSED},
+    call_end::{MISSED, REFUSED},
     ledger::LedgerPlace,
 };
 use crate::source::definition::Limit;

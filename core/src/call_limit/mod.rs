@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `spacing.rs` | from a limit to the even distance of its calls |
 //! | `grant.rs` | [`grant`]: permits for the callers of one process |
+//! | `call_end.rs` | [`CallEnd`]: what became of a call |
 //! | `end.rs` | [`end`], [`void`]: what became of a permit; silences, the pace, the circuit |
 //! | `end_aside.rs` | the end of a call that says nothing of its source |
 //! | `told.rs` | [`Told`]: what an answer says of the limit, and what of it counts |
@@ -21,6 +22,7 @@
 //! | `ledger.rs` | [`ledger`]: its rows; [`keep_ledger`]: its partitions |
 
 mod busiest;
+mod call_end;
 mod circuit;
 mod end;
 mod end_aside;
@@ -32,8 +34,9 @@ mod spacing;
 mod state;
 mod told;
 
+pub use call_end::{CallEnd, Ending, Void};
 pub use circuit::{Released, hold, release};
-pub use end::{CallEnd, Ending, Void, end, silence_of, void};
+pub use end::{end, silence_of, void};
 pub use evidence::{Evidence, Survey, WindowUse, evidence};
 pub use grant::{Answer, Caller, Demand, Obstacle, Permit, grant};
 pub use ledger::{CallRecord, LedgerPlace, keep_ledger, ledger};
@@ -47,10 +50,3 @@ use std::time::Duration;
 /// evenly as they leave: this much later than others one may arrive without the source seeing one call too
 /// many. It costs 2 % of a limit by the second, and next to nothing of one by the minute.
 pub const MARGIN: Duration = Duration::from_millis(20);
-
-/// The longest silence that a source gets unless its definition says otherwise: who asks for more is asked
-/// again then.
-pub const SILENCE_USUAL: Duration = Duration::from_secs(3600);
-
-/// The longest silence that a definition can allow.
-pub const SILENCE_MAX: Duration = Duration::from_secs(24 * 3600);

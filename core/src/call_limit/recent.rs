@@ -3,7 +3,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::end::MISSED;
+use super::call_end::MISSED;
 
 /// The calls for a collection in the last ten seconds, and what holds its next ones back.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

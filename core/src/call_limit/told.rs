@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::{MARGIN, SILENCE_MAX, spacing::Spacing};
-use crate::source::definition::{Interval, Limit};
+use super::{MARGIN, spacing::Spacing};
+use crate::source::definition::{Interval, Limit, SILENCE_MAX};
 
 /// What an answer says of its source's limit.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -33,6 +33,7 @@
 
 mod begin;
 pub mod counts;
+mod error_count;
 mod eta;
 mod finish;
 mod import;
@@ -50,6 +51,7 @@ use uuid::Uuid;
 
 pub use begin::UnderWay;
 pub(crate) use begin::{hold_run, largest_batch};
+pub use error_count::ErrorCount;
 pub(crate) use finish::conclude_again;
 pub use finish::{Finishing, conclude, finish};
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};
@@ -60,12 +62,10 @@ pub use proceed::{ProceedError, Proceeded, Scope, continue_call, continue_portio
 pub use retention::delete_calls;
 pub(crate) use start::seed_of;
 pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};
-pub use status::{ErrorCount, Progress, progress};
+pub use status::{Progress, progress};
 pub use stop::{StopError, cancel, end_jobs, give_up_documents, pause};
 pub use waiting::Waiting;
 
-/// The most items on one page.
-pub const MAX_PER_PAGE: u32 = 1_000;
 /// The most documents that one job parses. SQL that looks for the batch of a document relies on it: no batch
 /// begins more than 999 before.
 pub const MAX_BATCH_SIZE: u32 = 1_000;

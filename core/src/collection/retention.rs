@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{ErrorCount, status};
+use super::error_count::{ERRORS_MAX, ErrorCount};
 use crate::{call, completeness};
 
 /// How many calls one statement deletes: some tens of milliseconds.
@@ -113,7 +113,7 @@ async fn summarize(conn: &mut PgConnection, id: Uuid, keep: Duration) -> Result<
     if held.is_summarized {
         return Ok(true);
     }
-    let mut errors = status::call_errors(&mut tx, id).await?;
+    let mut errors = call::error_counts(&mut tx, id, ERRORS_MAX).await?;
     errors.extend(completeness::doubts(&mut tx, id).await?);
     let harmless = completeness::harmless();
     let summary = Summary {

@@ -4,12 +4,15 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    MAX_PER_PAGE, UnderWay,
+    UnderWay,
     begin::{begin, begin_next, kept_by},
 };
 use crate::{
     call,
-    source::{self, Source, definition::OverlappingRuns},
+    source::{
+        self, Source,
+        definition::{MAX_PER_PAGE, OverlappingRuns},
+    },
 };
 
 /// A collection that is about to start. The caller has checked that the numbers are in range.
@@ -19,7 +22,7 @@ pub struct NewCollection {
     pub source: String,
     /// How many items to ask for, from 1; by default what the source's definition says, or else everything.
     pub count: Option<u64>,
-    /// Items on a page, 1 to [`MAX_PER_PAGE`](super::MAX_PER_PAGE); by default what the source's definition
+    /// Items on a page, 1 to [`MAX_PER_PAGE`]; by default what the source's definition
     /// says, or else as many as the source gives.
     pub per_page: Option<u32>,
     /// Documents parsed by one job, 1 to [`MAX_BATCH_SIZE`](super::MAX_BATCH_SIZE).

@@ -7,16 +7,15 @@ use uuid::Uuid;
 use super::{
     Collection, CollectionState, Waiting, begin,
     counts::{self, Counts},
+    error_count::{ERRORS_MAX, ErrorCount},
     retention::Summary,
     seed_of, waiting,
 };
 use crate::{
+    call,
     call_limit::{self, RecentCalls},
     completeness, document, source,
 };
-
-/// How many kinds of error are listed.
-const ERRORS_MAX: i64 = 20;
 
 /// How long ago what is called recent may be.
 const RECENT_S: f64 = 10.0;
@@ -56,17 +55,6 @@ pub struct Progress {
     pub seen_at: DateTime<Utc>,
 }
 
-/// How often an error happened, and one place where it did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorCount {
-    /// Its stable code.
-    pub code: String,
-    /// How often.
-    pub count: i64,
-    /// One of them, for people.
-    pub sample: String,
-}
-
 /// How far the collection of this id has come; `None` when there is none. Some milliseconds, whatever its
 /// size.
 ///
@@ -86,24 +74,26 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     let (errors, is_complete) = errors(&mut conn, &row).await?;
     // A look that waits for a second connection while it holds one could starve the pool.
     drop(conn);
-    let mut progress = Progress {
-        pages_expected: row.pages_expected.map(|pages| i64::from(pages) + counts.opened_behind),
-        is_lagging: row.is_lagging && counts.pending() > 0,
+    let is_lagging = row.is_lagging && counts.pending() > 0;
+    let (pages_expected, calls_deleted) = (row.pages_expected, row.summary.is_some());
+    let (is_cut, seen_at) = (row.is_cut, row.seen_at);
+    let collection = Collection::from(row);
+    Ok(Some(Progress {
+        pages_expected: pages_expected.map(|pages| i64::from(pages) + counts.opened_behind),
+        waiting: waiting::reasons(pool, (&collection, &counts), waits_for, is_lagging).await?,
         calls_per_second: definition.calls_per_second(),
-        is_complete,
-        calls_deleted: row.summary.is_some(),
-        is_cut: row.is_cut,
-        seen_at: row.seen_at,
+        collection,
         counts,
         total_backlog,
+        is_lagging,
         recent_calls,
         errors,
         waits_for,
-        waiting: Vec::new(),
-        collection: row.into(),
-    };
-    progress.waiting = waiting::reasons(pool, &progress).await?;
-    Ok(Some(progress))
+        is_complete,
+        calls_deleted,
+        is_cut,
+        seen_at,
+    }))
 }
 
 /// A collection as it stands.
@@ -171,7 +161,7 @@ async fn errors(conn: &mut PgConnection, row: &Row) -> Result<(Vec<ErrorCount>, 
         let errors = with_failures(conn, row.id, summary.errors()).await?;
         return Ok((errors, row.finished_at.map(|_| summary.has_everything)));
     }
-    let calls = call_errors(conn, row.id).await?;
+    let calls = call::error_counts(conn, row.id, ERRORS_MAX).await?;
     let mut errors = with_failures(conn, row.id, calls).await?;
     if row.finished_at.is_none() {
         return Ok((errors, None));
@@ -181,30 +171,6 @@ async fn errors(conn: &mut PgConnection, row: &Row) -> Result<(Vec<ErrorCount>, 
         !row.is_cut && !row.has_errors && doubts.is_empty() && row.state != CollectionState::Cancelled;
     errors.extend(doubts);
     Ok((errors, Some(has_everything)))
-}
-
-/// The errors of the calls of a collection, the most frequent first.
-pub(super) async fn call_errors(conn: &mut PgConnection, id: Uuid) -> Result<Vec<ErrorCount>, sqlx::Error> {
-    sqlx::query_as!(
-        ErrorCount,
-        r#"
-        select e.code as "code!", e.count as "count!",
-               case when c.step = 'detail' then 'detail of ' || c.item
-                    when c.step = 'deleted' then 'page ' || c.place || ' of the deleted'
-                    when c.step = 'attachment' then 'attachment ' || c.name || ' of ' || c.item
-                    else 'page ' || c.place || case when c.parent = '' then '' else ' of ' || c.parent end
-               end || ': ' || coalesce(c.error, '') as "sample!"
-        from (
-            select error_code as code, count(*) as count, min(id) as first from calls
-            where collection_id = $1 and error_code is not null group by error_code
-        ) e join calls c on c.id = e.first
-        order by e.count desc, e.code limit $2
-        "#,
-        id,
-        ERRORS_MAX,
-    )
-    .fetch_all(conn)
-    .await
 }
 
 /// These errors and those of the documents of a collection.

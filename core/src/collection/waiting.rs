@@ -8,7 +8,7 @@ use resume_queue::{
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{CollectionState, Progress};
+use super::{Collection, CollectionState, counts::Counts};
 use crate::{
     call_limit::{self, Circuit},
     jobs::{FetchPage, ParseDocuments},
@@ -45,14 +45,18 @@ impl Waiting {
 ///
 /// # Errors
 /// The database's.
-pub(super) async fn reasons(pool: &PgPool, progress: &Progress) -> Result<Vec<Waiting>, sqlx::Error> {
-    let collection = &progress.collection;
+pub(super) async fn reasons(
+    pool: &PgPool,
+    (collection, counts): (&Collection, &Counts),
+    waits_for: Option<Uuid>,
+    is_lagging: bool,
+) -> Result<Vec<Waiting>, sqlx::Error> {
     if collection.state.is_over() {
         return Ok(Vec::new());
     }
-    let mut reasons = of_collection(progress);
-    let fetches = progress.counts.pending() > 0 && collection.state != CollectionState::Paused;
-    let parses = progress.counts.waiting() > 0;
+    let mut reasons = of_collection(collection.state, waits_for, is_lagging);
+    let fetches = counts.pending() > 0 && collection.state != CollectionState::Paused;
+    let parses = counts.waiting() > 0;
     if fetches || parses {
         let queues = inspect::queues(pool).await?;
         for (queue, is_used) in [(FetchPage::KIND, fetches), (ParseDocuments::KIND, parses)] {
@@ -68,16 +72,16 @@ pub(super) async fn reasons(pool: &PgPool, progress: &Progress) -> Result<Vec<Wa
     Ok(reasons)
 }
 
-fn of_collection(progress: &Progress) -> Vec<Waiting> {
+fn of_collection(state: CollectionState, waits_for: Option<Uuid>, is_lagging: bool) -> Vec<Waiting> {
     let mut reasons = Vec::new();
-    if progress.collection.state == CollectionState::Paused {
+    if state == CollectionState::Paused {
         reasons.push(Waiting::new("paused", "it is paused until somebody continues it"));
     }
-    if let Some(other) = progress.waits_for {
+    if let Some(other) = waits_for {
         let message = format!("collection {other} of the same source has to be over first");
         reasons.push(Waiting::new("waits_for_collection", message));
     }
-    if progress.is_lagging {
+    if is_lagging {
         let message = "too many documents of its source wait to be parsed first";
         reasons.push(Waiting::new("parsing_lags", message));
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     fault::{Place, shown},
-    reader::{Found, MAX_ITEM_BYTES},
+    found::{Found, MAX_ITEM_BYTES},
 };
 
 /// The most columns.

@@ -5,7 +5,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use super::{
     columns::{Columns, MAX_COLUMNS},
     fault::Place,
-    reader::{Found, MAX_ITEM_BYTES},
+    found::{Found, MAX_ITEM_BYTES},
 };
 
 /// What stands between two cells. A spreadsheet writes the one of its country.
@@ -146,7 +146,7 @@ impl<R: BufRead> Rows<'_, R> {
                 }
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if self.bytes.len() > MAX_ITEM_BYTES => {
-                    return Ok(Row::Unusable(super::reader::too_long()));
+                    return Ok(Row::Unusable(super::found::too_long()));
                 }
                 ReadRecordResult::OutputFull => self.bytes.resize(2 * self.bytes.len(), 0),
                 ReadRecordResult::OutputEndsFull => {

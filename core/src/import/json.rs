@@ -13,7 +13,7 @@ use serde_json::{Deserializer, value::RawValue};
 
 use super::{
     fault::{Place, explain},
-    reader::{Found, MAX_ITEM_BYTES},
+    found::{Found, MAX_ITEM_BYTES},
 };
 use crate::{
     parsing::{id_at, json_pointer},

@@ -7,6 +7,7 @@
 //! | `json` | a list of objects, one object, or an answer of the API with a list in it |
 //! | `ndjson` | one item a line |
 //! | `csv`, `columns` | rows of cells; a row becomes an object from the names of the columns to the cells |
+//! | `found` | where the items and the faults go |
 //! | `fault` | what is wrong with a file, and where |
 //! | `document` | an item as the raw document of its source |
 //!
@@ -20,6 +21,7 @@ mod container;
 mod csv;
 mod document;
 mod fault;
+mod found;
 mod json;
 mod ndjson;
 mod reader;
@@ -29,4 +31,5 @@ mod tests;
 pub use container::Container;
 pub use document::document;
 pub use fault::{Fault, Faults, MAX_FAULTS, Place};
-pub use reader::{MAX_ITEM_BYTES, ReadError, read_items};
+pub use found::MAX_ITEM_BYTES;
+pub use reader::{ReadError, read_items};

@@ -2,7 +2,7 @@ use std::io::{self, BufRead, Read};
 
 use super::{
     fault::Place,
-    reader::{Found, MAX_ITEM_BYTES},
+    found::{Found, MAX_ITEM_BYTES},
 };
 
 /// Reads an object from each line. Blank lines are nothing.

@@ -1,17 +1,13 @@
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
-use serde_json::value::RawValue;
-
 use super::{
     container::Container,
     csv,
-    fault::{Faults, Place, explain, shown},
+    fault::{Faults, Place},
+    found::Found,
     json, ndjson,
 };
-use crate::{parsing::MAX_DOCUMENT_BYTES, source::definition::Definition};
-
-/// The largest item, in bytes: what the parser reads.
-pub const MAX_ITEM_BYTES: usize = MAX_DOCUMENT_BYTES;
+use crate::source::definition::Definition;
 
 /// Why the items of a file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +32,7 @@ pub fn read_items(
     file: &mut (impl BufRead + Seek),
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), ReadError> {
-    let mut found = Found { take: &mut take, faults: Faults::default() };
+    let mut found = Found::new(&mut take);
     if check_text(file, &mut found)? {
         match container {
             Container::Json => json::read(file, definition, &mut found)?,
@@ -44,7 +40,7 @@ pub fn read_items(
             Container::Csv => csv::read(file, definition.id_pointer(), &mut found)?,
         }
     }
-    if found.faults.count > 0 { Err(found.faults.into()) } else { Ok(()) }
+    Ok(found.into_result()?)
 }
 
 /// Tells whether the file is UTF-8, and goes to its beginning, behind a byte order mark.
@@ -86,58 +82,4 @@ fn check_text(file: &mut (impl BufRead + Seek), found: &mut Found<'_>) -> io::Re
             return Ok(true);
         }
     }
-}
-
-/// Where what is found in a file goes.
-pub(super) struct Found<'a> {
-    take: &'a mut dyn FnMut(&[u8]),
-    faults: Faults,
-}
-
-impl Found<'_> {
-    pub(super) fn fault(&mut self, place: Place, detail: impl Into<String>) {
-        self.faults.add(place, detail);
-    }
-
-    /// Whether so much is wrong that nobody has to look on.
-    pub(super) fn is_over(&self) -> bool {
-        self.faults.are_many()
-    }
-
-    /// Gives an item on, unless the file is bad.
-    pub(super) fn give(&mut self, item: &[u8]) {
-        if self.faults.count == 0 {
-            (self.take)(item);
-        }
-    }
-
-    /// Takes what begins here and should be JSON, if it is an object.
-    pub(super) fn item(&mut self, place: Place, bytes: &[u8]) {
-        match serde_json::from_slice::<&RawValue>(bytes) {
-            Ok(_) => self.element(place, bytes),
-            Err(error) => self.fault(place.behind(&error), format!("no JSON: {}", explain(&error))),
-        }
-    }
-
-    /// Takes JSON that begins here, if it is an object.
-    pub(super) fn element(&mut self, place: Place, bytes: &[u8]) {
-        match bytes.first() {
-            _ if bytes.len() > MAX_ITEM_BYTES => self.too_long(place),
-            Some(b'{') => self.give(bytes),
-            Some(b'[') => self.fault(place, "a list: an item is an object, { .. }"),
-            _ => {
-                let text = String::from_utf8_lossy(bytes);
-                self.fault(place, format!("{}: an item is an object, {{ .. }}", shown(&text)));
-            }
-        }
-    }
-
-    /// Notes an item that is longer than may be.
-    pub(super) fn too_long(&mut self, place: Place) {
-        self.fault(place, too_long());
-    }
-}
-
-pub(super) fn too_long() -> String {
-    format!("an item of more than {MAX_ITEM_BYTES} bytes: the most is {MAX_ITEM_BYTES}")
 }

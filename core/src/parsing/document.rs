@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::error::{ErrorCode, ParseError};
+use super::limits::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VALUES};
 use super::mend::mend;
 use super::pointer::Pointer;
 use super::warning::{WarningCode, Warnings};
-use super::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VALUES};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 

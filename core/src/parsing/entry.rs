@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::dates::{self, Reading};
 use super::error::type_name;
+use super::limits::{MAX_ENTRIES, MAX_LINE_CHARS};
 use super::pointer::Pointer;
 use super::warning::{WarningCode, Warnings};
-use super::{MAX_ENTRIES, MAX_LINE_CHARS};
 
 /// The names of a field: first the right one, then old and foreign ones, which are read with a warning.
 pub(super) type Names = [&'static str];

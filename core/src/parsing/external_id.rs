@@ -3,8 +3,8 @@
 
 use serde_json::value::RawValue;
 
-use super::Format;
 use super::document::without_byte_order_mark;
+use super::format::Format;
 use super::json_pointer::{self, Pointer};
 
 /// The longest id: real ones are numbers, UUIDs or short URLs, and it must fit an entry of a Postgres index.

@@ -6,9 +6,9 @@
 
 use serde_json::{Map, Value};
 
-use super::ParsedResume;
 use super::education::{self, EducationNames};
 use super::entry::{Entry, wrong_type};
+use super::parsed_resume::ParsedResume;
 use super::pointer::Pointer;
 use super::skill_list;
 use super::warning::Warnings;

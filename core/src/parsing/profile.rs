@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::ParsedResume;
 use super::entry::Entry;
+use super::parsed_resume::ParsedResume;
 use super::pointer::Pointer;
 use super::skill_list;
 use super::warning::{WarningCode, Warnings};

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::MAX_SKILLS;
 use super::entry::wrong_type;
+use super::limits::MAX_SKILLS;
 use super::pointer::Pointer;
 use super::warning::{WarningCode, Warnings};
 use crate::skill::{MAX_SKILL_CHARS, Skill, SkillError};

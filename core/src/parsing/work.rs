@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::WorkExperience;
 use super::entry::{self, Entry, Names};
+use super::parsed_resume::WorkExperience;
 use super::pointer::Pointer;
 use super::warning::Warnings;
 

@@ -9,8 +9,10 @@ use resume_core::{
 };
 use resume_queue::{JobError, Lease};
 
-use super::fetch_page::{end, failed, find_attachments, given_up, leave, not_made};
-use super::retry;
+use super::{
+    call::{end, failed, find_attachments, given_up, leave, not_made},
+    retry,
+};
 use crate::{
     context::Context,
     permit::{About, Ended},

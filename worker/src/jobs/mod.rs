@@ -1,6 +1,7 @@
 //! What each job does: one file a job, one function `run`. `fetch_attachment.rs` is what `fetch_page.rs` does
-//! for a page that is an attachment.
+//! for a call that brings an attachment, `call.rs` what both do with any call.
 
+mod call;
 pub(crate) mod continue_collection;
 mod fetch_attachment;
 pub(crate) mod fetch_page;

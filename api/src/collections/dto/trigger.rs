@@ -1,8 +1,8 @@
 use poem_openapi::{Object, types::Example};
 use resume_core::{
-    collection::{MAX_BATCH_SIZE, MAX_PER_PAGE, NewCollection, Started},
+    collection::{MAX_BATCH_SIZE, NewCollection, Started},
     jobs::StartCollection,
-    source::DEFAULT_SOURCE,
+    source::{DEFAULT_SOURCE, definition::MAX_PER_PAGE},
 };
 use uuid::Uuid;
 

@@ -6,7 +6,7 @@ use jmespath::{Context, DEFAULT_RUNTIME, ErrorReason, JmespathError, Rcvar, Vari
 use serde_json::{Map, Value};
 
 use super::growth;
-use crate::parsing::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VALUES};
+use crate::parsing::limits::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VALUES};
 
 /// The longest expression. One that gathers seven fields of each job has some 200 bytes.
 pub const MAX_EXPRESSION_BYTES: usize = 1_000;

@@ -3,7 +3,7 @@
 
 use jmespath::{DEFAULT_RUNTIME, ast::Ast};
 
-use crate::parsing::MAX_VALUES;
+use crate::parsing::limits::MAX_VALUES;
 
 /// How many times as much as the item an expression may make of it. One that gathers seven fields of each job makes seven
 /// times as much at most; `[@, @][]`, over and over, doubles it each time.

@@ -7,6 +7,7 @@
 
 mod expression;
 mod growth;
+mod mapping;
 
 use jmespath::Rcvar;
 use serde_json::{Map, Value};
@@ -15,15 +16,16 @@ use self::expression::{Expression, Failure, Room, variable};
 use super::education::{self, EducationNames};
 use super::entry::Entry;
 use super::error::{ErrorCode, ParseError};
+use super::parsed_resume::ParsedResume;
 use super::pointer::Pointer;
 use super::profile::WORK;
 use super::skill_list;
 use super::warning::{WarningCode, Warnings};
-use super::{ParsedResume, document, work};
-use crate::source::definition::Mapping;
+use super::{document, work};
 
 pub use self::expression::{MAX_EXPRESSION_BYTES, MAX_OPERATORS};
 pub use self::growth::MAX_GROWTH;
+pub use self::mapping::Mapping;
 
 const EDUCATION: EducationNames = EducationNames {
     institution: &["institution", "school", "school_name"],

@@ -1,7 +1,7 @@
 //! Items as systems send them, and mappings as people write them.
 
 use super::*;
-use crate::source::definition::Mapping;
+use crate::parsing::Mapping;
 
 /// A mapping given as JSON, compiled.
 #[track_caller]

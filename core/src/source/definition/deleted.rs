@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{IdsCall, ListCall};
+use super::IdsCall;
 
 /// How it is known that somebody was deleted: one of these ways, or several. Searches do not find the resume
 /// of who was deleted, until they are seen again.
@@ -49,28 +49,6 @@ impl Deleted {
             Value::Array(elements) => !elements.is_empty(),
             Value::Object(members) => !members.is_empty(),
         }
-    }
-}
-
-impl ListCall {
-    /// How people are hidden who were deleted, if any are.
-    pub fn hiding(&self) -> Option<&Deleted> {
-        self.deleted.as_ref().filter(|deleted| deleted.hides())
-    }
-
-    /// Whether resumes are hidden that a full run has not seen.
-    pub fn hides_missing(&self) -> bool {
-        self.deleted.as_ref().is_some_and(|deleted| deleted.missing == Some(DeletedPolicy::Hide))
-    }
-
-    /// Whether the source has a deletions feed.
-    pub fn has_deleted_feed(&self) -> bool {
-        self.deleted.as_ref().is_some_and(|deleted| deleted.feed.is_some())
-    }
-
-    /// Where an item says that it was deleted, if the system tells so.
-    pub fn deleted_flag(&self) -> Option<&str> {
-        self.deleted.as_ref()?.flag.as_deref()
     }
 }
 

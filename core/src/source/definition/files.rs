@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, list::id_pointer};
+use super::{Definition, ids_call::id_pointer};
 
 /// A source that is no API: its items are imported, from files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

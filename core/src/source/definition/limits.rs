@@ -3,6 +3,13 @@ use std::{borrow::Cow, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+/// The longest silence that a source gets unless its definition says otherwise: who asks for more is asked
+/// again then.
+pub const SILENCE_USUAL: Duration = Duration::from_secs(3600);
+
+/// The longest silence that a definition can allow.
+pub const SILENCE_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// How many calls a system allows in any stretch of time of this length, wherever it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

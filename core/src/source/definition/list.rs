@@ -4,7 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Deleted, Interval, Placeholder, Template};
+use super::{
+    Deleted, DeletedPolicy, Interval, Paging, Placeholder, Template,
+    ids_call::{id_pointer, per_page_max},
+};
+
+/// The most items on one page.
+pub const MAX_PER_PAGE: u32 = 1_000;
 
 /// The call that lists the items of a source, page by page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -110,6 +116,26 @@ impl ListCall {
     pub fn is_told_count(&self) -> bool {
         self.has(Placeholder::Count)
     }
+
+    /// How people are hidden who were deleted, if any are.
+    pub fn hiding(&self) -> Option<&Deleted> {
+        self.deleted.as_ref().filter(|deleted| deleted.hides())
+    }
+
+    /// Whether resumes are hidden that a full run has not seen.
+    pub fn hides_missing(&self) -> bool {
+        self.deleted.as_ref().is_some_and(|deleted| deleted.missing == Some(DeletedPolicy::Hide))
+    }
+
+    /// Whether the source has a deletions feed.
+    pub fn has_deleted_feed(&self) -> bool {
+        self.deleted.as_ref().is_some_and(|deleted| deleted.feed.is_some())
+    }
+
+    /// Where an item says that it was deleted, if the system tells so.
+    pub fn deleted_flag(&self) -> Option<&str> {
+        self.deleted.as_ref()?.flag.as_deref()
+    }
 }
 
 fn any_text(value: &Value, is: &impl Fn(&str) -> bool) -> bool {
@@ -119,14 +145,6 @@ fn any_text(value: &Value, is: &impl Fn(&str) -> bool) -> bool {
         Value::Object(members) => members.values().any(|value| any_text(value, is)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
-}
-
-pub(super) fn id_pointer() -> String {
-    "/id".to_owned()
-}
-
-pub(super) fn per_page_max() -> u32 {
-    100
 }
 
 /// The method of a call.
@@ -144,97 +162,6 @@ impl Method {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     fn is_get(&self) -> bool {
         *self == Self::Get
-    }
-}
-
-/// How one page leads to the next.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Paging {
-    /// Pages have numbers or offsets: `{page}` or `{offset}` stands in a parameter. Several are fetched side
-    /// by side, unless it is the list of a parent, or of parents.
-    Numbered {
-        /// The number of the first page; 1 by default. Offsets begin with 0 whatever it is.
-        #[serde(default = "first_page")]
-        first: u32,
-        /// Where the number of all items is in the answer, as a JSON Pointer. Without it the list ends with
-        /// an empty page, or one that is not there (404). A number that cannot be true, such as -1, says
-        /// nothing.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        total: Option<String>,
-    },
-    /// The answer holds the address of the next page.
-    NextUrl {
-        /// Where, as a JSON Pointer. Missing, null or empty on the last page.
-        at: String,
-        /// Where the number of all items is in the answer, as a JSON Pointer: a run that saw fewer says so.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        total: Option<String>,
-    },
-    /// The `Link` header has the address of the next page, with `rel="next"`: RFC 8288.
-    LinkHeader {
-        /// Where the number of all items is in the answer, as a JSON Pointer: a run that saw fewer says so.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        total: Option<String>,
-    },
-    /// The answer holds a token that asks for the next page.
-    Cursor {
-        /// Where the token is, as a JSON Pointer.
-        token: String,
-        /// The parameter of the query that takes it, or, in a `post`, the member of the body.
-        param: String,
-        /// The token of the first page, such as `*`, for systems that want one from the beginning. By default
-        /// the first call has none, unless the parameter stands in `params` or `body`, where the tokens of
-        /// later pages replace it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        first: Option<String>,
-        /// Where the answer says whether there are more pages, as a JSON Pointer. Without it the missing
-        /// token says so. More pages without a token are an error.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        has_more: Option<String>,
-        /// Where the number of all items is in the answer, as a JSON Pointer: a run that saw fewer says so.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        total: Option<String>,
-        /// Whether a call with a token must carry no other parameter.
-        #[serde(default, skip_serializing_if = "super::is_false")]
-        alone: bool,
-        /// The codes of errors that mean the token is too old: the list is read anew from its beginning,
-        /// once.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        expired: Vec<String>,
-    },
-    /// There is one page.
-    Single {},
-}
-
-fn first_page() -> u32 {
-    1
-}
-
-impl Paging {
-    /// Whether pages can be asked for in any order, several side by side. The others lead from one to the
-    /// next.
-    pub fn is_numbered(&self) -> bool {
-        matches!(self, Self::Numbered { .. })
-    }
-
-    /// Where the number of all items is in the answer, where the system tells it.
-    pub fn total(&self) -> Option<&str> {
-        match self {
-            Self::Numbered { total, .. }
-            | Self::NextUrl { total, .. }
-            | Self::LinkHeader { total }
-            | Self::Cursor { total, .. } => total.as_deref(),
-            Self::Single {} => None,
-        }
-    }
-
-    /// The number of the first page, as the source counts; 1 where pages have none.
-    pub fn first_page(&self) -> u32 {
-        match self {
-            Self::Numbered { first, .. } => *first,
-            _ => 1,
-        }
     }
 }
 

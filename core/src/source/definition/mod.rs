@@ -1,15 +1,18 @@
 //! What a source is: the file that a person writes to collect from one more system.
 
+mod attachments;
 mod auth;
 mod check;
 mod deleted;
+mod detail;
 mod files;
+mod ids_call;
 mod known;
 mod limits;
 mod list;
-mod mapping;
 mod original;
 mod overlapping_runs;
+mod paging;
 mod read;
 mod render;
 mod same;
@@ -25,21 +28,25 @@ use std::{collections::BTreeMap, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use attachments::Attachments;
 pub use auth::{Auth, Secret, SecretPlace};
 pub use check::{Fault, Faults};
 pub use deleted::{Deleted, DeletedPolicy};
+pub use detail::DetailCall;
 pub use files::Files;
+pub use ids_call::IdsCall;
 pub use known::Known;
-pub use limits::{Interval, Limit, Refusal};
-pub use list::{Expect, ListCall, Method, Paging, Since, TimeFormat};
-pub use mapping::Mapping;
+pub use limits::{Interval, Limit, Refusal, SILENCE_MAX, SILENCE_USUAL};
+pub use list::{Expect, ListCall, MAX_PER_PAGE, Method, Since, TimeFormat};
 pub use overlapping_runs::OverlappingRuns;
+pub use paging::Paging;
 pub(super) use read::decode_stored;
 pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
-pub use step::{Attachments, DetailCall, IdsCall, Step};
+pub use step::Step;
 pub use template::{Placeholder, Template, Values};
 
-use crate::{call_limit::SILENCE_USUAL, parsing::Format};
+use crate::parsing::Format;
+pub use crate::parsing::Mapping;
 
 /// How to collect from one system. Written as YAML or JSON; an unknown field is refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Defaults, Definition, Interval, Limit, ListCall, Method, OverlappingRuns, Paging, Template,
+    Defaults, Definition, Interval, Limit, ListCall, MAX_PER_PAGE, Method, OverlappingRuns, Paging, Template,
     template::Placeholder,
 };
-use crate::{collection::MAX_PER_PAGE, parsing::Format};
+use crate::parsing::Format;
 
 impl Definition {
     /// A source that speaks as the external API of the original service does, which the mock speaks too:

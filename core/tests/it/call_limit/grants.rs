@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use resume_core::{
-    call_limit::{self, CallEnd, Ending, MARGIN, Obstacle, SILENCE_USUAL, Told, ToldLimit, Void},
+    call_limit::{self, CallEnd, Ending, MARGIN, Obstacle, Told, ToldLimit, Void},
     db::migrators,
-    source::definition::Limit,
+    source::definition::{Limit, SILENCE_USUAL},
 };
 use resume_postgres::{RestartMode, testing::TestDatabase};
 use tokio::time::Instant;

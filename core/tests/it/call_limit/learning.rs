@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use resume_core::call_limit::{self, CallEnd, Ending, Obstacle, Permit, SILENCE_USUAL, Told, ToldLimit};
+use resume_core::{
+    call_limit::{self, CallEnd, Ending, Obstacle, Permit, Told, ToldLimit},
+    source::definition::SILENCE_USUAL,
+};
 
 use super::{Process, SECOND, ended, limit, plenty, state};
 use crate::fixture::Fixture;

@@ -10,8 +10,8 @@ mod turns;
 use std::time::Duration;
 
 use resume_core::{
-    call_limit::{self, Answer, CallEnd, Caller, Demand, Ending, Permit, SILENCE_USUAL, State, Told},
-    source::definition::{Interval, Limit},
+    call_limit::{self, Answer, CallEnd, Caller, Demand, Ending, Permit, State, Told},
+    source::definition::{Interval, Limit, SILENCE_USUAL},
 };
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::FaultList;
+use super::fault::FaultList;
 use crate::source::definition::Definition;
 
 /// The longest address, in bytes.

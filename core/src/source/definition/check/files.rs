@@ -1,6 +1,6 @@
 //! Sources of files.
 
-use super::{FaultList, list::check_pointer};
+use super::{fault::FaultList, list::check_pointer};
 use crate::source::definition::{Definition, Files, ListCall};
 
 /// A source of files makes no calls, so nothing that is about calls belongs into it.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{FaultList, list::check_pointer, step};
+use super::{
+    fault::{FaultList, step},
+    list::check_pointer,
+};
 use crate::source::definition::{Auth, Definition, Secret, SecretPlace};
 
 /// The most headers, and the most proofs of who we are.

@@ -1,6 +1,6 @@
 //! Sources that are asked for people who are known.
 
-use super::FaultList;
+use super::fault::FaultList;
 use crate::source::definition::{Definition, Known, ListCall};
 
 /// Nothing is listed, so nothing that is about a list belongs into it.

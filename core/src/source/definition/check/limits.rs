@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use super::FaultList;
-use crate::{
-    call_limit::SILENCE_MAX,
-    source::definition::{Definition, Limit, Refusal},
-};
+use super::fault::FaultList;
+use crate::source::definition::{Definition, Limit, Refusal, SILENCE_MAX};
 
 /// The most limits that hold at once.
 const MAX_LIMITS: usize = 8;

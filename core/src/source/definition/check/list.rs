@@ -4,11 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::{FaultList, step};
-use crate::{
-    collection::MAX_PER_PAGE,
-    source::definition::{ListCall, Method, Paging, Placeholder, Template},
-};
+use super::fault::{FaultList, step};
+use crate::source::definition::{ListCall, MAX_PER_PAGE, Method, Paging, Placeholder, Template};
 
 /// The longest path, parameter name, template, pointer and error code, in bytes.
 const MAX_PATH_BYTES: usize = 1_000;

@@ -1,6 +1,7 @@
 //! What a definition must hold beyond its shape.
 
 mod address;
+mod fault;
 mod files;
 mod headers;
 mod known;
@@ -9,10 +10,10 @@ mod list;
 mod nul;
 mod steps;
 
-use std::fmt;
-
 use resume_queue::is_name;
 
+use self::fault::FaultList;
+pub use self::fault::{Fault, Faults};
 use super::Definition;
 use crate::parsing::{CompiledMapping, Format};
 
@@ -21,37 +22,6 @@ const MAX_NAME_BYTES: usize = 63;
 
 /// The longest description, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 1_000;
-
-/// The most characters of a [`Fault::detail`]: a text that is quoted in it can be long.
-const MAX_DETAIL_CHARS: usize = 400;
-
-/// One thing that is wrong with a definition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Where, as a JSON Pointer into the definition.
-    pub at: String,
-    /// What is wrong, and what would be right.
-    pub detail: String,
-}
-
-/// All that is wrong with a definition; at least one fault.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(pub Vec<Fault>);
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.at, self.detail)
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, fault)| write!(f, "{}{fault}", if index == 0 { "" } else { "; " }))
-    }
-}
 
 impl Definition {
     /// Finds all faults at once, in the order of the fields. Touches neither files nor the network: whether a secret is
@@ -74,17 +44,17 @@ impl Definition {
         }
         self.check_mapping(&mut faults);
         self.check_for_nul(&mut faults);
-        if faults.0.is_empty() { Ok(()) } else { Err(Faults(faults.0)) }
+        faults.into_result()
     }
 
     /// Postgres has no NUL in its texts. Most places have a fault by then that says so or more.
     fn check_for_nul(&self, faults: &mut FaultList) {
         // What is left of a definition that is no JSON has no text in it.
         let value = serde_json::to_value(self).unwrap_or_default();
-        let has_fault = |at: &String| faults.0.iter().any(|fault| fault.at == *at);
-        let places: Vec<String> = nul::places(&value).into_iter().filter(|at| !has_fault(at)).collect();
-        for at in places {
-            faults.add(at, "holds a NUL character (\\u0000): leave it out");
+        for at in nul::places(&value) {
+            if !faults.has(&at) {
+                faults.add(at, "holds a NUL character (\\u0000): leave it out");
+            }
         }
     }
 
@@ -132,38 +102,4 @@ impl Definition {
             faults.add(if self.is_of_files() { "/files/id" } else { "/list/id" }, detail);
         }
     }
-}
-
-/// Gathers faults.
-#[derive(Default)]
-struct FaultList(Vec<Fault>);
-
-impl FaultList {
-    fn add(&mut self, at: impl Into<String>, detail: impl Into<String>) {
-        let mut detail = detail.into();
-        if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL_CHARS) {
-            detail.truncate(end);
-        }
-        self.0.push(Fault { at: at.into(), detail });
-    }
-
-    /// Adds a fault when there is one.
-    fn add_some(&mut self, at: impl Into<String>, detail: Option<impl Into<String>>) {
-        if let Some(detail) = detail {
-            self.add(at, detail);
-        }
-    }
-
-    /// Says whether there are not too many, so that what comes in thousands need not be looked at.
-    fn check_length(&mut self, at: &str, found: usize, most: usize, what: &str) -> bool {
-        if found > most {
-            self.add(at, format!("{found} {what}, the most is {most}"));
-        }
-        found <= most
-    }
-}
-
-/// A key as a step of a JSON Pointer.
-fn step(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

@@ -1,7 +1,7 @@
 //! The calls that bring the items, parents, list and detail, the one that tells who was deleted, and what
 //! they say of each other.
 
-use super::{FaultList, known, list};
+use super::{fault::FaultList, known, list};
 use crate::{
     parsing::{Format, Query},
     source::definition::{Attachments, Definition, Deleted, DetailCall, Placeholder, Step, Template},

@@ -1,0 +1,36 @@
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::collection::ErrorCount;
+
+/// How often each kind of error happened to the calls of a collection, with one of each for people; the most
+/// frequent first, at most `limit`.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn error_counts(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    limit: i64,
+) -> Result<Vec<ErrorCount>, sqlx::Error> {
+    sqlx::query_as!(
+        ErrorCount,
+        r#"
+        select e.code as "code!", e.count as "count!",
+               case when c.step = 'detail' then 'detail of ' || c.item
+                    when c.step = 'deleted' then 'page ' || c.place || ' of the deleted'
+                    when c.step = 'attachment' then 'attachment ' || c.name || ' of ' || c.item
+                    else 'page ' || c.place || case when c.parent = '' then '' else ' of ' || c.parent end
+               end || ': ' || coalesce(c.error, '') as "sample!"
+        from (
+            select error_code as code, count(*) as count, min(id) as first from calls
+            where collection_id = $1 and error_code is not null group by error_code
+        ) e join calls c on c.id = e.first
+        order by e.count desc, e.code limit $2
+        "#,
+        collection_id,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}

@@ -13,8 +13,8 @@ const MAX_CHARS: usize = 255;
 
 /// The header `Idempotency-Key`, if there is one (draft-ietf-httpapi-idempotency-key-header).
 ///
-/// Instead of poem's `Header`, which passes over a value that is not ASCII as if there were none: a request that asked
-/// to be done once would be done twice.
+/// Instead of poem's `Header`, which passes over a value that is not ASCII as if there were none: a request
+/// that asked to be done once would be done twice.
 pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
 
 impl<'a> ApiExtractor<'a> for IdempotencyKey {

@@ -9,12 +9,14 @@ use resume_queue::{MAX_NAME_CHARS, is_name};
 /// The longest name of a schedule, a queue, a kind or an error code.
 pub(crate) const MAX_CHARS: usize = MAX_NAME_CHARS;
 
-/// In the description: something else than dots and slashes, which clients and servers take for steps in a path.
+/// In the description: something else than dots and slashes, which clients and servers take for steps in a
+/// path.
 pub(crate) const PATTERN: &str = "[^./]";
 
 /// A name in a path or a query.
 ///
-/// Instead of `String`, in which a NUL comes through to Postgres, which has none, and `..`, which most clients drop.
+/// Instead of `String`, in which a NUL comes through to Postgres, which has none, and `..`, which most
+/// clients drop.
 #[derive(Debug)]
 pub(crate) struct Name(pub(crate) String);
 

@@ -13,14 +13,16 @@ use tokio::{
 
 use crate::App;
 
-/// How long requests in progress may go on after the signal to stop. Every one that is not stuck ends well within.
+/// How long requests in progress may go on after the signal to stop. Every one that is not stuck ends well
+/// within.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// When a silent connection is closed: later than clients let go of theirs (reqwest 90 s), so that none is closed at the
-/// moment it is used again.
+/// When a silent connection is closed: later than clients let go of theirs (reqwest 90 s), so that none is
+/// closed at the moment it is used again.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The pause after a connection could not be accepted, for want of file descriptors mostly: it would fail again at once.
+/// The pause after a connection could not be accepted, for want of file descriptors mostly: it would fail
+/// again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A port that is open: clients can connect, and are answered once it is served.
@@ -75,8 +77,8 @@ impl Stopping {
     }
 }
 
-/// Switches Nagle's algorithm off, which poem 3.1 leaves on: it would hold back the end of a reply for the client's
-/// delayed acknowledgement, up to 40 ms.
+/// Switches Nagle's algorithm off, which poem 3.1 leaves on: it would hold back the end of a reply for the
+/// client's delayed acknowledgement, up to 40 ms.
 struct NoDelay(TcpAcceptor);
 
 impl Acceptor for NoDelay {

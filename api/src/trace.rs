@@ -3,8 +3,8 @@
 use poem::Request;
 use uuid::Uuid;
 
-/// What the request brought (<https://www.w3.org/TR/trace-context/#traceparent-header>), or a new trace where it brought
-/// none or nonsense.
+/// What the request brought (<https://www.w3.org/TR/trace-context/#traceparent-header>), or a new trace where
+/// it brought none or nonsense.
 pub(crate) fn traceparent(request: &Request) -> String {
     let brought = request.header("traceparent").filter(|value| is_traceparent(value));
     brought.map_or_else(new, str::to_owned)

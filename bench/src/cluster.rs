@@ -6,8 +6,8 @@ use anyhow::Result;
 use resume_postgres::{Cluster, Durability};
 use tempfile::TempDir;
 
-/// Starts a durable private cluster with default settings, in a directory of its own that goes when it is dropped: let the
-/// cluster go first.
+/// Starts a durable private cluster with default settings, in a directory of its own that goes when it is
+/// dropped: let the cluster go first.
 ///
 /// # Errors
 /// When there is no room for the directory, or no Postgres.

@@ -13,8 +13,8 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// Prints to standard output. When nobody reads that any more, nothing is printed and the command goes on to its end: it
-/// has a database to stop, or a change to finish.
+/// Prints to standard output. When nobody reads that any more, nothing is printed and the command goes on to
+/// its end: it has a database to stop, or a change to finish.
 ///
 /// # Panics
 /// When the output fails otherwise, such as on a full disk.

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The blocks of IPv4 that are not, with the length of their prefix: the IANA IPv4 Special-Purpose Address Registry
-/// (RFC 6890), and multicast (RFC 5771).
+/// The blocks of IPv4 that are not, with the length of their prefix: the IANA IPv4 Special-Purpose Address
+/// Registry (RFC 6890), and multicast (RFC 5771).
 const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),       // this network, RFC 791
     (Ipv4Addr::new(10, 0, 0, 0), 8),      // private, RFC 1918
@@ -22,8 +22,8 @@ const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),     // reserved, RFC 1112, and broadcast, RFC 919
 ];
 
-/// The global unicast addresses of IPv6, RFC 4291: whatever is outside is loopback, private, link-local, multicast, an IPv4
-/// address in disguise, or not given to anybody.
+/// The global unicast addresses of IPv6, RFC 4291: whatever is outside is loopback, private, link-local,
+/// multicast, an IPv4 address in disguise, or not given to anybody.
 const UNICAST_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// The blocks in it that are not public: the IANA IPv6 Special-Purpose Address Registry.
@@ -37,8 +37,8 @@ const NOT_PUBLIC_V6: [(Ipv6Addr, u32); 4] = [
 /// IPv4 addresses as a network without IPv4 sees them, RFC 6052: the last four bytes.
 const TRANSLATED: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
-/// Whether an address is one of the public internet. IPv4 addresses mapped into IPv6 never are: nobody names them but to
-/// get past such a check.
+/// Whether an address is one of the public internet. IPv4 addresses mapped into IPv6 never are: nobody names
+/// them but to get past such a check.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

@@ -11,8 +11,8 @@ use crate::{
     token::{Loan, Tokens},
 };
 
-/// Puts what proves who we are into a request; all marked as sensitive, so that nobody logs them. Gives the token that was used,
-/// where one had to be asked for.
+/// Puts what proves who we are into a request; all marked as sensitive, so that nobody logs them. Gives the
+/// token that was used, where one had to be asked for.
 ///
 /// # Errors
 /// Those of secrets, and those of a token endpoint that has to be asked.

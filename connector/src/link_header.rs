@@ -4,8 +4,8 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// The target of the first link with the relation `next` in a header field, as it stands there. Links in the name of another
-/// page (`anchor`) are none of ours.
+/// The target of the first link with the relation `next` in a header field, as it stands there. Links in the
+/// name of another page (`anchor`) are none of ours.
 ///
 /// # Errors
 /// When the field cannot be read up to there: what cannot be read may have been the next page.

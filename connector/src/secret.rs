@@ -35,8 +35,9 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// The secrets that may be given to sources. Whoever can add a source says where they are sent, so it must not be possible to
-/// name just any variable or file of this process: not its database URL, not a private key.
+/// The secrets that may be given to sources. Whoever can add a source says where they are sent, so it must
+/// not be possible to name just any variable or file of this process: not its database URL, not a private
+/// key.
 #[derive(Debug, Clone)]
 pub(crate) struct Secrets {
     directory: PathBuf,
@@ -60,8 +61,8 @@ impl Secrets {
         }
     }
 
-    /// Reads a secret where the definition says that it is. Nothing is kept: one that was changed is used from the next call
-    /// on.
+    /// Reads a secret where the definition says that it is. Nothing is kept: one that was changed is used
+    /// from the next call on.
     ///
     /// # Errors
     /// [`CallError::SecretMissing`] and [`CallError::SecretInvalid`], which name the variable or the file.

@@ -34,8 +34,8 @@ pub enum Role {
     /// Answers requests. Plans each execution anew: the best plan of a search depends on how common the skill
     /// is.
     Api,
-    /// Runs jobs. Plans each statement once for a connection: they are the same a thousand times a second, and
-    /// five trial plans of each, for each connection, cost more than a small collection.
+    /// Runs jobs. Plans each statement once for a connection: they are the same a thousand times a second,
+    /// and five trial plans of each, for each connection, cost more than a small collection.
     Worker,
 }
 

@@ -36,7 +36,8 @@ fn always() -> Vec<Invariant> {
             "no lease outlives its worker",
             "select id, name, heartbeat_at from queue.workers where stopped_at is null",
         ),
-        // A snooze and a hand-back return their attempt, so every one that is left failed, or is the one that succeeded.
+        // A snooze and a hand-back return their attempt, so every one that is left failed, or is the one that
+        // succeeded.
         Invariant::no_rows(
             "attempts are the failures and the success",
             "select id, kind, state, attempt, errors from jobs \

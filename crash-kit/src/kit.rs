@@ -15,11 +15,13 @@ use crate::{
 /// How many trials run at once by default. Half of each is waiting for a dead worker to be noticed.
 const SIDE_BY_SIDE: usize = 8;
 
-/// How many executions of the same statement are points by default. Later ones mostly find the worker in the same
-/// situation; but attempts that end in different ways are settled by the same statement, in some four batches.
+/// How many executions of the same statement are points by default. Later ones mostly find the worker in the
+/// same situation; but attempts that end in different ways are settled by the same statement, in some four
+/// batches.
 const OCCURRENCES_MAX: u32 = 4;
 
-/// As [`OCCURRENCES_MAX`], of a statement with a subject: a look at one queue, say. How many more follow is a matter of time.
+/// As [`OCCURRENCES_MAX`], of a statement with a subject: a look at one queue, say. How many more follow is a
+/// matter of time.
 const OCCURRENCES_OF_SUBJECT_MAX: u32 = 2;
 
 /// How often to try to reach a point.
@@ -55,14 +57,15 @@ impl<S: Scenario> CrashKit<S> {
         Self { every: n.max(1), ..self }
     }
 
-    /// Takes the points only whose line contains this text; how many spaces are between words does not matter.
+    /// Takes the points only whose line contains this text; how many spaces are between words does not
+    /// matter.
     #[must_use]
     pub fn only(self, text: impl Into<String>) -> Self {
         Self { only: Some(text.into()), ..self }
     }
 
-    /// Takes the first n executions of the same statement as points, 4 by default; but the first two at most of one with
-    /// a subject.
+    /// Takes the first n executions of the same statement as points, 4 by default; but the first two at most
+    /// of one with a subject.
     #[must_use]
     pub fn occurrences(self, n: u32) -> Self {
         Self { occurrences_max: n, ..self }
@@ -91,8 +94,8 @@ impl<S: Scenario> CrashKit<S> {
     /// Runs the scenario at every point, and tells the verdict of each as soon as it is known.
     ///
     /// # Errors
-    /// When the scenario violates an invariant, or ends in different ways, where nothing crashes; and when there is no
-    /// server. What goes wrong at a point is its verdict.
+    /// When the scenario violates an invariant, or ends in different ways, where nothing crashes; and when
+    /// there is no server. What goes wrong at a point is its verdict.
     pub async fn run(&self, mut on_verdict: impl FnMut(&str, &Point, &Verdict, Duration)) -> Result<Report> {
         let (points, undisturbed) = self.dry_run().await?;
         let undisturbed = Arc::new(undisturbed);
@@ -146,7 +149,8 @@ fn points_at(statement: &Statement, occurrence: u32, silences: bool) -> Vec<Poin
     let blows: &[Blow] = match occurrence {
         _ if silences => &[Blow::Silence],
         1 => &[Blow::Abort, Blow::Cut, Blow::Outage],
-        // Where all connections break it matters little which statement was under way: once for each is enough.
+        // Where all connections break it matters little which statement was under way: once for each is
+        // enough.
         _ => &[Blow::Abort, Blow::Cut],
     };
     let both = |blow: &Blow| {

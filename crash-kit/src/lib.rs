@@ -1,9 +1,9 @@
 //! Stops a worker before and after every SQL statement that it sends, and checks what the others make of it.
 //!
-//! The kit stands between a worker process and the server, as a proxy that reads the wire protocol. A run in which
-//! nothing happens tells which statements a [`Scenario`] consists of. Then there is one run for each [`Point`], each
-//! on a database of its own: the worker is killed, or its connection is cut, at that point; whoever is left finishes
-//! the work; and the result must be that of the run in which nothing happened.
+//! The kit stands between a worker process and the server, as a proxy that reads the wire protocol. A run in
+//! which nothing happens tells which statements a [`Scenario`] consists of. Then there is one run for each
+//! [`Point`], each on a database of its own: the worker is killed, or its connection is cut, at that point;
+//! whoever is left finishes the work; and the result must be that of the run in which nothing happened.
 //!
 //! Nothing in the queue or in a handler knows of it. A new statement is a new point by itself.
 //!

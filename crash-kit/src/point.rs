@@ -1,6 +1,7 @@
 use std::fmt;
 
-/// A statement as the proxy knows it: the same for each execution of the same SQL text, whatever its parameters.
+/// A statement as the proxy knows it: the same for each execution of the same SQL text, whatever its
+/// parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Statement {
     /// What it does, in short, for people: the tables that it writes to, or reads.
@@ -37,10 +38,11 @@ pub enum Blow {
     Abort,
     /// The connection of the statement is closed at both ends. The worker lives and must finish by itself.
     Cut,
-    /// All connections of the worker are closed at once, its presence too; new ones succeed. It must finish by itself.
+    /// All connections of the worker are closed at once, its presence too; new ones succeed. It must finish
+    /// by itself.
     Outage,
-    /// The connection of the statement stays open and nothing passes any more, as behind a firewall that has forgotten it.
-    /// The worker lives and must finish by itself. Not among the points unless it is asked for.
+    /// The connection of the statement stays open and nothing passes any more, as behind a firewall that has
+    /// forgotten it. The worker lives and must finish by itself. Not among the points unless it is asked for.
     Silence,
 }
 

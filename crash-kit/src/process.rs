@@ -32,7 +32,8 @@ impl WorkerProcess {
         let log = Arc::new(Mutex::new(Vec::new()));
         if let Some(mut stderr) = child.stderr.take() {
             let log = log.clone();
-            // Ends with the process; what is beyond the limit is read all the same, or the process would wait.
+            // Ends with the process; what is beyond the limit is read all the same, or the process would
+            // wait.
             tokio::spawn(async move {
                 let mut chunk = [0; 4096];
                 while let Ok(count @ 1..) = stderr.read(&mut chunk).await {

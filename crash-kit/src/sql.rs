@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row, raw_sql};
 
-/// What these functions return. Boxed, because the compiler cannot see for itself that the futures of sqlx's generic
-/// functions are `Send` for every lifetime (rust-lang/rust#102211), and trials are spawned.
+/// What these functions return. Boxed, because the compiler cannot see for itself that the futures of sqlx's
+/// generic functions are `Send` for every lifetime (rust-lang/rust#102211), and trials are spawned.
 type SqlFuture<T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send>>;
 
 /// Executes statements.

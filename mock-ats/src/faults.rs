@@ -52,13 +52,14 @@ pub enum FaultKind {
     /// Before this page a person came in at the head of the list, so this page begins with the last item of
     /// the page before. APIs only.
     ItemsShift,
-    /// Before this page a person comes in at the head of the list, for good: every item moves on by one place.
-    /// APIs only.
+    /// Before this page a person comes in at the head of the list, for good: every item moves on by one
+    /// place. APIs only.
     PersonComes,
-    /// Before this page the person of this index goes, for good: every item behind them moves up by one place.
-    /// APIs only.
+    /// Before this page the person of this index goes, for good: every item behind them moves up by one
+    /// place. APIs only.
     PersonGoes(u32),
-    /// The answer announces so many people more than there are. Where it announces their number at all; APIs only.
+    /// The answer announces so many people more than there are. Where it announces their number at all; APIs
+    /// only.
     AnnouncesMore(u32),
     /// The last item of the page before comes again in front, and has changed since. APIs only.
     ItemChanges,
@@ -94,7 +95,8 @@ pub const DETAILS_FROM: u32 = 100_000;
 /// What [`Pages::One`] calls a call for a file: this, and the index of its person.
 pub const FILES_FROM: u32 = 200_000_000;
 
-/// On which pages a fault happens. An API that has several lists says in its file what their pages are called.
+/// On which pages a fault happens. An API that has several lists says in its file what their pages are
+/// called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
     /// On every page. [`Times`] counts each page for itself.

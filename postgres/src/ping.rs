@@ -101,8 +101,8 @@ mod tests {
         });
         let answer = ping(&directory).unwrap();
         server.join().unwrap();
-        // The listener is gone, its file is not: as after a `kill -9`. A program that another test is just starting may
-        // still have it open for a moment.
+        // The listener is gone, its file is not: as after a `kill -9`. A program that another test is just
+        // starting may still have it open for a moment.
         let start = Instant::now();
         while ping(&directory).unwrap() != Answer::Down {
             assert!(start.elapsed() < Duration::from_secs(10), "it is still there");

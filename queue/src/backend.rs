@@ -18,7 +18,8 @@ use tokio::{
 
 use crate::{Job, LeaseLayer, claimer::Claiming, session::Shared};
 
-/// How many jobs of one queue run at once in this process; also the most that are claimed ahead of being done.
+/// How many jobs of one queue run at once in this process; also the most that are claimed ahead of being
+/// done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueConfig {
     pub(crate) min_concurrency: usize,
@@ -32,8 +33,9 @@ impl QueueConfig {
         Self::between(concurrency, concurrency)
     }
 
-    /// From `min` to `max` jobs: more while jobs wait for over a tenth of a second and all slots are busy, fewer after
-    /// half of them were free for ten seconds. A `min` of 0 is taken as 1, a `max` below `min` as `min`.
+    /// From `min` to `max` jobs: more while jobs wait for over a tenth of a second and all slots are busy,
+    /// fewer after half of them were free for ten seconds. A `min` of 0 is taken as 1, a `max` below `min` as
+    /// `min`.
     ///
     /// # Panics
     /// When `max` is over [`Semaphore::MAX_PERMITS`].
@@ -44,12 +46,13 @@ impl QueueConfig {
         Self { min_concurrency: min, max_concurrency: max, in_shares: false }
     }
 
-    /// Shares the slots among the concurrency keys: a key gets no slot that would leave fewer free than it has. So one key alone has
-    /// at most half of the slots, two have a third each, and a job whose key has none starts at once while there are fewer keys
-    /// than slots. Within a key its groups take turns, a job each. Jobs without a key get what is left.
+    /// Shares the slots among the concurrency keys: a key gets no slot that would leave fewer free than it
+    /// has. So one key alone has at most half of the slots, two have a third each, and a job whose key has
+    /// none starts at once while there are fewer keys than slots. Within a key its groups take turns, a job
+    /// each. Jobs without a key get what is left.
     ///
-    /// For jobs that wait for something which others of their key want too, such as permits to call a source. Not for queues with
-    /// many hundreds of keys: each claim looks at all keys that have available jobs.
+    /// For jobs that wait for something which others of their key want too, such as permits to call a source.
+    /// Not for queues with many hundreds of keys: each claim looks at all keys that have available jobs.
     #[must_use]
     pub const fn in_shares(self) -> Self {
         Self { in_shares: true, ..self }
@@ -58,8 +61,8 @@ impl QueueConfig {
 
 /// Hands the jobs of one kind to an apalis worker. Made by [`Session::backend`](crate::Session::backend).
 ///
-/// It claims no more than there are free slots, so nothing waits in memory while another process is idle, and it never
-/// fails: while the database is away it has no jobs.
+/// It claims no more than there are free slots, so nothing waits in memory while another process is idle, and
+/// it never fails: while the database is away it has no jobs.
 pub struct QueueBackend<J> {
     shared: Arc<Shared>,
     config: QueueConfig,
@@ -117,13 +120,14 @@ impl<J: Job> Backend for QueueBackend<J> {
         }
     }
 
-    /// Stops claiming. Called when no handler runs any more; what is still in the channel was claimed and never
-    /// started, and goes back when it is dropped.
+    /// Stops claiming. Called when no handler runs any more; what is still in the channel was claimed and
+    /// never started, and goes back when it is dropped.
     fn poll_close(&mut self, cx: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
         if let Some(claimer) = &mut self.claimer {
             claimer.jobs.close();
             while ready!(claimer.jobs.poll_recv(cx)).is_some() {}
-            // The channel is empty and closed, so the claimer ends at its next send or look; it holds no job by then.
+            // The channel is empty and closed, so the claimer ends at its next send or look; it holds no job
+            // by then.
             let _ = ready!(Pin::new(&mut claimer.task).poll(cx));
             self.claimer = None;
         }

@@ -42,12 +42,13 @@ impl Claimed {
     }
 }
 
-/// Claims up to `limit` jobs of `queue` for `worker_id` in the order of their turns, after it has made those available whose
-/// time has come, 1,000 at most. Rows that another claim has locked are skipped, never waited for; but claims of a queue with
-/// limits across the fleet come one after the other. Nothing of a paused queue.
+/// Claims up to `limit` jobs of `queue` for `worker_id` in the order of their turns, after it has made those
+/// available whose time has come, 1,000 at most. Rows that another claim has locked are skipped, never waited
+/// for; but claims of a queue with limits across the fleet come one after the other. Nothing of a paused
+/// queue.
 ///
-/// `behind` leaves out what comes earlier in the order. Jobs that were claimed leave dead entries at the front of the index
-/// until a vacuum; whoever has just read over them need not do so again for each claim.
+/// `behind` leaves out what comes earlier in the order. Jobs that were claimed leave dead entries at the
+/// front of the index until a vacuum; whoever has just read over them need not do so again for each claim.
 pub(crate) async fn claim(
     conn: &mut PgConnection,
     queue: &str,
@@ -77,10 +78,10 @@ pub(crate) async fn claim(
     Ok(in_order(claimed))
 }
 
-/// Claims jobs of `queue` for `worker_id`, which has `free` slots for them and `holds` others, so that its slots are shared among the
-/// concurrency keys, after it has made those available whose time has come, 1,000 at most. In the order of their turns. Rows that another
-/// claim has locked are skipped, never waited for; but claims of a queue with limits across the fleet come one after the other.
-/// Nothing of a paused queue.
+/// Claims jobs of `queue` for `worker_id`, which has `free` slots for them and `holds` others, so that its
+/// slots are shared among the concurrency keys, after it has made those available whose time has come, 1,000
+/// at most. In the order of their turns. Rows that another claim has locked are skipped, never waited for;
+/// but claims of a queue with limits across the fleet come one after the other. Nothing of a paused queue.
 pub(crate) async fn claim_in_shares(
     conn: &mut PgConnection,
     queue: &str,
@@ -116,8 +117,9 @@ fn in_order(mut claimed: Vec<Claimed>) -> Vec<Claimed> {
     claimed
 }
 
-/// Hands back what this worker has claimed without knowing it, because the answer to the claim was lost: running jobs of
-/// `worker_id` other than those `held`. One that was asked to end does so. The caller makes sure that no claim is under way.
+/// Hands back what this worker has claimed without knowing it, because the answer to the claim was lost:
+/// running jobs of `worker_id` other than those `held`. One that was asked to end does so. The caller makes
+/// sure that no claim is under way.
 pub(crate) async fn hand_back_unknown(
     conn: &mut PgConnection,
     worker_id: i64,
@@ -138,9 +140,9 @@ pub(crate) async fn hand_back_unknown(
 /// What a claimer that found too little learns for its next look.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outlook {
-    /// How long until the next scheduled or retryable job is due, by the database's clock; zero when one is due, or
-    /// available where nothing holds it up: it has just come, or another claim had it locked, as when that one made more
-    /// jobs available than it took.
+    /// How long until the next scheduled or retryable job is due, by the database's clock; zero when one is
+    /// due, or available where nothing holds it up: it has just come, or another claim had it locked, as when
+    /// that one made more jobs available than it took.
     pub(crate) next_due: Option<Duration>,
     pub(crate) is_paused: bool,
     /// Whether the queue has limits across the fleet.
@@ -155,8 +157,9 @@ pub(crate) async fn outlook(
     queue: &str,
     in_shares: bool,
 ) -> Result<Outlook, sqlx::Error> {
-    // Not `min(run_at)`: a planner that knows nothing yet of a burst of scheduled jobs reads them all for that. And one that
-    // knows of many available jobs would look for any of them in the table, unless it is asked for the first.
+    // Not `min(run_at)`: a planner that knows nothing yet of a burst of scheduled jobs reads them all for
+    // that. And one that knows of many available jobs would look for any of them in the table, unless it is
+    // asked for the first.
     let row = sqlx::query!(
         r#"
         select case when a.is_available and not (l.is_limited or $2) then 0 else (

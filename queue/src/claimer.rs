@@ -408,8 +408,8 @@ fn held<J: Job>(shared: &Arc<Shared>, job: Claimed, slot: OwnedSemaphorePermit) 
 /// rolling update.
 const NOT_UNDERSTOOD_MAX: Duration = Duration::from_secs(60);
 
-/// Decodes a claimed job. One that cannot be decoded is left to a newer worker, which may have enqueued it: it
-/// comes back after a while, alone.
+/// Decodes a claimed job. One that cannot be decoded is left to a newer worker, which may have enqueued it:
+/// it comes back after a while, alone.
 fn task<J: Job>(job: Claimed, lease: Lease) -> Option<Task<J>> {
     // A panic here would hand back all that was claimed with it, to be claimed again at once.
     let decoded = catch_unwind(AssertUnwindSafe(|| serde_json::from_str::<J>(&job.args)));

@@ -15,17 +15,18 @@ use crate::{
     settle::{Settlement, settle},
 };
 
-/// The most attempts that are settled by one statement: some ten milliseconds of work, beside which the wait for its
-/// commit is small. There are as many only where as many have ended since the last one.
+/// The most attempts that are settled by one statement: some ten milliseconds of work, beside which the wait
+/// for its commit is small. There are as many only where as many have ended since the last one.
 const BATCH_MAX: usize = 2000;
 
 /// The longest pause between two tries to reach a database that is away.
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 
-/// Settles what the attempts send, in batches, for as long as the session lives, and does what follows from their end.
+/// Settles what the attempts send, in batches, for as long as the session lives, and does what follows from
+/// their end.
 ///
-/// A job stays in `held`, with its lease kept and its slot taken, until the database has taken its settlement; so a
-/// database that is away stops the worker from claiming more, and nothing is forgotten.
+/// A job stays in `held`, with its lease kept and its slot taken, until the database has taken its
+/// settlement; so a database that is away stops the worker from claiming more, and nothing is forgotten.
 pub(crate) async fn run(shared: Arc<Shared>, mut ended: mpsc::UnboundedReceiver<Ended>) {
     let mut batch = Vec::new();
     while ended.recv_many(&mut batch, BATCH_MAX).await > 0 {
@@ -51,8 +52,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ended: mpsc::UnboundedReceiver<
     }
 }
 
-/// Finishes groups that have no live job left, and tells other processes that a limited queue has room. Both are made up
-/// for within seconds if the process dies before.
+/// Finishes groups that have no live job left, and tells other processes that a limited queue has room. Both
+/// are made up for within seconds if the process dies before.
 async fn follow_up(shared: &Shared, batch: &[Ended]) -> Result<(), sqlx::Error> {
     let groups: BTreeSet<GroupId> = batch.iter().filter_map(|ended| ended.group).collect();
     let limited: BTreeSet<&str> =
@@ -79,8 +80,9 @@ async fn follow_up(shared: &Shared, batch: &[Ended]) -> Result<(), sqlx::Error> 
         .await
 }
 
-/// Settles a batch however long the database is away. What the database refuses for its content is settled one by one,
-/// and what is refused even alone is left to its lease: the rescue will make it an attempt with an error.
+/// Settles a batch however long the database is away. What the database refuses for its content is settled
+/// one by one, and what is refused even alone is left to its lease: the rescue will make it an attempt with
+/// an error.
 async fn insist(shared: &Shared, batch: &[Settlement]) -> HashSet<JobId> {
     if batch.is_empty() {
         return HashSet::new();
@@ -120,8 +122,8 @@ async fn settle_when_reachable(shared: &Shared, batch: &[Settlement]) -> Result<
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
-            // Classes of SQLSTATE (PostgreSQL manual, appendix A): 21 cardinality, 22 data, 23 constraint, 42 syntax,
-            // 54 a limit of the server.
+            // Classes of SQLSTATE (PostgreSQL manual, appendix A): 21 cardinality, 22 data, 23 constraint, 42
+            // syntax, 54 a limit of the server.
             let class = error.code().map(|code| code.get(..2).unwrap_or_default().to_owned());
             !matches!(class.as_deref(), Some("21" | "22" | "23" | "42" | "54"))
         }

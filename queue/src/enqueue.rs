@@ -9,8 +9,8 @@ use crate::{
     unique::{Unique, holders_of},
 };
 
-/// The largest payload. A queue row is rewritten when it is claimed and when it ends; data belongs in a table of its
-/// own, and its id in the payload.
+/// The largest payload. A queue row is rewritten when it is claimed and when it ends; data belongs in a table
+/// of its own, and its id in the payload.
 pub const MAX_ARGS_BYTES: usize = 1024 * 1024;
 
 /// The longest unique or concurrency key: PostgreSQL takes no index entry over 2,704 bytes.
@@ -115,14 +115,15 @@ impl NewJob {
         Self { delay: Some(delay.min(WAIT_MAX)), ..self }
     }
 
-    /// Each step of priority is worth one minute of waiting: a job of priority 5 is claimed before all that wait since
-    /// less than five minutes, and no job starves. From -32,768 to 32,767, 0 by default.
+    /// Each step of priority is worth one minute of waiting: a job of priority 5 is claimed before all that
+    /// wait since less than five minutes, and no job starves. From -32,768 to 32,767, 0 by default.
     #[must_use]
     pub fn priority(self, priority: i16) -> Self {
         Self { priority, ..self }
     }
 
-    /// Enqueues nothing while a live job of the same kind has the same key: short for [`unique`](Self::unique).
+    /// Enqueues nothing while a live job of the same kind has the same key: short for
+    /// [`unique`](Self::unique).
     #[must_use]
     pub fn idempotency_key(self, key: impl Into<String>) -> Self {
         self.unique(Unique::key(key))
@@ -190,8 +191,8 @@ pub async fn enqueue<J: Job>(conn: &mut PgConnection, payload: &J) -> Result<Job
     }
 }
 
-/// Enqueues any number of jobs with one statement in the caller's transaction, and tells for each what became of it, in
-/// the order given. A duplicate never fails the rest.
+/// Enqueues any number of jobs with one statement in the caller's transaction, and tells for each what became
+/// of it, in the order given. A duplicate never fails the rest.
 ///
 /// Waits for a concurrent transaction that is enqueueing the same unique key.
 ///
@@ -314,7 +315,8 @@ fn is_bad_key(key: &str) -> bool {
     key.len() > MAX_KEY_BYTES || key.contains('\0')
 }
 
-/// Whether some text in this JSON holds the character NUL: its escape, and not a backslash that is followed by `u0000`.
+/// Whether some text in this JSON holds the character NUL: its escape, and not a backslash that is followed
+/// by `u0000`.
 fn holds_nul(json: &str) -> bool {
     let is_escape =
         |at: usize| json.as_bytes()[..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0;

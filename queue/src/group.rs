@@ -7,14 +7,16 @@ use crate::{EnqueueError, Job, JobId, NewJob, trace};
 /// The number of a group, unique for ever within one database.
 pub type GroupId = i64;
 
-/// Creates a group with a follow-up, in the caller's transaction. Enqueue its first jobs with [`NewJob::group`] in the same
-/// transaction, and later ones only from jobs of the group, in the transaction that completes them, or after [`hold_group`]: the
-/// group has ended when it has no live job, and a group without any ends at once.
+/// Creates a group with a follow-up, in the caller's transaction. Enqueue its first jobs with
+/// [`NewJob::group`] in the same transaction, and later ones only from jobs of the group, in the transaction
+/// that completes them, or after [`hold_group`]: the group has ended when it has no live job, and a group
+/// without any ends at once.
 ///
-/// When the last job has ended, however it did (completed, discarded or cancelled), the follow-up is enqueued, exactly
-/// once: at once by the worker that ended it; within seconds, by the leader, when that worker died in between or the job was
-/// ended by a rescue. (Where more than 10,000 groups are open, that takes two seconds for each 10,000.) A follow-up that
-/// tells of a discarded job ([`Job::ON_DISCARD`]) belongs to the group of the discarded job.
+/// When the last job has ended, however it did (completed, discarded or cancelled), the follow-up is
+/// enqueued, exactly once: at once by the worker that ended it; within seconds, by the leader, when that
+/// worker died in between or the job was ended by a rescue. (Where more than 10,000 groups are open, that
+/// takes two seconds for each 10,000.) A follow-up that tells of a discarded job ([`Job::ON_DISCARD`])
+/// belongs to the group of the discarded job.
 ///
 /// # Errors
 /// See [`EnqueueError`].
@@ -36,8 +38,9 @@ pub async fn create_group<J: Job>(conn: &mut PgConnection, follow_up: &J) -> Res
     Ok(id)
 }
 
-/// Whether a group has not finished, so that jobs may be added to it by others than its own. Until the caller's transaction
-/// ends nobody finishes it: locks its row for share, after having waited for whoever is finishing it.
+/// Whether a group has not finished, so that jobs may be added to it by others than its own. Until the
+/// caller's transaction ends nobody finishes it: locks its row for share, after having waited for whoever is
+/// finishing it.
 ///
 /// # Errors
 /// The database's.
@@ -51,11 +54,12 @@ pub async fn hold_group(conn: &mut PgConnection, id: GroupId) -> Result<bool, sq
     Ok(held.is_some())
 }
 
-/// Enqueues the follow-ups of those of the groups that have no live job left and were not finished before; gives their
-/// ids. Each group is finished by one caller only, since the loser waits for the row and then sees it finished.
+/// Enqueues the follow-ups of those of the groups that have no live job left and were not finished before;
+/// gives their ids. Each group is finished by one caller only, since the loser waits for the row and then
+/// sees it finished.
 ///
-/// Locks the groups that have ended, in the order of their ids. Call it after the commit that ended a job: of two jobs that
-/// end at the same time each still sees the other one before.
+/// Locks the groups that have ended, in the order of their ids. Call it after the commit that ended a job: of
+/// two jobs that end at the same time each still sees the other one before.
 pub(crate) async fn finish_groups(
     conn: &mut PgConnection,
     groups: &[GroupId],
@@ -86,8 +90,8 @@ impl OpenGroup {
 
 /// Those of the groups that were not finished.
 async fn open_groups(conn: &mut PgConnection, groups: &[GroupId]) -> Result<Vec<OpenGroup>, sqlx::Error> {
-    // The first job from a group's id on is one of the group, or it has none: one entry of an index for each group, which no
-    // planner takes for more than a scan of all jobs.
+    // The first job from a group's id on is one of the group, or it has none: one entry of an index for each
+    // group, which no planner takes for more than a scan of all jobs.
     sqlx::query_as!(
         OpenGroup,
         r#"

@@ -15,8 +15,8 @@ use crate::{
 /// How long one heartbeat may take, even where leases are shorter.
 const BEAT_MAX: Duration = Duration::from_secs(2);
 
-/// The pause after a heartbeat that failed, and between two while the presence is lost: then it is the heartbeat that
-/// shows the others that the worker lives.
+/// The pause after a heartbeat that failed, and between two while the presence is lost: then it is the
+/// heartbeat that shows the others that the worker lives.
 const HASTE: Duration = Duration::from_millis(500);
 
 /// When heartbeats succeeded.
@@ -46,11 +46,11 @@ impl Pulse {
     }
 }
 
-/// Extends the leases of all jobs held, with one statement for each third of a lease, and stops the handlers of jobs
-/// that turn out to be somebody else's.
+/// Extends the leases of all jobs held, with one statement for each third of a lease, and stops the handlers
+/// of jobs that turn out to be somebody else's.
 ///
-/// While the database is away no lease can be extended; it tries again until one can, and `rescue` gives everybody time
-/// for that.
+/// While the database is away no lease can be extended; it tries again until one can, and `rescue` gives
+/// everybody time for that.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let interval = shared.settings.lease / 3;
     let mut present = shared.present.subscribe();
@@ -116,8 +116,8 @@ async fn keep_leases(shared: &Shared, conn: &mut PgConnection) -> Result<(), sql
     Ok(())
 }
 
-/// Notes a heartbeat of the worker, extends the leases of the jobs that it holds under these fences, and tells which of
-/// them are still its own.
+/// Notes a heartbeat of the worker, extends the leases of the jobs that it holds under these fences, and
+/// tells which of them are still its own.
 pub(crate) async fn extend(
     conn: &mut PgConnection,
     worker_id: i64,
@@ -125,8 +125,8 @@ pub(crate) async fn extend(
     fences: &[i32],
     lease: Duration,
 ) -> Result<HashSet<i64>, sqlx::Error> {
-    // A row that is locked is about to end in its handler's transaction, or being rescued. It is not waited for: the
-    // other leases must be kept meanwhile, and nobody else can take it.
+    // A row that is locked is about to end in its handler's transaction, or being rescued. It is not waited
+    // for: the other leases must be kept meanwhile, and nobody else can take it.
     let kept = sqlx::query_scalar!(
         r#"
         with worker as (

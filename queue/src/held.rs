@@ -69,15 +69,16 @@ impl Drop for ClaimUnderWay {
     }
 }
 
-/// One attempt's hold on its job. If it is dropped before the attempt was settled, for example because the worker's
-/// future was dropped with the job in its hands, the job goes back.
+/// One attempt's hold on its job. If it is dropped before the attempt was settled, for example because the
+/// worker's future was dropped with the job in its hands, the job goes back.
 #[derive(Debug)]
 pub(crate) struct Hold {
     pub(crate) id: JobId,
     pub(crate) fence: i32,
     pub(crate) queue: &'static str,
     group: Option<GroupId>,
-    /// Set once the handler has completed the job in a transaction of its own, which may or may not be committed.
+    /// Set once the handler has completed the job in a transaction of its own, which may or may not be
+    /// committed.
     completed: Arc<AtomicBool>,
     settled: AtomicBool,
     pub(crate) shared: Arc<Shared>,
@@ -125,7 +126,8 @@ pub(crate) struct Ended {
     pub(crate) fence: i32,
     pub(crate) queue: &'static str,
     pub(crate) group: Option<GroupId>,
-    /// `None`: there is nothing to settle, since the job was completed by its handler or is not held any more.
+    /// `None`: there is nothing to settle, since the job was completed by its handler or is not held any
+    /// more.
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -135,8 +137,8 @@ impl Drop for Hold {
     }
 }
 
-/// Notes a claimed job as held; the receiver tells its handler to stop. An older attempt at the same job that still runs
-/// here, its lease lost, is stopped.
+/// Notes a claimed job as held; the receiver tells its handler to stop. An older attempt at the same job that
+/// still runs here, its lease lost, is stopped.
 pub(crate) fn hold(
     shared: &Arc<Shared>,
     job: &Claimed,
@@ -169,7 +171,8 @@ impl Held {
         ClaimUnderWay(self.clone())
     }
 
-    /// Forgets a job, if it is still held under this fence: its end is durable, or it is somebody else's by now.
+    /// Forgets a job, if it is still held under this fence: its end is durable, or it is somebody else's by
+    /// now.
     ///
     /// Gives the time since the claim, if it was still held.
     pub(crate) fn release(&self, id: JobId, fence: i32) -> Option<Duration> {
@@ -194,12 +197,14 @@ impl Held {
         ran
     }
 
-    /// How long a job of this queue is held by this process on average, in seconds; `None` before the first has ended.
+    /// How long a job of this queue is held by this process on average, in seconds; `None` before the first
+    /// has ended.
     pub(crate) fn mean_run_s(&self, queue: &str) -> Option<f64> {
         lock(&self.mean_run_s).get(queue).copied()
     }
 
-    /// Lets this process claim no job with the concurrency key of this one for so long, where the queue's slots are shared.
+    /// Lets this process claim no job with the concurrency key of this one for so long, where the queue's
+    /// slots are shared.
     pub(crate) fn rest_key(&self, id: JobId, time: Duration) {
         let job = lock(&self.jobs).get(&id).and_then(|job| Some((job.queue, job.key.clone()?)));
         if let Some(of) = job {
@@ -210,7 +215,8 @@ impl Held {
         }
     }
 
-    /// How many jobs of each concurrency key are held, of a queue whose slots are shared; more than there can be of a key that rests.
+    /// How many jobs of each concurrency key are held, of a queue whose slots are shared; more than there can
+    /// be of a key that rests.
     pub(crate) fn by_key(&self, queue: &str) -> HashMap<String, i32> {
         let mut resting = lock(&self.resting);
         resting.retain(|_, until| Instant::now() < *until);
@@ -233,8 +239,8 @@ impl Held {
         lock(&self.jobs).iter().map(|(id, job)| (*id, job.fence)).unzip()
     }
 
-    /// Tells the handler of one job to stop, if it still runs under this fence. One that has completed the job in its own
-    /// transaction is left alone: the job is gone because it is done.
+    /// Tells the handler of one job to stop, if it still runs under this fence. One that has completed the
+    /// job in its own transaction is left alone: the job is gone because it is done.
     pub(crate) fn stop(&self, id: JobId, fence: i32, why: Stop) {
         if let Some(job) = lock(&self.jobs).get(&id).filter(|job| job.fence == fence)
             && !job.completed.load(Ordering::SeqCst)

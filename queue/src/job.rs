@@ -9,18 +9,19 @@ pub type JobId = i64;
 ///
 /// The payload is stored as JSON. Keep ids in it, not copies of data.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
-    /// Names this sort of job, and the queue it waits in. A literal that never changes: renaming the type must not
-    /// strand the jobs that are stored.
+    /// Names this sort of job, and the queue it waits in. A literal that never changes: renaming the type
+    /// must not strand the jobs that are stored.
     const KIND: &'static str;
-    /// How long one attempt may take. After it the handler is stopped and the attempt has failed with the code `timeout`;
-    /// a handler that blocks its thread cannot be stopped: it is reported, and its slot is given back all the same.
+    /// How long one attempt may take. After it the handler is stopped and the attempt has failed with the
+    /// code `timeout`; a handler that blocks its thread cannot be stopped: it is reported, and its slot is
+    /// given back all the same.
     const TIMEOUT: Duration = Duration::from_secs(15 * 60);
-    /// How often a job is tried before it is discarded, at least 1: the database refuses 0. A crash of its worker counts as a
-    /// try. Stored with the job, so a change is for new ones.
+    /// How often a job is tried before it is discarded, at least 1: the database refuses 0. A crash of its
+    /// worker counts as a try. Stored with the job, so a change is for new ones.
     const MAX_ATTEMPTS: u16 = 10;
-    /// The kind of the follow-up job that is enqueued in the transaction that discards or cancels a job of this kind, with a
-    /// [`Discarded`] as its payload. `None`: that is the end. The job may be retried before the follow-up runs:
-    /// [`end_stands`](crate::end_stands) tells it.
+    /// The kind of the follow-up job that is enqueued in the transaction that discards or cancels a job of
+    /// this kind, with a [`Discarded`] as its payload. `None`: that is the end. The job may be retried before
+    /// the follow-up runs: [`end_stands`](crate::end_stands) tells it.
     const ON_DISCARD: Option<&'static str> = None;
 }
 
@@ -35,7 +36,8 @@ pub struct Discarded {
     pub args: serde_json::Value,
     /// The error of its last attempt, or by whose request it ended.
     pub error: Option<String>,
-    /// The code of that error: `cancelled_by_request` or `discarded_by_request` tells a request from a failure.
+    /// The code of that error: `cancelled_by_request` or `discarded_by_request` tells a request from a
+    /// failure.
     #[serde(default)]
     pub code: Option<String>,
 }

@@ -1,8 +1,8 @@
 //! Which worker leads, and so does the maintenance for all: one row in `queue.leader`.
 //!
-//! Every session looks at the row over its presence connection. The leader renews its lease there, so that a process
-//! that has lost its presence cannot go on to lead. Two workers may believe to lead for a moment, as when a stopped
-//! process goes on; each maintenance service is safe against that by itself.
+//! Every session looks at the row over its presence connection. The leader renews its lease there, so that a
+//! process that has lost its presence cannot go on to lead. Two workers may believe to lead for a moment, as
+//! when a stopped process goes on; each maintenance service is safe against that by itself.
 
 use std::time::Duration;
 
@@ -14,18 +14,19 @@ use crate::{backoff::jitter, session::Shared};
 /// The channel that tells of a resignation.
 pub(crate) const CHANNEL: &str = "queue_leader";
 
-/// How long a leader is good for without a renewal: the time for which a stopped process holds up the maintenance.
+/// How long a leader is good for without a renewal: the time for which a stopped process holds up the
+/// maintenance.
 const LEASE: Duration = Duration::from_secs(5);
 
 /// How often the leader renews its lease.
 const RENEW: Duration = Duration::from_secs(2);
 
-/// How often those who are next in line look. A killed leader's jobs must run again within 5 s; 2.5 s of that pass
-/// before it is taken for dead.
+/// How often those who are next in line look. A killed leader's jobs must run again within 5 s; 2.5 s of that
+/// pass before it is taken for dead.
 const LOOK: Duration = Duration::from_millis(1500);
 
-/// How often the others look, so that a large fleet costs little. With the lease still under 10 s, should the leader and
-/// those who are next in line be stopped at once.
+/// How often the others look, so that a large fleet costs little. With the lease still under 10 s, should the
+/// leader and those who are next in line be stopped at once.
 const LOOK_BEHIND: Duration = Duration::from_secs(4);
 
 /// When to look again where the seat is vacant and a heartbeat is under way.
@@ -49,7 +50,8 @@ pub struct Leader {
     pub lease_until: DateTime<Utc>,
 }
 
-/// The worker that leads now; `None` while there is none, for some seconds at most as long as any worker lives.
+/// The worker that leads now; `None` while there is none, for some seconds at most as long as any worker
+/// lives.
 ///
 /// Reads two rows and locks nothing.
 ///
@@ -68,8 +70,8 @@ pub async fn leader(pool: &PgPool) -> Result<Option<Leader>, sqlx::Error> {
     .await
 }
 
-/// Renews the leadership of this session, or takes it where it is vacant, or leaves it when the session stops; notes in
-/// `shared.term` what came of it. Gives the time until the next look.
+/// Renews the leadership of this session, or takes it where it is vacant, or leaves it when the session
+/// stops; notes in `shared.term` what came of it. Gives the time until the next look.
 ///
 /// Mostly one statement.
 pub(crate) async fn stand(listener: &mut PgListener, shared: &Shared) -> Result<Duration, sqlx::Error> {
@@ -108,8 +110,8 @@ pub(crate) async fn stand(listener: &mut PgListener, shared: &Shared) -> Result<
 pub(crate) struct Seat {
     term: i64,
     lease_until: Option<DateTime<Utc>>,
-    /// Nobody leads: the last one resigned, let its lease run out, or is without its presence lock. Or it was this worker,
-    /// before its connection broke.
+    /// Nobody leads: the last one resigned, let its lease run out, or is without its presence lock. Or it was
+    /// this worker, before its connection broke.
     vacant: bool,
     /// How many living workers would take over before this one, as far as that matters.
     ahead: i64,
@@ -137,7 +139,8 @@ pub(crate) async fn look(conn: impl PgExecutor<'_>, own_id: i64) -> Result<Seat,
     .await
 }
 
-/// Takes the seat as it was seen; gives the new term, or `None` when somebody was faster, be it the old leader.
+/// Takes the seat as it was seen; gives the new term, or `None` when somebody was faster, be it the old
+/// leader.
 async fn take(conn: impl PgExecutor<'_>, own_id: i64, seen: &Seat) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"

@@ -1,8 +1,9 @@
 //! How a claimer learns of new jobs.
 //!
-//! A quiet one sleeps until it is notified. Notifying is dear under load, since PostgreSQL lets transactions that notify
-//! commit one after the other, each with its flush to disk (`PreCommit_Notify` takes a lock on the whole server). So a
-//! claimer that finds jobs again and again looks every few milliseconds by itself, and says that it wants no notifications.
+//! A quiet one sleeps until it is notified. Notifying is dear under load, since PostgreSQL lets transactions
+//! that notify commit one after the other, each with its flush to disk (`PreCommit_Notify` takes a lock on
+//! the whole server). So a claimer that finds jobs again and again looks every few milliseconds by itself,
+//! and says that it wants no notifications.
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,9 @@ const WINDOW: Duration = Duration::from_millis(50);
 /// For how long no look must find a job before the claimer sleeps again.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// A transaction that did not know of the sleeper may commit its jobs a while later, without a notification. So a claimer
-/// falls asleep slowly: for this long it looks now and then, each time after twice as long, and a transaction that took some
-/// time is found within as much again.
+/// A transaction that did not know of the sleeper may commit its jobs a while later, without a notification.
+/// So a claimer falls asleep slowly: for this long it looks now and then, each time after twice as long, and
+/// a transaction that took some time is found within as much again.
 const DOZE: Duration = Duration::from_secs(10);
 const DOZE_GAP_MIN: Duration = Duration::from_millis(10);
 

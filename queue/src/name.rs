@@ -3,8 +3,8 @@
 /// The longest name.
 pub const MAX_NAME_CHARS: usize = 128;
 
-/// Whether a text can be a name: 1 to [`MAX_NAME_CHARS`] characters, without NUL, which Postgres has not, and more than dots
-/// and slashes, since names stand in paths and clients drop `.` and `..` from those.
+/// Whether a text can be a name: 1 to [`MAX_NAME_CHARS`] characters, without NUL, which Postgres has not, and
+/// more than dots and slashes, since names stand in paths and clients drop `.` and `..` from those.
 pub fn is_name(text: &str) -> bool {
     // What is empty has nothing but dots and slashes, too.
     text.chars().count() <= MAX_NAME_CHARS

@@ -1,7 +1,8 @@
 //! The connection that stands for the life of the process.
 //!
-//! It holds an advisory lock on the worker's id, which Postgres drops when the process dies, listens for notifications,
-//! and stands for election. Everything else may use a pooled connection; this one needs a session of its own.
+//! It holds an advisory lock on the worker's id, which Postgres drops when the process dies, listens for
+//! notifications, and stands for election. Everything else may use a pooled connection; this one needs a
+//! session of its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,13 +21,15 @@ use crate::{claim::hand_back_unknown, control::stop, leader, schedules, session:
 /// `queue.presences` has both.
 pub(crate) const LOCK_CLASS: i64 = 0x7265_7375;
 
-/// How long to wait for an answer of the connection. One that was cut in silence would else be deaf for hours.
+/// How long to wait for an answer of the connection. One that was cut in silence would else be deaf for
+/// hours.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// How often to try for the lock while an older session of this process still has it, as after a cut network.
 const LOCK_RETRY: Duration = Duration::from_millis(500);
 
-/// The longest pause between two tries to connect. Well under the time after which others take the worker for dead.
+/// The longest pause between two tries to connect. Well under the time after which others take the worker for
+/// dead.
 const RECONNECT_MAX: Duration = Duration::from_millis(250);
 
 /// How often the claimers look by themselves while no notification can come.
@@ -39,8 +42,8 @@ pub(crate) async fn register(conn: &mut PgConnection, name: &str) -> Result<i64,
         .await
 }
 
-/// Notes that the process left in good order and holds nothing, and hands back what it holds without knowing; resigns, if
-/// it leads. There are no heartbeats after it.
+/// Notes that the process left in good order and holds nothing, and hands back what it holds without knowing;
+/// resigns, if it leads. There are no heartbeats after it.
 pub(crate) async fn sign_off(shared: &Shared) -> Result<(), sqlx::Error> {
     let mut signed_off = shared.signed_off.lock().await;
     let mut conn = shared.connection().await?;
@@ -154,7 +157,8 @@ impl Presence {
         }
     }
 
-    /// Asks for the lock, if it is not held yet, and for who leads. The answer also shows that the connection lives.
+    /// Asks for the lock, if it is not held yet, and for who leads. The answer also shows that the connection
+    /// lives.
     async fn check(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
         if !self.locked {
             self.locked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "locked!""#, self.key)

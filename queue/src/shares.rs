@@ -1,10 +1,12 @@
-//! What a process knows of the shares in its slots, where the slots of a queue are shared among the concurrency keys.
+//! What a process knows of the shares in its slots, where the slots of a queue are shared among the
+//! concurrency keys.
 
 use std::collections::HashMap;
 
 use crate::{GroupId, claim::Claimed};
 
-/// So many keys are remembered with the group that had the last turn. Of one that is forgotten the first group is the next.
+/// So many keys are remembered with the group that had the last turn. Of one that is forgotten the first
+/// group is the next.
 const REMEMBERED_MAX: usize = 1000;
 
 /// What a claim is told of the slots in use.
@@ -32,8 +34,9 @@ impl Turns {
         Holds { keys, held, behind }
     }
 
-    /// Notes who had the last turn of each key in a claim. It goes around: from the group behind the one before to the highest, then from
-    /// the first. So of those that had most turns it is the one that comes last on the way.
+    /// Notes who had the last turn of each key in a claim. It goes around: from the group behind the one
+    /// before to the highest, then from the first. So of those that had most turns it is the one that comes
+    /// last on the way.
     pub(crate) fn note(&mut self, claimed: &[Claimed]) {
         let mut turns: HashMap<(&str, GroupId), usize> = HashMap::new();
         for job in claimed {

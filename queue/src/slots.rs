@@ -9,10 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::QueueConfig;
 
-/// The most jobs claimed by one statement: some ten milliseconds of work, beside which the wait for its commit is small.
+/// The most jobs claimed by one statement: some ten milliseconds of work, beside which the wait for its
+/// commit is small.
 const CLAIM_MAX: usize = 2000;
 
-/// While there is a backlog, how long to wait for more slots to become free, so that a claim is worth its statement.
+/// While there is a backlog, how long to wait for more slots to become free, so that a claim is worth its
+/// statement.
 const GATHER: Duration = Duration::from_millis(2);
 
 /// Jobs that waited longer than this want more slots.

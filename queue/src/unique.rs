@@ -7,7 +7,8 @@ use sqlx::PgConnection;
 
 use crate::{JobId, JobState, enqueue::Existing};
 
-/// When a key is taken: while the last job that was enqueued with it is in one of some states, and for a period at most.
+/// When a key is taken: while the last job that was enqueued with it is in one of some states, and for a
+/// period at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unique {
     pub(crate) key: String,
@@ -22,16 +23,17 @@ impl Unique {
         Self { key: key.into(), states: JobState::LIVE.to_vec(), period: None }
     }
 
-    /// Taken while the job is in one of these states instead. Without [`JobState::Running`] one job may wait while another
-    /// one runs; with [`JobState::Completed`] the key stays taken for as long as the job is in the history. Without any state
-    /// it is never taken. A scheduled or retryable job is [`JobState::Available`] once its time has come and a claim has looked.
+    /// Taken while the job is in one of these states instead. Without [`JobState::Running`] one job may wait
+    /// while another one runs; with [`JobState::Completed`] the key stays taken for as long as the job is in
+    /// the history. Without any state it is never taken. A scheduled or retryable job is
+    /// [`JobState::Available`] once its time has come and a claim has looked.
     #[must_use]
     pub fn in_states(self, states: &[JobState]) -> Self {
         Self { states: states.to_vec(), ..self }
     }
 
-    /// Free again after this time, whatever became of the job: counted from the enqueue, or from its last retry out of the
-    /// history, by the database's clock. At most a year.
+    /// Free again after this time, whatever became of the job: counted from the enqueue, or from its last
+    /// retry out of the history, by the database's clock. At most a year.
     #[must_use]
     pub fn within(self, period: Duration) -> Self {
         Self { period: Some(period), ..self }
@@ -48,8 +50,9 @@ impl Unique {
     }
 }
 
-/// The jobs that have these keys (queue and key), in the order given; `None` where there is no such job any more. A
-/// statement of its own, since the one that tried to insert cannot see what was committed after it began.
+/// The jobs that have these keys (queue and key), in the order given; `None` where there is no such job any
+/// more. A statement of its own, since the one that tried to insert cannot see what was committed after it
+/// began.
 pub(crate) async fn holders_of(
     conn: &mut PgConnection,
     keys: &[(&str, &str)],
@@ -90,8 +93,8 @@ pub(crate) struct Forgotten {
     pub(crate) next: Option<KeyCursor>,
 }
 
-/// Looks at the oldest keys `after` a place, at most `limit`, and forgets those whose jobs are in neither table any more. The age
-/// alone does not tell: a job may be live for a year.
+/// Looks at the oldest keys `after` a place, at most `limit`, and forgets those whose jobs are in neither
+/// table any more. The age alone does not tell: a job may be live for a year.
 pub(crate) async fn forget_keys(
     conn: &mut PgConnection,
     older_than_days: i32,

@@ -9,8 +9,8 @@ use tokio::time::{Duration, Instant};
 /// How long a fallback address is called, before one call tries whether the first address is back.
 const AWAY: Duration = Duration::from_secs(60);
 
-/// Which of its addresses each source is called at by this process: the one after that which failed last. So not every page has
-/// to find out anew that the first one is away.
+/// Which of its addresses each source is called at by this process: the one after that which failed last. So
+/// not every page has to find out anew that the first one is away.
 #[derive(Debug, Default)]
 pub(crate) struct Bases(Mutex<HashMap<String, Fallback>>);
 
@@ -54,7 +54,8 @@ impl Bases {
         0
     }
 
-    /// Notes that no call was made to an address after all: if it was to try whether the base URL is back, the next one does.
+    /// Notes that no call was made to an address after all: if it was to try whether the base URL is back,
+    /// the next one does.
     pub(crate) fn not_called(&self, base: Base<'_>) {
         if base.index == 0
             && let Some(fallback) = self.known().get_mut(&base.definition.name)
@@ -70,7 +71,8 @@ impl Bases {
         }
     }
 
-    /// Notes that a source has failed at an address: the next call goes to the next one, if this was the present one.
+    /// Notes that a source has failed at an address: the next call goes to the next one, if this was the
+    /// present one.
     pub(crate) fn failed(&self, base: Base<'_>) {
         let definition = base.definition;
         let mut known = self.known();

@@ -37,7 +37,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// A look may take this share of the time, as one in so many.
 const LOOK_SHARE: u32 = 10;
 
-/// How often something is sent: proxies and clients close what is silent for long, and a client that is gone is noticed then.
+/// How often something is sent: proxies and clients close what is silent for long, and a client that is gone
+/// is noticed then.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The streams of this process.
@@ -51,7 +52,8 @@ impl Streams {
         Self { places: Arc::new(Semaphore::new(STREAMS_MAX)), looks: Arc::new(Semaphore::new(LOOKS_MAX)) }
     }
 
-    /// Opens a stream that begins with what the collection is now. It ends with the collection, and when the server stops.
+    /// Opens a stream that begins with what the collection is now. It ends with the collection, and when the
+    /// server stops.
     pub(super) async fn open(
         &self,
         pool: PgPool,
@@ -67,7 +69,8 @@ impl Streams {
     }
 }
 
-/// One who is told how a collection comes on. Is asked only while its client takes what it tells, and gone with the connection.
+/// One who is told how a collection comes on. Is asked only while its client takes what it tells, and gone
+/// with the connection.
 struct Follower {
     pool: PgPool,
     id: Uuid,
@@ -104,7 +107,8 @@ impl Follower {
         }
     }
 
-    /// Looks until something has happened; `None` when the collection is gone. While the database is away nothing happens.
+    /// Looks until something has happened; `None` when the collection is gone. While the database is away
+    /// nothing happens.
     async fn change(&mut self) -> Option<Progress> {
         loop {
             tokio::time::sleep(self.pause).await;
@@ -132,7 +136,8 @@ impl Follower {
     }
 }
 
-/// Where the collection stands, and in the end that it is over. The id is the time since the trigger in milliseconds.
+/// Where the collection stands, and in the end that it is over. The id is the time since the trigger in
+/// milliseconds.
 fn to_event(status: CollectionStatus) -> Event {
     let name = if status.is_over() { "end" } else { "progress" };
     Event::message(status.to_json_string()).id(status.elapsed_ms().to_string()).event_type(name)

@@ -12,8 +12,8 @@ use crate::{
     state::AppState,
 };
 
-/// Shorter than the time-out of the probes of usual orchestrators would be kind; Kubernetes gives up after 1 s by default
-/// and counts that as a failure too.
+/// Shorter than the time-out of the probes of usual orchestrators would be kind; Kubernetes gives up after 1
+/// s by default and counts that as a failure too.
 const READY_TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// The resource.

@@ -17,7 +17,8 @@ use crate::{
 /// The largest file.
 pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// How much of a larger one is read and thrown away, so that the caller, who is still sending, can hear the reply.
+/// How much of a larger one is read and thrown away, so that the caller, who is still sending, can hear the
+/// reply.
 const DRAIN_BYTES: u64 = 16 * 1024 * 1024;
 
 /// For how long that is done.
@@ -26,8 +27,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long the sender may send nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// How much has to come in each second that is waited for the sender, beyond that silence: few may send at once, and one who
-/// sends a byte now and then would keep others out. The largest file may take four and a half hours so.
+/// How much has to come in each second that is waited for the sender, beyond that silence: few may send at
+/// once, and one who sends a byte now and then would keep others out. The largest file may take four and a
+/// half hours so.
 const LEAST_BYTES_PER_SECOND: u64 = 64 * 1024;
 
 /// How many bytes are handed on at once.

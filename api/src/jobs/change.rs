@@ -48,8 +48,8 @@ impl Change {
         }
     }
 
-    /// Changes a job. One that is so already is left as it is, and that is no error: a request whose reply was lost can be
-    /// repeated.
+    /// Changes a job. One that is so already is left as it is, and that is no error: a request whose reply
+    /// was lost can be repeated.
     pub(super) async fn one(self, pool: &PgPool, id: JobId) -> Result<(), Problem> {
         let changed = match self {
             Self::Cancel => resume_queue::cancel(pool, id).await?,

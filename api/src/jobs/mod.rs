@@ -43,7 +43,8 @@ enum Ended {
     /// The job has ended.
     #[oai(status = 200)]
     Ended(Json<Job>),
-    /// The job was running and was told to stop; it ends as asked for as soon as it has, unless it completes first.
+    /// The job was running and was told to stop; it ends as asked for as soon as it has, unless it completes
+    /// first.
     #[oai(status = 202)]
     Stopping(Json<Job>),
 }
@@ -109,9 +110,9 @@ impl Jobs {
 impl Jobs {
     /// List jobs
     ///
-    /// The newest first: those that have all that is given. A page looks at a bounded number of jobs, so that a rare one
-    /// costs no more than a common one; it may hold fewer than `limit`, or none, and yet have a `next_cursor`. Ended jobs
-    /// are listed as long as the history is kept.
+    /// The newest first: those that have all that is given. A page looks at a bounded number of jobs, so that
+    /// a rare one costs no more than a common one; it may hold fewer than `limit`, or none, and yet have a
+    /// `next_cursor`. Ended jobs are listed as long as the history is kept.
     #[oai(path = "/api/v1/jobs", method = "get", operation_id = "list_jobs")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list_jobs(
@@ -124,8 +125,8 @@ impl Jobs {
         state: Query<Option<StateList>>,
         /// Those whose last failed attempt had this code.
         error_code: Query<Option<Name>>,
-        /// Those that were enqueued longer ago than this: a number of seconds, or such as `10m`, `2h`, `3days`; at most 366
-        /// days.
+        /// Those that were enqueued longer ago than this: a number of seconds, or such as `10m`, `2h`,
+        /// `3days`; at most 366 days.
         older_than: Query<Option<Span>>,
         /// Those of this collection.
         collection_id: Query<Option<Uuid>>,
@@ -182,8 +183,8 @@ impl Jobs {
 
     /// Cancel a job
     ///
-    /// One that waits is over at once. A running one is told to stop, wherever it runs. Cancelling a cancelled job changes
-    /// nothing and is no error. `retry_job` brings it back.
+    /// One that waits is over at once. A running one is told to stop, wherever it runs. Cancelling a
+    /// cancelled job changes nothing and is no error. `retry_job` brings it back.
     #[oai(path = "/api/v1/jobs/:id/cancel", method = "post", operation_id = "cancel_job")]
     async fn cancel_job(
         &self,
@@ -195,8 +196,9 @@ impl Jobs {
 
     /// Retry a job
     ///
-    /// Makes it run now: one that waits for its time waits no longer; a cancelled or discarded one comes back, with its
-    /// errors and one more attempt at least. Retrying a job that is available changes nothing and is no error.
+    /// Makes it run now: one that waits for its time waits no longer; a cancelled or discarded one comes
+    /// back, with its errors and one more attempt at least. Retrying a job that is available changes nothing
+    /// and is no error.
     #[oai(path = "/api/v1/jobs/:id/retry", method = "post", operation_id = "retry_job")]
     async fn retry_job(
         &self,
@@ -222,12 +224,12 @@ impl Jobs {
     /// Cancel many jobs
     ///
     /// Cancels the live jobs that have all that the body says, in batches, for up to some two seconds. With a
-    /// `next_cursor` in the reply there are more: send the same body with it as `cursor`. Running jobs count as changed
-    /// when they were told to stop. Jobs that are enqueued after the first request are not meant. Repeating a request does
-    /// no harm.
+    /// `next_cursor` in the reply there are more: send the same body with it as `cursor`. Running jobs count
+    /// as changed when they were told to stop. Jobs that are enqueued after the first request are not meant.
+    /// Repeating a request does no harm.
     ///
-    /// With `dry_run` nothing is changed, and the reply says how many jobs there are: exactly up to 10,000, where no more than
-    /// 100,000 have to be looked at; else how many there are at least.
+    /// With `dry_run` nothing is changed, and the reply says how many jobs there are: exactly up to 10,000,
+    /// where no more than 100,000 have to be looked at; else how many there are at least.
     #[oai(path = "/api/v1/jobs/cancel", method = "post", operation_id = "cancel_jobs")]
     async fn cancel_jobs(
         &self,
@@ -238,8 +240,9 @@ impl Jobs {
 
     /// Retry many jobs
     ///
-    /// Makes the scheduled, retryable, cancelled and discarded jobs that have all that the body says run now. As
-    /// `cancel_jobs` otherwise; `conflicts` counts those that cannot come back, because another job has their unique key.
+    /// Makes the scheduled, retryable, cancelled and discarded jobs that have all that the body says run now.
+    /// As `cancel_jobs` otherwise; `conflicts` counts those that cannot come back, because another job has
+    /// their unique key.
     #[oai(path = "/api/v1/jobs/retry", method = "post", operation_id = "retry_jobs")]
     async fn retry_jobs(
         &self,

@@ -32,8 +32,8 @@ impl Maintenance {
 impl Maintenance {
     /// List the maintenance services
     ///
-    /// When each ran last, what that came to, and what it has cost so far. Empty before a worker has led for the first
-    /// time.
+    /// When each ran last, what that came to, and what it has cost so far. Empty before a worker has led for
+    /// the first time.
     #[oai(path = "/api/v1/maintenance", method = "get", operation_id = "list_maintenance")]
     async fn list_maintenance(&self) -> Result<Json<ServiceList>, Refused<ListRefusals>> {
         Ok(Json(bounded(report(&self.0.pool)).await?.into()))

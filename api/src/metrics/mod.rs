@@ -11,8 +11,8 @@ use crate::{spec::Tag, state::AppState};
 /// Upper bounds in seconds: from a job that does nothing to a page of a slow source.
 const BUCKETS: [f64; 13] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
 
-/// The recorder of this process, installed by the first who asks. What was counted before is lost, so the program asks
-/// when it starts.
+/// The recorder of this process, installed by the first who asks. What was counted before is lost, so the
+/// program asks when it starts.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let mut builder = PrometheusBuilder::new();
     for histogram in metrics::HISTOGRAMS {
@@ -50,8 +50,8 @@ impl Metrics {
 impl Metrics {
     /// Figures in the text format of Prometheus
     ///
-    /// Counters and histograms are of this process, gauges of the whole fleet. Reads no table of jobs. While the database
-    /// is away the gauges keep their last values.
+    /// Counters and histograms are of this process, gauges of the whole fleet. Reads no table of jobs. While
+    /// the database is away the gauges keep their last values.
     #[oai(path = "/metrics", method = "get", operation_id = "get_metrics")]
     async fn get_metrics(&self) -> PlainText<String> {
         if let Err(error) = metrics::refresh(&self.0.pool).await {

@@ -111,8 +111,8 @@ impl From<Vec<Queue>> for QueueList {
     }
 }
 
-/// How many jobs of a queue may run at once, in all workers together. Both members must be given: what is replaced is the
-/// pair.
+/// How many jobs of a queue may run at once, in all workers together. Both members must be given: what is
+/// replaced is the pair.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(super) struct QueueLimits {
@@ -169,8 +169,8 @@ pub(super) struct Demand {
     slots_per_worker: f64,
     /// Live workers that take jobs of the queue.
     workers: u64,
-    /// As many as it takes to do what waits within the target, beside what runs; never more than the queue's limit can
-    /// use, and none for a paused queue.
+    /// As many as it takes to do what waits within the target, beside what runs; never more than the queue's
+    /// limit can use, and none for a paused queue.
     workers_wanted: u64,
 }
 

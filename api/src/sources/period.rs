@@ -5,7 +5,8 @@ use crate::problem::Problem;
 /// The longest period: as long as calls are kept.
 const DAYS_MAX: i64 = 31;
 
-/// The period that two optional parameters stand for: by default the last hour, up to `now`, the database's time.
+/// The period that two optional parameters stand for: by default the last hour, up to `now`, the database's
+/// time.
 ///
 /// # Errors
 /// A problem that names the parameter when the period is empty or too long.

@@ -10,7 +10,8 @@ pub(super) fn operation(operation: &mut MetaOperation) {
             response.description = "The reply.";
         }
         for content in &mut response.content {
-            // JSON has no charset (RFC 8259, section 11), and some generators take this for another media type.
+            // JSON has no charset (RFC 8259, section 11), and some generators take this for another media
+            // type.
             if content.content_type == "application/json; charset=utf-8" {
                 content.content_type = "application/json";
             }
@@ -18,7 +19,8 @@ pub(super) fn operation(operation: &mut MetaOperation) {
         response.headers.iter_mut().for_each(header);
     }
     for parameter in &mut operation.params {
-        // poem reads every value of a list; clients shall send one, as the documentation does: `skills=React,SQL`.
+        // poem reads every value of a list; clients shall send one, as the documentation does:
+        // `skills=React,SQL`.
         if parameter.in_type == MetaParamIn::Query && parameter.schema.is_array() {
             parameter.explode = false;
             parameter.style = Some(ParameterStyle::Form);
@@ -43,7 +45,8 @@ pub(super) fn schema(schema: &mut MetaSchema) {
         if property.nullable && !schema.required.contains(name) {
             schema.required.push(name);
         }
-        // Besides the type it names, `allOf` repeats the description, and generators make an intersection of the two.
+        // Besides the type it names, `allOf` repeats the description, and generators make an intersection of
+        // the two.
         if property.all_of.len() == 2 {
             property.all_of.truncate(1);
         }

@@ -13,8 +13,8 @@ use resume_queue::{
 pub(super) struct WorkerList {
     /// The workers, the newest first.
     results: Vec<Worker>,
-    /// The one that leads: it does the maintenance for all. Null while none does, for some seconds at most as long as any
-    /// lives.
+    /// The one that leads: it does the maintenance for all. Null while none does, for some seconds at most as
+    /// long as any lives.
     #[oai(nullable)]
     leader: Option<WorkerLeader>,
 }

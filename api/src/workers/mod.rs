@@ -38,7 +38,8 @@ impl Workers {
 impl Workers {
     /// List workers
     ///
-    /// Those that live, and those that stopped within the last hour; the newest first, at most 1,000. And which of them leads.
+    /// Those that live, and those that stopped within the last hour; the newest first, at most 1,000. And
+    /// which of them leads.
     #[oai(path = "/api/v1/workers", method = "get", operation_id = "list_workers")]
     async fn list_workers(&self) -> Result<Json<WorkerList>, Refused<ListRefusals>> {
         Ok(Json(bounded(self.all()).await?))

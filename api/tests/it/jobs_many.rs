@@ -17,7 +17,8 @@ async fn change(app: &TestApp, change: &str, body: Value) -> Value {
     reply.json()
 }
 
-/// Request after request: a busy machine may need more than the time of one. Gives how many jobs were changed.
+/// Request after request: a busy machine may need more than the time of one. Gives how many jobs were
+/// changed.
 async fn change_all(app: &TestApp, what: &str, mut body: Value) -> u64 {
     let mut changed = 0;
     loop {

@@ -130,8 +130,8 @@ async fn a_process_calls_private_networks_only_if_it_was_started_so() {
     assert_eq!(mock.ats().stats().calls, 0);
 }
 
-/// Else whoever may post a definition could have a file overwritten by an endpoint of their own, and a check would use up the
-/// refresh token of the workers.
+/// Else whoever may post a definition could have a file overwritten by an endpoint of their own, and a check
+/// would use up the refresh token of the workers.
 #[tokio::test]
 async fn a_refresh_token_is_not_used() {
     let app = TestApp::start().await;

@@ -9,7 +9,8 @@ pub(crate) enum SchedulesCommand {
     List(ListSchedulesOptions),
     /// Shows all of a schedule, with its next ticks.
     Show(ScheduleOptions),
-    /// Creates a schedule, or changes the one of this name: `put nightly --cron '0 2 * * *' --time-zone Europe/Berlin`.
+    /// Creates a schedule, or changes the one of this name: `put nightly --cron '0 2 * * *' --time-zone
+    /// Europe/Berlin`.
     Put(Box<PutScheduleOptions>),
     /// Lets a schedule fire again.
     Enable(ScheduleOptions),
@@ -66,7 +67,8 @@ pub(crate) struct PutScheduleOptions {
     /// What becomes of ticks that nobody fired in time: `skip`, `once` or `all` [default: once].
     #[arg(long, value_name = "POLICY")]
     pub(crate) missed: Option<String>,
-    /// The most that a job is put off after its tick, such as `10m`: what is scheduled for the same minute spreads out [default: 0s].
+    /// The most that a job is put off after its tick, such as `10m`: what is scheduled for the same minute
+    /// spreads out [default: 0s].
     #[arg(long, value_name = "TIME")]
     pub(crate) jitter: Option<String>,
     /// Keeps it from firing, until `schedules enable` [default: as it was].

@@ -20,11 +20,12 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(120);
 /// How often it looks.
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A file with a secret, for as long as it is held by one process alone, with room for the next secret beside it.
+/// A file with a secret, for as long as it is held by one process alone, with room for the next secret beside
+/// it.
 ///
-/// The lock is on a file of its own that stays, `<file>.lock`, since the file itself is another one after each change. The room is
-/// `<file>.new`, readable by this user alone until the next secret is in it; it is made and filled once before the secret is used, so
-/// that where it cannot be, nobody learns of it too late.
+/// The lock is on a file of its own that stays, `<file>.lock`, since the file itself is another one after
+/// each change. The room is `<file>.new`, readable by this user alone until the next secret is in it; it is
+/// made and filled once before the secret is used, so that where it cannot be, nobody learns of it too late.
 pub(super) struct Kept {
     path: PathBuf,
     room: PathBuf,
@@ -35,7 +36,8 @@ impl Kept {
     /// Waits until no other process holds the file, and makes room.
     ///
     /// # Errors
-    /// `token_not_kept` where nothing can be written beside it, `token_timeout` when another process holds it for too long.
+    /// `token_not_kept` where nothing can be written beside it, `token_timeout` when another process holds it
+    /// for too long.
     pub(super) async fn hold(path: PathBuf) -> Result<Self, CallError> {
         let lock = open(&beside(&path, ".lock"), false).map_err(|error| no_room(&path, &error))?;
         let begun = Instant::now();
@@ -64,7 +66,8 @@ impl Kept {
         .await
     }
 
-    /// Puts the next secret in the place of this one: whoever reads the file finds the one or the other, whole, whatever crashes.
+    /// Puts the next secret in the place of this one: whoever reads the file finds the one or the other,
+    /// whole, whatever crashes.
     ///
     /// # Errors
     /// `token_not_kept`; the file is as it was.
@@ -87,8 +90,8 @@ impl Kept {
         })
     }
 
-    /// Gives the next file the owner and the mode of this one, so that whoever could read it still can, and nobody else. Where this
-    /// process may not give it to the group, that group has no share in it.
+    /// Gives the next file the owner and the mode of this one, so that whoever could read it still can, and
+    /// nobody else. Where this process may not give it to the group, that group has no share in it.
     fn liken(&self) -> io::Result<()> {
         let (old, new) = (fs::metadata(&self.path)?, File::open(&self.room)?);
         let (owner, group) = (old.uid(), old.gid());

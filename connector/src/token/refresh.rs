@@ -3,11 +3,12 @@ use resume_core::source::definition::Secret;
 use super::{Token, endpoint::Endpoint, kept::Kept};
 use crate::{CallError, secret::Secrets};
 
-/// Asks for a token with a refresh token, and keeps the refresh token that is given in its place, before the token is used: RFC
-/// 6749, section 6. Processes that share the file do so one after the other.
+/// Asks for a token with a refresh token, and keeps the refresh token that is given in its place, before the
+/// token is used: RFC 6749, section 6. Processes that share the file do so one after the other.
 ///
-/// Goes on to its end when the caller goes away: what was asked for must be kept. A process that is killed between the answer and the
-/// change of the file loses what it was given; only an endpoint that goes on to take the old refresh token for a while helps then.
+/// Goes on to its end when the caller goes away: what was asked for must be kept. A process that is killed
+/// between the answer and the change of the file loses what it was given; only an endpoint that goes on to
+/// take the old refresh token for a while helps then.
 ///
 /// # Errors
 /// Those of the endpoint and of secrets; `token_not_kept`.

@@ -21,8 +21,8 @@ impl Seen {
     }
 }
 
-/// A server of its own on a free port. It answers each request with what a function makes of it, and closes the connection;
-/// an empty answer is none, and the connection stays open.
+/// A server of its own on a free port. It answers each request with what a function makes of it, and closes
+/// the connection; an empty answer is none, and the connection stays open.
 pub(crate) struct Server {
     address: std::net::SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,

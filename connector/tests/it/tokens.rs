@@ -74,7 +74,8 @@ async fn ask(connector: &Connector, definition: &Definition) -> Result<(), CallE
     connector.call(definition, Step::List, &definition.base_url, None, &values()).await.result.map(|_| ())
 }
 
-/// A system whose refresh tokens are `r0`, `r1`, .., each good once, and whose access token is that of the latest.
+/// A system whose refresh tokens are `r0`, `r1`, .., each good once, and whose access token is that of the
+/// latest.
 async fn rotating() -> (Server, Arc<AtomicUsize>) {
     let used = Arc::new(AtomicUsize::new(0));
     let count = used.clone();

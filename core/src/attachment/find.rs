@@ -37,12 +37,14 @@ impl Finder {
     /// Makes ready what a definition says.
     ///
     /// # Errors
-    /// What is wrong with the expression; nothing in a [checked](crate::source::definition::Definition::check) definition.
+    /// What is wrong with the expression; nothing in a
+    /// [checked](crate::source::definition::Definition::check) definition.
     pub fn new(attachments: &Attachments) -> Result<Self, String> {
         Query::new(&attachments.at).map(Self)
     }
 
-    /// The attachments of an item. One without an address is none; of more than [`MAX_PER_ITEM`] the first are taken. Pure.
+    /// The attachments of an item. One without an address is none; of more than [`MAX_PER_ITEM`] the first
+    /// are taken. Pure.
     pub fn find(&self, item: &[u8]) -> Found {
         let list = match self.0.find(item) {
             Ok(Value::Null) => return Found::default(),

@@ -30,9 +30,10 @@ const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessing
 /// How much of the head of a member stands before its name in a ZIP archive.
 const ZIP_HEAD_BYTES: usize = 30;
 
-/// What a file is: PDF, Word (both formats), `OpenDocument`, RTF, PNG, JPEG, HTML or plain text; `None` for all else. What its first
-/// bytes say counts. Where they say nothing it must be text in UTF-8, and nothing else by what the server `declared`: servers
-/// often call a file a stream of octets, and a script is a text too.
+/// What a file is: PDF, Word (both formats), `OpenDocument`, RTF, PNG, JPEG, HTML or plain text; `None` for
+/// all else. What its first bytes say counts. Where they say nothing it must be text in UTF-8, and nothing
+/// else by what the server `declared`: servers often call a file a stream of octets, and a script is a text
+/// too.
 pub fn media_type(bytes: &[u8], declared: Option<&str>) -> Option<&'static str> {
     if bytes.starts_with(b"PK\x03\x04") {
         return of_zip(bytes);

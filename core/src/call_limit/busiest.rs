@@ -1,7 +1,7 @@
 use std::{collections::VecDeque, time::Duration};
 
-/// Finds the busiest stretch of each of some lengths, wherever it begins, from the times of calls in their order. Keeps those of
-/// the longest stretch.
+/// Finds the busiest stretch of each of some lengths, wherever it begins, from the times of calls in their
+/// order. Keeps those of the longest stretch.
 #[derive(Debug)]
 pub(super) struct Busiest {
     stretches: Vec<Stretch>,
@@ -31,8 +31,8 @@ impl Busiest {
         Self { stretches: lengths.into_iter().map(stretch).collect(), times: VecDeque::new(), gone: 0 }
     }
 
-    /// Takes the time of the next call. The end of a stretch does not belong to it: a call leaves a second exactly one second after
-    /// it came.
+    /// Takes the time of the next call. The end of a stretch does not belong to it: a call leaves a second
+    /// exactly one second after it came.
     pub(super) fn take(&mut self, at_us: i64) {
         self.times.push_back(at_us);
         let end = self.gone + self.times.len();

@@ -2,8 +2,9 @@ use sqlx::PgConnection;
 
 use super::{CallEnd, Permit, grant::milliseconds};
 
-/// Notes the end of a call that says nothing of the source: in the ledger alone. It counts neither for nor against the circuit, and
-/// changes nothing of what is known of the limits; one that probed the circuit by chance leaves that to another one.
+/// Notes the end of a call that says nothing of the source: in the ledger alone. It counts neither for nor
+/// against the circuit, and changes nothing of what is known of the limits; one that probed the circuit by
+/// chance leaves that to another one.
 ///
 /// One statement, outside of a transaction: it does not wait for the disk.
 pub(super) async fn end_aside(

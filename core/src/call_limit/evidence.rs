@@ -52,8 +52,8 @@ pub struct WindowUse {
     pub most: i64,
 }
 
-/// What the ledger proves of the calls to a source that left from `from` to before `to`, however long it takes to read all of
-/// them. Of a call whose leaving nobody told, the time of its permit counts.
+/// What the ledger proves of the calls to a source that left from `from` to before `to`, however long it
+/// takes to read all of them. Of a call whose leaving nobody told, the time of its permit counts.
 ///
 /// # Errors
 /// The database's.
@@ -68,9 +68,9 @@ pub async fn evidence(
     Ok(survey.evidence())
 }
 
-/// A ledger that is being read for its [`Evidence`]: once from the beginning of a period to its end, some hundred thousand rows
-/// at a time, so that who asks can stop when it takes too long. A busy day has some millions. Keeps the times of the longest
-/// limit's stretch.
+/// A ledger that is being read for its [`Evidence`]: once from the beginning of a period to its end, some
+/// hundred thousand rows at a time, so that who asks can stop when it takes too long. A busy day has some
+/// millions. Keeps the times of the longest limit's stretch.
 #[derive(Debug)]
 pub struct Survey {
     source: String,
@@ -125,7 +125,8 @@ impl Survey {
     /// # Errors
     /// The database's.
     pub async fn go_on(&mut self, pool: &PgPool) -> Result<bool, sqlx::Error> {
-        // A subquery gives its rows in their order to the aggregates, so that the last number is that of the last row.
+        // A subquery gives its rows in their order to the aggregates, so that the last number is that of the
+        // last row.
         let read = sqlx::query!(
             r#"
             select count(*) as "rows!", max(departs_at) as last_departs_at, (array_agg(id))[count(*)] as last_id,
@@ -173,8 +174,8 @@ impl Survey {
         Ok(has_more)
     }
 
-    /// Takes the times that are in their place. No call leaves before its permit's time: what is read later is none before the
-    /// last one.
+    /// Takes the times that are in their place. No call leaves before its permit's time: what is read later
+    /// is none before the last one.
     fn settle(&mut self, has_more: bool) {
         self.unsettled.sort_unstable();
         let settled = if has_more {

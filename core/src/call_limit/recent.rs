@@ -10,7 +10,8 @@ use super::call_end::MISSED;
 pub struct RecentCalls {
     /// How many left.
     pub calls: i64,
-    /// How long the answers took that brought a page, in milliseconds: half of them at most so long. `None` when there was none.
+    /// How long the answers took that brought a page, in milliseconds: half of them at most so long. `None`
+    /// when there was none.
     pub latency_ms: Option<i32>,
     /// How many calls a second all limits in force allow the source; `None` before the first call.
     pub limit_per_second: Option<f64>,
@@ -20,8 +21,8 @@ pub struct RecentCalls {
     pub is_stopped: bool,
 }
 
-/// What the ledger tells of the last ten seconds of calls for one collection to its source. Reads all calls to the source in that
-/// time. Locks nothing.
+/// What the ledger tells of the last ten seconds of calls for one collection to its source. Reads all calls
+/// to the source in that time. Locks nothing.
 ///
 /// # Errors
 /// The database's.

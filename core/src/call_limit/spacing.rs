@@ -13,9 +13,9 @@ pub(super) struct Spacing {
 impl Spacing {
     /// The spacing with which no stretch of `per` and [`MARGIN`], wherever it begins, sees more than `calls`.
     ///
-    /// Under the generic cell rate algorithm with interval I and tolerance (burst - 1) I, n calls span at least
-    /// (n - 1) I - (burst - 1) I = (n - burst) I. The first call too many is number calls + 1, so
-    /// I = (per + margin) / (calls + 1 - burst): the more may come at once, the slower is the even rate.
+    /// Under the generic cell rate algorithm with interval I and tolerance (burst - 1) I, n calls span at
+    /// least (n - 1) I - (burst - 1) I = (n - burst) I. The first call too many is number calls + 1, so I =
+    /// (per + margin) / (calls + 1 - burst): the more may come at once, the slower is the even rate.
     pub(super) fn of(limit: &Limit) -> Self {
         let calls = limit.calls.max(1);
         let burst = limit.burst.clamp(1, calls);

@@ -2,8 +2,8 @@
 
 /// The longest pointer that is handed out.
 ///
-/// The pointers this crate makes of known fields stay below 100 bytes. Only an unknown key can be longer, and a warning
-/// must not carry megabytes of it: the pointer then names the deepest part above that fits.
+/// The pointers this crate makes of known fields stay below 100 bytes. Only an unknown key can be longer, and
+/// a warning must not carry megabytes of it: the pointer then names the deepest part above that fits.
 const MAX_POINTER_BYTES: usize = 512;
 
 /// A place in a document, as a chain of borrowed steps; [`Pointer::render`] makes the text.

@@ -33,8 +33,8 @@ pub(super) struct At {
 /// Stores parsed documents, which were read with this version of their source's map, one resume for each
 /// person. What came from a later document wins, and of one document what a later parser made, and of one
 /// parser what was made with a later map; in whatever order they are stored. A resume that is hidden stays so
-/// where its document is only read again. The caller holds the batches of the documents, or their people: none
-/// of them is erased meanwhile. Returns what holds for the source and the collection by then.
+/// where its document is only read again. The caller holds the batches of the documents, or their people:
+/// none of them is erased meanwhile. Returns what holds for the source and the collection by then.
 ///
 /// One statement or two, in the caller's transaction, which has written before: a change of the map that the
 /// last one does not see finds its transaction among those that began before. Locks the resumes, of either

@@ -1,8 +1,9 @@
 //! Spellings that mean one skill.
 //!
-//! To add one: put its folded form (lower case, single spaces) into the row of its key, or add a row. Only spellings of
-//! the same thing belong here: a search for one must want the other. So `AngularJS` is not Angular, Java is
-//! not `JavaScript`, and SCSS is not Sass. A change here changes what documents parse to: raise `parsing::PARSER_VERSION`.
+//! To add one: put its folded form (lower case, single spaces) into the row of its key, or add a row. Only
+//! spellings of the same thing belong here: a search for one must want the other. So `AngularJS` is not
+//! Angular, Java is not `JavaScript`, and SCSS is not Sass. A change here changes what documents parse to:
+//! raise `parsing::PARSER_VERSION`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

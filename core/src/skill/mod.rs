@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// The most characters (Unicode scalar values) that the name of a skill may have.
 ///
-/// What is longer is a sentence that landed in the wrong field. The limit holds for stored skills and for search terms
-/// alike, and keeps a key far below the some 2,700 bytes that an entry of a Postgres index can have.
+/// What is longer is a sentence that landed in the wrong field. The limit holds for stored skills and for
+/// search terms alike, and keeps a key far below the some 2,700 bytes that an entry of a Postgres index can
+/// have.
 pub const MAX_SKILL_CHARS: usize = 128;
 
 /// One skill of a resume.
@@ -27,8 +28,9 @@ impl Skill {
     /// Makes a skill of a name as given.
     ///
     /// # Errors
-    /// [`SkillError::Blank`] when nothing of the name is visible, [`SkillError::TooLong`] when the trimmed name or its
-    /// key has more than [`MAX_SKILL_CHARS`] characters (the lower case of a few letters is longer than they are).
+    /// [`SkillError::Blank`] when nothing of the name is visible, [`SkillError::TooLong`] when the trimmed
+    /// name or its key has more than [`MAX_SKILL_CHARS`] characters (the lower case of a few letters is
+    /// longer than they are).
     pub fn new(name: &str) -> Result<Self, SkillError> {
         let name = name.trim();
         let is_long = |text: &str| text.chars().nth(MAX_SKILL_CHARS).is_some();
@@ -57,12 +59,13 @@ pub enum SkillError {
     TooLong,
 }
 
-/// Gives the canonical form of a skill's name: two names mean the same skill exactly when their keys are equal.
+/// Gives the canonical form of a skill's name: two names mean the same skill exactly when their keys are
+/// equal.
 ///
-/// Case is folded to Unicode lower case, runs of white space (Unicode's, so no-break spaces too) become one space,
-/// white space at the ends and invisible characters go, and an alias becomes what it stands for (`ReactJS` and
-/// `React.js` give `react`). Signs stay, so that C, C++ and C# stay three things. The key of a key is itself. Empty
-/// when the name has no visible character; holds no NUL.
+/// Case is folded to Unicode lower case, runs of white space (Unicode's, so no-break spaces too) become one
+/// space, white space at the ends and invisible characters go, and an alias becomes what it stands for
+/// (`ReactJS` and `React.js` give `react`). Signs stay, so that C, C++ and C# stay three things. The key of a
+/// key is itself. Empty when the name has no visible character; holds no NUL.
 pub fn canonical_key(name: &str) -> String {
     let folded = fold(name);
     match aliases::meaning(&folded) {

@@ -259,8 +259,8 @@ pub async fn has_settled(on: impl PgExecutor<'_>, name: &str) -> Result<bool, sq
 }
 
 /// Removes a source: no collection of it starts any more. Those that are under way end, those that wait for
-/// their turn are cancelled then, and what it brought stays, but for its tokens. Gives false when there is none
-/// of this name. Locks the source.
+/// their turn are cancelled then, and what it brought stays, but for its tokens. Gives false when there is
+/// none of this name. Locks the source.
 ///
 /// # Errors
 /// The database's.

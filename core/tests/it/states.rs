@@ -229,8 +229,8 @@ async fn what_was_read_with_an_older_map_is_not_stored() {
     assert_eq!(settle(before.version + 1).await, Settled::Gone, "somebody else was faster");
 }
 
-/// Two documents of one new person in two batches that are parsed at the same time: the first resume is stored
-/// by one of them, and the other looks again.
+/// Two documents of one new person in two batches that are parsed at the same time: the first resume is
+/// stored by one of them, and the other looks again.
 #[tokio::test]
 async fn the_first_resume_of_a_person_is_stored_once_and_the_later_document_wins() {
     let fixture = Fixture::new().await;

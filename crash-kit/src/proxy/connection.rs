@@ -56,8 +56,8 @@ pub(crate) async fn serve(mut client: TcpStream, server: &Server, wire: &Wire) -
     }
 }
 
-/// Passes on what the worker says. What belongs to one statement goes out in one piece, so that nothing of it has
-/// reached the server before its point.
+/// Passes on what the worker says. What belongs to one statement goes out in one piece, so that nothing of it
+/// has reached the server before its point.
 async fn pass_requests(
     mut client: Reader<impl AsyncRead + Unpin>,
     mut server: impl AsyncWrite + Unpin,
@@ -98,7 +98,8 @@ fn is_answered_by_ready(message: &Message) -> bool {
     matches!(message.kind, b'Q' | b'S' | b'F')
 }
 
-/// Passes on what the server says, but for the answer that must not arrive: when that is complete, it strikes.
+/// Passes on what the server says, but for the answer that must not arrive: when that is complete, it
+/// strikes.
 async fn pass_answers(
     mut server: Reader<impl AsyncRead + Unpin>,
     mut client: impl AsyncWrite + Unpin,

@@ -1,4 +1,5 @@
-//! A proxy that speaks PostgreSQL's protocol: it stands between a worker and the server, and counts statements.
+//! A proxy that speaks PostgreSQL's protocol: it stands between a worker and the server, and counts
+//! statements.
 
 mod connection;
 mod dialogue;

@@ -48,8 +48,8 @@ impl Wire {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets happen what is armed. The caller closes its connection when this returns, which it does not for a worker
-    /// that is to be killed: its connections end with it. Nor for one that must not notice.
+    /// Lets happen what is armed. The caller closes its connection when this returns, which it does not for a
+    /// worker that is to be killed: its connections end with it. Nor for one that must not notice.
     pub(crate) async fn strike(&self) {
         match self.armed.as_ref().map(|point| point.blow) {
             Some(Blow::Abort) => {

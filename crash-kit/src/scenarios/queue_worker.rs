@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{DATABASE_URL, DIRECT_URL};
 
-/// In a rescue. Heartbeats come at a third of it, so that a short job sees some; long enough for a busy machine not to
-/// lose one. Elsewhere it is the default, and an invariant that none runs out.
+/// In a rescue. Heartbeats come at a third of it, so that a short job sees some; long enough for a busy
+/// machine not to lose one. Elsewhere it is the default, and an invariant that none runs out.
 const SHORT_LEASE: Duration = Duration::from_secs(3);
 
 /// How long a job that never ends is waited for.

@@ -14,8 +14,8 @@ use crate::{Invariant, Scenario, sql::execute};
 
 pub(super) const NAME: &str = "rescue";
 
-/// What two workers left behind when they died: one a moment ago, one so long ago that its lease has run out. The
-/// doomed job was at its second and last attempt.
+/// What two workers left behind when they died: one a moment ago, one so long ago that its lease has run out.
+/// The doomed job was at its second and last attempt.
 const DEATHS: &str = "
     with dead as (
         insert into queue.workers (name, heartbeat_at)

@@ -1,7 +1,7 @@
 //! Ashby: `POST /candidate.list`, after its published guide.
 //!
-//! Errors but that of the credential are told with 200 and `success: false`. Unconfirmed: the limit (no primary
-//! source names one; 15 a second here) and the status of a wrong credential.
+//! Errors but that of the credential are told with 200 and `success: false`. Unconfirmed: the limit (no
+//! primary source names one; 15 a second here) and the status of a wrong credential.
 
 use std::time::Duration;
 

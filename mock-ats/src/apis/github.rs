@@ -1,9 +1,10 @@
-//! GitHub users: `GET /users`, and `GET /users/{login}/repos` for the repositories of one, after recorded headers and general
-//! knowledge. The person with index 7 is `person-7`, has a repository for each skill, and a fork of another one.
+//! GitHub users: `GET /users`, and `GET /users/{login}/repos` for the repositories of one, after recorded
+//! headers and general knowledge. The person with index 7 is `person-7`, has a repository for each skill, and
+//! a fork of another one.
 //!
-//! A call over the limit gets 403 and no `Retry-After`. Unconfirmed: all but the headers. A number in `since` is
-//! a place here, which is the id of the person before it. `ETag`, the call of
-//! one user and further pages of repositories are missing.
+//! A call over the limit gets 403 and no `Retry-After`. Unconfirmed: all but the headers. A number in `since`
+//! is a place here, which is the id of the person before it. `ETag`, the call of one user and further pages
+//! of repositories are missing.
 
 use std::time::Duration;
 

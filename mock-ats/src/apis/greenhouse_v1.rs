@@ -1,5 +1,6 @@
-//! Greenhouse Harvest v1: `GET /v1/candidates`, after its published documentation. One person in twenty has files, at
-//! signed addresses on another host (`localhost` for `127.0.0.1`), which refuses a credential as S3 does: with 400.
+//! Greenhouse Harvest v1: `GET /v1/candidates`, after its published documentation. One person in twenty has
+//! files, at signed addresses on another host (`localhost` for `127.0.0.1`), which refuses a credential as S3
+//! does: with 400.
 //!
 //! The window of the limit slides here, and the files count. Unconfirmed: the body of errors.
 

@@ -1,9 +1,9 @@
 //! Greenhouse Harvest v3: `GET /v3/candidates` with a token from `POST /token`, after a connector that runs
 //! against it. The client `mock-client` proves itself with the credential, by `Authorization: Basic`.
 //!
-//! Newest first; a cursor suffers no other parameter. Unconfirmed: the limit in the 30 seconds (150 here), the
-//! unit of the reset (seconds since 1970 here), the form of the token's call, and the bodies of errors. Tokens
-//! end after a number of calls and not by the clock, so that tests need not wait.
+//! Newest first; a cursor suffers no other parameter. Unconfirmed: the limit in the 30 seconds (150 here),
+//! the unit of the reset (seconds since 1970 here), the form of the token's call, and the bodies of errors.
+//! Tokens end after a number of calls and not by the clock, so that tests need not wait.
 
 use std::time::Duration;
 

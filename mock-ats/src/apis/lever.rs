@@ -1,9 +1,9 @@
-//! Lever: `GET /v1/opportunities` and `GET /v1/opportunities/deleted`, after syncs that run against them. Faults call the pages of
-//! the deleted 1001, 1002, ..
+//! Lever: `GET /v1/opportunities` and `GET /v1/opportunities/deleted`, after syncs that run against them.
+//! Faults call the pages of the deleted 1001, 1002, ..
 //!
-//! The limit of 10 a second with a burst of 20 is 20 in any two seconds here. Unconfirmed: the words of errors
-//! other than the status; no header tells the limit; of the deleted all but
-//! the path, `deleted_at_start` and the id.
+//! The limit of 10 a second with a burst of 20 is 20 in any two seconds here. Unconfirmed: the words of
+//! errors other than the status; no header tells the limit; of the deleted all but the path,
+//! `deleted_at_start` and the id.
 
 use std::time::Duration;
 

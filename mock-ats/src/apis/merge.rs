@@ -1,4 +1,5 @@
-//! Merge ATS: `GET /api/ats/v1/candidates`, after its published client. The account's token is `mock-account`.
+//! Merge ATS: `GET /api/ats/v1/candidates`, after its published client. The account's token is
+//! `mock-account`.
 //!
 //! With `include_deleted_data` those who have gone are listed, as `remote_was_deleted`.
 //!

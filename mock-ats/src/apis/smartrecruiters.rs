@@ -1,7 +1,7 @@
 //! `SmartRecruiters`: `GET /candidates`, after clients that run against it.
 //!
-//! Unconfirmed: the largest `limit`, the body of errors, and that `nextPageId` is missing on the last page. The
-//! real API also refuses a second call at the same time; this one only tells so in its headers.
+//! Unconfirmed: the largest `limit`, the body of errors, and that `nextPageId` is missing on the last page.
+//! The real API also refuses a second call at the same time; this one only tells so in its headers.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! Workable: `GET /spi/v3/candidates`, and `/spi/v3/candidates/{id}` for the jobs and skills of one, after syncs and
-//! recorded headers.
+//! Workable: `GET /spi/v3/candidates`, and `/spi/v3/candidates/{id}` for the jobs and skills of one, after
+//! syncs and recorded headers.
 //!
-//! Unconfirmed: the body of errors, and that a refusal has no `Retry-After`. `since_id` is a place here, not an id.
+//! Unconfirmed: the body of errors, and that a refusal has no `Retry-After`. `since_id` is a place here, not
+//! an id.
 
 use std::time::Duration;
 

@@ -6,8 +6,8 @@ const TRIES_MAX: u32 = 3;
 pub(super) struct Tries(u32);
 
 impl Tries {
-    /// Whether to try once more after this error: a deadlock (SQLSTATE 40P01), or, where transactions are serializable, a
-    /// conflict (40001).
+    /// Whether to try once more after this error: a deadlock (SQLSTATE 40P01), or, where transactions are
+    /// serializable, a conflict (40001).
     pub(super) fn again(&mut self, error: &sqlx::Error) -> bool {
         self.0 += 1;
         let code = error.as_database_error().and_then(|error| error.code());

@@ -10,12 +10,13 @@ use crate::{JobId, JobState, group::finish_groups};
 /// The states of the jobs that can be cancelled or discarded.
 pub const END_STATES: [JobState; 4] = JobState::LIVE;
 
-/// Cancels a job. One that waits is over at once; a running one is told to stop, wherever it runs: its handler may clean
-/// up ([`Lease::stop_requested`](crate::Lease::stop_requested)) and is dropped then, and the job is cancelled unless it has
-/// completed by that time. Its `ON_DISCARD` follow-up is enqueued as for a discarded job.
+/// Cancels a job. One that waits is over at once; a running one is told to stop, wherever it runs: its
+/// handler may clean up ([`Lease::stop_requested`](crate::Lease::stop_requested)) and is dropped then, and
+/// the job is cancelled unless it has completed by that time. Its `ON_DISCARD` follow-up is enqueued as for a
+/// discarded job.
 ///
-/// Waits while a claim, the end of an attempt or a handler's transaction holds the job's row, and then goes by what became of
-/// it. Of two requests for one running job the later one counts.
+/// Waits while a claim, the end of an attempt or a handler's transaction holds the job's row, and then goes
+/// by what became of it. Of two requests for one running job the later one counts.
 ///
 /// # Errors
 /// The database's.
@@ -23,8 +24,8 @@ pub async fn cancel(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
     end_one(pool, JobState::Cancelled, id).await
 }
 
-/// Discards a job: as [`cancel`], but it counts as failed and stays with the dead letters, which are kept for 30 days instead
-/// of 7.
+/// Discards a job: as [`cancel`], but it counts as failed and stays with the dead letters, which are kept for
+/// 30 days instead of 7.
 ///
 /// # Errors
 /// The database's.
@@ -32,12 +33,13 @@ pub async fn discard(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
     end_one(pool, JobState::Discarded, id).await
 }
 
-/// Cancels the next batch of the live jobs that `filter` chooses: of those that are `remaining`, in the order of their ids, or
-/// of all that there are now. Follow-ups that an earlier batch has enqueued are not among them, whatever the filter.
+/// Cancels the next batch of the live jobs that `filter` chooses: of those that are `remaining`, in the order
+/// of their ids, or of all that there are now. Follow-ups that an earlier batch has enqueued are not among
+/// them, whatever the filter.
 ///
-/// Looks at 5,000 jobs, and ends the chosen ones by one statement, which holds their locks until it ends. It passes by those that
-/// somebody else holds; for these it waits one by one, each in a transaction of its own. So it waits for nobody while others
-/// wait for it.
+/// Looks at 5,000 jobs, and ends the chosen ones by one statement, which holds their locks until it ends. It
+/// passes by those that somebody else holds; for these it waits one by one, each in a transaction of its own.
+/// So it waits for nobody while others wait for it.
 ///
 /// # Errors
 /// The database's.
@@ -106,8 +108,8 @@ pub(crate) struct Batch {
     held: Vec<JobId>,
 }
 
-/// Ends the next jobs, and the groups whose last ones they were. One that `waits` for who holds them ends one job, since it must
-/// not hold others meanwhile.
+/// Ends the next jobs, and the groups whose last ones they were. One that `waits` for who holds them ends one
+/// job, since it must not hold others meanwhile.
 pub(crate) async fn end_batch(
     conn: &mut PgConnection,
     ending: &Ending,

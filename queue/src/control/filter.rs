@@ -63,8 +63,9 @@ pub struct Count {
     pub is_exact: bool,
 }
 
-/// How far a change over many jobs has come. Each call changes one batch, in transactions of its own; go on with `next`
-/// until it is `None`. A crash in between leaves whole batches behind, and starting again does no harm.
+/// How far a change over many jobs has come. Each call changes one batch, in transactions of its own; go on
+/// with `next` until it is `None`. A crash in between leaves whole batches behind, and starting again does no
+/// harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The jobs that were changed by this call.
@@ -75,8 +76,8 @@ pub struct Progress {
     pub next: Option<Remaining>,
 }
 
-/// What is left of a change over many jobs: those above one id, up to that of the newest job there was when it began. What is
-/// enqueued later, as by the change itself, is not meant.
+/// What is left of a change over many jobs: those above one id, up to that of the newest job there was when
+/// it began. What is enqueued later, as by the change itself, is not meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remaining {
     /// The last job that is done with.
@@ -130,9 +131,9 @@ pub enum Changed {
     NotFound,
 }
 
-/// How many jobs a filter chooses, live and ended. Looks at the newest 100,000 live jobs, and at as many of those that ended in
-/// each state asked for (completed and cancelled ones together, where completed ones are asked for); where there are more, it
-/// tells what it found as the least. Locks nothing.
+/// How many jobs a filter chooses, live and ended. Looks at the newest 100,000 live jobs, and at as many of
+/// those that ended in each state asked for (completed and cancelled ones together, where completed ones are
+/// asked for); where there are more, it tells what it found as the least. Locks nothing.
 ///
 /// # Errors
 /// The database's.

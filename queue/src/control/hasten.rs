@@ -1,9 +1,10 @@
 use sqlx::PgConnection;
 
-/// Makes the jobs of a queue with this concurrency key available that wait for their time, whether it was set, put off or is that of
-/// the next attempt; gives their number. For those whose reason to wait is gone.
+/// Makes the jobs of a queue with this concurrency key available that wait for their time, whether it was
+/// set, put off or is that of the next attempt; gives their number. For those whose reason to wait is gone.
 ///
-/// In the caller's transaction; locks the jobs, in the order of their ids, and passes by those that others hold.
+/// In the caller's transaction; locks the jobs, in the order of their ids, and passes by those that others
+/// hold.
 ///
 /// # Errors
 /// The database's.

@@ -10,9 +10,10 @@ use crate::{JobId, JobState};
 pub const RETRY_STATES: [JobState; 4] =
     [JobState::Scheduled, JobState::Retryable, JobState::Cancelled, JobState::Discarded];
 
-/// Makes a job run now: a scheduled or retryable one does not wait any longer, a cancelled or discarded one comes back from
-/// the history under its id, with its errors and one more attempt. It does not come back while another job has its
-/// unique key, and it leaves its group if that has finished. One that is available, running or completed is left alone.
+/// Makes a job run now: a scheduled or retryable one does not wait any longer, a cancelled or discarded one
+/// comes back from the history under its id, with its errors and one more attempt. It does not come back
+/// while another job has its unique key, and it leaves its group if that has finished. One that is available,
+/// running or completed is left alone.
 ///
 /// Locks the job's row, and its unique key, for the moment of the statement.
 ///
@@ -28,12 +29,12 @@ pub async fn retry(pool: &PgPool, id: JobId) -> Result<Changed, sqlx::Error> {
     changed_one(pool, id, revival.progress(this, 0)).await
 }
 
-/// [Retries](retry) the next batch of the jobs that `filter` chooses: of those that are `remaining`, in the order of their ids,
-/// or of all that there are now. Each job is counted once.
+/// [Retries](retry) the next batch of the jobs that `filter` chooses: of those that are `remaining`, in the
+/// order of their ids, or of all that there are now. Each job is counted once.
 ///
-/// Looks at 5,000 live and 5,000 cancelled or discarded jobs, and locks the chosen ones in the order of their ids until each of
-/// two statements ends; the second one also the groups of those that come back, so that nobody finishes these meanwhile.
-/// `filter.states` says whether all dead letters come back too.
+/// Looks at 5,000 live and 5,000 cancelled or discarded jobs, and locks the chosen ones in the order of their
+/// ids until each of two statements ends; the second one also the groups of those that come back, so that
+/// nobody finishes these meanwhile. `filter.states` says whether all dead letters come back too.
 ///
 /// # Errors
 /// The database's.
@@ -44,7 +45,8 @@ pub async fn retry_all(
 ) -> Result<Progress, sqlx::Error> {
     let remaining = Remaining::or_all(remaining, pool).await?;
     let mut conn = pool.acquire().await?;
-    // Live and ended jobs of the same ids, those that both windows reach: what one has beyond them would be looked at again.
+    // Live and ended jobs of the same ids, those that both windows reach: what one has beyond them would be
+    // looked at again.
     let last = end_of_live_window(&mut conn, remaining).await?;
     let revival = revive(&mut conn, filter, Remaining { last, ..remaining }, WINDOW).await?;
     let live = Remaining { last: revival.done_to, ..remaining };
@@ -66,8 +68,8 @@ async fn end_of_live_window(conn: &mut PgConnection, remaining: Remaining) -> Re
     .await
 }
 
-/// Makes waiting jobs available, all that remain but those that were just `revived`, which may have failed again by now; gives
-/// their number.
+/// Makes waiting jobs available, all that remain but those that were just `revived`, which may have failed
+/// again by now; gives their number.
 pub(crate) async fn hasten(
     conn: &mut PgConnection,
     filter: &JobFilter,

@@ -8,8 +8,8 @@ pub(crate) const CHANNEL: &str = "queue_stop";
 /// The longest time between two tries to learn which jobs are meant.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Tells the handlers of this process whose jobs were asked to end, in a task of its own. Also after a lost connection, when
-/// the notification may have been missed.
+/// Tells the handlers of this process whose jobs were asked to end, in a task of its own. Also after a lost
+/// connection, when the notification may have been missed.
 pub(crate) fn stop_asked_soon(shared: &Arc<Shared>) {
     let shared = shared.clone();
     tokio::spawn(async move {
@@ -26,7 +26,8 @@ pub(crate) fn stop_asked_soon(shared: &Arc<Shared>) {
 }
 
 async fn stop_asked(shared: &Shared) -> Result<(), sqlx::Error> {
-    // The job may have been claimed a moment ago, and the answer still be on its way: then it is not held yet.
+    // The job may have been claimed a moment ago, and the answer still be on its way: then it is not held
+    // yet.
     drop(shared.claiming.write().await);
     let (held, _) = shared.held.ids_and_fences();
     let worker_id = shared.worker_id;

@@ -17,13 +17,13 @@ pub struct Demand {
     pub slots_per_worker: f64,
     /// Live workers that take jobs of the queue.
     pub workers: u64,
-    /// As many as it takes to do what waits within the target, beside what runs; never more than the queue's limit can
-    /// use, and none for a paused queue.
+    /// As many as it takes to do what waits within the target, beside what runs; never more than the queue's
+    /// limit can use, and none for a paused queue.
     pub workers_wanted: u64,
 }
 
-/// Tells how many workers `queue` wants so that what waits now is done within `target`, for an autoscaler. The SQL function
-/// `queue.demand(queue, target_s)` answers the same; its comment has the formula.
+/// Tells how many workers `queue` wants so that what waits now is done within `target`, for an autoscaler.
+/// The SQL function `queue.demand(queue, target_s)` answers the same; its comment has the formula.
 ///
 /// # Errors
 /// The database's.

@@ -55,8 +55,8 @@ pub struct JobRow {
 pub struct JobPage {
     /// Newest first.
     pub jobs: Vec<JobRow>,
-    /// Jobs below this id come next. A page looks at 20,000 live and 20,000 ended jobs at most, so it may be short, or empty,
-    /// and there may be more all the same.
+    /// Jobs below this id come next. A page looks at 20,000 live and 20,000 ended jobs at most, so it may be
+    /// short, or empty, and there may be more all the same.
     pub next: Option<JobId>,
 }
 

@@ -12,8 +12,9 @@ pub struct Obstacle {
     pub detail: String,
     /// When it ends by itself, if that is known.
     pub until: Option<DateTime<Utc>>,
-    /// The number of jobs whose turn comes earlier, at most 10,000; of those that are due and not available yet, the 10,000
-    /// that have been due for longest are looked at. Where there are more, `detail` says "at least".
+    /// The number of jobs whose turn comes earlier, at most 10,000; of those that are due and not available
+    /// yet, the 10,000 that have been due for longest are looked at. Where there are more, `detail` says "at
+    /// least".
     pub ahead: Option<u64>,
 }
 
@@ -70,8 +71,8 @@ impl Reason {
     }
 }
 
-/// Tells why a job does not run: all that keeps it now, the most decisive first, never nothing. The SQL function
-/// `queue.why_not_running(id)` answers the same in psql.
+/// Tells why a job does not run: all that keeps it now, the most decisive first, never nothing. The SQL
+/// function `queue.why_not_running(id)` answers the same in psql.
 ///
 /// # Errors
 /// The database's.

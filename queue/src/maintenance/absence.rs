@@ -1,16 +1,16 @@
 //! Who is absent, and since when.
 //!
-//! A worker is absent while nobody holds its presence lock and no heartbeat comes. That is kept in its row, so that a
-//! leader goes on from what those before it have seen: where one leader after the other dies, the dead are found as soon
-//! as with one that lives.
+//! A worker is absent while nobody holds its presence lock and no heartbeat comes. That is kept in its row,
+//! so that a leader goes on from what those before it have seen: where one leader after the other dies, the
+//! dead are found as soon as with one that lives.
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
 
-/// The longest gap between two looks, in which a worker that was absent at both counts as absent throughout. A leader
-/// that dies leaves one of a pass and of what those next in line need to notice, 2.5 s in all; two in a row leave more.
-/// After a longer one, nobody knows who was there in between.
+/// The longest gap between two looks, in which a worker that was absent at both counts as absent throughout.
+/// A leader that dies leaves one of a pass and of what those next in line need to notice, 2.5 s in all; two
+/// in a row leave more. After a longer one, nobody knows who was there in between.
 const GAP_MAX: Duration = Duration::from_millis(3500);
 
 /// A worker that has not signed off, and shows no sign of life.
@@ -59,11 +59,13 @@ pub(crate) async fn look(conn: &mut PgConnection, own_id: i64, leases: bool) -> 
     })
 }
 
-/// Notes that these workers are without their lock and all others are not, and tells how long each has been absent.
+/// Notes that these workers are without their lock and all others are not, and tells how long each has been
+/// absent.
 ///
-/// An absence goes on when it was seen within [`GAP_MAX`] and since Postgres started: after a restart everybody is without
-/// the lock until it has reconnected. A heartbeat since it began ends it. Times in the future, which a clock that was set
-/// back leaves behind, say nothing. Skips a worker whose row is locked, since that is its heartbeat or its leaving.
+/// An absence goes on when it was seen within [`GAP_MAX`] and since Postgres started: after a restart
+/// everybody is without the lock until it has reconnected. A heartbeat since it began ends it. Times in the
+/// future, which a clock that was set back leaves behind, say nothing. Skips a worker whose row is locked,
+/// since that is its heartbeat or its leaving.
 pub(crate) async fn note(conn: &mut PgConnection, without_lock: &[i64]) -> Result<Vec<Absence>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"

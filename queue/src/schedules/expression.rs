@@ -1,7 +1,7 @@
 //! Reads cron expressions, and says in our own words what is wrong with one.
 //!
-//! Croner takes more than makes sense: of a list without a value it makes a field that nothing matches, and then searches
-//! thousands of years, minute by minute. So each field is checked here before croner sees it.
+//! Croner takes more than makes sense: of a list without a value it makes a field that nothing matches, and
+//! then searches thousands of years, minute by minute. So each field is checked here before croner sees it.
 
 use chrono::{DateTime, Datelike, NaiveDate};
 use croner::{
@@ -165,7 +165,8 @@ impl Field {
         self.check_range(range)
     }
 
-    /// `L` is the last day, `LW` the last one from Monday to Friday, and `15W` the one that is nearest to the 15th.
+    /// `L` is the last day, `LW` the last one from Monday to Friday, and `15W` the one that is nearest to the
+    /// 15th.
     fn check_day_of_month(&self, part: &str) -> Result<(), String> {
         match part.strip_suffix('W') {
             Some("L") => Ok(()),
@@ -231,8 +232,8 @@ fn quoted(text: &str) -> String {
 /// Those of seven leap years, and of 21 others.
 const DAYS_OF_28_YEARS: usize = 28 * 365 + 7;
 
-/// Whether some day matches. Looks at 28 years without a century between them: they hold every kind of year, leap or not and
-/// beginning on each day of the week, so what is not in them is never.
+/// Whether some day matches. Looks at 28 years without a century between them: they hold every kind of year,
+/// leap or not and beginning on each day of the week, so what is not in them is never.
 fn comes(cron: &Cron) -> bool {
     let mut days = DateTime::UNIX_EPOCH.date_naive().iter_days().take(DAYS_OF_28_YEARS);
     days.any(|day| matches(cron, day))

@@ -1,4 +1,5 @@
-//! What is no cron expression is refused in our own words; what is one has ticks, which are found in bounded work.
+//! What is no cron expression is refused in our own words; what is one has ticks, which are found in bounded
+//! work.
 
 use std::cell::Cell;
 
@@ -84,7 +85,8 @@ fn an_error_says_where_and_why() {
     );
 }
 
-/// A field without a value matches nothing: croner would look for it for thousands of years, minute by minute.
+/// A field without a value matches nothing: croner would look for it for thousands of years, minute by
+/// minute.
 #[test]
 fn a_field_without_a_value_is_named_before_anything_is_searched() {
     for (n, name) in ["minute", "hour", "day of month", "month", "day of week"].into_iter().enumerate() {

@@ -37,11 +37,12 @@ pub(crate) struct Fired {
     pub(crate) jobs: usize,
 }
 
-/// Fires the schedules that are due, in one transaction: enqueues their jobs and moves them on. At most a hundred, and
-/// fewer once they have enqueued a thousand jobs; the others stay due.
+/// Fires the schedules that are due, in one transaction: enqueues their jobs and moves them on. At most a
+/// hundred, and fewer once they have enqueued a thousand jobs; the others stay due.
 ///
-/// A schedule that another leader is firing is locked, and skipped; when the lock is gone it is not due any more. So each
-/// tick is fired once. One whose expression or time zone cannot be read is disabled, with the error in its row.
+/// A schedule that another leader is firing is locked, and skipped; when the lock is gone it is not due any
+/// more. So each tick is fired once. One whose expression or time zone cannot be read is disabled, with the
+/// error in its row.
 pub(crate) async fn fire_due(conn: &mut PgConnection) -> Result<Fired, sqlx::Error> {
     let mut tx = conn.begin().await?;
     let due = sqlx::query_as!(
@@ -113,7 +114,8 @@ async fn store(conn: &mut PgConnection, firings: &[(Due, Firing)]) -> Result<(),
     if moved.rows_affected() == firings.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
-/// How long until the next schedule is due, by the database's clock; zero when one is due, and locked by somebody.
+/// How long until the next schedule is due, by the database's clock; zero when one is due, and locked by
+/// somebody.
 pub(crate) async fn next_due(conn: &mut PgConnection) -> Result<Option<Duration>, sqlx::Error> {
     let seconds = sqlx::query_scalar!(
         r#"

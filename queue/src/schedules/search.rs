@@ -6,17 +6,18 @@ use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use chrono_tz::Tz;
 use croner::{CivilDateTime, Cron, CronDateTime, Direction, Resolution, Weekday, errors::CronError};
 
-/// How far a tick may be away. The rarest day is the 29th of February on a given weekday: it comes every 28 years, and over
-/// a century without a leap year after 40 (or 12).
+/// How far a tick may be away. The rarest day is the 29th of February on a given weekday: it comes every 28
+/// years, and over a century without a leap year after 40 (or 12).
 pub(super) const YEARS_MAX: i32 = 40;
 
-/// The most moments that one search looks at. Where the clock is put forward it looks at each second that is left out, up to
-/// two hours of them, and may have to go on to the next year: the worst known takes 18,000 looks: 5 ms of a
-/// debug build.
+/// The most moments that one search looks at. Where the clock is put forward it looks at each second that is
+/// left out, up to two hours of them, and may have to go on to the next year: the worst known takes 18,000
+/// looks: 5 ms of a debug build.
 pub(super) const LOOKS_MAX: u32 = 50_000;
 
-/// The first tick of an expression after (or before) a moment, and how many moments were looked at for it. `None` when there
-/// is none within [`YEARS_MAX`], as where a tick would always come in the hour that is left out.
+/// The first tick of an expression after (or before) a moment, and how many moments were looked at for it.
+/// `None` when there is none within [`YEARS_MAX`], as where a tick would always come in the hour that is left
+/// out.
 pub(super) fn find(
     cron: &Cron,
     zone: Tz,
@@ -59,7 +60,8 @@ impl Search {
     }
 }
 
-/// A moment as croner sees it, which ends a search that goes too far: croner by itself goes on for thousands of years.
+/// A moment as croner sees it, which ends a search that goes too far: croner by itself goes on for thousands
+/// of years.
 #[derive(Clone)]
 struct Moment<'a> {
     at: DateTime<Tz>,

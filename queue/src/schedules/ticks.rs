@@ -15,12 +15,14 @@ pub(crate) const GRACE_S: i64 = 60;
 pub enum Timing {
     /// At every minute that a cron expression matches.
     ///
-    /// Where the clock is put forward, a time of day that is left out comes at the first moment after the gap; where it is
-    /// put back, one that comes twice is fired the first time. An expression with a `*` or a step in its hour or minute
-    /// asks for an interval instead, and goes by what the clock shows: nothing in the gap, both times in the overlap.
+    /// Where the clock is put forward, a time of day that is left out comes at the first moment after the
+    /// gap; where it is put back, one that comes twice is fired the first time. An expression with a `*` or a
+    /// step in its hour or minute asks for an interval instead, and goes by what the clock shows: nothing in
+    /// the gap, both times in the overlap.
     Cron {
-        /// Five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday); or `@hourly`, `@daily`,
-        /// `@weekly`, `@monthly`, `@yearly` or `@annually`. Days of month and of week that are both given mean either.
+        /// Five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday); or `@hourly`,
+        /// `@daily`, `@weekly`, `@monthly`, `@yearly` or `@annually`. Days of month and of week that are both
+        /// given mean either.
         expression: String,
         /// A name of the IANA database, such as `Europe/Berlin`, in which the expression is read.
         time_zone: String,

@@ -1,4 +1,5 @@
-//! When schedules tick, without a database: zones, changed clocks, missed ticks, expressions that are no good.
+//! When schedules tick, without a database: zones, changed clocks, missed ticks, expressions that are no
+//! good.
 
 use std::time::Instant;
 

@@ -123,8 +123,8 @@ fn task(n: i64) -> Task<i64> {
     TaskBuilder::new(n).task_id(TaskId::from_int(n.unsigned_abs())).build()
 }
 
-/// The lease must see how the attempt ends after the user's layers are through with it. Of these the first one added is
-/// the outermost, whatever the documentation of apalis says.
+/// The lease must see how the attempt ends after the user's layers are through with it. Of these the first
+/// one added is the outermost, whatever the documentation of apalis says.
 #[tokio::test]
 async fn the_backends_layer_is_around_the_users() {
     let (backend, calls) = Scripted::new(vec![task(1)], true);
@@ -226,8 +226,9 @@ async fn missing_data_fails_the_attempt() {
     in_time("the worker ends", run).await.unwrap().unwrap();
 }
 
-/// What a closure does before its future begins, apalis calls in the task of the worker. It counts that job as running
-/// for ever, so that a worker which had such a panic does not end by itself: an `async fn` has none.
+/// What a closure does before its future begins, apalis calls in the task of the worker. It counts that job
+/// as running for ever, so that a worker which had such a panic does not end by itself: an `async fn` has
+/// none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_before_the_future_begins_does_not_end_the_worker() {
     let database = database().await;

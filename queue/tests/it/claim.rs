@@ -168,7 +168,8 @@ async fn two_workers_of_a_session_on_one_queue_both_wake() {
     worker.stop().await;
 }
 
-/// A due job that somebody has locked must neither hold up the others nor make the worker look without a pause.
+/// A due job that somebody has locked must neither hold up the others nor make the worker look without a
+/// pause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_job_is_passed_by_without_a_busy_loop() {
     let database = database().await;

@@ -1,7 +1,7 @@
 //! The clock of the database server jumps by an hour.
 //!
-//! Only that clock counts: no process asks its own one for the date. A jump is played by moving all that is stored the other
-//! way, which is the same to whoever compares it with `now()`.
+//! Only that clock counts: no process asks its own one for the date. A jump is played by moving all that is
+//! stored the other way, which is the same to whoever compares it with `now()`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -49,8 +49,8 @@ async fn until_running(pool: &PgPool, count: i64) {
         .await;
 }
 
-/// All leases have run out at once, and what was due within the hour is due now. Whether a lease is kept before somebody
-/// takes the job is a race; its effect is there once in either case.
+/// All leases have run out at once, and what was due within the hour is due now. Whether a lease is kept
+/// before somebody takes the job is a race; its effect is there once in either case.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_jump_forward_loses_nothing_and_doubles_no_effect() {
     const JOBS: i64 = 30;
@@ -82,8 +82,8 @@ async fn a_jump_forward_loses_nothing_and_doubles_no_effect() {
     }
 }
 
-/// All that is stored lies an hour ahead. What waits for a time waits for it; what is available or runs does not mind, and
-/// a death is noticed without a clock.
+/// All that is stored lies an hour ahead. What waits for a time waits for it; what is available or runs does
+/// not mind, and a death is noticed without a clock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_jump_back_holds_up_only_what_waits_for_a_time() {
     let database = database().await;

@@ -348,7 +348,8 @@ async fn a_change_over_many_leaves_the_jobs_alone_that_come_after_it_began() {
     assert_eq!(retry_in_batches(pool, &JobFilter::default()).await.0, 1);
 }
 
-/// A job that fails again while a retry of many goes on keeps its backoff from then on, wherever it stands among the others.
+/// A job that fails again while a retry of many goes on keeps its backoff from then on, wherever it stands
+/// among the others.
 #[tokio::test]
 async fn a_retry_of_many_makes_each_live_job_run_once() {
     let database = database().await;

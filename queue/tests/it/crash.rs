@@ -82,8 +82,8 @@ async fn five_kills_and_every_effect_once() {
     assert!(again > 0, "the kills hit nothing");
 }
 
-/// The process stands still for longer than its lease, as a laptop that sleeps or a machine that swaps. Its session
-/// lives on, so only the lease tells.
+/// The process stands still for longer than its lease, as a laptop that sleeps or a machine that swaps. Its
+/// session lives on, so only the lease tells.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_stood_still_completes_nothing_that_it_lost() {
     let database = database().await;

@@ -78,8 +78,8 @@ async fn without_a_commit_the_job_runs_again() {
     worker.stop().await;
 }
 
-/// Attempt 1 loses its lease and does not know; another worker's attempt 2 does the job. Attempt 1 must fail its fence,
-/// and its effect must go.
+/// Attempt 1 loses its lease and does not know; another worker's attempt 2 does the job. Attempt 1 must fail
+/// its fence, and its effect must go.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stale_attempt_changes_nothing() {
     let database = database().await;
@@ -128,8 +128,8 @@ async fn a_stale_attempt_changes_nothing() {
     other.stop().await;
 }
 
-/// The job runs a second time when the first attempt, which has lost it, comes to its end: in whatever way, that must not
-/// be taken for the end of the second.
+/// The job runs a second time when the first attempt, which has lost it, comes to its end: in whatever way,
+/// that must not be taken for the end of the second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stale_attempt_does_not_end_the_next_one() {
     let database = database().await;
@@ -210,7 +210,8 @@ async fn a_handler_that_has_lost_its_lease_is_stopped() {
     rescuer.stop().await;
 }
 
-/// The same while the job runs again elsewhere: running it is, but no longer under the fence of the first attempt.
+/// The same while the job runs again elsewhere: running it is, but no longer under the fence of the first
+/// attempt.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_is_stopped_while_the_next_attempt_runs() {
     let database = database().await;
@@ -267,8 +268,8 @@ async fn a_handler_that_has_completed_its_job_is_not_stopped() {
     worker.stop().await;
 }
 
-/// A handler's transaction locks the row of its job from `complete_in` to the commit. That must not keep the other jobs
-/// of the worker from having their leases extended.
+/// A handler's transaction locks the row of its job from `complete_in` to the commit. That must not keep the
+/// other jobs of the worker from having their leases extended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_transaction_after_complete_in_costs_no_other_lease() {
     let database = database().await;

@@ -111,7 +111,8 @@ async fn the_jobs_of_a_killed_leader_run_again_within_seconds() {
     assert_eq!(now.term, 2);
 }
 
-/// Promise: another one leads within 10 s, although the connection of the stopped process, and its lock, live on.
+/// Promise: another one leads within 10 s, although the connection of the stopped process, and its lock, live
+/// on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_stands_still_is_replaced_and_comes_back_as_a_candidate() {
     let database = database().await;
@@ -204,8 +205,9 @@ async fn idle_workers_ask_little() {
         let worker = worker.work(4, |_: Work, _| async { Ok(()) }).work(4, |_: Other, _| async { Ok(()) });
         workers.push(worker.work(4, |_: Text, _| async { Ok(()) }));
     }
-    // Claimers fall asleep slowly, within ten seconds; a session of the server that sleeps tells of its last transactions
-    // ten seconds late; and each new statement is prepared once in each connection of the maintenance. That is the start.
+    // Claimers fall asleep slowly, within ten seconds; a session of the server that sleeps tells of its last
+    // transactions ten seconds late; and each new statement is prepared once in each connection of the
+    // maintenance. That is the start.
     transactions_per_second(pool, Duration::from_secs(32)).await;
     let rate = transactions_per_second(pool, Duration::from_secs(20)).await / WORKERS as f64;
     eprintln!("{WORKERS} idle workers with three queues each: {rate:.2} statements per second and worker");

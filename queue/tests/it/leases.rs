@@ -155,8 +155,8 @@ async fn a_worker_whose_connections_are_cut_keeps_its_jobs() {
     other.stop().await;
 }
 
-/// A job comes while the worker's session is cut, so that its notification is lost. The worker would look by itself only
-/// after a minute.
+/// A job comes while the worker's session is cut, so that its notification is lost. The worker would look by
+/// itself only after a minute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notification_that_was_lost_with_the_connection_is_made_up_for() {
     let database = database().await;
@@ -208,8 +208,8 @@ async fn heartbeats_prove_life_without_a_lock() {
     rescuer.stop().await;
 }
 
-/// After an outage every lease may have run out. Who looks first must give the others time for a heartbeat, also one that
-/// has just started and knows of no outage.
+/// After an outage every lease may have run out. Who looks first must give the others time for a heartbeat,
+/// also one that has just started and knows of no outage.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_judged_only_after_there_was_time_to_keep_it() {
     let database = database().await;
@@ -230,8 +230,8 @@ async fn a_lease_is_judged_only_after_there_was_time_to_keep_it() {
     rescuer.stop().await;
 }
 
-/// A worker that was taken for dead, by whatever mistake, and lives: its next heartbeat says so, or a later crash would
-/// not be noticed.
+/// A worker that was taken for dead, by whatever mistake, and lives: its next heartbeat says so, or a later
+/// crash would not be noticed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_signed_off_by_others_comes_back() {
     let database = database().await;
@@ -246,8 +246,8 @@ async fn a_worker_that_was_signed_off_by_others_comes_back() {
     assert_eq!(number(pool, "select count(*) from queue.workers where stopped_at is null").await, Some(0));
 }
 
-/// A claim takes effect and its answer is lost: the worker holds jobs that it does not know of. After the next failed
-/// claim it gives them back, at once and without an attempt.
+/// A claim takes effect and its answer is lost: the worker holds jobs that it does not know of. After the
+/// next failed claim it gives them back, at once and without an attempt.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_of_a_claim_whose_answer_was_lost_go_back() {
     let database = database().await;

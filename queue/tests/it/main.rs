@@ -1,6 +1,7 @@
 //! Tests of the queue against real servers and real processes.
 //!
-//! No test sleeps to let something happen: each waits for a condition, with a deadline that a slow machine meets.
+//! No test sleeps to let something happen: each waits for a condition, with a deadline that a slow machine
+//! meets.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::print_stderr, reason = "measured figures are printed")]
 

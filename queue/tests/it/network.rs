@@ -12,8 +12,8 @@ use crate::{
     support::*,
 };
 
-/// The notification of a job goes into the silence. The worker would look by itself only after a minute, but asks its
-/// session every five seconds for a sign of life, and waits five more for the answer.
+/// The notification of a job goes into the silence. The worker would look by itself only after a minute, but
+/// asks its session every five seconds for a sign of life, and waits five more for the answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_presence_that_fell_silent_is_noticed_and_replaced() {
     let database = database().await;
@@ -49,8 +49,8 @@ async fn a_presence_that_fell_silent_is_noticed_and_replaced() {
     other.stop().await;
 }
 
-/// The claim is committed, its answer is on its way, and somebody cancels the job: the worker hears of that before it
-/// knows that it has the job.
+/// The claim is committed, its answer is on its way, and somebody cancels the job: the worker hears of that
+/// before it knows that it has the job.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_that_overtakes_the_answer_of_the_claim_counts() {
     let database = database().await;
@@ -97,7 +97,8 @@ async fn a_start_that_was_given_up_leaves_the_pool_in_order() {
     assert_eq!(one, Some(1));
 }
 
-/// The leader has the lock of the schedule when its connection falls silent. A tick that is a minute late would be forgotten.
+/// The leader has the lock of the schedule when its connection falls silent. A tick that is a minute late
+/// would be forgotten.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_fell_silent_while_it_fired_forgets_no_tick() {
     let database = database().await;

@@ -1,4 +1,5 @@
-//! Postgres restarts, crashes and is away: nothing is lost or doubled, and the workers come back by themselves.
+//! Postgres restarts, crashes and is away: nothing is lost or doubled, and the workers come back by
+//! themselves.
 
 use std::{
     process::Command,
@@ -110,8 +111,8 @@ fn stop_server(database: &TestDatabase) {
     assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
 }
 
-/// When the database is back all leases have run out, and whoever looks first must not take the jobs of those who had no
-/// time for a heartbeat yet.
+/// When the database is back all leases have run out, and whoever looks first must not take the jobs of those
+/// who had no time for a heartbeat yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_longer_than_the_lease_costs_no_job() {
     let database = own_cluster().await;

@@ -8,7 +8,8 @@ use sqlx::PgPool;
 
 use crate::support::*;
 
-/// A claim of the job is not committed yet when somebody asks for its end: the request waits for it, and counts.
+/// A claim of the job is not committed yet when somebody asks for its end: the request waits for it, and
+/// counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_that_waits_for_a_claim_counts() {
     let database = database().await;
@@ -120,7 +121,8 @@ async fn who_finishes_a_group_waits_for_a_retry() {
     assert_eq!(number(pool, "select count(*) from queue.live_jobs where kind = 'finish'").await, Some(1));
 }
 
-/// A cancel of many goes past the job that a handler's transaction holds, and waits for it without holding the others.
+/// A cancel of many goes past the job that a handler's transaction holds, and waits for it without holding
+/// the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_of_many_holds_nothing_while_it_waits() {
     let database = database().await;

@@ -87,8 +87,8 @@ async fn a_due_job_passes_a_hundred_thousand_of_the_future() {
     worker.stop().await;
 }
 
-/// A job waits for its next attempt, and the worker that had it goes. Another one, which slept when it failed, must take
-/// it on time.
+/// A job waits for its next attempt, and the worker that had it goes. Another one, which slept when it
+/// failed, must take it on time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_worker_takes_a_retry_on_time() {
     let database = database().await;

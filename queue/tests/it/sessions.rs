@@ -43,7 +43,8 @@ async fn a_full_queue_does_not_hold_up_another_one_of_the_session() {
     worker.stop_within(Duration::ZERO).await;
 }
 
-/// A container that is started again has the name that it had. Its predecessor's jobs must not look like its own.
+/// A container that is started again has the name that it had. Its predecessor's jobs must not look like its
+/// own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_died_and_came_back_under_its_name_gets_its_jobs_back() {
     let database = database().await;
@@ -64,7 +65,8 @@ async fn a_worker_that_died_and_came_back_under_its_name_gets_its_jobs_back() {
     after.stop().await;
 }
 
-/// The same while the other one still lives, as in a rolling restart: a name is for people, and proves nothing.
+/// The same while the other one still lives, as in a rolling restart: a name is for people, and proves
+/// nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_under_the_name_of_a_live_one_leaves_its_jobs_alone() {
     let database = database().await;

@@ -77,8 +77,8 @@ async fn what_does_not_finish_goes_back_without_an_attempt() {
     assert_eq!(stopped_workers(&database).await, 1);
 }
 
-/// A handler that never comes to an `.await` cannot be dropped. The shutdown does not wait for it, and its late end is
-/// void.
+/// A handler that never comes to an `.await` cannot be dropped. The shutdown does not wait for it, and its
+/// late end is void.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_handler_that_blocks_its_thread_does_not_hold_up_the_shutdown() {
     let database = database().await;
@@ -184,8 +184,8 @@ async fn an_idle_session_shuts_down_fast() {
     assert_eq!(stopped_workers(&database).await, 1);
 }
 
-/// As `tokio::select!` does with a signal: the future of the apalis worker is dropped with jobs in its hands, and the
-/// session lives on. The jobs must not be kept for ever by its heartbeats.
+/// As `tokio::select!` does with a signal: the future of the apalis worker is dropped with jobs in its hands,
+/// and the session lives on. The jobs must not be kept for ever by its heartbeats.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_of_a_dropped_apalis_worker_go_back_at_once() {
     let database = database().await;
@@ -229,7 +229,8 @@ async fn jobs_of_a_dropped_apalis_worker_go_back_at_once() {
     in_time("the apalis worker ends", run).await.unwrap().unwrap();
 }
 
-/// Without a shutdown it is like a crash: handlers are stopped, and another worker takes the jobs within seconds.
+/// Without a shutdown it is like a crash: handlers are stopped, and another worker takes the jobs within
+/// seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropping_a_session_is_a_crash() {
     let database = database().await;

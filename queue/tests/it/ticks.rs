@@ -22,7 +22,8 @@ async fn each_tick_is_fired_once_although_leaders_are_killed() {
     let database = database().await;
     let pool = database.pool();
     create_effects(pool).await;
-    // Nobody works on this queue: its jobs stay to be counted. It takes a second to enqueue a hundred of them.
+    // Nobody works on this queue: its jobs stay to be counted. It takes a second to enqueue a hundred of
+    // them.
     execute(
         pool,
         "create function nap() returns trigger language plpgsql as $$ begin perform pg_sleep(0.01); return new; end $$;
@@ -67,7 +68,8 @@ async fn each_tick_is_fired_once_although_leaders_are_killed() {
             killed.elapsed()
         );
     }
-    // Each tick has a job and no more. There may be more ticks than were asked for, of minutes that passed meanwhile.
+    // Each tick has a job and no more. There may be more ticks than were asked for, of minutes that passed
+    // meanwhile.
     let twice = "select count(*) from (select args, run_at from queue.live_jobs where queue = 'nobody' \
                  group by args, run_at having count(*) > 1) twice";
     assert_eq!(number(pool, twice).await, Some(0));

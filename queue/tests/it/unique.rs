@@ -60,7 +60,8 @@ async fn one_may_wait_while_another_one_runs() {
     worker.stop_within(Duration::ZERO).await;
 }
 
-/// Many transactions that want the same keys at once: each key is won by one, and all are told of the same job.
+/// Many transactions that want the same keys at once: each key is won by one, and all are told of the same
+/// job.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_race_for_keys_has_one_winner_each() {
     let database = database().await;

@@ -1,5 +1,5 @@
-//! What every job that makes a call does, whatever the call is for: it waits for leave, tells the fleet how the
-//! call ended, and notes what went wrong.
+//! What every job that makes a call does, whatever the call is for: it waits for leave, tells the fleet how
+//! the call ended, and notes what went wrong.
 
 use std::time::Duration;
 

@@ -18,8 +18,9 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Learns from an answer that the database gave at `at`, between the sending of the question and the answer's coming. What
-    /// is known already stands if it may still be true, so that an answer which was long on its way changes nothing.
+    /// Learns from an answer that the database gave at `at`, between the sending of the question and the
+    /// answer's coming. What is known already stands if it may still be true, so that an answer which was
+    /// long on its way changes nothing.
     pub(super) fn learn(&mut self, sent: Instant, at: DateTime<Utc>, came: Instant) {
         // The first answer: as late as it can be, so that no call leaves too early.
         let known = self.here(at).unwrap_or(came);

@@ -7,8 +7,8 @@ use crate::{
     outcome::{Calls, Outcome, people},
 };
 
-/// No call of the first `bound` of a page is whole: a fifth are refused, a fifth get 500, a fifth no answer, a fifth half of one,
-/// a fifth one that is no JSON. Every page comes with the call after these.
+/// No call of the first `bound` of a page is whole: a fifth are refused, a fifth get 500, a fifth no answer,
+/// a fifth half of one, a fifth one that is no JSON. Every page comes with the call after these.
 async fn all_comes(source: &str, pages: u32, seed: u64, bound: u32, rate_limited: i64) {
     let pipeline = Pipeline::start().await;
     pipeline.set_fault(FaultKind::Random { seed, percent_each: 20 }, OnPages::All, Times::First(bound));
@@ -25,7 +25,8 @@ async fn all_comes(source: &str, pages: u32, seed: u64, bound: u32, rate_limited
     worker.stop().await;
 }
 
-/// Side by side. Answers that are no JSON stand between those that fail, for five failures in a row would open the circuit.
+/// Side by side. Answers that are no JSON stand between those that fail, for five failures in a row would
+/// open the circuit.
 #[tokio::test(flavor = "multi_thread")]
 async fn random_faults_of_numbered_pages_pass() {
     all_comes(NUMBERED, 16, 7, 1, 3).await;

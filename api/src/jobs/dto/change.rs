@@ -38,7 +38,8 @@ pub(in crate::jobs) struct JobsChangeRequest {
     /// Those whose last failed attempt had this code.
     #[oai(validator(min_length = 1, max_length = 128))]
     error_code: Option<String>,
-    /// Those that were enqueued longer ago than this: `10m`, `2h`, `3days`, or a number of seconds; at most 366 days.
+    /// Those that were enqueued longer ago than this: `10m`, `2h`, `3days`, or a number of seconds; at most
+    /// 366 days.
     older_than: Option<Span>,
     /// Those of this collection.
     collection_id: Option<Uuid>,

@@ -9,7 +9,8 @@ use resume_queue::schedules;
 pub(super) use request::ScheduleRequest;
 pub(super) use schedule::{Schedule, ScheduleList, ScheduleRun};
 
-/// What becomes of the ticks that nobody fired in time: while no worker lived, or while the schedule was disabled.
+/// What becomes of the ticks that nobody fired in time: while no worker lived, or while the schedule was
+/// disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "MissedTicks", rename_all = "snake_case")]
 enum Missed {

@@ -55,8 +55,8 @@ pub(in crate::schedules) struct Schedule {
     jitter: Span,
     /// Whether it fires.
     enabled: bool,
-    /// Its next tick. A past one is about to be fired, or was missed while it was disabled; null when there is none any
-    /// more.
+    /// Its next tick. A past one is about to be fired, or was missed while it was disabled; null when there
+    /// is none any more.
     #[oai(nullable)]
     next_at: Option<DateTime<Utc>>,
     /// Its next ticks from now, at most five, as long as it is enabled.

@@ -54,7 +54,8 @@ pub(in crate::sources) struct CallState {
     /// The most calls a second that it gets; null before the first.
     #[oai(nullable)]
     calls_per_second: Option<f64>,
-    /// The part of the configured rate that is left after refusals which named no limit; it recovers within a minute.
+    /// The part of the configured rate that is left after refusals which named no limit; it recovers within a
+    /// minute.
     pace: f64,
     /// Until when the source has asked for silence.
     #[oai(nullable)]

@@ -16,8 +16,8 @@ use crate::sources::dry_call::{NotMade, Shown, code_of};
 pub(in crate::sources) struct SourceCheck {
     /// The name of the source that it defines.
     name: String,
-    /// What one call has shown; null when none was asked for, for a source whose items come in files, and for one that
-    /// is asked for known people only.
+    /// What one call has shown; null when none was asked for, for a source whose items come in files, and for
+    /// one that is asked for known people only.
     #[oai(nullable)]
     call: Option<DryCall>,
 }

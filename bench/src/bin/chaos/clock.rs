@@ -1,4 +1,5 @@
-//! The time that rows are stamped with. Program, workers and Postgres are on one machine, and so have one clock.
+//! The time that rows are stamped with. Program, workers and Postgres are on one machine, and so have one
+//! clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

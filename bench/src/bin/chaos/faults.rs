@@ -202,7 +202,8 @@ async fn connect_as_fault(url: &str) -> Result<PgConnection, sqlx::Error> {
     PgConnection::connect_with(&options.application_name(OWN_NAME)).await
 }
 
-/// Terminates all sessions but those of the fault, in all databases: those of the workers, and that which enqueues.
+/// Terminates all sessions but those of the fault, in all databases: those of the workers, and that which
+/// enqueues.
 async fn terminate_others(conn: &mut PgConnection) -> Result<()> {
     let terminate = format!(
         "select pg_terminate_backend(pid) from pg_stat_activity

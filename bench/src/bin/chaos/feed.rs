@@ -1,7 +1,8 @@
 //! Enqueues the jobs of a trial, whatever happens to the database meanwhile.
 //!
-//! What somebody asks for is written to a table of its own in the transaction that enqueues its job. After an error nobody
-//! knows whether that was committed; so it is asked for again, and the table tells whether that is still needed.
+//! What somebody asks for is written to a table of its own in the transaction that enqueues its job. After an
+//! error nobody knows whether that was committed; so it is asked for again, and the table tells whether that
+//! is still needed.
 
 use std::time::Duration;
 

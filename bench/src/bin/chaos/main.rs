@@ -1,8 +1,9 @@
 //! What do the faults of a bad day cost: jobs, effects that happen twice, or only time?
 //!
-//! Four worker processes work on a durable private cluster while more jobs come in; one fault at a time is let loose on
-//! them, each on a fresh database. Every job has one effect, in the transaction of its completion. At the end each accepted
-//! job must have ended well with exactly one effect, and soon after the fault all must go on as before.
+//! Four worker processes work on a durable private cluster while more jobs come in; one fault at a time is
+//! let loose on them, each on a fresh database. Every job has one effect, in the transaction of its
+//! completion. At the end each accepted job must have ended well with exactly one effect, and soon after the
+//! fault all must go on as before.
 #![expect(clippy::print_stdout, reason = "a bench program reports on standard output")]
 
 mod clock;

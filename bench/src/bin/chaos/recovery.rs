@@ -16,8 +16,8 @@ const BUCKETS: usize = 4;
 /// What share of the rate before counts as recovered.
 const SHARE: f64 = 0.9;
 
-/// Effects a second before `begun`: the median of some seconds, so that a hiccup of the machine in one of them does not
-/// make the fault look better.
+/// Effects a second before `begun`: the median of some seconds, so that a hiccup of the machine in one of
+/// them does not make the fault look better.
 pub(crate) fn rate_before(effects: &[Micros], begun: Micros) -> f64 {
     let of = |second| rate(effects, begun - second * SECOND, begun - (second - 1) * SECOND);
     bench::median(&(1..=STEADY_S).map(of).collect::<Vec<_>>())
@@ -29,8 +29,8 @@ pub(crate) fn rate(effects: &[Micros], from: Micros, to: Micros) -> f64 {
     count as f64 / seconds(from, to)
 }
 
-/// Seconds from `ended` to the first second of effects, from one bucket to the next, that came to 90 % of the rate before;
-/// infinite when there is none.
+/// Seconds from `ended` to the first second of effects, from one bucket to the next, that came to 90 % of the
+/// rate before; infinite when there is none.
 pub(crate) fn recovery_s(effects: &[Micros], ended: Micros, before_per_s: f64) -> f64 {
     let mut counts: Vec<u32> = Vec::new();
     for at in effects.iter().filter(|at| **at >= ended) {

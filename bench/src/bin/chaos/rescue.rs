@@ -38,8 +38,9 @@ impl Rescue {
     }
 }
 
-/// The history of each job names the worker that died with an attempt. The next attempt has started when its handler
-/// writes its first row; one that died before it came to that is not counted, but the attempt after it is.
+/// The history of each job names the worker that died with an attempt. The next attempt has started when its
+/// handler writes its first row; one that died before it came to that is not counted, but the attempt after
+/// it is.
 pub(crate) async fn rescue(conn: &mut PgConnection, kill: Kill) -> Result<Rescue> {
     let again = format!(
         "select (extract(epoch from min(s.at)) * 1000000)::bigint

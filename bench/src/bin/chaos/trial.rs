@@ -24,8 +24,8 @@ use crate::{
 /// How long the fleet runs before its rate is taken.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// How long no job may end before the trial is over as it is: longer than any lease, and than any wait for an attempt that
-/// a fault can lead to.
+/// How long no job may end before the trial is over as it is: longer than any lease, and than any wait for an
+/// attempt that a fault can lead to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a fault came to.
@@ -45,7 +45,8 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// From the kill of a worker to the start of the last of its jobs, at worst; `None` where no worker was killed.
+    /// From the kill of a worker to the start of the last of its jobs, at worst; `None` where no worker was
+    /// killed.
     pub(crate) fn rescue_s(&self) -> Option<f64> {
         self.rescues.iter().map(Rescue::worst_s).reduce(f64::max)
     }

@@ -20,8 +20,8 @@ pub(crate) struct Verdict {
     pub(crate) duplicated_effects: i64,
     /// Jobs that have not ended: waiting, or running under some lease.
     pub(crate) left_live: i64,
-    /// Jobs whose attempts make no sense: more than allowed, or an effect of another attempt than the one that completed
-    /// the job, or of one that never started.
+    /// Jobs whose attempts make no sense: more than allowed, or an effect of another attempt than the one
+    /// that completed the job, or of one that never started.
     pub(crate) odd_attempts: i64,
     /// Attempts that were used beyond the first of each job.
     pub(crate) extra_attempts: i64,

@@ -1,4 +1,5 @@
-//! A worker process: each job has one effect, a row that is written in the transaction of the job's completion.
+//! A worker process: each job has one effect, a row that is written in the transaction of the job's
+//! completion.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use resume_queue::{CompleteError, Job, Lease, QueueConfig, Session, SessionSetti
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 
-/// How long a job takes before its effect, and how many a worker runs at once: the rate of the fleet is set by these, and
-/// not by what else the machine is doing.
+/// How long a job takes before its effect, and how many a worker runs at once: the rate of the fleet is set
+/// by these, and not by what else the machine is doing.
 pub(crate) const TAKES: Duration = Duration::from_millis(100);
 pub(crate) const SLOTS: usize = 20;
 
@@ -42,7 +43,8 @@ pub(crate) fn name(pid: u32) -> String {
     format!("process {pid}")
 }
 
-/// Makes the tables of the handlers. No constraint keeps a second effect out, so that there can be one to see.
+/// Makes the tables of the handlers. No constraint keeps a second effect out, so that there can be one to
+/// see.
 pub(crate) async fn create_tables(conn: &mut PgConnection) -> Result<()> {
     let create = "create table starts
             (n bigint, attempt integer, pid integer, at timestamptz not null default clock_timestamp());
@@ -77,8 +79,8 @@ async fn run(job: Numbered, lease: Data<Lease>, pool: Data<PgPool>) -> Result<()
     sql::execute(&mut conn, format!("insert into starts values {row}")).await?;
     drop(conn);
     tokio::time::sleep(TAKES).await;
-    // In a task of its own, which goes on when the handler is stopped: a worker that has lost its jobs must not get by
-    // because its heartbeat tells it so in time, but because the database refuses.
+    // In a task of its own, which goes on when the handler is stopped: a worker that has lost its jobs must
+    // not get by because its heartbeat tells it so in time, but because the database refuses.
     tokio::spawn(take_effect(pool, lease, row)).await??;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! How wrong is the estimate of the time that a collection still takes?
 //!
-//! Collects from a mock system in this process with a worker in this process, on a durable private cluster, looks twice a second
-//! and, when the collection has ended, compares: the error of a look is the distance of the estimated end from the real one, as
-//! a part of the whole duration. (As a part of what is left, 0.3 s too many would be 60 % half a second before the end.) The looks
-//! from a quarter of the duration on count. One without an estimate counts as wrong altogether.
+//! Collects from a mock system in this process with a worker in this process, on a durable private cluster,
+//! looks twice a second and, when the collection has ended, compares: the error of a look is the distance of
+//! the estimated end from the real one, as a part of the whole duration. (As a part of what is left, 0.3 s
+//! too many would be 60 % half a second before the end.) The looks from a quarter of the duration on count.
+//! One without an estimate counts as wrong altogether.
 #![expect(clippy::print_stdout, reason = "a bench program reports on standard output")]
 
 mod scenario;

@@ -1,9 +1,9 @@
 //! Is the limit of a source kept by a whole fleet, and used, whatever happens to its workers?
 //!
-//! Four worker processes collect from a system in this process that counts for itself what arrives. One of them is killed every
-//! three seconds. Then the system changes its limit while they work, with headers that tell it and without; and a small
-//! collection shares the limit with huge ones. Beside it, as a peer, four processes that each keep the limit for themselves, as
-//! Celery's `rate_limit` does.
+//! Four worker processes collect from a system in this process that counts for itself what arrives. One of
+//! them is killed every three seconds. Then the system changes its limit while they work, with headers that
+//! tell it and without; and a small collection shares the limit with huge ones. Beside it, as a peer, four
+//! processes that each keep the limit for themselves, as Celery's `rate_limit` does.
 #![expect(clippy::print_stdout, reason = "a bench program reports on standard output")]
 
 mod fleet;

@@ -1,5 +1,6 @@
-//! A process that keeps the limit for itself, by a token bucket, as a Celery worker does with `rate_limit="30/s"`
-//! (<https://docs.celeryq.dev/en/stable/userguide/tasks.html#Task.rate_limit>: "per worker instance").
+//! A process that keeps the limit for itself, by a token bucket, as a Celery worker does with
+//! `rate_limit="30/s"` (<https://docs.celeryq.dev/en/stable/userguide/tasks.html#Task.rate_limit>: "per
+//! worker instance").
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The system that is called: mock-ats behind a plain HTTP/1.1 front of its own, which adds the headers that tell the limit.
+//! The system that is called: mock-ats behind a plain HTTP/1.1 front of its own, which adds the headers that
+//! tell the limit.
 
 use std::sync::{
     Arc,
@@ -39,7 +40,8 @@ impl std::fmt::Debug for Shared {
 }
 
 impl System {
-    /// Allows [`LIMIT`] calls in any second, answers after 50 to 200 ms and, if it `tells`, names its limit in each answer.
+    /// Allows [`LIMIT`] calls in any second, answers after 50 to 200 ms and, if it `tells`, names its limit
+    /// in each answer.
     pub(crate) async fn start(tells: bool) -> Result<Self> {
         let settings = Settings { calls_per_second: LIMIT, ..Settings::default() };
         let shared = Arc::new(Shared { ats: Ats::new(settings), limit: LIMIT.into(), tells });

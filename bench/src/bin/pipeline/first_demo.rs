@@ -4,7 +4,8 @@ use anyhow::{Context, Result, ensure};
 use bench::Target;
 use tokio::process::Command;
 
-/// Clones the committed state and runs the README's first command in it. What cargo has downloaded before is used.
+/// Clones the committed state and runs the README's first command in it. What cargo has downloaded before is
+/// used.
 pub(crate) async fn time(directory: &Path) -> Result<Vec<Target>> {
     let clone = directory.join("clone");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;

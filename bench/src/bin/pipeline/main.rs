@@ -1,8 +1,8 @@
 //! How long does the main job take, and what does the service cost when it is idle?
 //!
-//! Runs the real binary on a durable private cluster, against a mock system in this process, and triggers over HTTP.
-//! The floors are set by the slow parser (2 s) and by the limit of 30 calls a second; the figures of the Django,
-//! Celery and RabbitMQ stack that this replaces were taken on a machine of the same size.
+//! Runs the real binary on a durable private cluster, against a mock system in this process, and triggers
+//! over HTTP. The floors are set by the slow parser (2 s) and by the limit of 30 calls a second; the figures
+//! of the Django, Celery and RabbitMQ stack that this replaces were taken on a machine of the same size.
 #![expect(clippy::print_stdout, reason = "a bench program reports on standard output")]
 
 mod collection;

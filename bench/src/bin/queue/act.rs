@@ -1,5 +1,5 @@
-//! What a process of a measurement does. Each system acts in a process of its own, which the program starts from its own
-//! binary, so that neither memory nor threads are shared; it reports with one line of JSON.
+//! What a process of a measurement does. Each system acts in a process of its own, which the program starts
+//! from its own binary, so that neither memory nor threads are shared; it reports with one line of JSON.
 #![expect(clippy::print_stdout, reason = "the report goes to standard output")]
 
 use std::time::{Duration, Instant};
@@ -15,7 +15,8 @@ use crate::{
     seen, sql,
 };
 
-/// How many jobs one statement enqueues, for all systems: River's own bench does as much, and more gains nothing.
+/// How many jobs one statement enqueues, for all systems: River's own bench does as much, and more gains
+/// nothing.
 pub(crate) const CHUNK: u64 = 5000;
 /// How many clients enqueue single jobs side by side.
 pub(crate) const CLIENTS: u64 = 16;
@@ -124,8 +125,8 @@ async fn enqueue_singly<P: Peer>(peer: P, jobs: u64) -> Result<Report> {
     begun.report()
 }
 
-/// The clock starts with the worker, and stops when the database shows that all jobs have ended: a handler that has run is
-/// not a job that is done.
+/// The clock starts with the worker, and stops when the database shows that all jobs have ended: a handler
+/// that has run is not a job that is done.
 async fn drain<P: Peer>(peer: &P, act: &Act) -> Result<Report> {
     let mut look = PgConnection::connect(&act.url).await?;
     let begun = Begun::now()?;
@@ -158,7 +159,8 @@ async fn while_working<P: Peer>(
     Ok(report)
 }
 
-/// Each job is made when it is due, whether or not those before it are through: a system that falls behind shows it.
+/// Each job is made when it is due, whether or not those before it are through: a system that falls behind
+/// shows it.
 async fn produce<P: Peer>(peer: P, act: &Act) -> Result<Report> {
     let peer = std::sync::Arc::new(peer);
     let begun = Begun::now()?;

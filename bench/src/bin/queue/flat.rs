@@ -1,4 +1,5 @@
-//! Does a drain cost the same beside a long history, beside jobs of the far future, and while somebody reads for long?
+//! Does a drain cost the same beside a long history, beside jobs of the far future, and while somebody reads
+//! for long?
 
 use std::time::{Duration, Instant};
 

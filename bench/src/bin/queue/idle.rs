@@ -85,8 +85,8 @@ async fn watch(stage: &Stage, database: &Database, figures: &mut Figures) -> Res
     Ok(())
 }
 
-/// Scans of tables that are too large to read them whole: over ten pages of 8 kB. Sessions that are idle report what they
-/// did within ten seconds.
+/// Scans of tables that are too large to read them whole: over ten pages of 8 kB. Sessions that are idle
+/// report what they did within ten seconds.
 const SCANS: &str =
     "select sum(seq_scan)::bigint from pg_stat_user_tables where pg_relation_size(relid) > 81920";
 

@@ -1,7 +1,8 @@
 //! What does the queue do in a second and what does it cost, beside its peers?
 //!
-//! All systems run on one durable private cluster, each in processes of its own and on a fresh database in each round;
-//! rounds are interleaved and begin with another system each. Without the feature `peers` only ours is measured.
+//! All systems run on one durable private cluster, each in processes of its own and on a fresh database in
+//! each round; rounds are interleaved and begin with another system each. Without the feature `peers` only
+//! ours is measured.
 #![expect(clippy::print_stdout, reason = "a bench program reports on standard output")]
 
 mod act;

@@ -1,4 +1,5 @@
-//! Rounds: every system once in each, in another order each time, so that what disturbs the machine meets all alike.
+//! Rounds: every system once in each, in another order each time, so that what disturbs the machine meets all
+//! alike.
 
 use bench::{Target, median};
 
@@ -56,7 +57,8 @@ impl<F: Default> Rounds<F> {
     }
 }
 
-/// That our rate is at least `least` times the highest of the peers that `counts` lets in; nothing where there is none.
+/// That our rate is at least `least` times the highest of the peers that `counts` lets in; nothing where
+/// there is none.
 pub(crate) fn least_ratio<F: Default>(
     name: &str,
     rounds: &Rounds<F>,

@@ -1,4 +1,5 @@
-//! What the handlers of this process have seen. A static, because each system hands state to handlers in its own way.
+//! What the handlers of this process have seen. A static, because each system hands state to handlers in its
+//! own way.
 
 use std::{
     sync::{

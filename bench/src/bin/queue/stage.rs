@@ -1,5 +1,5 @@
-//! Where the measurements take place: one durable cluster with default settings, a fresh database for each system and
-//! round, and the processes that act on it.
+//! Where the measurements take place: one durable cluster with default settings, a fresh database for each
+//! system and round, and the processes that act on it.
 
 use std::process::Stdio;
 
@@ -78,8 +78,8 @@ impl Stage {
         Ok(sql::number(&mut self.admin, bytes).await? as f64)
     }
 
-    /// Processor time of all processes of the server so far: that of the postmaster, which has that of its dead children,
-    /// and that of its living ones.
+    /// Processor time of all processes of the server so far: that of the postmaster, which has that of its
+    /// dead children, and that of its living ones.
     pub(crate) fn server_processor_seconds(&self) -> Result<f64> {
         let postmaster = self.cluster.postmaster_pid().context("the server is gone")?;
         let mut seconds = bench::processor_seconds_with_children(postmaster)?;

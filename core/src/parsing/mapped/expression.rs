@@ -11,8 +11,8 @@ use crate::parsing::limits::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VALUES};
 /// The longest expression. One that gathers seven fields of each job has some 200 bytes.
 pub const MAX_EXPRESSION_BYTES: usize = 1_000;
 
-/// The most characters of an expression that can nest it deeper: `. [ { ( | & ! < > = *`. The parser and the evaluation
-/// recurse for each, and a thread has 2 MiB of stack.
+/// The most characters of an expression that can nest it deeper: `. [ { ( | & ! < > = *`. The parser and the
+/// evaluation recurse for each, and a thread has 2 MiB of stack.
 pub const MAX_OPERATORS: usize = 100;
 
 /// A compiled expression.

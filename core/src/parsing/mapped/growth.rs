@@ -1,12 +1,12 @@
-//! What an expression may say. An operator writes it and strangers write the items, so it must not be able to turn a
-//! small item into one that fills the memory, nor to make the evaluation panic or recurse without end.
+//! What an expression may say. An operator writes it and strangers write the items, so it must not be able to
+//! turn a small item into one that fills the memory, nor to make the evaluation panic or recurse without end.
 
 use jmespath::{DEFAULT_RUNTIME, ast::Ast};
 
 use crate::parsing::limits::MAX_VALUES;
 
-/// How many times as much as the item an expression may make of it. One that gathers seven fields of each job makes seven
-/// times as much at most; `[@, @][]`, over and over, doubles it each time.
+/// How many times as much as the item an expression may make of it. One that gathers seven fields of each job
+/// makes seven times as much at most; `[@, @][]`, over and over, doubles it each time.
 pub const MAX_GROWTH: u64 = 64;
 
 /// Functions that use the expression that is given to them, on each element of a list.
@@ -22,7 +22,8 @@ pub(super) fn check(ast: &Ast) -> Result<(), String> {
     }
 }
 
-/// An upper bound of how much larger than its input the value of an expression, or what is kept on the way, can be.
+/// An upper bound of how much larger than its input the value of an expression, or what is kept on the way,
+/// can be.
 fn growth(ast: &Ast) -> Result<u64, String> {
     Ok(match ast {
         Ast::Identity { .. } | Ast::Field { .. } => 1,

@@ -1,8 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where in an item the fields of a resume are: a `JMESPath` expression for each, as in <https://jmespath.org>. A field whose
-/// expression finds nothing is empty.
+/// Where in an item the fields of a resume are: a `JMESPath` expression for each, as in
+/// <https://jmespath.org>. A field whose expression finds nothing is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mapping {
@@ -27,10 +27,12 @@ pub struct Mapping {
     /// The skills: a list of texts, or one text with commas, semicolons, bars or line ends between them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skills: Option<String>,
-    /// The jobs: a list of objects with `company`, `title`, `start_date`, `end_date`, `description`, `location`, `url`.
+    /// The jobs: a list of objects with `company`, `title`, `start_date`, `end_date`, `description`,
+    /// `location`, `url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work_experiences: Option<String>,
-    /// The educations: a list of objects with `institution`, `area`, `degree`, `score`, `start_date`, `end_date`.
+    /// The educations: a list of objects with `institution`, `area`, `degree`, `score`, `start_date`,
+    /// `end_date`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub educations: Option<String>,
 }

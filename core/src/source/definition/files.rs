@@ -7,7 +7,8 @@ use super::{Definition, ids_call::id_pointer};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
-    /// Where the id is in an item, as a JSON Pointer; `/id` by default. In a CSV file `/` and the name of the column.
+    /// Where the id is in an item, as a JSON Pointer; `/id` by default. In a CSV file `/` and the name of the
+    /// column.
     #[serde(default = "id_pointer")]
     pub id: String,
 }

@@ -6,12 +6,14 @@ use super::Definition;
 /// The placeholder in an address for the id of a person.
 const ID: &str = "{id}";
 
-/// People who are known: those whose resumes, of other sources, have a link to the system. In place of `list`: nobody else is asked for.
+/// People who are known: those whose resumes, of other sources, have a link to the system. In place of
+/// `list`: nobody else is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Known {
-    /// What such a link looks like, with `{id}` in place of the one part of its path that is the id: `https://github.com/{id}`. The
-    /// scheme, a `www.`, the case of the host, a slash at the end and what follows a `?` or `#` do not matter.
+    /// What such a link looks like, with `{id}` in place of the one part of its path that is the id:
+    /// `https://github.com/{id}`. The scheme, a `www.`, the case of the host, a slash at the end and what
+    /// follows a `?` or `#` do not matter.
     pub url: String,
 }
 

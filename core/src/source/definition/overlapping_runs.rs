@@ -1,8 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a collection that is started while another one of the same source is not over: pending, running, waiting for
-/// the source, or paused.
+/// What becomes of a collection that is started while another one of the same source is not over: pending,
+/// running, waiting for the source, or paused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OverlappingRuns {

@@ -4,8 +4,8 @@ use super::{ListCall, Template, Values};
 
 impl ListCall {
     /// The path for one page, with its values written as a path must have them. Expects a
-    /// [checked](super::Definition::check) definition, and the values that its placeholders stand for: without them it is
-    /// `None`, for a path with a hole in it leads somewhere else.
+    /// [checked](super::Definition::check) definition, and the values that its placeholders stand for:
+    /// without them it is `None`, for a path with a hole in it leads somewhere else.
     pub fn render_path(&self, values: &Values) -> Option<String> {
         match self.path.parse::<Template>() {
             Ok(template) => template.render_path(values),
@@ -13,8 +13,8 @@ impl ListCall {
         }
     }
 
-    /// The parameters of the query for one page, by name, in the order of the names. One whose placeholder has no value is
-    /// left out. They are not encoded for a URL.
+    /// The parameters of the query for one page, by name, in the order of the names. One whose placeholder
+    /// has no value is left out. They are not encoded for a URL.
     pub fn render_params(&self, values: &Values) -> Vec<(String, String)> {
         let rendered =
             self.params.iter().map(|(name, template)| Some((name.clone(), template.render(values)?)));
@@ -23,9 +23,9 @@ impl ListCall {
 
     /// The body for one page; `None` when there is none.
     ///
-    /// A text that is one placeholder alone becomes a number or a boolean where the value is one. A member or an element
-    /// whose placeholder has no value is left out. Expects a [checked](super::Definition::check) definition: a text that is
-    /// no template stays as it is.
+    /// A text that is one placeholder alone becomes a number or a boolean where the value is one. A member or
+    /// an element whose placeholder has no value is left out. Expects a [checked](super::Definition::check)
+    /// definition: a text that is no template stays as it is.
     pub fn render_body(&self, values: &Values) -> Option<Value> {
         render(self.body.as_ref()?, values)
     }

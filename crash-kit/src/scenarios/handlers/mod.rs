@@ -20,7 +20,8 @@ pub(super) use schedules::{planner, tick};
 
 type Result<T = ()> = std::result::Result<T, BoxDynError>;
 
-/// The tables of the handlers: every run that began and in which process, noted around the proxy, and every effect.
+/// The tables of the handlers: every run that began and in which process, noted around the proxy, and every
+/// effect.
 pub(super) const TABLES: &str = "
     create table runs (job_id bigint, attempt integer, note text, process bigint,
                        began timestamptz default clock_timestamp(), ended timestamptz);

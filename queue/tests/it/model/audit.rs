@@ -28,7 +28,8 @@ pub(super) async fn install(pool: &PgPool) {
     .await;
 }
 
-/// The moves that were seen. A job goes to the history and back by a deletion and an insertion; the insertion tells.
+/// The moves that were seen. A job goes to the history and back by a deletion and an insertion; the insertion
+/// tells.
 pub(super) async fn moves(pool: &PgPool) -> BTreeSet<Move> {
     let sql = "select distinct coalesce(lag(state) over (partition by job_id order by seq), '[*]') as old, state as new
                from moves";

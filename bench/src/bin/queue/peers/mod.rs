@@ -1,7 +1,8 @@
-//! The systems side by side: ours, and behind the feature `peers` those that a Rust program on Postgres could take
-//! instead.
+//! The systems side by side: ours, and behind the feature `peers` those that a Rust program on Postgres could
+//! take instead.
 //!
-//! Each is set up as its own documentation and benches do for the purpose at hand; its file says where that is written.
+//! Each is set up as its own documentation and benches do for the purpose at hand; its file says where that
+//! is written.
 
 #[cfg(feature = "peers")]
 mod apalis;

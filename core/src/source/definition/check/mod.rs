@@ -24,12 +24,12 @@ const MAX_NAME_BYTES: usize = 63;
 const MAX_DESCRIPTION_BYTES: usize = 1_000;
 
 impl Definition {
-    /// Finds all faults at once, in the order of the fields. Touches neither files nor the network: whether a secret is
-    /// where it should be, and whether the system answers, only a call shows.
+    /// Finds all faults at once, in the order of the fields. Touches neither files nor the network: whether a
+    /// secret is where it should be, and whether the system answers, only a call shows.
     ///
     /// # Errors
-    /// The faults, each with its place and what would be right there. None repeats what stands where a secret's place
-    /// should stand, or in an address.
+    /// The faults, each with its place and what would be right there. None repeats what stands where a
+    /// secret's place should stand, or in an address.
     pub fn check(&self) -> Result<(), Faults> {
         let mut faults = FaultList::default();
         self.check_texts(&mut faults);

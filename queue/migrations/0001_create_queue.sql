@@ -855,7 +855,9 @@ begin
         return query select 'waiting',
             case when job.state = 'retryable'
                  then 'attempt ' || job.attempt || ' failed and the next one waits for its time'
-                 else 'the job is scheduled' end,
+                 else 'the job is scheduled' end
+                || coalesce('; its last error was ' || (job.errors -> -1 ->> 'code')
+                            || ': ' || left(job.errors -> -1 ->> 'error', 200), ''),
             job.run_at, null::bigint;
     end if;
     if not exists (select from queue.worker_queues q join queue.workers w on w.id = q.worker_id

@@ -79,7 +79,10 @@ impl std::error::Error for Coded {
     }
 }
 
-/// The codes that the queue gives by itself.
+/// The code of a job whose payload no worker has understood so far. It is left to newer ones.
+pub const UNDECODABLE_PAYLOAD: &str = "undecodable_payload";
+
+/// The other codes that the queue gives by itself.
 pub(crate) mod code {
     /// An error without a code of its own.
     pub(crate) const ERROR: &str = "error";
@@ -87,7 +90,6 @@ pub(crate) mod code {
     pub(crate) const TIMEOUT: &str = "timeout";
     pub(crate) const WORKER_DIED: &str = "worker_died";
     pub(crate) const LEASE_EXPIRED: &str = "lease_expired";
-    pub(crate) const UNDECODABLE: &str = "undecodable_payload";
 }
 
 /// What an error means for its job.

@@ -70,7 +70,7 @@ pub use control::{
 pub use enqueue::{
     EnqueueError, Enqueued, Existing, MAX_ARGS_BYTES, MAX_KEY_BYTES, NewJob, enqueue, enqueue_all,
 };
-pub use error::{Coded, CompleteError, JobError};
+pub use error::{Coded, CompleteError, JobError, UNDECODABLE_PAYLOAD};
 pub use group::{GroupId, create_group, hold_group};
 pub use job::{Discarded, Job, JobId, JobState, UnknownState};
 pub use leader::{Leader, leader};

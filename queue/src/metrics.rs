@@ -12,8 +12,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use sqlx::PgPool;
 
 use crate::{
-    error::code,
-    inspect,
+    UNDECODABLE_PAYLOAD, inspect,
     leader::leader,
     maintenance::{Depth, depths, report},
     settle::Outcome,
@@ -120,7 +119,7 @@ pub(crate) fn ended(queue: &'static str, outcome: Option<&Outcome>, ran: Duratio
         None | Some(Outcome::Completed) => ("completed", ""),
         Some(Outcome::Retry { code, .. }) => ("failed", code.as_ref()),
         Some(Outcome::Discarded { code, .. }) => ("discarded", code.as_ref()),
-        Some(Outcome::NotUnderstood { .. }) => ("not_understood", code::UNDECODABLE),
+        Some(Outcome::NotUnderstood { .. }) => ("not_understood", UNDECODABLE_PAYLOAD),
         Some(Outcome::Snoozed(_)) => ("snoozed", ""),
         Some(Outcome::HandedBack) => ("handed_back", ""),
         Some(Outcome::AsAsked) => ("ended_by_request", ""),

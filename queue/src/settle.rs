@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::HashSet, time::Duration};
 
 use sqlx::{Connection, PgConnection};
 
-use crate::{JobId, backoff::WAIT_MAX, error::code};
+use crate::{JobId, UNDECODABLE_PAYLOAD, backoff::WAIT_MAX};
 
 /// The longest error text that is kept of an attempt.
 const MAX_ERROR_BYTES: usize = 4096;
@@ -138,7 +138,7 @@ impl Outcome {
     fn code(&self) -> Option<&str> {
         match self {
             Self::Retry { code, .. } | Self::Discarded { code, .. } => Some(code),
-            Self::NotUnderstood { .. } => Some(code::UNDECODABLE),
+            Self::NotUnderstood { .. } => Some(UNDECODABLE_PAYLOAD),
             Self::Completed | Self::Snoozed(_) | Self::HandedBack | Self::AsAsked => None,
         }
     }

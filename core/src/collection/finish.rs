@@ -2,12 +2,12 @@
 //! job of the run has ended.
 
 use chrono::{DateTime, Utc};
-use resume_queue::EnqueueError;
+use resume_queue::{Discarded, EnqueueError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    CollectionState,
+    CollectionState, ErrorCount,
     begin::{begin_next, begin_run},
     counts::{self, Change, Counts},
 };
@@ -22,6 +22,9 @@ use crate::{
 /// How often an end looks for documents that wait and nobody parses, before it gives them up. A worker that
 /// was killed after it had stored details leaves some.
 const SWEEPS_MAX: i32 = 3;
+
+/// The code of a run whose list was not judged, because the job that ends the run was discarded.
+const END_DISCARDED: &str = "end_discarded";
 
 /// How many batches are given jobs at an end.
 const BATCHES_MAX: i64 = 100_000;
@@ -186,14 +189,51 @@ async fn parse_what_waits(
         return Ok(false);
     }
     if job.sweeps >= SWEEPS_MAX {
-        let lost = ("job_lost", "its jobs were ended before they had a result");
-        let given_up = document::give_up(conn, job.collection_id, None, lost).await?;
-        counts::add(conn, job.collection_id, Change { given_up, ..Change::default() }).await?;
+        give_up_what_waits(conn, job.collection_id).await?;
         return Ok(false);
     }
     let group = next_run(conn, job, job.sweeps + 1, false).await?;
     document::enqueue_parsing(conn, (job.collection_id, Some(group)), &batches, batch_size).await?;
     Ok(true)
+}
+
+async fn give_up_what_waits(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    let lost = ("job_lost", "its jobs were ended before they had a result");
+    let given_up = document::give_up(conn, id, None, lost).await?;
+    counts::add(conn, id, Change { given_up, ..Change::default() }).await
+}
+
+/// Ends a run as it stands, because the job that ends it was discarded: calls and documents that are left are
+/// given up, the list is not judged, and nobody is hidden. A doubt says so, with the code `end_discarded`.
+/// [`proceed`](super::proceed()) takes up what was given up; only the next collection of the source is judged
+/// again. Does nothing where [`finish`] would do nothing.
+///
+/// In the caller's transaction; locks the collection, then the calls, then the collection that begins.
+///
+/// # Errors
+/// The database's; roll back.
+pub async fn finish_unjudged(
+    conn: &mut PgConnection,
+    job: &FinishCollection,
+    discarded: &Discarded,
+) -> Result<(), EnqueueError> {
+    let id = job.collection_id;
+    let Some(held) = lock(conn, job).await? else { return Ok(()) };
+    let sums = counts::sum(conn, id).await?;
+    if held.state == CollectionState::Paused && sums.pending() > 0 {
+        return Ok(());
+    }
+    close_lost_calls(conn, id, &sums).await?;
+    give_up_what_waits(conn, id).await?;
+    // Without its calls there is nothing to judge, and the summary stands for the doubts.
+    if !held.calls_deleted {
+        let error = discarded.error.as_deref().unwrap_or("without an error");
+        let sample = format!("the job that ends the run was discarded ({error}): its list was not judged");
+        let doubt = ErrorCount { code: END_DISCARDED.to_owned(), count: 1, sample };
+        completeness::add_doubt(conn, id, &doubt).await?;
+    }
+    conclude(conn, job).await?;
+    Ok(())
 }
 
 /// Begins another run of a locked collection that goes on by itself; returns its group.

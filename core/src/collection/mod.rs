@@ -53,7 +53,7 @@ pub use begin::UnderWay;
 pub(crate) use begin::{hold_run, largest_batch};
 pub use error_count::ErrorCount;
 pub(crate) use finish::conclude_again;
-pub use finish::{Finishing, conclude, finish};
+pub use finish::{Finishing, conclude, finish, finish_unjudged};
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};
 pub use list::{ListFilter, Listed, calls_deleted, list};
 pub use note::note_lagging;

@@ -2,20 +2,23 @@
 
 use chrono::{DateTime, Utc};
 use resume_queue::{
-    Job,
-    inspect::{self, QueueRow},
+    Job, UNDECODABLE_PAYLOAD,
+    inspect::{self, NextRetry, QueueRow},
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Collection, CollectionState, counts::Counts};
 use crate::{
     call_limit::{self, Circuit},
-    jobs::{FetchPage, ParseDocuments},
+    jobs::{ContinueCollection, FetchPage, FinishCollection, ParseDocuments},
 };
 
-/// How many kinds of trouble with calls are told.
-const CALLS_MAX: i64 = 5;
+/// How many kinds of trouble with calls are told, and how many with jobs.
+const KINDS_MAX: i64 = 5;
+
+/// How many jobs of each queue are looked at that are tried again next.
+const RETRIES_MAX: i64 = 200;
 
 /// Something that a collection waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +68,12 @@ pub(super) async fn reasons(
             }
         }
     }
+    let retries = retries(pool, collection.id).await?;
     if fetches {
         reasons.extend(of_source(pool, &collection.source).await?);
-        reasons.extend(of_calls(&mut *pool.acquire().await?, collection.id, &collection.source).await?);
+        reasons.extend(of_calls(pool, collection.id, &collection.source, &retries).await?);
     }
+    reasons.extend(of_jobs(&retries));
     Ok(reasons)
 }
 
@@ -120,9 +125,10 @@ async fn of_source(pool: &PgPool, source: &str) -> Result<Option<Waiting>, sqlx:
 
 /// Calls that have failed and are made again: among them those of workers that lack a secret.
 async fn of_calls(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     collection_id: Uuid,
     source: &str,
+    retries: &[NextRetry],
 ) -> Result<Vec<Waiting>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
@@ -134,14 +140,39 @@ async fn of_calls(
         order by e.count desc, e.code limit $2
         "#,
         collection_id,
-        CALLS_MAX,
+        KINDS_MAX,
     );
-    let reasons = rows.fetch_all(conn).await?.into_iter().map(|row| {
+    let reasons = rows.fetch_all(pool).await?.into_iter().map(|row| {
         let error = row.error.unwrap_or_default();
         let others =
             if row.count > 1 { format!(", and {} other calls", row.count - 1) } else { String::new() };
         let message = format!("page {}: {error}, made {} times so far{others}", row.place, row.made);
-        Waiting::of_source(&row.code, source, &message, None)
+        let next = retries.iter().find(|retry| retry.queue == FetchPage::KIND && retry.code == row.code);
+        Waiting::of_source(&row.code, source, &message, next.map(|retry| retry.next_at))
     });
     Ok(reasons.collect())
+}
+
+/// The jobs of a collection that have had an error and are tried again next, the first to come first.
+async fn retries(pool: &PgPool, collection_id: Uuid) -> Result<Vec<NextRetry>, sqlx::Error> {
+    let queues = [FetchPage::KIND, ParseDocuments::KIND, FinishCollection::KIND, ContinueCollection::KIND];
+    let id = collection_id.to_string();
+    let mut retries = inspect::next_retries(pool, &queues, RETRIES_MAX).await?;
+    retries.retain(|retry| retry.args["collection_id"].as_str() == Some(&id));
+    Ok(retries)
+}
+
+/// Jobs that have failed and are tried again, one for each code; of those that fetch only the ones that no
+/// worker understands, because what went wrong with a call stands with the call.
+fn of_jobs(retries: &[NextRetry]) -> Vec<Waiting> {
+    let mut reasons: Vec<Waiting> = Vec::new();
+    for NextRetry { id, queue, next_at, code, error, .. } in retries {
+        let is_told = queue == FetchPage::KIND && code != UNDECODABLE_PAYLOAD
+            || reasons.iter().any(|reason| reason.code == *code);
+        if !is_told && reasons.len() < KINDS_MAX as usize {
+            let message = format!("job {id} ({queue}): {error}");
+            reasons.push(Waiting { next_try_at: Some(*next_at), ..Waiting::new(code, message) });
+        }
+    }
+    reasons
 }

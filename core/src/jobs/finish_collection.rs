@@ -2,6 +2,8 @@ use resume_queue::Job;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::SettleDiscarded;
+
 /// Ends a run of a collection when all its jobs have ended, however they did. The follow-up of the run's
 /// group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,4 +20,5 @@ pub struct FinishCollection {
 impl Job for FinishCollection {
     const KIND: &'static str = "finish_collection";
     const MAX_ATTEMPTS: u16 = 25;
+    const ON_DISCARD: Option<&'static str> = Some(SettleDiscarded::KIND);
 }

@@ -1,8 +1,8 @@
 use resume_queue::{Discarded, Job};
 use serde::{Deserialize, Serialize};
 
-/// Settles what a discarded [`FetchPage`](super::FetchPage) or [`ParseDocuments`](super::ParseDocuments)
-/// leaves open in its collection, so that the collection ends.
+/// Settles what a discarded [`FetchPage`](super::FetchPage), [`ParseDocuments`](super::ParseDocuments) or
+/// [`FinishCollection`](super::FinishCollection) leaves open in its collection, so that the collection ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SettleDiscarded(pub Discarded);

@@ -2,7 +2,7 @@
 
 use resume_core::{
     call::{self, Answer},
-    collection::{CollectionState, Finishing, NewCollection},
+    collection::{self, CollectionState, Finishing, NewCollection, Scope},
     document,
     jobs::{FetchPage, FinishCollection},
     resume, source,
@@ -163,4 +163,33 @@ async fn calls_whose_jobs_were_lost_are_listed_as_failed() {
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
     assert_eq!((progress.counts.done, progress.counts.failed_calls), (1, 1));
     assert_eq!(progress.errors[0].code, "job_lost");
+}
+
+/// Somebody discards the job that ends a run, or it has used its attempts up: the collection ends all the
+/// same, and says that nobody has judged its list.
+#[tokio::test]
+async fn a_run_whose_end_was_discarded_ends_as_it_stands() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(30, NUMBERED)).await;
+    fixture.store_items(id, 1, items("a", 4)).await;
+    fixture.store_items(id, 2, items("b", 4)).await;
+    fixture.settle(id, 1, 4, 0).await;
+    let end = FinishCollection { collection_id: id, run: 1, sweeps: 0 };
+    for _ in 0..2 {
+        let mut tx = fixture.pool().begin().await.unwrap();
+        collection::finish_unjudged(&mut tx, &end, &discarded(0, "out of memory")).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let progress = fixture.progress(id).await;
+    assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!((progress.counts.failed_calls, progress.counts.given_up, progress.counts.parsed), (1, 4, 4));
+    assert_eq!(progress.is_complete, Some(false));
+    let codes: Vec<_> = progress.errors.iter().map(|error| error.code.as_str()).collect();
+    assert_eq!(codes, ["job_lost", "job_lost", "end_discarded"]);
+    assert_eq!(fixture.finish_as(&end).await, Finishing::Over);
+
+    assert_eq!(fixture.proceed(id, Scope::default()).await.unwrap(), [1, 4]);
+    fixture.store_items(id, 3, Vec::new()).await;
+    fixture.parse_all(id).await;
+    assert_eq!(fixture.state(id).await, CollectionState::Completed);
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use apalis::prelude::{AbortError, DeferredError, RetryAfterError};
-use resume_queue::{Discarded, Job, JobError, JobState};
+use resume_queue::{
+    Discarded, Job, JobError, JobState, UNDECODABLE_PAYLOAD,
+    inspect::{next_retries, why_not_running},
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
@@ -203,6 +206,18 @@ async fn a_payload_that_does_not_decode_is_left_to_a_newer_worker() {
             (1, &json!("undecodable_payload"))
         );
     }
+    // Whoever asks why it does not run hears it, too, unless it is under way at this moment.
+    let why = || async { why_not_running(pool, ids[3]).await.unwrap().remove(0).detail };
+    let told =
+        "the job is scheduled; its last error was undecodable_payload: a retired job in the queue work";
+    until("it is told", || async { (why().await == told).then_some(()) }).await;
+    let both = || async {
+        let retries = next_retries(pool, &["work", "elsewhere"], 10).await.unwrap();
+        assert!(retries.iter().all(|retry| retry.code == UNDECODABLE_PAYLOAD && retry.queue == "work"));
+        assert!(retries.is_sorted_by_key(|retry| retry.next_at), "{retries:?}");
+        (retries.len() == 2).then_some(())
+    };
+    until("both wait", both).await;
     assert_eq!(completed_jobs(pool).await, 3);
     older.stop().await;
     let newer = TestWorker::start(database.url()).await.work(1, |_: NewWork, _| async { Ok(()) });

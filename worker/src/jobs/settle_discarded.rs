@@ -3,15 +3,15 @@ use apalis::prelude::Data;
 use resume_core::{
     call, collection,
     db::{self, PgConnection},
-    jobs::{FetchPage, ParseDocuments, SettleDiscarded},
+    jobs::{FetchPage, FinishCollection, ParseDocuments, SettleDiscarded},
 };
 use resume_queue::{Discarded, Job, JobError, Lease, end_stands};
 
 use super::retry;
 use crate::context::Context;
 
-/// Closes in its collection what a discarded job left open: the call, or the documents, are given up. The
-/// job's own completion is part of it.
+/// Closes in its collection what a discarded job left open: the call, or the documents, are given up, or the
+/// run ends as it stands. The job's own completion is part of it.
 ///
 /// Running twice does no harm. A job that was retried in the meantime is left alone: it closes what it leaves
 /// open by itself.
@@ -42,17 +42,22 @@ async fn give_up(
             Ok(job) => collection::give_up_documents(conn, &job, discarded).await?,
             Err(error) => left_open(discarded, &error),
         },
+        FinishCollection::KIND => match serde_json::from_value::<FinishCollection>(args) {
+            Ok(job) => collection::finish_unjudged(conn, &job, discarded).await?,
+            Err(error) => left_open(discarded, &error),
+        },
         other => bail!("nothing is known about settling a discarded {other} job"),
     }
     Ok(())
 }
 
-/// Nobody can tell which call or documents the job was about: the end of the run lists them as lost.
+/// Nobody can tell what the job was about: the end of the run lists calls and documents as lost. A run whose
+/// end this was has to be cancelled.
 fn left_open(discarded: &Discarded, error: &serde_json::Error) {
     tracing::warn!(
         job = discarded.job_id,
         kind = discarded.kind,
         %error,
-        "what a discarded job leaves open is settled at the end of its run: its payload cannot be read"
+        "the payload of a discarded job cannot be read: the end of its run settles what it leaves open"
     );
 }

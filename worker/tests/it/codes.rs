@@ -2,7 +2,7 @@
 
 use mock_ats::{FaultKind, Pages, Times};
 use resume_core::{
-    collection::CollectionState,
+    collection::{CollectionState, Progress},
     jobs::FetchPage,
     source::{
         self,
@@ -75,4 +75,37 @@ async fn a_secret_that_is_missing_is_told_at_once() {
         assert!(error.contains(what) && error.contains("(this worker: "), "{error}");
         assert!(error.contains(&format!(":{})", std::process::id())), "{error}");
     }
+}
+
+/// What keeps a collection back is told with its code and with the time of the next try: a source that fails,
+/// and a payload that only a newer worker understands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_says_what_went_wrong_and_when_it_is_tried_again() {
+    let pipeline = Pipeline::start().await;
+    let waiting = async |id: Uuid, code: &str| {
+        let is_told = |progress: &Progress| {
+            let told = progress.waiting.iter().find(|waiting| waiting.code == code);
+            told.is_some_and(|waiting| waiting.next_try_at.is_some())
+        };
+        let progress = pipeline.until(id, "it is told", is_told).await;
+        progress.waiting.into_iter().find(|waiting| waiting.code == code).unwrap().message
+    };
+    pipeline.set_fault(FaultKind::Status(503), Pages::All, Times::Always);
+    let failing = pipeline.collect(&collection_of(5, NUMBERED)).await;
+    let worker = pipeline.worker();
+    let message = waiting(failing, "source_http_503").await;
+    assert!(message.starts_with("page 1: the source answered 503"), "{message}");
+
+    let newer = pipeline.collect(&collection_of(5, NUMBERED)).await;
+    sqlx::query!(
+        r#"update queue.live_jobs set args = args || '{"call_id": "of a newer version"}'
+           where args ->> 'collection_id' = $1"#,
+        newer.to_string()
+    )
+    .execute(&pipeline.pool)
+    .await
+    .unwrap();
+    let message = waiting(newer, "undecodable_payload").await;
+    assert!(message.contains("(fetch_page): the payload does not decode"), "{message}");
+    worker.stop().await;
 }

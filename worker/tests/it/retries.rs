@@ -260,3 +260,18 @@ async fn all_jobs_of_a_page_may_be_retried_at_once() {
     assert_eq!(pipeline.open(id).await, (0, 0));
     worker.stop().await;
 }
+
+/// The last job of a run is discarded by hand: nothing else would end the collection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_whose_end_was_discarded_ends() {
+    let pipeline = Pipeline::start().await;
+    pipeline.pause("finish_collection").await;
+    let worker = pipeline.worker();
+    let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
+    pipeline.until_jobs("finish_collection", &[("available", 1)]).await;
+    assert_eq!(pipeline.discard("finish_collection").await, 1);
+    let ended = pipeline.ended(id).await;
+    assert_eq!(ended.collection.state, CollectionState::CompletedWithErrors);
+    assert_eq!((ended.counts.parsed, &*ended.errors[0].code), (20, "end_discarded"));
+    worker.stop().await;
+}

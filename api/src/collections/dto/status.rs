@@ -170,8 +170,8 @@ struct Calls {
 #[oai(rename = "CollectionWaiting")]
 struct Reason {
     /// What it is: `paused`, `waits_for_collection`, `parsing_lags`, `queue_paused`, `no_worker`,
-    /// `source_held`, `circuit_open`, `source_silent` or, where calls failed and are made again, the code of
-    /// their error.
+    /// `source_held`, `circuit_open`, `source_silent` or, where calls or jobs failed and are tried again, the
+    /// code of their error, such as `undecodable_payload`.
     code: String,
     /// The same, for people.
     message: String,

@@ -151,9 +151,10 @@ $$;
 
 -- Whether what an answer tells of the limit takes the place of what is known: the distance of the calls by
 -- it, null where it tells none. A slower one does at once. One endpoint may tell less than another: what is
--- faster does when the known one was not told for a minute.
+-- faster does when the known one was not told for a minute. (Volatile as `clock_timestamp` is: else it would not
+-- be inlined, and be planned at each call.)
 create function call_told_counts(_limits call_limits, _interval_s double precision)
-returns boolean language sql stable as $$
+returns boolean language sql as $$
     select coalesce((_limits).told_interval_s is null
         or _interval_s >= (_limits).told_interval_s
         or coalesce((_limits).told_at, '-infinity') < clock_timestamp() - interval '1 min', false)
@@ -161,7 +162,7 @@ $$;
 
 -- Whether that is worth writing down.
 create function call_told_is_news(_limits call_limits, _interval_s double precision)
-returns boolean language sql stable as $$
+returns boolean language sql as $$
     select call_told_counts(_limits, _interval_s)
         and ((_limits).told_interval_s is distinct from _interval_s
              or _interval_s is not null
@@ -172,14 +173,15 @@ $$;
 -- top. Those that are further away were given by a clock that was ahead, or wait for the end of a silence
 -- that was ended by hand.
 create function call_turns_within(_limits call_limits, _at timestamptz)
-returns timestamptz[] language sql immutable as $$
-    select array(
+returns timestamptz[] language plpgsql immutable as $$
+begin
+    return array(
         select least(l.next, greatest(_at + interval '2 s', (_limits).silent_until)
             + make_interval(secs => l.tolerance + l.spacing / (_limits).pace))
         from unnest((_limits).next_at, (_limits).intervals, (_limits).tolerances)
             with ordinality as l (next, spacing, tolerance, place)
-        order by l.place)
-$$;
+        order by l.place);
+end $$;
 
 -- The same as long as all its times can be of a clock that shows `_at`. A clock that was ahead and was set
 -- back leaves times which would keep everybody waiting until it is there again: those are mended.

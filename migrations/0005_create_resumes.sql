@@ -17,7 +17,8 @@ create table resumes (
 create index resumes_skills on resumes using gin (skills) with (gin_pending_list_limit = 512);
 comment on column resumes.person_id is 'the number of the resume, which stays when the person is collected again';
 comment on column resumes.skills is 'canonical keys, for searching; the names as given are in document';
-comment on column resumes.document is 'the parsed form, without what merely repeats the raw document';
+comment on column resumes.document is
+    'the parsed form, without what merely repeats the raw document or another column';
 comment on column resumes.hidden_at is 'when its source stopped listing the person, or told that they were deleted';
 
 create table parse_failures (

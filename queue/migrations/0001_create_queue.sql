@@ -647,26 +647,28 @@ end $$;
 -- How many jobs each key gets of the `free` slots of a worker that holds `held` jobs of these `keys`: no key
 -- gets a slot that would leave fewer free than the key has. Who has least comes first; among equals a lot
 -- decides, so that of more keys than slots none is always the last. (Dynamic thresholds with alpha = 1:
--- Choudhury and Hahne, IEEE/ACM Transactions on Networking 6 (2), 1998.)
+-- Choudhury and Hahne, IEEE/ACM Transactions on Networking 6 (2), 1998.) In plpgsql, which keeps the plan.
 create function queue.shares(of_queue text, free integer, keys text[], held integer[])
-returns table (key text, share bigint) language sql as $$
-    select key, count(*) from (
-        select key, would_hold, row_number() over (order by would_hold, random()) as nth
-        from (
-            select k.key, coalesce(h.held, 0) + row_number() over (partition by k.key) as would_hold
-            from queue.available_keys(of_queue) k (key)
-            left join unnest(keys, held) h (key, held) on h.key = k.key
-            cross join lateral (
-                select from queue.live_jobs j
-                where j.queue = of_queue and j.state = 'available'
-                  and j.concurrency_key >= k.key and j.concurrency_key <= k.key
-                order by j.concurrency_key limit greatest(free - coalesce(h.held, 0), 0)
-            ) waiting
-        ) wanted
-    ) in_line
-    where would_hold + nth <= free + 1
-    group by key
-$$;
+returns table (key text, share bigint) language plpgsql as $$
+begin
+    return query
+        select in_line.of_key, count(*) from (
+            select wanted.of_key, wanted.would_hold, row_number() over (order by wanted.would_hold, random()) as nth
+            from (
+                select k.of_key, coalesce(h.held, 0) + row_number() over (partition by k.of_key) as would_hold
+                from queue.available_keys(of_queue) k (of_key)
+                left join unnest(keys, held) h (of_key, held) on h.of_key = k.of_key
+                cross join lateral (
+                    select from queue.live_jobs j
+                    where j.queue = of_queue and j.state = 'available'
+                      and j.concurrency_key >= k.of_key and j.concurrency_key <= k.of_key
+                    order by j.concurrency_key limit greatest(free - coalesce(h.held, 0), 0)
+                ) waiting
+            ) wanted
+        ) in_line
+        where in_line.would_hold + in_line.nth <= free + 1
+        group by in_line.of_key;
+end $$;
 
 -- At most `room` available jobs with a key, locked: one of each group by turn, from group to group behind the
 -- one that had the last turn, and around. Jobs without a group take turns as one.

@@ -43,7 +43,7 @@ pub async fn export(pool: &PgPool, whom: Whom<'_>) -> Result<Value, EraseError> 
             "created_at": resume.created_at,
             "updated_at": resume.updated_at,
             "hidden_at": resume.hidden_at,
-            "parsed": resume.document.0,
+            "parsed": resume.document,
         })),
         "documents": bodies,
         "calls": calls,

@@ -9,7 +9,8 @@ use crate::skill::Skill;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ParsedResume {
-    /// The id that the source gave the document, as it was stored with it.
+    /// The id that the source gave the document, as it was stored with it. Not serialized: it is a column.
+    #[serde(skip)]
     pub external_id: String,
     /// The full name of the person.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,32 +1,8 @@
-use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
+use super::stored::{Resume, StoredResume};
 use crate::{document, parsing::ParsedResume};
-
-/// A resume as it is stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resume {
-    /// Its number, which stays when the person is collected again.
-    pub id: i64,
-    /// The source it came from.
-    pub source: String,
-    /// The id that the source gave the person.
-    pub external_id: String,
-    /// The document that it was parsed from last.
-    pub document_id: i64,
-    /// The version of the parser that made it.
-    pub parser_version: i32,
-    /// What the parser made of it.
-    pub document: Json<ParsedResume>,
-    /// When it was first stored.
-    pub created_at: DateTime<Utc>,
-    /// When it last changed.
-    pub updated_at: DateTime<Utc>,
-    /// When it was noticed that its source no longer lists the person, or has deleted them; searches do not
-    /// find it then.
-    pub hidden_at: Option<DateTime<Utc>>,
-}
 
 /// The resume of this number, if there is one; a hidden one only with `hidden`.
 ///
@@ -34,10 +10,11 @@ pub struct Resume {
 /// The database's.
 pub async fn find(pool: &PgPool, id: i64, hidden: bool) -> Result<Option<Resume>, sqlx::Error> {
     sqlx::query_as!(
-        Resume,
+        StoredResume,
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
-               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
+               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
+               r.hidden_at
         from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
         where r.person_id = $1 and ($2 or r.hidden_at is null)
         "#,
@@ -46,6 +23,7 @@ pub async fn find(pool: &PgPool, id: i64, hidden: bool) -> Result<Option<Resume>
     )
     .fetch_optional(pool)
     .await
+    .map(|found| found.map(Resume::from))
 }
 
 /// Which resumes to list.
@@ -99,10 +77,11 @@ async fn newest(
     limit: i64,
 ) -> Result<Vec<Resume>, sqlx::Error> {
     sqlx::query_as!(
-        Resume,
+        StoredResume,
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
-               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
+               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
+               r.hidden_at
         from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
         where r.person_id < $1 and (r.hidden_at is not null) = $2
           and ($3::text is null or p.id in (
@@ -116,6 +95,7 @@ async fn newest(
     )
     .fetch_all(pool)
     .await
+    .map(|found| found.into_iter().map(Resume::from).collect())
 }
 
 async fn of_source(
@@ -126,10 +106,11 @@ async fn of_source(
     limit: i64,
 ) -> Result<Vec<Resume>, sqlx::Error> {
     sqlx::query_as!(
-        Resume,
+        StoredResume,
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
-               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
+               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
+               r.hidden_at
         from sources s join people p on p.source_id = s.id join resumes r on r.person_id = p.id
         where s.name = $1 and p.external_id > $2 and ($3::text is null or p.external_id = $3)
           and (r.hidden_at is not null) = $4
@@ -143,6 +124,7 @@ async fn of_source(
     )
     .fetch_all(pool)
     .await
+    .map(|found| found.into_iter().map(Resume::from).collect())
 }
 
 /// Looks through the collection's documents until there are enough: some of their people may be hidden, or
@@ -171,10 +153,11 @@ async fn of_documents(
     documents: &[i64],
 ) -> Result<Vec<Resume>, sqlx::Error> {
     sqlx::query_as!(
-        Resume,
+        StoredResume,
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
-               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
+               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
+               r.hidden_at
         from raw_documents d join people p on p.id = d.person_id
         join resumes r on r.person_id = p.id join sources s on s.id = p.source_id
         where d.id = any($1) and (r.hidden_at is not null) = $2
@@ -188,4 +171,5 @@ async fn of_documents(
     )
     .fetch_all(pool)
     .await
+    .map(|found| found.into_iter().map(Resume::from).collect())
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `settle.rs` | [`settle`]: stores what parsing a batch came to |
 //! | `store.rs` | one resume for each person; what is newer wins |
+//! | `stored.rs` | [`Resume`], and how its row has it |
 //! | `find.rs` | [`find`], [`list()`]: one resume, and lists of them |
 //! | `search.rs` | [`search()`]: by skill |
 //! | `hide.rs` | shows and hides people |
@@ -17,8 +18,9 @@ mod reparse;
 mod search;
 mod settle;
 mod store;
+mod stored;
 
-pub use find::{ListPlace, Resume, ResumeFilter, find, list};
+pub use find::{ListPlace, ResumeFilter, find, list};
 pub(crate) use hide::{hide, hide_people, hold_sight, people, share_sight, show, shown_after};
 pub(crate) use links::links_after;
 pub use reparse::{Step, count_outdated, reparse, reparse_next, store_reparsed};
@@ -28,3 +30,4 @@ pub use search::{
 pub use settle::{Outcome, PARSER_CRASHED, Settled, by_request, settle};
 pub use store::NewResume;
 pub(crate) use store::{delete, document_of};
+pub use stored::Resume;

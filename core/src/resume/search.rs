@@ -1,8 +1,8 @@
 use sqlx::{PgConnection, PgPool, types::Json};
 
+use super::stored::{Resume, StoredResume};
 use crate::{
     parsing::ParsedResume,
-    resume::Resume,
     skill::{MAX_SKILL_CHARS, Skill, SkillError},
 };
 
@@ -124,7 +124,7 @@ pub async fn search(
         Match::All => few_all(&mut conn, &query.0, before, fetch).await?,
     };
     let total = Total { value: few.count.min(TOTAL_EXACT_UP_TO), is_exact: few.count <= TOTAL_EXACT_UP_TO };
-    let mut found = match matching {
+    let mut found: Vec<StoredResume> = match matching {
         _ if total.is_exact => load(&mut conn, &few.ids).await?,
         Match::Any => walk_any(&mut conn, &query.0, before, fetch).await?,
         Match::All => walk_all(&mut conn, &query.0, before, fetch).await?,
@@ -132,7 +132,7 @@ pub async fn search(
     let has_more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found.last().filter(|_| has_more).map(|resume| resume.id);
-    let hits = found.into_iter().map(|resume| hit(resume, &query.0)).collect();
+    let hits = found.into_iter().map(|resume| hit(resume.into(), &query.0)).collect();
     Ok(SearchPage { hits, total, next })
 }
 
@@ -201,12 +201,13 @@ async fn few_all(
     .await
 }
 
-async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Resume>, sqlx::Error> {
+async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<StoredResume>, sqlx::Error> {
     sqlx::query_as!(
-        Resume,
+        StoredResume,
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
-               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
+               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
+               r.hidden_at
         from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
         where r.person_id = any($1) order by r.person_id desc
         "#,
@@ -221,12 +222,13 @@ async fn walk_any(
     keys: &[String],
     before: i64,
     limit: i64,
-) -> Result<Vec<Resume>, sqlx::Error> {
+) -> Result<Vec<StoredResume>, sqlx::Error> {
     sqlx::query_as!(
-        Resume,
+        StoredResume,
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
-               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
+               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
+               r.hidden_at
         from (
             select * from resumes
             where skills && $1 and person_id < $2 and hidden_at is null order by person_id desc limit $3
@@ -246,12 +248,13 @@ async fn walk_all(
     keys: &[String],
     before: i64,
     limit: i64,
-) -> Result<Vec<Resume>, sqlx::Error> {
+) -> Result<Vec<StoredResume>, sqlx::Error> {
     sqlx::query_as!(
-        Resume,
+        StoredResume,
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id, r.parser_version,
-               r.document as "document: Json<ParsedResume>", r.created_at, r.updated_at, r.hidden_at
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
+               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
+               r.hidden_at
         from (
             select * from resumes
             where skills @> $1 and person_id < $2 and hidden_at is null order by person_id desc limit $3

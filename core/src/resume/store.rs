@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::parsing::{PARSER_VERSION, ParsedResume};
@@ -74,7 +74,7 @@ async fn store_first(
     map_version: i32,
     first: &[&NewResume],
 ) -> Result<(At, HashSet<i64>), sqlx::Error> {
-    let new = Columns::of(first);
+    let new = Columns::of(first)?;
     let row = sqlx::query_file!(
         "src/resume/store_first.sql",
         collection_id,
@@ -83,7 +83,7 @@ async fn store_first(
         &new.people,
         &new.ids,
         &new.skills,
-        &new.documents as &[Json<&ParsedResume>],
+        &new.documents,
         source_id,
     )
     .fetch_one(conn)
@@ -103,7 +103,7 @@ async fn upsert(
     map_version: i32,
     latest: &[&NewResume],
 ) -> Result<At, sqlx::Error> {
-    let new = Columns::of(latest);
+    let new = Columns::of(latest)?;
     let overtaken: Vec<bool> = latest.iter().map(|new| new.is_overtaken).collect();
     let row = sqlx::query_file!(
         "src/resume/store.sql",
@@ -114,7 +114,7 @@ async fn upsert(
         &new.ids,
         &overtaken,
         &new.skills,
-        &new.documents as &[Json<&ParsedResume>],
+        &new.documents,
         source_id,
     )
     .fetch_one(conn)
@@ -128,21 +128,27 @@ async fn upsert(
 }
 
 /// What the columns of resumes have, one entry for each.
-struct Columns<'a> {
+struct Columns {
     people: Vec<i64>,
     ids: Vec<i64>,
     skills: Vec<String>,
-    documents: Vec<Json<&'a ParsedResume>>,
+    /// As JSON texts: a `Json` would travel as `jsonb`, to be built and written out again.
+    documents: Vec<String>,
 }
 
-impl<'a> Columns<'a> {
-    fn of(new: &[&'a NewResume]) -> Self {
-        Self {
+impl Columns {
+    fn of(new: &[&NewResume]) -> Result<Self, sqlx::Error> {
+        let document = |new: &&NewResume| serde_json::to_string(&new.parsed);
+        Ok(Self {
             people: new.iter().map(|new| new.person_id).collect(),
             ids: new.iter().map(|new| new.document_id).collect(),
             skills: new.iter().map(|new| array_text(&new.parsed)).collect(),
-            documents: new.iter().map(|new| Json(&new.parsed)).collect(),
-        }
+            documents: new
+                .iter()
+                .map(document)
+                .collect::<Result<_, _>>()
+                .map_err(|e| sqlx::Error::Encode(e.into()))?,
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 -- skills as the text of an array, the parsed form.
 with stored as (
     insert into resumes (person_id, document_id, parser_version, map_version, skills, document)
-    select r.person_id, r.document_id, $2, $3, r.skills::text[], r.document
-    from unnest($4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::json[])
+    select r.person_id, r.document_id, $2, $3, r.skills::text[], r.document::json
+    from unnest($4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::text[])
         as r (person_id, document_id, is_overtaken, skills, document)
     where not r.is_overtaken or not exists (select from resumes e where e.person_id = r.person_id offset 0)
     order by r.person_id

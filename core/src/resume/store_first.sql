@@ -3,8 +3,8 @@
 -- of the cost. Leaves out people who have one.
 with stored as (
     insert into resumes (person_id, document_id, parser_version, map_version, skills, document)
-    select r.person_id, r.document_id, $2, $3, r.skills::text[], r.document
-    from unnest($4::bigint[], $5::bigint[], $6::text[], $7::json[])
+    select r.person_id, r.document_id, $2, $3, r.skills::text[], r.document::json
+    from unnest($4::bigint[], $5::bigint[], $6::text[], $7::text[])
         as r (person_id, document_id, skills, document)
     where not exists (select from resumes e where e.person_id = r.person_id offset 0)
     order by r.person_id

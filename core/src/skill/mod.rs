@@ -15,12 +15,14 @@ use serde::{Deserialize, Serialize};
 /// have.
 pub const MAX_SKILL_CHARS: usize = 128;
 
-/// One skill of a resume.
+/// One skill of a resume. Serialized as its name: the keys are in a column of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Skill {
     /// The name as the source gave it, without white space around it.
     pub name: String,
     /// The canonical form of the name, see [`canonical_key`]; never empty.
+    #[serde(skip)]
     pub key: String,
 }
 

@@ -81,7 +81,7 @@ async fn a_parsed_document_becomes_a_resume() {
     let new = fixture.parsed(&[item("p", &["React.js", "C++", " sql "])]).await;
     fixture.store_parsed(new.clone()).await;
     let stored = fixture.resume_of("p").await;
-    assert_eq!(stored.document.0, new[0].parsed);
+    assert_eq!(stored.document, new[0].parsed);
     assert_eq!((stored.source.as_str(), stored.external_id.as_str()), (NUMBERED, "p"));
     assert_eq!((stored.document_id, stored.parser_version), (new[0].document_id, PARSER_VERSION));
     assert_eq!(stored.created_at, stored.updated_at);
@@ -107,7 +107,7 @@ async fn a_resume_keeps_its_id_when_it_changes() {
     let after = fixture.resume_of("p").await;
     assert_eq!((after.id, after.created_at), (before.id, before.created_at));
     assert!(after.updated_at > before.updated_at);
-    assert_eq!((after.document_id, &after.document.0), (new[0].document_id, &new[0].parsed));
+    assert_eq!((after.document_id, &after.document), (new[0].document_id, &new[0].parsed));
     assert_eq!(fixture.skill_keys("p").await, ["b"]);
     assert_eq!(fixture.count_resumes().await, 2);
 }

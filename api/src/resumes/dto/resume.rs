@@ -78,7 +78,7 @@ struct Warning {
 
 impl From<resume::Resume> for ResumeReply {
     fn from(resume: resume::Resume) -> Self {
-        let document = resume.document.0;
+        let document = resume.document;
         Self {
             id: resume.id,
             external_id: resume.external_id,

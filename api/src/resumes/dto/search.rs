@@ -100,7 +100,7 @@ impl From<SearchPage> for SearchReply {
 
 impl From<Hit> for FoundResume {
     fn from(Hit { resume, matched_skills }: Hit) -> Self {
-        let document = resume.document.0;
+        let document = resume.document;
         Self {
             id: resume.id,
             external_id: resume.external_id,

@@ -81,8 +81,11 @@ fn formats_have_stable_names() {
 
 #[test]
 fn a_parsed_resume_can_be_stored_and_read_again() {
-    let resume = good(Format::JsonResume, include_str!("../fixtures/old.resume.json"));
+    let mut resume = good(Format::JsonResume, include_str!("../fixtures/old.resume.json"));
     let stored = serde_json::to_string(&resume).unwrap();
+    // What has a column of its own is not in the document.
+    resume.external_id.clear();
+    resume.skills.iter_mut().for_each(|skill| skill.key.clear());
     assert_eq!(serde_json::from_str::<ParsedResume>(&stored).unwrap(), resume);
     assert_eq!(serde_json::from_str::<ParsedResume>("{}").unwrap(), ParsedResume::default());
 }

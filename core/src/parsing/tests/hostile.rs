@@ -28,7 +28,10 @@ fn is_within_bounds(parsed: Result<ParsedResume, ParseError>) {
             assert!(resume.warnings.len() <= MAX_WARNINGS + 1);
             assert!(resume.warnings.iter().all(|w| w.pointer.len() <= 512 && w.message.len() <= 300));
             let stored = serde_json::to_value(&resume).unwrap();
-            assert!(!holds_nul(&stored), "a NUL is left");
+            let keys = resume.skills.iter().map(|skill| &skill.key);
+            let has_nul =
+                holds_nul(&stored) || keys.chain([&resume.external_id]).any(|text| text.contains('\0'));
+            assert!(!has_nul, "a NUL is left");
         }
         Err(error) => {
             assert!(error.detail.chars().count() <= MAX_DETAIL_CHARS && error.pointer.len() <= 512);

@@ -56,9 +56,8 @@ fn greenhouse() {
     });
     let resume = mapped(map, &item);
     let expected = json!({
-        "external_id": "7", "name": "Ada Byron", "headline": "Engineer", "email": "ada@example.org",
-        "url": "https://ada.example", "location": "12 St James's Square\nLondon",
-        "skills": [{"name": "Rust", "key": "rust"}, {"name": "SQL", "key": "sql"}],
+        "name": "Ada Byron", "headline": "Engineer", "email": "ada@example.org",
+        "url": "https://ada.example", "location": "12 St James's Square\nLondon", "skills": ["Rust", "SQL"],
         "work_experiences": [{"company": "Engines", "title": "Analyst", "start_date": "2012-08-15"}],
         "educations": [{"institution": "Home", "area": "Mathematics", "degree": "None",
             "start_date": "2008", "end_date": "2012"}],
@@ -67,6 +66,7 @@ fn greenhouse() {
     let mut found = json!(resume);
     let warnings_of = found.as_object_mut().unwrap().remove("warnings");
     assert_eq!(found, expected);
+    assert_eq!((&*resume.external_id, keys(&resume)), ("7", vec!["rust", "sql"]));
     assert!(warnings_of.is_some());
     assert_eq!(
         warnings(&resume),

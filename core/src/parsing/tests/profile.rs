@@ -8,7 +8,7 @@ fn with(skills: &str, work_experiences: &str) -> String {
 #[test]
 fn a_realistic_item() {
     let resume = good(Format::Profile, include_str!("../fixtures/profile.json"));
-    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(resume) });
+    insta::assert_debug_snapshot!(resume);
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn the_smallest_item() {
 fn skills_keep_their_first_spelling_and_order() {
     let resume =
         good(Format::Profile, &with(r#"["  ReactJS", "SQL", "React", "react.js", "sql", "C++"]"#, "[]"));
-    assert_eq!(json!(resume.skills[0]), json!({"name": "ReactJS", "key": "react"}));
+    assert_eq!(resume.skills[0].name, "ReactJS");
     assert_eq!(keys(&resume), ["react", "sql", "c++"]);
     assert!(resume.warnings.is_empty());
 }

@@ -1,29 +1,16 @@
-use sqlx::{PgPool, types::Json};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::stored::{Resume, StoredResume};
-use crate::{document, parsing::ParsedResume};
+use super::stored::{Resume, load};
+use crate::document;
 
 /// The resume of this number, if there is one; a hidden one only with `hidden`.
 ///
 /// # Errors
 /// The database's.
 pub async fn find(pool: &PgPool, id: i64, hidden: bool) -> Result<Option<Resume>, sqlx::Error> {
-    sqlx::query_as!(
-        StoredResume,
-        r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
-               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
-               r.hidden_at
-        from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
-        where r.person_id = $1 and ($2 or r.hidden_at is null)
-        "#,
-        id,
-        hidden,
-    )
-    .fetch_optional(pool)
-    .await
-    .map(|found| found.map(Resume::from))
+    let found = load(&mut *pool.acquire().await?, &[id]).await?;
+    Ok(found.into_iter().next().filter(|resume| hidden || resume.hidden_at.is_none()))
 }
 
 /// Which resumes to list.
@@ -63,11 +50,12 @@ pub async fn list(
         Some(ListPlace::Id(id)) => (Some(*id), ""),
         Some(ListPlace::ExternalId(id)) => (None, id.as_str()),
     };
-    match (&filter.collection_id, &filter.source) {
-        (Some(collection), _) => of_collection(pool, filter, *collection, id.unwrap_or(0), limit).await,
-        (None, Some(source)) => of_source(pool, filter, source, external_id, limit).await,
-        (None, None) => newest(pool, filter, id.unwrap_or(i64::MAX), limit).await,
-    }
+    let ids = match (&filter.collection_id, &filter.source) {
+        (Some(collection), _) => of_collection(pool, filter, *collection, id.unwrap_or(0), limit).await?,
+        (None, Some(source)) => of_source(pool, filter, source, external_id, limit).await?,
+        (None, None) => newest(pool, filter, id.unwrap_or(i64::MAX), limit).await?,
+    };
+    load(&mut *pool.acquire().await?, &ids).await
 }
 
 async fn newest(
@@ -75,18 +63,14 @@ async fn newest(
     filter: &ResumeFilter,
     before: i64,
     limit: i64,
-) -> Result<Vec<Resume>, sqlx::Error> {
-    sqlx::query_as!(
-        StoredResume,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
-               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
-               r.hidden_at
-        from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
-        where r.person_id < $1 and (r.hidden_at is not null) = $2
-          and ($3::text is null or p.id in (
-              select k.id from sources ks join people k on k.source_id = ks.id and k.external_id = $3))
-        order by r.person_id desc limit $4
+        select person_id from resumes
+        where person_id < $1 and (hidden_at is not null) = $2
+          and ($3::text is null or person_id in (
+              select k.id from sources s join people k on k.source_id = s.id and k.external_id = $3))
+        order by person_id desc limit $4
         "#,
         before,
         filter.hidden,
@@ -95,7 +79,6 @@ async fn newest(
     )
     .fetch_all(pool)
     .await
-    .map(|found| found.into_iter().map(Resume::from).collect())
 }
 
 async fn of_source(
@@ -104,13 +87,10 @@ async fn of_source(
     source: &str,
     after: &str,
     limit: i64,
-) -> Result<Vec<Resume>, sqlx::Error> {
-    sqlx::query_as!(
-        StoredResume,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
-               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
-               r.hidden_at
+        select r.person_id
         from sources s join people p on p.source_id = s.id join resumes r on r.person_id = p.id
         where s.name = $1 and p.external_id > $2 and ($3::text is null or p.external_id = $3)
           and (r.hidden_at is not null) = $4
@@ -124,7 +104,6 @@ async fn of_source(
     )
     .fetch_all(pool)
     .await
-    .map(|found| found.into_iter().map(Resume::from).collect())
 }
 
 /// Looks through the collection's documents until there are enough: some of their people may be hidden, or
@@ -135,7 +114,7 @@ async fn of_collection(
     collection_id: Uuid,
     mut after: i64,
     limit: i64,
-) -> Result<Vec<Resume>, sqlx::Error> {
+) -> Result<Vec<i64>, sqlx::Error> {
     let mut found = Vec::new();
     while (found.len() as i64) < limit {
         let documents = document::latest_in_collection(pool, collection_id, after, limit).await?;
@@ -151,14 +130,10 @@ async fn of_documents(
     pool: &PgPool,
     filter: &ResumeFilter,
     documents: &[i64],
-) -> Result<Vec<Resume>, sqlx::Error> {
-    sqlx::query_as!(
-        StoredResume,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
-               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
-               r.hidden_at
-        from raw_documents d join people p on p.id = d.person_id
+        select r.person_id from raw_documents d join people p on p.id = d.person_id
         join resumes r on r.person_id = p.id join sources s on s.id = p.source_id
         where d.id = any($1) and (r.hidden_at is not null) = $2
           and ($3::text is null or s.name = $3) and ($4::text is null or p.external_id = $4)
@@ -171,5 +146,4 @@ async fn of_documents(
     )
     .fetch_all(pool)
     .await
-    .map(|found| found.into_iter().map(Resume::from).collect())
 }

@@ -1,10 +1,7 @@
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, PgPool};
 
-use super::stored::{Resume, StoredResume};
-use crate::{
-    parsing::ParsedResume,
-    skill::{MAX_SKILL_CHARS, Skill, SkillError},
-};
+use super::stored::{Resume, load};
+use crate::skill::{MAX_SKILL_CHARS, Skill, SkillError};
 
 /// The most skills in one search.
 pub const MAX_SKILLS: usize = 50;
@@ -102,9 +99,9 @@ pub struct SearchPage {
 
 /// Finds resumes by skill, the newest first: up to `limit` of those with an id below `before`, if given.
 ///
-/// Two statements. Where at most [`TOTAL_EXACT_UP_TO`] resumes match, the first one has seen them all and the
-/// second one loads those of the page. Where more match, they are so common that walking back from the newest
-/// soon finds a page.
+/// Two statements or three. Where at most [`TOTAL_EXACT_UP_TO`] resumes match, the first one has seen them all.
+/// Where more match, they are so common that walking back from the newest soon finds a page. The last one
+/// loads the resumes of the page.
 ///
 /// # Errors
 /// The database's.
@@ -124,15 +121,16 @@ pub async fn search(
         Match::All => few_all(&mut conn, &query.0, before, fetch).await?,
     };
     let total = Total { value: few.count.min(TOTAL_EXACT_UP_TO), is_exact: few.count <= TOTAL_EXACT_UP_TO };
-    let mut found: Vec<StoredResume> = match matching {
-        _ if total.is_exact => load(&mut conn, &few.ids).await?,
+    let mut ids = match matching {
+        _ if total.is_exact => few.ids,
         Match::Any => walk_any(&mut conn, &query.0, before, fetch).await?,
         Match::All => walk_all(&mut conn, &query.0, before, fetch).await?,
     };
-    let has_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next = found.last().filter(|_| has_more).map(|resume| resume.id);
-    let hits = found.into_iter().map(|resume| hit(resume.into(), &query.0)).collect();
+    let has_more = ids.len() > limit as usize;
+    ids.truncate(limit as usize);
+    let next = ids.last().copied().filter(|_| has_more);
+    let found = load(&mut conn, &ids).await?;
+    let hits = found.into_iter().map(|resume| hit(resume, &query.0)).collect();
     Ok(SearchPage { hits, total, next })
 }
 
@@ -201,39 +199,16 @@ async fn few_all(
     .await
 }
 
-async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<StoredResume>, sqlx::Error> {
-    sqlx::query_as!(
-        StoredResume,
-        r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
-               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
-               r.hidden_at
-        from resumes r join people p on p.id = r.person_id join sources s on s.id = p.source_id
-        where r.person_id = any($1) order by r.person_id desc
-        "#,
-        ids
-    )
-    .fetch_all(conn)
-    .await
-}
-
 async fn walk_any(
     conn: &mut PgConnection,
     keys: &[String],
     before: i64,
     limit: i64,
-) -> Result<Vec<StoredResume>, sqlx::Error> {
-    sqlx::query_as!(
-        StoredResume,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
-               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
-               r.hidden_at
-        from (
-            select * from resumes
-            where skills && $1 and person_id < $2 and hidden_at is null order by person_id desc limit $3
-        ) r join people p on p.id = r.person_id join sources s on s.id = p.source_id
-        order by r.person_id desc
+        select person_id from resumes
+        where skills && $1 and person_id < $2 and hidden_at is null order by person_id desc limit $3
         "#,
         keys,
         before,
@@ -248,18 +223,11 @@ async fn walk_all(
     keys: &[String],
     before: i64,
     limit: i64,
-) -> Result<Vec<StoredResume>, sqlx::Error> {
-    sqlx::query_as!(
-        StoredResume,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
-        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
-               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at, r.updated_at,
-               r.hidden_at
-        from (
-            select * from resumes
-            where skills @> $1 and person_id < $2 and hidden_at is null order by person_id desc limit $3
-        ) r join people p on p.id = r.person_id join sources s on s.id = p.source_id
-        order by r.person_id desc
+        select person_id from resumes
+        where skills @> $1 and person_id < $2 and hidden_at is null order by person_id desc limit $3
         "#,
         keys,
         before,

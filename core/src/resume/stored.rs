@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use sqlx::types::Json;
+use sqlx::{PgConnection, types::Json};
 
 use crate::parsing::ParsedResume;
 
@@ -29,21 +29,21 @@ pub struct Resume {
 
 /// A resume as its row has it: what stands in other columns, the external id and the keys of the skills, is
 /// not in the document.
-pub(super) struct StoredResume {
-    pub(super) id: i64,
-    pub(super) source: String,
-    pub(super) external_id: String,
-    pub(super) document_id: i64,
-    pub(super) parser_version: i32,
-    pub(super) document: Json<ParsedResume>,
-    pub(super) skills: Vec<String>,
-    pub(super) created_at: DateTime<Utc>,
-    pub(super) updated_at: DateTime<Utc>,
-    pub(super) hidden_at: Option<DateTime<Utc>>,
+struct Row {
+    id: i64,
+    source: String,
+    external_id: String,
+    document_id: i64,
+    parser_version: i32,
+    document: Json<ParsedResume>,
+    skills: Vec<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    hidden_at: Option<DateTime<Utc>>,
 }
 
-impl From<StoredResume> for Resume {
-    fn from(row: StoredResume) -> Self {
+impl From<Row> for Resume {
+    fn from(row: Row) -> Self {
         let Json(mut document) = row.document;
         document.external_id.clone_from(&row.external_id);
         for (skill, key) in document.skills.iter_mut().zip(row.skills) {
@@ -61,4 +61,23 @@ impl From<StoredResume> for Resume {
             hidden_at: row.hidden_at,
         }
     }
+}
+
+/// Those of these resumes that are there, in the order of the ids given.
+pub(super) async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Resume>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
+               r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at,
+               r.updated_at, r.hidden_at
+        from unnest($1::bigint[]) with ordinality as i (id, place)
+        join resumes r on r.person_id = i.id
+        join people p on p.id = r.person_id
+        join sources s on s.id = p.source_id
+        order by i.place
+        "#,
+        ids,
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(Resume::from).collect())
 }

@@ -1,6 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::MAX_HOSTS;
+
 /// The files that belong to an item, such as resumes as PDF. They are fetched while the run is under way, for
 /// their addresses expire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +15,7 @@ pub struct Attachments {
     /// proves who we are is sent there. A `*` stands for anything within one label, as in
     /// `*.s3.*.amazonaws.com`; a first label `*` for one or more labels. The last two labels are names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_HOSTS))]
     pub hosts: Vec<String>,
 }
 

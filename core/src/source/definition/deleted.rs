@@ -2,7 +2,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::IdsCall;
+use super::{
+    IdsCall,
+    bounds::{MAX_POINTER_BYTES, POINTER},
+};
 
 /// How it is known that somebody was deleted: one of these ways, or several. Searches do not find the resume
 /// of who was deleted, until they are seen again.
@@ -20,6 +23,7 @@ pub struct Deleted {
     /// Pointer: true, a time, or anything but null, false, 0, the texts `false` and `0`, and what is empty.
     /// Such an item is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = MAX_POINTER_BYTES), regex(pattern = POINTER))]
     pub flag: Option<String>,
 }
 

@@ -1,7 +1,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, ids_call::id_pointer};
+use super::{
+    Definition,
+    bounds::{MAX_POINTER_BYTES, POINTER},
+    ids_call::id_pointer,
+};
 
 /// A source that is no API: its items are imported, from files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -10,6 +14,7 @@ pub struct Files {
     /// Where the id is in an item, as a JSON Pointer; `/id` by default. In a CSV file `/` and the name of the
     /// column.
     #[serde(default = "id_pointer")]
+    #[schemars(length(max = MAX_POINTER_BYTES), regex(pattern = POINTER))]
     pub id: String,
 }
 

@@ -3,6 +3,8 @@ use std::{borrow::Cow, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::bounds::{MAX_CALLS, MAX_TEXT_BYTES};
+
 /// The longest silence that a source gets unless its definition says otherwise: who asks for more is asked
 /// again then.
 pub const SILENCE_USUAL: Duration = Duration::from_secs(3600);
@@ -15,6 +17,7 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(24 * 3600);
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// The most calls.
+    #[schemars(range(min = 1, max = MAX_CALLS))]
     pub calls: u32,
     /// In this time.
     pub per: Interval,
@@ -22,6 +25,7 @@ pub struct Limit {
     /// many, no stretch of the time sees more than `calls`: what may come at once is taken from the even
     /// rate. 1 by default.
     #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = MAX_CALLS))]
     pub burst: u32,
 }
 
@@ -39,10 +43,12 @@ fn is_one(value: &u32) -> bool {
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
     /// The status of the answer. 200 is an answer without a page in it, and needs a `text`.
+    #[schemars(range(min = 200, max = 999))]
     pub status: u16,
     /// What stands in its body, in the first 64 KiB and in any case of letters. By default the status alone
     /// says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = MAX_TEXT_BYTES))]
     pub text: Option<String>,
 }
 

@@ -6,11 +6,9 @@ use serde_json::Value;
 
 use super::{
     Deleted, DeletedPolicy, Interval, Paging, Placeholder, Template,
+    bounds::{MAX_PARAMS, MAX_PATH_BYTES, MAX_PER_PAGE, MAX_POINTER_BYTES, PATH, POINTER},
     ids_call::{id_pointer, per_page_max},
 };
-
-/// The most items on one page.
-pub const MAX_PER_PAGE: u32 = 1_000;
 
 /// The call that lists the items of a source, page by page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,9 +18,11 @@ pub struct ListCall {
     #[serde(default, skip_serializing_if = "Method::is_get")]
     pub method: Method,
     /// The path behind the base URL. `{parent}` in it is written as it must be in a path.
+    #[schemars(length(max = MAX_PATH_BYTES), regex(pattern = PATH))]
     pub path: String,
     /// The parameters of the query. One whose placeholder has no value is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = MAX_PARAMS))]
     pub params: BTreeMap<String, Template>,
     /// The JSON body of a `post`, with placeholders in its texts. A text that is one placeholder alone
     /// becomes a number or a boolean where the value is one; a member whose placeholder has no value is left
@@ -31,9 +31,11 @@ pub struct ListCall {
     pub body: Option<Value>,
     /// Where the list of items is in the answer, as a JSON Pointer (RFC 6901); `""` when the answer is the
     /// list.
+    #[schemars(length(max = MAX_POINTER_BYTES), regex(pattern = POINTER))]
     pub items: String,
     /// Where the id is in an item, as a JSON Pointer; `/id` by default.
     #[serde(default = "id_pointer")]
+    #[schemars(length(max = MAX_POINTER_BYTES), regex(pattern = POINTER))]
     pub id: String,
     /// Whether an id is unique only among the items of one parent. The id that an item is known by is
     /// `parent/id` then.
@@ -43,10 +45,12 @@ pub struct ListCall {
     /// Pointer: RFC 3339, a date, or seconds or milliseconds since 1970. A value that cannot be read is
     /// ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_POINTER_BYTES), regex(pattern = POINTER))]
     pub updated_at: Option<String>,
     /// The most items that the system gives on a page; 100 by default. A collection that asks for more gets
     /// these.
     #[serde(default = "per_page_max")]
+    #[schemars(range(min = 1, max = MAX_PER_PAGE))]
     pub per_page_max: u32,
     /// How one page leads to the next.
     pub paging: Paging,

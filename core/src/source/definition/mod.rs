@@ -2,6 +2,7 @@
 
 mod attachments;
 mod auth;
+mod bounds;
 mod check;
 mod deleted;
 mod detail;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attachments::Attachments;
 pub use auth::{Auth, Secret, SecretPlace};
+pub use bounds::MAX_PER_PAGE;
 pub use check::{Fault, Faults};
 pub use deleted::{Deleted, DeletedPolicy};
 pub use detail::DetailCall;
@@ -37,7 +39,7 @@ pub use files::Files;
 pub use ids_call::IdsCall;
 pub use known::Known;
 pub use limits::{Interval, Limit, Refusal, SILENCE_MAX, SILENCE_USUAL};
-pub use list::{Expect, ListCall, MAX_PER_PAGE, Method, Since, TimeFormat};
+pub use list::{Expect, ListCall, Method, Since, TimeFormat};
 pub use overlapping_runs::OverlappingRuns;
 pub use paging::Paging;
 pub(super) use read::decode_stored;
@@ -45,6 +47,10 @@ pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
 pub use step::Step;
 pub use template::{Placeholder, Template, Values};
 
+use self::bounds::{
+    MAX_AUTHS, MAX_CONCURRENCY, MAX_DESCRIPTION_BYTES, MAX_FALLBACKS, MAX_HEADERS, MAX_LIMITS,
+    MAX_NAME_BYTES, MAX_REFUSALS, NAME,
+};
 use crate::parsing::Format;
 pub use crate::parsing::Mapping;
 
@@ -54,9 +60,11 @@ pub use crate::parsing::Mapping;
 #[schemars(extend("oneOf" = [{ "required": ["base_url", "limits", "list"] }, { "required": ["base_url", "limits", "known", "detail"] }, { "required": ["files"] }]))]
 pub struct Definition {
     /// The name of the source: lower-case letters, digits, `-`, `_` and `.`; at most 63 of them.
+    #[schemars(length(min = 1, max = MAX_NAME_BYTES), regex(pattern = NAME))]
     pub name: String,
     /// What it is, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_DESCRIPTION_BYTES))]
     pub description: Option<String>,
     /// That there is no API: the items are imported, from files. In place of `base_url`, `limits` and `list`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +77,7 @@ pub struct Definition {
     pub base_url: String,
     /// Other addresses of the same system, used in this order when the one before does not answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_FALLBACKS))]
     pub fallback_urls: Vec<String>,
     /// Whether an address may resolve to this machine or a private network. By default it may not.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -76,23 +85,28 @@ pub struct Definition {
     /// What proves to the system who we are. Sent to the host of the base URL, and to those of the fallback
     /// URLs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_AUTHS))]
     pub auth: Vec<Auth>,
     /// Headers sent with every call. No secrets: those belong into `auth`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = MAX_HEADERS))]
     pub headers: BTreeMap<String, String>,
     /// How many calls the system allows. All of them hold at once, for the whole fleet. At least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_LIMITS))]
     pub limits: Vec<Limit>,
     /// Answers that refuse a call as one too many, beside those that are known for it: 429, 420, 430, 509,
     /// 529, 503 with `Retry-After`, and a 403 whose headers or body speak of a limit. The call is made again
     /// later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_REFUSALS))]
     pub refusals: Vec<Refusal>,
     /// The longest time that an answer can keep everybody from calling. An hour by default, at most a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence_max: Option<Interval>,
     /// How many calls may be under way at once, in the whole fleet. By default as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MAX_CONCURRENCY))]
     pub concurrency: Option<u32>,
     /// How much a collection asks for that does not say: by default everything, and as many items on a page
     /// as the system gives.

@@ -3,13 +3,10 @@
 use url::Url;
 
 use super::fault::FaultList;
-use crate::source::definition::Definition;
+use crate::source::definition::{Definition, bounds::MAX_FALLBACKS};
 
 /// The longest address, in bytes.
 const MAX_ADDRESS_BYTES: usize = 2_000;
-
-/// The most addresses of one system beside the first.
-const MAX_FALLBACKS: usize = 8;
 
 pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
     let secure = !definition.auth.is_empty() && !definition.allow_private_network;

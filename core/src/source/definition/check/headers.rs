@@ -6,11 +6,10 @@ use super::{
     fault::{FaultList, step},
     list::check_pointer,
 };
-use crate::source::definition::{Auth, Definition, Secret, SecretPlace};
-
-/// The most headers, and the most proofs of who we are.
-const MAX_HEADERS: usize = 32;
-const MAX_AUTHS: usize = 4;
+use crate::source::definition::{
+    Auth, Definition, Secret, SecretPlace,
+    bounds::{MAX_AUTHS, MAX_HEADERS},
+};
 
 /// The most members of the body of a login.
 const MAX_LOGIN_FIELDS: usize = 16;

@@ -3,28 +3,20 @@
 use std::time::Duration;
 
 use super::fault::FaultList;
-use crate::source::definition::{Definition, Limit, Refusal, SILENCE_MAX};
+use crate::source::definition::{
+    Definition, Limit, Refusal, SILENCE_MAX,
+    bounds::{MAX_CALLS, MAX_CONCURRENCY, MAX_LIMITS, MAX_REFUSALS, MAX_TEXT_BYTES},
+};
 
-/// The most limits that hold at once.
-const MAX_LIMITS: usize = 8;
-
-/// The most calls of a limit, and the most in any second.
-const MAX_CALLS: u32 = 1_000_000;
+/// The most calls in any second.
 const MAX_CALLS_PER_SECOND: u128 = 10_000;
 
 /// The shortest and the longest time of a limit.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// The most refusals, and the longest text of one.
-const MAX_REFUSALS: usize = 16;
-const MAX_TEXT_BYTES: usize = 200;
-
 /// The shortest longest silence: as long as that after a refusal that asks for none.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
-
-/// The most calls under way at once.
-const MAX_CONCURRENCY: u32 = 1_000;
 
 pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
     let limits = &definition.limits;

@@ -5,18 +5,16 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 
 use super::fault::{FaultList, step};
-use crate::source::definition::{ListCall, MAX_PER_PAGE, Method, Paging, Placeholder, Template};
+use crate::source::definition::{
+    ListCall, Method, Paging, Placeholder, Template,
+    bounds::{
+        MAX_CODE_BYTES, MAX_CODES, MAX_PARAM_BYTES, MAX_PARAMS, MAX_PATH_BYTES, MAX_PER_PAGE,
+        MAX_POINTER_BYTES,
+    },
+};
 
-/// The longest path, parameter name, template, pointer and error code, in bytes.
-const MAX_PATH_BYTES: usize = 1_000;
-const MAX_PARAM_BYTES: usize = 200;
+/// The longest template, in bytes.
 const MAX_TEMPLATE_BYTES: usize = 1_000;
-const MAX_POINTER_BYTES: usize = 500;
-const MAX_CODE_BYTES: usize = 200;
-
-/// The most parameters, and the most error codes.
-const MAX_PARAMS: usize = 64;
-const MAX_CODES: usize = 32;
 
 /// The deepest nesting of a body. Rendering it recurses.
 const MAX_BODY_DEPTH: usize = 16;

@@ -14,14 +14,11 @@ use resume_queue::is_name;
 
 use self::fault::FaultList;
 pub use self::fault::{Fault, Faults};
-use super::Definition;
+use super::{
+    Definition,
+    bounds::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES},
+};
 use crate::parsing::{CompiledMapping, Format};
-
-/// The longest name of a source, as long as a label of DNS: it stands in paths, keys and names of files.
-const MAX_NAME_BYTES: usize = 63;
-
-/// The longest description, in bytes.
-const MAX_DESCRIPTION_BYTES: usize = 1_000;
 
 impl Definition {
     /// Finds all faults at once, in the order of the fields. Touches neither files nor the network: whether a

@@ -4,7 +4,9 @@
 use super::{fault::FaultList, known, list};
 use crate::{
     parsing::{Format, Query},
-    source::definition::{Attachments, Definition, Deleted, DetailCall, Placeholder, Step, Template},
+    source::definition::{
+        Attachments, Definition, Deleted, DetailCall, Placeholder, Step, Template, bounds::MAX_HOSTS,
+    },
 };
 
 /// What a list of parents and a detail call cannot know: they are not about changes, and not about a number
@@ -15,9 +17,6 @@ const OF_THE_LIST: [(Placeholder, &str); 3] =
 /// What a feed of those who were deleted cannot know: it is one for all, and read to its end.
 const OF_ALL_ITEMS: [(Placeholder, &str); 2] =
     [(Placeholder::Parent, "{parent}"), (Placeholder::Count, "{count}")];
-
-/// The most hosts of attachments.
-const MAX_HOSTS: usize = 16;
 
 /// What a detail call has no value for: it is one.
 const OF_PAGES: [(Placeholder, &str); 3] =

@@ -8,7 +8,7 @@ use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
 };
 use resume_core::{
-    call_limit::{self, CallRecord, LedgerPlace},
+    call_limit::{self, CallRecord, LedgerPlace, Period},
     db::{self, PgPool},
 };
 
@@ -55,11 +55,7 @@ impl IntoResponse for Csv {
 ///
 /// # Errors
 /// The database's.
-pub(super) async fn ledger(
-    pool: PgPool,
-    source: String,
-    period: (DateTime<Utc>, DateTime<Utc>),
-) -> Result<LedgerFile, db::Error> {
+pub(super) async fn ledger(pool: PgPool, source: String, period: Period) -> Result<LedgerFile, db::Error> {
     let first = call_limit::ledger(&pool, &source, period, None, CALLS_AT_ONCE).await?;
     let rest = stream::try_unfold((Some(HEAD.to_owned()), Some(first)), move |(head, ready)| {
         let (pool, source) = (pool.clone(), source.clone());

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use resume_core::{
-    call_limit::{Evidence, Survey},
+    call_limit::{Evidence, Period, Survey},
     db::PgPool,
     source::definition::Limit,
 };
@@ -19,7 +19,7 @@ const READING_MAX: Duration = Duration::from_secs(10);
 pub(super) async fn evidence(
     pool: &PgPool,
     source: &str,
-    period: (DateTime<Utc>, DateTime<Utc>),
+    period: Period,
     limits: &[Limit],
 ) -> Result<Evidence, Problem> {
     evidence_within(READING_MAX, pool, source, period, limits).await
@@ -29,14 +29,14 @@ async fn evidence_within(
     reading_max: Duration,
     pool: &PgPool,
     source: &str,
-    period: (DateTime<Utc>, DateTime<Utc>),
+    period: Period,
     limits: &[Limit],
 ) -> Result<Evidence, Problem> {
     let begun = Instant::now();
     let mut survey = Survey::new(source, period, limits);
     while bounded(survey.go_on(pool)).await? {
         if begun.elapsed() >= reading_max {
-            return Err(too_long(period.0, survey.until()));
+            return Err(too_long(period.from, survey.until()));
         }
     }
     Ok(survey.evidence())
@@ -70,7 +70,7 @@ mod tests {
                     from generate_series(0, 100000) n";
         sqlx::raw_sql(fill).execute(database.pool()).await.unwrap();
         let from = DateTime::from_timestamp(1_600_000_000, 0).unwrap();
-        let period = (from, from + TimeDelta::days(2));
+        let period = Period { from, to: from + TimeDelta::days(2) };
         let read = |reading_max| evidence_within(reading_max, database.pool(), "busy", period, &[]);
         let problem = read(Duration::ZERO).await.unwrap_err();
         assert!(problem.to_string().ends_with("Ask for 1day 3h 46m at most"), "{problem}");

@@ -16,7 +16,7 @@ use poem_openapi::{
     types::Any,
 };
 use resume_core::{
-    call_limit,
+    call_limit::{self, Period},
     db::{self, PgConnection},
     resume,
     source::{
@@ -154,11 +154,7 @@ impl Sources {
     }
 
     /// What the ledger says of a period, and what holds now.
-    async fn calls(
-        &self,
-        name: &str,
-        period: (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<SourceCalls, Problem> {
+    async fn calls(&self, name: &str, period: Period) -> Result<SourceCalls, Problem> {
         let source = bounded(self.find(name)).await?;
         let evidence = evidence(&self.0.pool, name, period, &source.definition.limits).await?;
         let state = bounded(call_limit::state(&self.0.pool, name)).await?;
@@ -166,21 +162,13 @@ impl Sources {
     }
 
     /// Whether each limit was kept in a period.
-    async fn statement(
-        &self,
-        name: &str,
-        period: (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<StatementFile, Problem> {
+    async fn statement(&self, name: &str, period: Period) -> Result<StatementFile, Problem> {
         let source = bounded(self.find(name)).await?;
         let evidence = evidence(&self.0.pool, name, period, &source.definition.limits).await?;
         Ok(statement(name, period, &evidence))
     }
 
-    async fn ledger(
-        &self,
-        name: String,
-        period: (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<LedgerFile, Problem> {
+    async fn ledger(&self, name: String, period: Period) -> Result<LedgerFile, Problem> {
         self.find(&name).await?;
         Ok(csv::ledger(self.0.pool.clone(), name, period).await?)
     }

@@ -1,5 +1,7 @@
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
+use resume_core::call_limit::Period;
+
 use crate::problem::Problem;
 
 /// The longest period: as long as calls are kept.
@@ -14,7 +16,7 @@ pub(super) fn period(
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
+) -> Result<Period, Problem> {
     let to = to.unwrap_or(now);
     let from = from.or_else(|| to.checked_sub_signed(TimeDelta::hours(1))).unwrap_or(to);
     // Beyond that Postgres has no words for a time.
@@ -30,5 +32,5 @@ pub(super) fn period(
     if to - from > TimeDelta::days(DAYS_MAX) {
         return Err(Problem::invalid_field("from", format!("must be at most {DAYS_MAX} days before `to`")));
     }
-    Ok((from, to))
+    Ok(Period { from, to })
 }

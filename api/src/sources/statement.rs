@@ -1,6 +1,6 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use poem_openapi::ApiResponse;
-use resume_core::call_limit::{Evidence, WindowUse};
+use resume_core::call_limit::{Evidence, Period, WindowUse};
 
 use super::csv::{Csv, quoted};
 
@@ -15,11 +15,7 @@ pub(super) enum StatementFile {
 }
 
 /// Whether the limits of a source were kept in a period, a line for each.
-pub(super) fn statement(
-    source: &str,
-    (from, to): (DateTime<Utc>, DateTime<Utc>),
-    evidence: &Evidence,
-) -> StatementFile {
+pub(super) fn statement(source: &str, Period { from, to }: Period, evidence: &Evidence) -> StatementFile {
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
     let Evidence { calls, refused, failed, wasted, missed, waited_ms_half, waited_ms_max, .. } = evidence;
     let line = |WindowUse { limit, most }: &WindowUse| {

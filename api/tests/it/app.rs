@@ -208,7 +208,7 @@ impl TestApp {
             let new = NewResume { document_id, person_id, is_overtaken: false, parsed };
             let outcome = Outcome { parsed: vec![new], failed: Vec::new() };
             let of = (source_id, origin.collection_id);
-            let settled = resume::settle(&mut conn, of, &[document_id], 0, &outcome).await.unwrap();
+            let settled = resume::settle(&mut conn, of.0, of.1, &[document_id], 0, &outcome).await.unwrap();
             assert_eq!(settled, Settled::Stored);
         }
     }

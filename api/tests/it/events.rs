@@ -129,8 +129,7 @@ impl TestApp {
         let outcome = Outcome { parsed: parsed.collect(), failed: Vec::new() };
         let source_id = source::find(&mut tx, "test-data").await.unwrap().unwrap().id;
         let batches = [outcome.parsed[0].document_id];
-        let settled =
-            resume::settle(&mut tx, (source_id, collection_id), &batches, 0, &outcome).await.unwrap();
+        let settled = resume::settle(&mut tx, source_id, collection_id, &batches, 0, &outcome).await.unwrap();
         assert_eq!(settled, Settled::Stored);
         if is_last {
             let end = FinishCollection { collection_id, run: 1, sweeps: 0 };

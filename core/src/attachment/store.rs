@@ -40,7 +40,8 @@ pub struct File {
 /// The database's.
 pub(crate) async fn store(
     conn: &mut PgConnection,
-    (document_id, place): (i64, i32),
+    document_id: i64,
+    place: i32,
     name: &str,
     file: &NewAttachment,
 ) -> Result<(), sqlx::Error> {

@@ -128,7 +128,7 @@ pub async fn store_attachment(
         return Ok(false);
     }
     for document_id in document::current_beside(conn, *document_id).await? {
-        attachment::store(conn, (document_id, call.place), name, file).await?;
+        attachment::store(conn, document_id, call.place, name, file).await?;
     }
     let change = Change { done: 1, made: 1, ..Change::default() };
     counts::add(conn, call.collection_id, change).await?;

@@ -164,7 +164,7 @@ async fn open_batches(
     if call.step == Step::Detail {
         return Ok(batches);
     }
-    jobs.extend(document::parsing_jobs((call.collection_id, call.group), &batches, call.batch_size)?);
+    jobs.extend(document::parsing_jobs(call.collection_id, call.group, &batches, call.batch_size)?);
     Ok(Vec::new())
 }
 

@@ -7,6 +7,7 @@ use super::{
     busiest::Busiest,
     call_end::{MISSED, REFUSED},
     ledger::LedgerPlace,
+    period::Period,
 };
 use crate::source::definition::Limit;
 
@@ -52,15 +53,15 @@ pub struct WindowUse {
     pub most: i64,
 }
 
-/// What the ledger proves of the calls to a source that left from `from` to before `to`, however long it
-/// takes to read all of them. Of a call whose leaving nobody told, the time of its permit counts.
+/// What the ledger proves of the calls to a source that left in a period, however long it takes to read all
+/// of them. Of a call whose leaving nobody told, the time of its permit counts.
 ///
 /// # Errors
 /// The database's.
 pub async fn evidence(
     pool: &PgPool,
     source: &str,
-    period: (DateTime<Utc>, DateTime<Utc>),
+    period: Period,
     limits: &[Limit],
 ) -> Result<Evidence, sqlx::Error> {
     let mut survey = Survey::new(source, period, limits);
@@ -97,8 +98,8 @@ struct Sums {
 }
 
 impl Survey {
-    /// Of the calls that left from `from` to before `to`.
-    pub fn new(source: &str, (from, to): (DateTime<Utc>, DateTime<Utc>), limits: &[Limit]) -> Self {
+    /// Of the calls that left in a period.
+    pub fn new(source: &str, Period { from, to }: Period, limits: &[Limit]) -> Self {
         let lengths = limits.iter().map(|limit| limit.per.0).chain([SECOND]);
         Self {
             source: source.to_owned(),

@@ -2,6 +2,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::period::Period;
+
 /// How far ahead partitions are made. A week without any worker then still finds them.
 const DAYS_AHEAD: i32 = 7;
 /// How long calls are kept.
@@ -47,7 +49,7 @@ pub struct LedgerPlace {
     pub id: i64,
 }
 
-/// The permits of a source whose time is in a period, from `from` to before `to`, by time; at most `limit`,
+/// The permits of a source whose time is in a period, by time; at most `limit`,
 /// behind `after` or from the beginning. Calls are kept for 30 days.
 ///
 /// # Errors
@@ -55,7 +57,7 @@ pub struct LedgerPlace {
 pub async fn ledger(
     pool: &PgPool,
     source: &str,
-    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    Period { from, to }: Period,
     after: Option<LedgerPlace>,
     limit: u32,
 ) -> Result<Vec<CallRecord>, sqlx::Error> {

@@ -108,7 +108,7 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
             let change = Change { stored: restored.len() as i64, ..Change::default() };
             counts::add(conn, job.collection_id, change).await?;
             let group = next_run(conn, job, 0, true).await?;
-            document::enqueue_parsing(conn, (job.collection_id, Some(group)), &batches, held.batch_size())
+            document::enqueue_parsing(conn, job.collection_id, Some(group), &batches, held.batch_size())
                 .await?;
             return Ok(Finishing::GoesOn);
         }
@@ -193,13 +193,13 @@ async fn parse_what_waits(
         return Ok(false);
     }
     let group = next_run(conn, job, job.sweeps + 1, false).await?;
-    document::enqueue_parsing(conn, (job.collection_id, Some(group)), &batches, batch_size).await?;
+    document::enqueue_parsing(conn, job.collection_id, Some(group), &batches, batch_size).await?;
     Ok(true)
 }
 
 async fn give_up_what_waits(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    let lost = ("job_lost", "its jobs were ended before they had a result");
-    let given_up = document::give_up(conn, id, None, lost).await?;
+    let lost = "its jobs were ended before they had a result";
+    let given_up = document::give_up(conn, id, None, "job_lost", lost).await?;
     counts::add(conn, id, Change { given_up, ..Change::default() }).await
 }
 

@@ -221,7 +221,7 @@ impl Import {
         }
         let batches = document::ranges_of(ids, BATCH_SIZE);
         document::open_batches(conn, self.collection_id, &batches).await?;
-        document::enqueue_parsing(conn, (self.collection_id, self.group), &batches, BATCH_SIZE).await
+        document::enqueue_parsing(conn, self.collection_id, self.group, &batches, BATCH_SIZE).await
     }
 
     /// Ends the storing; returns the collection, which is over at once if there was nothing new in the file.

@@ -160,7 +160,7 @@ async fn go_on(
         after: held.first_call_id,
     };
     enqueue_all(conn, &[NewJob::new(&job)?.group(group)]).await?;
-    document::enqueue_parsing(conn, (held.id, Some(group)), &retaken.batches, held.batch_size()).await
+    document::enqueue_parsing(conn, held.id, Some(group), &retaken.batches, held.batch_size()).await
 }
 
 /// Enqueues the next calls of a collection that was continued, those that wait and those that failed, and a

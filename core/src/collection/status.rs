@@ -80,7 +80,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     let collection = Collection::from(row);
     Ok(Some(Progress {
         pages_expected: pages_expected.map(|pages| i64::from(pages) + counts.opened_behind),
-        waiting: waiting::reasons(pool, (&collection, &counts), waits_for, is_lagging).await?,
+        waiting: waiting::reasons(pool, &collection, &counts, waits_for, is_lagging).await?,
         calls_per_second: definition.calls_per_second(),
         collection,
         counts,

@@ -182,6 +182,6 @@ pub async fn give_up_documents(
     }
     let code = by_request(discarded).unwrap_or(PARSER_CRASHED);
     let error = discarded.error.as_deref().unwrap_or("discarded without an error");
-    let given_up = document::give_up(conn, job.collection_id, Some(&job.batches), (code, error)).await?;
+    let given_up = document::give_up(conn, job.collection_id, Some(&job.batches), code, error).await?;
     counts::add(conn, job.collection_id, Change { given_up, ..Change::default() }).await
 }

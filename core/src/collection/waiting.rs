@@ -50,7 +50,8 @@ impl Waiting {
 /// The database's.
 pub(super) async fn reasons(
     pool: &PgPool,
-    (collection, counts): (&Collection, &Counts),
+    collection: &Collection,
+    counts: &Counts,
     waits_for: Option<Uuid>,
     is_lagging: bool,
 ) -> Result<Vec<Waiting>, sqlx::Error> {

@@ -188,7 +188,8 @@ pub async fn give_up(
     conn: &mut PgConnection,
     collection_id: Uuid,
     first_ids: Option<&[i64]>,
-    (code, error): (&str, &str),
+    code: &str,
+    error: &str,
 ) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"

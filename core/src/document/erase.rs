@@ -209,7 +209,7 @@ pub(crate) async fn split_batches(
         }
         // Where all jobs of the run have ended, its end finds them.
         if let Some(group) = collection::hold_run(conn, collection_id).await? {
-            enqueue_parsing(conn, (collection_id, Some(group)), &new, 1).await?;
+            enqueue_parsing(conn, collection_id, Some(group), &new, 1).await?;
         }
     }
     Ok(())

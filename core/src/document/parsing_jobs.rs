@@ -15,11 +15,12 @@ const JOBS_AT_ONCE: usize = 1_000;
 /// See [`EnqueueError`].
 pub async fn enqueue_parsing(
     conn: &mut PgConnection,
-    (collection_id, group): (Uuid, Option<GroupId>),
+    collection_id: Uuid,
+    group: Option<GroupId>,
     batches: &[Batch],
     batch_size: usize,
 ) -> Result<(), EnqueueError> {
-    for jobs in parsing_jobs((collection_id, group), batches, batch_size)?.chunks(JOBS_AT_ONCE) {
+    for jobs in parsing_jobs(collection_id, group, batches, batch_size)?.chunks(JOBS_AT_ONCE) {
         enqueue_all(conn, jobs).await?;
     }
     Ok(())
@@ -30,7 +31,8 @@ pub async fn enqueue_parsing(
 /// # Errors
 /// See [`EnqueueError`].
 pub(crate) fn parsing_jobs(
-    (collection_id, group): (Uuid, Option<GroupId>),
+    collection_id: Uuid,
+    group: Option<GroupId>,
     batches: &[Batch],
     batch_size: usize,
 ) -> Result<Vec<NewJob>, EnqueueError> {

@@ -37,7 +37,8 @@ pub(super) struct Person {
 /// Tells who of some items is known, in the order of the items. Locks nothing.
 pub(super) async fn find(
     conn: &mut PgConnection,
-    (source_id, collection_id): (i32, Uuid),
+    source_id: i32,
+    collection_id: Uuid,
     items: &[&NewDocument],
 ) -> Result<Vec<Known>, sqlx::Error> {
     let ids: Vec<Option<&str>> = items.iter().map(|item| item.external_id.as_deref()).collect();

@@ -92,7 +92,7 @@ pub async fn store(
         for block in round.chunks(BLOCK) {
             let part: Vec<&NewDocument> = block.iter().map(|&place| &items[place]).collect();
             let block = Block { items: &part, places: block };
-            store_block(conn, (origin, key), block, &mut stored, &mut places).await?;
+            store_block(conn, origin, key, block, &mut stored, &mut places).await?;
         }
     }
     let mut in_order: Vec<(usize, i64)> = places.into_iter().zip(stored.ids).collect();
@@ -152,12 +152,13 @@ struct Block<'a> {
 /// Stores the items of at most as many different people as a block has ids.
 async fn store_block(
     conn: &mut PgConnection,
-    (origin, key): (Origin, Option<&erasure::Key>),
+    origin: Origin,
+    key: Option<&erasure::Key>,
     Block { items, places }: Block<'_>,
     stored: &mut Stored,
     stored_places: &mut Vec<usize>,
 ) -> Result<(), StoreError> {
-    let mut known = person::find(conn, (origin.source_id, origin.collection_id), items).await?;
+    let mut known = person::find(conn, origin.source_id, origin.collection_id, items).await?;
     person::lock_changed(conn, &mut known, items).await?;
     let is_erased = person::erased(conn, origin.source_id, key, items, &known).await?;
     let mut inserts = Vec::new();

@@ -139,7 +139,7 @@ pub async fn store_reparsed(
     map_version: i32,
     outcome: &Outcome,
 ) -> Result<(), sqlx::Error> {
-    store::store(conn, (source_id, None), map_version, &outcome.parsed).await?;
+    store::store(conn, source_id, None, map_version, &outcome.parsed).await?;
     withdraw(conn, None, &outcome.parsed).await?;
     let ids: Vec<i64> = outcome.failed.iter().map(|failure| failure.document_id).collect();
     let brought_by = document::collections_of(conn, &ids).await?;

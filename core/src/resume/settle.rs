@@ -55,7 +55,8 @@ pub enum Settled {
 /// The database's; roll back.
 pub async fn settle(
     conn: &mut PgConnection,
-    (source_id, collection_id): (i32, Uuid),
+    source_id: i32,
+    collection_id: Uuid,
     batches: &[i64],
     map_version: i32,
     outcome: &Outcome,
@@ -70,8 +71,7 @@ pub async fn settle(
     if taken.batches.len() != batches.len() || !documents.all(is_held) {
         return Ok(Settled::Gone);
     }
-    let of = (source_id, Some(collection_id));
-    let at = match store::store(conn, of, map_version, &outcome.parsed).await {
+    let at = match store::store(conn, source_id, Some(collection_id), map_version, &outcome.parsed).await {
         Err(error) if store::is_contention(&error) => return Ok(Settled::Gone),
         stored => stored?,
     };

@@ -44,7 +44,8 @@ pub(super) struct At {
 /// The database's; [`is_contention`] tells when somebody else has stored one of the people at the same time.
 pub(super) async fn store(
     conn: &mut PgConnection,
-    (source_id, collection_id): (i32, Option<Uuid>),
+    source_id: i32,
+    collection_id: Option<Uuid>,
     map_version: i32,
     parsed: &[NewResume],
 ) -> Result<At, sqlx::Error> {
@@ -52,13 +53,13 @@ pub(super) async fn store(
     let is_first = |new: &&NewResume| new.document_id == new.person_id && !new.is_overtaken;
     // A reparse has nobody without a resume. Others are as a rule all new, or all known.
     if collection_id.is_some() && latest.iter().all(is_first) && !latest.is_empty() {
-        let (at, stored) = store_first(conn, (source_id, collection_id), map_version, &latest).await?;
+        let (at, stored) = store_first(conn, source_id, collection_id, map_version, &latest).await?;
         latest.retain(|new| !stored.contains(&new.person_id));
         if latest.is_empty() {
             return Ok(at);
         }
     }
-    upsert(conn, (source_id, collection_id), map_version, &latest).await
+    upsert(conn, source_id, collection_id, map_version, &latest).await
 }
 
 /// Whether two transactions have stored the first resume of a person at the same time: roll back, and do it
@@ -70,7 +71,8 @@ pub(super) fn is_contention(error: &sqlx::Error) -> bool {
 /// Stores the first resumes of people, and returns whose it stored.
 async fn store_first(
     conn: &mut PgConnection,
-    (source_id, collection_id): (i32, Option<Uuid>),
+    source_id: i32,
+    collection_id: Option<Uuid>,
     map_version: i32,
     first: &[&NewResume],
 ) -> Result<(At, HashSet<i64>), sqlx::Error> {
@@ -99,7 +101,8 @@ async fn store_first(
 
 async fn upsert(
     conn: &mut PgConnection,
-    (source_id, collection_id): (i32, Option<Uuid>),
+    source_id: i32,
+    collection_id: Option<Uuid>,
     map_version: i32,
     latest: &[&NewResume],
 ) -> Result<At, sqlx::Error> {

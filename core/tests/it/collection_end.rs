@@ -76,7 +76,7 @@ async fn run(fixture: &Fixture, id: Uuid, step: Step) -> impl Future<Output = ()
         match (step, call) {
             (Step::Parse(batch), _) => {
                 let outcome = outcome_of(&documents, 0);
-                resume::settle(&mut tx, (source_id, id), &[batch], 0, &outcome).await.unwrap();
+                resume::settle(&mut tx, source_id, id, &[batch], 0, &outcome).await.unwrap();
             }
             (Step::GiveUp(_), Some(call)) => {
                 let job = FetchPage { collection_id: id, call_id: call.id };

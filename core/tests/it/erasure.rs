@@ -189,7 +189,7 @@ impl Held {
         let (batches, outcome, source_id, version) = self.parsed(collection_id).await;
         let mut tx = db::begin(self.pool()).await.unwrap();
         let of = (source_id, collection_id);
-        let settled = resume::settle(&mut tx, of, &batches, version, &outcome).await.unwrap();
+        let settled = resume::settle(&mut tx, of.0, of.1, &batches, version, &outcome).await.unwrap();
         tx.commit().await.unwrap();
         settled
     }
@@ -469,7 +469,7 @@ async fn somebody_who_waits_failed_or_was_never_read_is_erased_too() {
     erasure::lift(&mut conn, number, &held.key, ADA).await.unwrap();
     let third = held.collect(PLAIN).await;
     held.list(third, &[person_before(), silent.clone(), person_after()], None).await;
-    let given_up = document::give_up(&mut conn, third, None, ("parser_crashed", "at Qwertz")).await.unwrap();
+    let given_up = document::give_up(&mut conn, third, None, "parser_crashed", "at Qwertz").await.unwrap();
     let change = counts::Change { given_up, ..counts::Change::default() };
     counts::add(&mut conn, third, change).await.unwrap();
     drop(conn);
@@ -524,7 +524,7 @@ async fn a_person_who_is_being_parsed_is_erased_after_that() {
     held.list(id, &[person_before(), ada(), person_after()], None).await;
     let (batches, outcome, source_id, version) = held.parsed(id).await;
     let mut parsing = db::begin(held.pool()).await.unwrap();
-    let settled = resume::settle(&mut parsing, (source_id, id), &batches, version, &outcome).await.unwrap();
+    let settled = resume::settle(&mut parsing, source_id, id, &batches, version, &outcome).await.unwrap();
     assert_eq!(settled, Settled::Stored);
     let erasing = tokio::spawn({
         let held = held.clone();
@@ -552,7 +552,7 @@ async fn a_parse_that_comes_to_an_end_after_an_erasure_stores_nothing_of_it() {
         async move {
             let mut tx = db::begin(held.pool()).await.unwrap();
             let of = (source_id, id);
-            resume::settle(&mut tx, of, &batches, version, &outcome).await.unwrap()
+            resume::settle(&mut tx, of.0, of.1, &batches, version, &outcome).await.unwrap()
         }
     };
     let settling = tokio::spawn(settle);
@@ -561,7 +561,7 @@ async fn a_parse_that_comes_to_an_end_after_an_erasure_stores_nothing_of_it() {
     assert_eq!(settling.await.unwrap(), Settled::Gone);
     // And one that begins its transaction only now.
     let mut tx = db::begin(held.pool()).await.unwrap();
-    let settled = resume::settle(&mut tx, (source_id, id), &batches, version, &outcome).await.unwrap();
+    let settled = resume::settle(&mut tx, source_id, id, &batches, version, &outcome).await.unwrap();
     assert_eq!(settled, Settled::Gone);
     tx.rollback().await.unwrap();
     assert_eq!(held.parse(id).await, Settled::Stored);

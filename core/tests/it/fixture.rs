@@ -155,7 +155,7 @@ impl Fixture {
         let outcome = outcome_of(&documents, failed);
         let map = source::mapping_of_collection(self.pool(), id).await.unwrap().unwrap();
         let mut tx = self.pool().begin().await.unwrap();
-        let settled = resume::settle(&mut tx, (map.source_id, id), &there, map.version, &outcome).await;
+        let settled = resume::settle(&mut tx, map.source_id, id, &there, map.version, &outcome).await;
         assert_eq!(settled.unwrap(), Settled::Stored);
         tx.commit().await.unwrap();
         self.end_run(id).await;

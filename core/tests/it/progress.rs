@@ -74,7 +74,7 @@ async fn the_errors_of_pages_and_documents_are_one_list() {
     let batches: Vec<i64> = fixture.waiting(id).await.iter().map(|batch| batch.first_id).collect();
     let outcome = Outcome { parsed: Vec::new(), failed: failures.clone() };
     let source = source::find(&mut conn, NUMBERED).await.unwrap().unwrap();
-    resume::settle(&mut conn, (source.id, id), &batches, 0, &outcome).await.unwrap();
+    resume::settle(&mut conn, source.id, id, &batches, 0, &outcome).await.unwrap();
     drop(conn);
 
     let errors = fixture.progress(id).await.errors;

@@ -93,7 +93,7 @@ async fn batches_that_are_parsed_at_once_complete_the_collection() {
     let settle = async |conn: &mut sqlx::PgConnection, job: &ParseDocuments| {
         let waiting = document::load_waiting(fixture.pool(), id, &job.batches).await.unwrap();
         let outcome = outcome_of(&waiting.1, 0);
-        resume::settle(conn, (source_id, id), &job.batches, 0, &outcome).await.unwrap();
+        resume::settle(conn, source_id, id, &job.batches, 0, &outcome).await.unwrap();
     };
     let mut first = fixture.pool().begin().await.unwrap();
     settle(&mut first, &jobs[0]).await;

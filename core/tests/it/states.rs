@@ -215,7 +215,7 @@ async fn what_was_read_with_an_older_map_is_not_stored() {
         let mut tx = fixture.pool().begin().await.unwrap();
         let outcome = outcome_of(&documents, 0);
         let settled =
-            resume::settle(&mut tx, (before.source_id, id), &batches, version, &outcome).await.unwrap();
+            resume::settle(&mut tx, before.source_id, id, &batches, version, &outcome).await.unwrap();
         if settled == Settled::Stored {
             tx.commit().await.unwrap()
         } else {
@@ -247,13 +247,14 @@ async fn the_first_resume_of_a_person_is_stored_once_and_the_later_document_wins
     let outcomes: Vec<_> = loaded.iter().map(|(_, documents)| outcome_of(documents, 0)).collect();
     // The later document is stored first, and not committed yet.
     let mut later = fixture.pool().begin().await.unwrap();
-    let settled = resume::settle(&mut later, of, &loaded[1].0, source.version, &outcomes[1]).await;
+    let settled = resume::settle(&mut later, of.0, of.1, &loaded[1].0, source.version, &outcomes[1]).await;
     assert_eq!(settled.unwrap(), Settled::Stored);
     let earlier = {
         let (pool, there, outcome) = (fixture.pool().clone(), loaded[0].0.clone(), outcomes[0].clone());
         tokio::spawn(async move {
             let mut tx = pool.begin().await.unwrap();
-            let settled = resume::settle(&mut tx, of, &there, source.version, &outcome).await.unwrap();
+            let settled =
+                resume::settle(&mut tx, of.0, of.1, &there, source.version, &outcome).await.unwrap();
             tx.rollback().await.unwrap();
             settled
         })
@@ -305,7 +306,7 @@ async fn transactions_of_one_collection_do_not_wait_for_each_other() {
     let source_id = source::mapping(fixture.pool(), NUMBERED).await.unwrap().unwrap().source_id;
     let outcome = outcome_of(&documents, 1);
     let mut parsing = fixture.pool().begin().await.unwrap();
-    resume::settle(&mut parsing, (source_id, id), &batches, 0, &outcome).await.unwrap();
+    resume::settle(&mut parsing, source_id, id, &batches, 0, &outcome).await.unwrap();
     in_time("another batch is parsed", fixture.parse_batches(id, &[waiting[1].first_id], 1)).await;
     parsing.commit().await.unwrap();
     first.commit().await.unwrap();

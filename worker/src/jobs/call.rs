@@ -89,7 +89,8 @@ pub(super) async fn not_made(
     context: &Context,
     lease: &Lease,
     job: &FetchPage,
-    (base, error): (Base<'_>, CallError),
+    base: Base<'_>,
+    error: CallError,
 ) -> JobError {
     context.bases.not_called(base);
     let error = match error {

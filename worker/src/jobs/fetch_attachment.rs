@@ -43,7 +43,7 @@ async fn download(
     let base = context.bases.of(definition);
     let request = match context.connector.prepare_download(definition, base.url(), address).await {
         Ok(request) => request,
-        Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
+        Err(error) => return Err(not_made(context, lease, job, base, error).await),
     };
     let leave = leave(context, lease, job, call, base).await?;
     let about = if request.is_elsewhere() { About::Elsewhere } else { About::Address };
@@ -99,7 +99,7 @@ async fn refresh(context: &Context, lease: &Lease, job: &FetchPage, call: &Call)
     let request =
         match context.connector.prepare(definition, origin.step, base.url(), link, &origin.values).await {
             Ok(request) => request,
-            Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
+            Err(error) => return Err(not_made(context, lease, job, base, error).await),
         };
     let leave = leave(context, lease, job, call, base).await?;
     let answer = request.send().await;

@@ -69,7 +69,7 @@ async fn fetch(context: &Context, lease: &Lease, job: &FetchPage, call: &Call) -
         .await
     {
         Ok(request) => request,
-        Err(error) => return Err(not_made(context, lease, job, (base, error)).await),
+        Err(error) => return Err(not_made(context, lease, job, base, error).await),
     };
     let leave = leave(context, lease, job, call, base).await?;
     let called_at = leave.departs_at();
@@ -81,7 +81,7 @@ async fn fetch(context: &Context, lease: &Lease, job: &FetchPage, call: &Call) -
             let answer = Answer { called_at: Some(called_at), ..answer(call, page).await };
             store(context, lease, call, &answer).await
         }
-        Err(error) => without_answer(context, lease, job, call, (error, ended)).await,
+        Err(error) => without_answer(context, lease, job, call, error, ended).await,
     }
 }
 
@@ -91,7 +91,8 @@ async fn without_answer(
     lease: &Lease,
     job: &FetchPage,
     call: &Call,
-    (error, ended): (CallError, Ended),
+    error: CallError,
+    ended: Ended,
 ) -> Result<(), JobError> {
     match error {
         // The item is gone since it was listed, or the list has no such page: there is nothing to store, and

@@ -40,8 +40,9 @@ pub(crate) async fn run(
         let Some(reader) = reader.map_err(retry)? else { return Ok(()) };
         let outcome = parse_all(&documents, &reader).await;
         let mut tx = db::begin(&context.pool).await.map_err(retry)?;
-        let of = (reader.source_id, job.collection_id);
-        let settled = resume::settle(&mut tx, of, &batches, reader.version, &outcome).await;
+        let settled =
+            resume::settle(&mut tx, reader.source_id, job.collection_id, &batches, reader.version, &outcome)
+                .await;
         match settled.map_err(retry)? {
             Settled::Stored => {
                 lease.complete_in(&mut tx).await.map_err(retry)?;

@@ -56,7 +56,8 @@ async fn four_workers_share_one_limit() {
     println!("{rate:.2} calls/s, at most {} in one second", stats.max_calls_in_one_second);
     assert_eq!((progress.counts.done, progress.counts.failed_calls), (CALLS.into(), 0));
     assert_eq!(stats.rate_limited, 0);
-    let period = (chrono::DateTime::UNIX_EPOCH, chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap());
+    let to = chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+    let period = call_limit::Period { from: chrono::DateTime::UNIX_EPOCH, to };
     let evidence = call_limit::evidence(&pipeline.pool, NUMBERED, period, &[]).await.unwrap();
     assert!(evidence.calls >= stats.calls as i64, "the ledger has every call: {evidence:?}");
     assert!(evidence.most_in_any_second <= 30, "{evidence:?}");

@@ -73,7 +73,8 @@ async fn the_limit_is_kept_and_used() {
     println!("{rate:.2} calls/s, at most {} in one second", stats.max_calls_in_one_second);
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(CALLS.into(), 2 * i64::from(CALLS)));
     assert_eq!((stats.calls, stats.rate_limited), (CALLS.into(), 0));
-    let period = (chrono::DateTime::UNIX_EPOCH, chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap());
+    let to = chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+    let period = call_limit::Period { from: chrono::DateTime::UNIX_EPOCH, to };
     let evidence = call_limit::evidence(&pipeline.pool, NUMBERED, period, &[]).await.unwrap();
     assert!(evidence.most_in_any_second <= 30, "{evidence:?}");
     // 29.4 on a machine of its own.

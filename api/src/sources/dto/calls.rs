@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeZone, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use resume_core::call_limit::{self, Evidence, WindowUse};
+use resume_core::call_limit::{self, Evidence, Period, WindowUse};
 
 /// The calls to a source in a period, out of its ledger: what proves that its limits were kept.
 #[derive(Debug, Object)]
@@ -89,7 +89,7 @@ pub(in crate::sources) enum Circuit {
 
 impl SourceCalls {
     pub(in crate::sources) fn new(
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        Period { from, to }: Period,
         evidence: Evidence,
         state: Option<call_limit::State>,
     ) -> Self {

@@ -137,7 +137,8 @@ pub(crate) async fn kills(url: &str, watched: Duration) -> Result<Kills> {
     let seconds = begun.elapsed().as_secs_f64();
     fleet.kill_all().await?;
     let stats = system.stats();
-    let ever = (DateTime::UNIX_EPOCH, DateTime::from_timestamp(4_000_000_000, 0).context("no such time")?);
+    let to = DateTime::from_timestamp(4_000_000_000, 0).context("no such time")?;
+    let ever = call_limit::Period { from: DateTime::UNIX_EPOCH, to };
     // The dead are noticed by nobody, so what they have lost is known only when no call could take so long.
     let ledger = call_limit::evidence(&pool, SOURCE, ever, &[]).await?;
     pool.close().await;

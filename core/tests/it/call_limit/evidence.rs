@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use resume_core::call_limit::{self, CallEnd, Ending, LedgerPlace, Void, evidence, keep_ledger, ledger};
+use chrono::{DateTime, TimeDelta};
+use resume_core::call_limit::{
+    self, CallEnd, Ending, LedgerPlace, Period, Void, evidence, keep_ledger, ledger,
+};
 use sqlx::Connection;
 use tokio::task::JoinSet;
 
@@ -11,8 +13,8 @@ use super::{Process, SECOND, ended, limit, plenty};
 use crate::fixture::{Fixture, NUMBERED};
 
 /// From long ago to long after.
-fn period() -> (DateTime<Utc>, DateTime<Utc>) {
-    (DateTime::UNIX_EPOCH, DateTime::from_timestamp(4_000_000_000, 0).unwrap())
+fn period() -> Period {
+    Period { from: DateTime::UNIX_EPOCH, to: DateTime::from_timestamp(4_000_000_000, 0).unwrap() }
 }
 
 /// A row of the ledger at so many milliseconds of a day long ago.
@@ -41,10 +43,10 @@ async fn the_busiest_stretches_are_found_wherever_they_begin() {
     assert_eq!(evidence.most_in_any_second, 5);
     assert_eq!(evidence.most_in_any_window.iter().map(|used| used.most).collect::<Vec<_>>(), [5, 6, 9]);
     assert_eq!(evidence.most_in_any_window[1].limit, limits[1]);
-    let second = (
-        DateTime::from_timestamp_millis(1_600_000_000_000).unwrap(),
-        DateTime::from_timestamp_millis(1_600_000_001_000).unwrap(),
-    );
+    let second = Period {
+        from: DateTime::from_timestamp_millis(1_600_000_000_000).unwrap(),
+        to: DateTime::from_timestamp_millis(1_600_000_001_000).unwrap(),
+    };
     let first = call_limit::evidence(fixture.pool(), NUMBERED, second, &[]).await.unwrap();
     assert_eq!((first.calls, first.calls_per_second, first.most_in_any_second), (3, 3.0, 3));
     let nobody = call_limit::evidence(fixture.pool(), "nobody", period(), &[]).await.unwrap();

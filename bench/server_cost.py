@@ -6,7 +6,8 @@
 Runs `up` of each binary in turn on a fresh cluster of its own (checksums and fsync on, max_wal_size 8 GB so that
 no checkpoint falls into a measurement), and collects from the mock: 300,000 people, whose ids come in no order,
 then the collections below. Counted are all processes of the server, job rows included, from the trigger to a
-second behind the end. Needs Linux and the programs of PostgreSQL (RESUME_PG_BIN, else the newest installed).
+second behind the end. Autovacuum is off, since it wakes once a minute, in one measurement or the other; what a
+vacuum of all tables costs after each collection is counted apart. Needs Linux and the programs of PostgreSQL (RESUME_PG_BIN, else the newest installed).
 """
 
 import argparse
@@ -42,7 +43,7 @@ class Server:
         if os.getuid() == 0:
             shutil.chown(self.home, "postgres")
         self.run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--data-checksums")
-        options = f"-p {PORT} -c max_wal_size=8GB -c unix_socket_directories={self.home}"
+        options = f"-p {PORT} -c autovacuum=off -c max_wal_size=8GB -c unix_socket_directories={self.home}"
         self.run("pg_ctl", "-D", self.data, "-l", self.home + "/log", "-o", f"'{options}'", "-w", "start")
         self.sql("create database resume", "postgres")
 
@@ -104,7 +105,10 @@ def collect(server, name, count, per_page, batch_size, seed):
     time.sleep(1)
     wal = float(server.sql(f"select pg_wal_lsn_diff(pg_current_wal_lsn(), '{lsn}')"))
     after_s, _, after = server.look()
+    server.sql("vacuum (analyze)")
+    vacuumed_s = server.cpu_s() - after_s
     each = f"{1e6 * (after_s - cpu_s) / count:6.1f} us  {wal / count:5.0f} B WAL  {(after - size) / count:5.0f} B disk"
+    each += f"  {1e6 * vacuumed_s / count:5.1f} us of vacuum"
     print(f"  {name:26}{took:6.1f} s  {each}", flush=True)
 
 

@@ -74,6 +74,7 @@ create table batches (
 );
 -- Which batches hold a document: those that begin at most 999 before it.
 create index batches_by_document on batches (first_id);
+create index batches_given_up on batches (first_id) where code is not null;
 comment on column batches.code is 'why nobody parses it for now; null: it waits';
 
 -- The same file once, however many documents it belongs to.

@@ -908,6 +908,19 @@ begin
     end if;
 end $$;
 
+-- The jobs that have had an error and are tried again next, the first to come first: of each queue, those among
+-- the next `most` jobs that wait for their time.
+create function queue.next_retries(queues text[], most bigint) returns setof queue.live_jobs
+language sql stable set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+    select j.* from unnest(queues) as q (name)
+    cross join lateral (
+        select * from queue.live_jobs
+        where queue = q.name and state in ('scheduled', 'retryable') order by run_at limit most
+    ) j
+    where j.errors is not null
+    order by j.run_at, j.id
+$$;
+
 -- How many workers a queue wants, each with `slots` slots, so that what waits now is done within `target_s`
 -- seconds. Little's law: slots busy = arrival rate * run time; here what is running goes on, and the backlog
 -- needs waiting * run time / target. Without a run time yet, a job is taken to need a second.

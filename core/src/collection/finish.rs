@@ -26,6 +26,9 @@ const SWEEPS_MAX: i32 = 3;
 /// The code of a run whose list was not judged, because the job that ends the run was discarded.
 const END_DISCARDED: &str = "end_discarded";
 
+/// How much is told of the error of such a job.
+const ERROR_CHARS_MAX: usize = 300;
+
 /// How many batches are given jobs at an end.
 const BATCHES_MAX: i64 = 100_000;
 
@@ -67,6 +70,8 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
     if held.state == CollectionState::Paused && sums.pending() > 0 {
         return Ok(Finishing::Nothing);
     }
+    // The end of this run was not discarded.
+    completeness::remove_doubt(conn, job.collection_id, END_DISCARDED).await?;
     close_lost_calls(conn, job.collection_id, &sums).await?;
     if parse_what_waits(conn, job, held.batch_size()).await? {
         return Ok(Finishing::GoesOn);
@@ -204,11 +209,13 @@ async fn give_up_what_waits(conn: &mut PgConnection, id: Uuid) -> Result<(), sql
 }
 
 /// Ends a run as it stands, because the job that ends it was discarded: calls and documents that are left are
-/// given up, the list is not judged, and nobody is hidden. A doubt says so, with the code `end_discarded`.
-/// [`proceed`](super::proceed()) takes up what was given up; only the next collection of the source is judged
-/// again. Does nothing where [`finish`] would do nothing.
+/// given up, and nobody else is hidden. A doubt says so, with the code `end_discarded`.
+/// [`proceed`](super::proceed()) takes up what was given up, and that run is judged. Where there is nothing to
+/// take up, the next collection of the source is; a retry of the job does nothing. Does nothing where
+/// [`finish`] would do nothing.
 ///
-/// In the caller's transaction; locks the collection, then the calls, then the collection that begins.
+/// In the caller's transaction; locks the collection, the calls, the batches, the source, then the collection
+/// that begins.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -227,8 +234,10 @@ pub async fn finish_unjudged(
     give_up_what_waits(conn, id).await?;
     // Without its calls there is nothing to judge, and the summary stands for the doubts.
     if !held.calls_deleted {
-        let error = discarded.error.as_deref().unwrap_or("without an error");
-        let sample = format!("the job that ends the run was discarded ({error}): its list was not judged");
+        let error: String =
+            discarded.error.iter().flat_map(|error| error.chars()).take(ERROR_CHARS_MAX).collect();
+        let sample =
+            format!("the job that ends the run was discarded ({error}): its list may not have been judged");
         let doubt = ErrorCount { code: END_DISCARDED.to_owned(), count: 1, sample };
         completeness::add_doubt(conn, id, &doubt).await?;
     }

@@ -3,7 +3,7 @@ use resume_queue::{
     enqueue_all,
 };
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
@@ -157,8 +157,8 @@ async fn stopped_state(
 /// with that of the request (`cancelled_by_request`, `discarded_by_request`). If the job is retried they are
 /// parsed after all.
 ///
-/// Doing it again changes nothing. For a job whose [end stands](resume_queue::end_stands) only. Shares a lock
-/// on the collection, then locks the batches.
+/// Doing it again changes nothing. For a job whose [end stands](resume_queue::end_stands) only. Locks the
+/// batches, then shares a lock on the collection.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -167,6 +167,11 @@ pub async fn give_up_documents(
     job: &ParseDocuments,
     discarded: &Discarded,
 ) -> Result<(), sqlx::Error> {
+    let code = by_request(discarded).unwrap_or(PARSER_CRASHED);
+    let error = discarded.error.as_deref().unwrap_or("discarded without an error");
+    // The batches first, as everybody locks them before a collection that is over.
+    let mut tx = conn.begin().await?;
+    let given_up = document::give_up(&mut tx, job.collection_id, Some(&job.batches), code, error).await?;
     // A job that a stop has ended, of a collection that was continued since: the end of the run gives the
     // documents another one. The lock keeps anyone from continuing it meanwhile.
     let is_continued = sqlx::query_scalar!(
@@ -177,11 +182,9 @@ pub async fn give_up_documents(
         job.collection_id,
         discarded.job_id,
     );
-    if is_continued.fetch_optional(&mut *conn).await?.unwrap_or_default() {
-        return Ok(());
+    if is_continued.fetch_optional(&mut *tx).await?.unwrap_or_default() {
+        return tx.rollback().await;
     }
-    let code = by_request(discarded).unwrap_or(PARSER_CRASHED);
-    let error = discarded.error.as_deref().unwrap_or("discarded without an error");
-    let given_up = document::give_up(conn, job.collection_id, Some(&job.batches), code, error).await?;
-    counts::add(conn, job.collection_id, Change { given_up, ..Change::default() }).await
+    counts::add(&mut tx, job.collection_id, Change { given_up, ..Change::default() }).await?;
+    tx.commit().await
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use resume_queue::{
-    Job, UNDECODABLE_PAYLOAD,
+    Job,
     inspect::{self, NextRetry, QueueRow},
 };
 use sqlx::PgPool;
@@ -14,10 +14,11 @@ use crate::{
     jobs::{ContinueCollection, FetchPage, FinishCollection, ParseDocuments},
 };
 
-/// How many kinds of trouble with calls are told, and how many with jobs.
+/// How many kinds of trouble with calls are told, and how many reasons in all.
 const KINDS_MAX: i64 = 5;
+const REASONS_MAX: usize = 10;
 
-/// How many jobs of each queue are looked at that are tried again next.
+/// How many jobs of each queue are looked at that wait for their time, of whatever collection.
 const RETRIES_MAX: i64 = 200;
 
 /// Something that a collection waits for.
@@ -43,8 +44,8 @@ impl Waiting {
     }
 }
 
-/// All that keeps a collection from going on as fast as it could, the most decisive first; nothing for one
-/// that is over.
+/// What keeps a collection from going on as fast as it could, the most decisive first; nothing for one that is
+/// over. Of jobs that are tried again, only those that are among the next of their queues.
 ///
 /// # Errors
 /// The database's.
@@ -74,7 +75,13 @@ pub(super) async fn reasons(
         reasons.extend(of_source(pool, &collection.source).await?);
         reasons.extend(of_calls(pool, collection.id, &collection.source, &retries).await?);
     }
-    reasons.extend(of_jobs(&retries));
+    for retry in &retries {
+        // What went wrong with a call is told already, unless nothing came of it but an error of the job.
+        let is_told = reasons.iter().any(|reason| reason.code == retry.code);
+        if !is_told && reasons.len() < REASONS_MAX {
+            reasons.push(of_job(retry));
+        }
+    }
     Ok(reasons)
 }
 
@@ -149,7 +156,7 @@ async fn of_calls(
             if row.count > 1 { format!(", and {} other calls", row.count - 1) } else { String::new() };
         let message = format!("page {}: {error}, made {} times so far{others}", row.place, row.made);
         let next = retries.iter().find(|retry| retry.queue == FetchPage::KIND && retry.code == row.code);
-        Waiting::of_source(&row.code, source, &message, next.map(|retry| retry.next_at))
+        Waiting::of_source(&row.code, source, &message, next.and_then(|retry| retry.next_at))
     });
     Ok(reasons.collect())
 }
@@ -163,17 +170,6 @@ async fn retries(pool: &PgPool, collection_id: Uuid) -> Result<Vec<NextRetry>, s
     Ok(retries)
 }
 
-/// Jobs that have failed and are tried again, one for each code; of those that fetch only the ones that no
-/// worker understands, because what went wrong with a call stands with the call.
-fn of_jobs(retries: &[NextRetry]) -> Vec<Waiting> {
-    let mut reasons: Vec<Waiting> = Vec::new();
-    for NextRetry { id, queue, next_at, code, error, .. } in retries {
-        let is_told = queue == FetchPage::KIND && code != UNDECODABLE_PAYLOAD
-            || reasons.iter().any(|reason| reason.code == *code);
-        if !is_told && reasons.len() < KINDS_MAX as usize {
-            let message = format!("job {id} ({queue}): {error}");
-            reasons.push(Waiting { next_try_at: Some(*next_at), ..Waiting::new(code, message) });
-        }
-    }
-    reasons
+fn of_job(NextRetry { id, queue, next_at, code, error, .. }: &NextRetry) -> Waiting {
+    Waiting { next_try_at: *next_at, ..Waiting::new(code, format!("job {id} ({queue}): {error}")) }
 }

@@ -29,6 +29,21 @@ pub(crate) async fn delete(conn: &mut PgConnection, collection_id: Uuid) -> Resu
     Ok(())
 }
 
+/// Deletes the doubt of this code about a collection, if there is one.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn remove(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+    code: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from doubts where collection_id = $1 and code = $2", collection_id, code)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Adds a doubt about a collection, or renews it.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ mod reread;
 
 pub(crate) use doubts::{
     add as add_doubt, any as has_doubts, delete as delete_doubts, forget as forget_doubts, list as doubts,
+    remove as remove_doubt,
 };
 pub(crate) use hide::harmless;
 pub use hide::{ConfirmError, Hidden, confirm_hiding, hide_missing};

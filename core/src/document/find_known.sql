@@ -14,7 +14,8 @@ with found as materialized (
         offset 0 -- one descent of the index for each item, whatever the planner guesses
     ) p
 ), special as materialized (
-    -- Whether there is anything special about these people at all: most pages are spared a look for each item.
+    -- Whether there is anything special between the first and the last of these people, or of their documents:
+    -- if not, none of them is looked up for it.
     select contents, contents or failures as failures, contents or given_up as given_up
     from (select min(id) as person, max(id) as last_person, min(document_id) as document,
                  max(document_id) as last_document from found) r
@@ -25,6 +26,7 @@ with found as materialized (
                        offset 0) as failures,
                exists (select from batches b where b.first_id between r.document - 999 and r.last_document
                        and b.code is not null offset 0) as given_up
+        offset 0 -- evaluated once
     ) s
 )
 select i.place as "place!", i.id as "person_id!", d.id as "document_id!", i.content_hash as "content_hash!",

@@ -116,7 +116,7 @@ pub(crate) async fn load_people(
 /// # Errors
 /// The database's.
 pub(crate) async fn latest_in_collection(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     collection_id: Uuid,
     after: i64,
     limit: i64,
@@ -135,6 +135,6 @@ pub(crate) async fn latest_in_collection(
         after,
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }

@@ -43,6 +43,7 @@ pub async fn export(pool: &PgPool, whom: Whom<'_>) -> Result<Value, EraseError> 
             "created_at": resume.created_at,
             "updated_at": resume.updated_at,
             "hidden_at": resume.hidden_at,
+            "skill_keys": resume.document.skills.iter().map(|skill| &skill.key).collect::<Vec<_>>(),
             "parsed": resume.document,
         })),
         "documents": bodies,

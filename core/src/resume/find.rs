@@ -1,8 +1,8 @@
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::stored::{Resume, load};
-use crate::document;
+use crate::{db, document};
 
 /// The resume of this number, if there is one; a hidden one only with `hidden`.
 ///
@@ -50,16 +50,21 @@ pub async fn list(
         Some(ListPlace::Id(id)) => (Some(*id), ""),
         Some(ListPlace::ExternalId(id)) => (None, id.as_str()),
     };
+    // The ids and the resumes of one moment: whoever is erased in between would cut the page short.
+    let mut tx = db::begin(pool).await?;
+    sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
     let ids = match (&filter.collection_id, &filter.source) {
-        (Some(collection), _) => of_collection(pool, filter, *collection, id.unwrap_or(0), limit).await?,
-        (None, Some(source)) => of_source(pool, filter, source, external_id, limit).await?,
-        (None, None) => newest(pool, filter, id.unwrap_or(i64::MAX), limit).await?,
+        (Some(collection), _) => of_collection(&mut tx, filter, *collection, id.unwrap_or(0), limit).await?,
+        (None, Some(source)) => of_source(&mut tx, filter, source, external_id, limit).await?,
+        (None, None) => newest(&mut tx, filter, id.unwrap_or(i64::MAX), limit).await?,
     };
-    load(&mut *pool.acquire().await?, &ids).await
+    let found = load(&mut tx, &ids).await?;
+    tx.commit().await?;
+    Ok(found)
 }
 
 async fn newest(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     filter: &ResumeFilter,
     before: i64,
     limit: i64,
@@ -77,12 +82,12 @@ async fn newest(
         filter.external_id,
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }
 
 async fn of_source(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     filter: &ResumeFilter,
     source: &str,
     after: &str,
@@ -102,14 +107,14 @@ async fn of_source(
         filter.hidden,
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }
 
 /// Looks through the collection's documents until there are enough: some of their people may be hidden, or
 /// have no resume.
 async fn of_collection(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     filter: &ResumeFilter,
     collection_id: Uuid,
     mut after: i64,
@@ -117,17 +122,17 @@ async fn of_collection(
 ) -> Result<Vec<i64>, sqlx::Error> {
     let mut found = Vec::new();
     while (found.len() as i64) < limit {
-        let documents = document::latest_in_collection(pool, collection_id, after, limit).await?;
+        let documents = document::latest_in_collection(conn, collection_id, after, limit).await?;
         let Some(&last) = documents.last() else { break };
         after = last;
-        found.extend(of_documents(pool, filter, &documents).await?);
+        found.extend(of_documents(conn, filter, &documents).await?);
     }
     found.truncate(usize::try_from(limit).unwrap_or_default());
     Ok(found)
 }
 
 async fn of_documents(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     filter: &ResumeFilter,
     documents: &[i64],
 ) -> Result<Vec<i64>, sqlx::Error> {
@@ -144,6 +149,6 @@ async fn of_documents(
         filter.source,
         filter.external_id,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }

@@ -10,7 +10,9 @@ use resume_core::{
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NUMBERED, Random, collection_of, discarded, in_time, items, outcome_of};
+use crate::fixture::{
+    Fixture, NEXT_LINK, NUMBERED, Random, collection_of, discarded, in_time, items, outcome_of,
+};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -165,6 +167,15 @@ async fn calls_whose_jobs_were_lost_are_listed_as_failed() {
     assert_eq!(progress.errors[0].code, "job_lost");
 }
 
+impl Fixture {
+    /// What follows when the job that ends a run was discarded.
+    async fn discard_end(&self, end: &FinishCollection) {
+        let mut tx = self.pool().begin().await.unwrap();
+        collection::finish_unjudged(&mut tx, end, &discarded(0, "out of memory")).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
 /// Somebody discards the job that ends a run, or it has used its attempts up: the collection ends all the
 /// same, and says that nobody has judged its list.
 #[tokio::test]
@@ -176,9 +187,7 @@ async fn a_run_whose_end_was_discarded_ends_as_it_stands() {
     fixture.settle(id, 1, 4, 0).await;
     let end = FinishCollection { collection_id: id, run: 1, sweeps: 0 };
     for _ in 0..2 {
-        let mut tx = fixture.pool().begin().await.unwrap();
-        collection::finish_unjudged(&mut tx, &end, &discarded(0, "out of memory")).await.unwrap();
-        tx.commit().await.unwrap();
+        fixture.discard_end(&end).await;
     }
     let progress = fixture.progress(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
@@ -192,4 +201,18 @@ async fn a_run_whose_end_was_discarded_ends_as_it_stands() {
     fixture.store_items(id, 3, Vec::new()).await;
     fixture.parse_all(id).await;
     assert_eq!(fixture.state(id).await, CollectionState::Completed);
+}
+
+/// Nothing is judged of a chain without a total: the doubt goes with the next end all the same.
+#[tokio::test]
+async fn a_chain_whose_end_was_discarded_is_complete_when_it_was_continued() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(10, NEXT_LINK)).await;
+    fixture.store_items(id, 1, items("a", 4)).await;
+    fixture.discard_end(&FinishCollection { collection_id: id, run: 1, sweeps: 0 }).await;
+    assert_eq!(fixture.progress(id).await.is_complete, Some(false));
+    assert_eq!(fixture.proceed(id, Scope::default()).await.unwrap(), [0, 4]);
+    fixture.parse_all(id).await;
+    let progress = fixture.progress(id).await;
+    assert_eq!((progress.collection.state, progress.is_complete), (CollectionState::Completed, Some(true)));
 }

@@ -13,16 +13,16 @@ pub struct NextRetry {
     pub queue: String,
     /// Its payload.
     pub args: Value,
-    /// When its next attempt is due.
-    pub next_at: DateTime<Utc>,
+    /// When its next attempt is due; `None`: it is.
+    pub next_at: Option<DateTime<Utc>>,
     /// The code of its last error.
     pub code: String,
     /// Its last error.
     pub error: String,
 }
 
-/// The jobs that have had an error and are tried again next, the first to come first. Looks at the next `limit`
-/// jobs of each of these queues that wait for their time, by the index `live_jobs_due`.
+/// The jobs that have had an error and are tried again next, the first to come first: of each queue, those among
+/// the next `limit` jobs that wait for their time.
 ///
 /// # Errors
 /// The database's.
@@ -30,15 +30,9 @@ pub async fn next_retries(pool: &PgPool, queues: &[&str], limit: i64) -> Result<
     sqlx::query_as!(
         NextRetry,
         r#"
-        select j.id, j.queue, j.args, j.run_at as next_at, coalesce(j.errors -> -1 ->> 'code', 'error') as "code!",
-               coalesce(j.errors -> -1 ->> 'error', '') as "error!"
-        from unnest($1::text[]) as q (name)
-        cross join lateral (
-            select * from queue.live_jobs
-            where queue = q.name and state in ('scheduled', 'retryable') order by run_at limit $2
-        ) j
-        where j.errors is not null
-        order by j.run_at, j.id
+        select id as "id!", queue as "queue!", args as "args!", case when run_at > now() then run_at end as next_at,
+               coalesce(errors -> -1 ->> 'code', 'error') as "code!", coalesce(errors -> -1 ->> 'error', '') as "error!"
+        from queue.next_retries($1, $2)
         "#,
         queues as &[&str],
         limit,

@@ -44,15 +44,17 @@ async fn give_up(
         },
         FinishCollection::KIND => match serde_json::from_value::<FinishCollection>(args) {
             Ok(job) => collection::finish_unjudged(conn, &job, discarded).await?,
-            Err(error) => left_open(discarded, &error),
+            Err(error) => {
+                let job = discarded.job_id;
+                tracing::error!(job, %error, "a run does not end, because its end cannot be read: cancel its collection");
+            }
         },
         other => bail!("nothing is known about settling a discarded {other} job"),
     }
     Ok(())
 }
 
-/// Nobody can tell what the job was about: the end of the run lists calls and documents as lost. A run whose
-/// end this was has to be cancelled.
+/// Nobody can tell what the job was about: the end of the run lists calls and documents as lost.
 fn left_open(discarded: &Discarded, error: &serde_json::Error) {
     tracing::warn!(
         job = discarded.job_id,

@@ -4,7 +4,7 @@
 /// The longest name of a source, as long as a label of DNS: it stands in paths, keys and names of files.
 pub(super) const MAX_NAME_BYTES: usize = 63;
 
-/// What a name of a source is made of; dots alone are none.
+/// What a name of a source is made of; dots alone are no name.
 pub(super) const NAME: &str = r"^[a-z0-9._-]*[a-z0-9_-][a-z0-9._-]*$";
 
 /// The longest description, in bytes.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fault::FaultList;
 use crate::source::definition::{
-    Definition, Limit, Refusal, SILENCE_MAX,
+    Defaults, Definition, Limit, Refusal, SILENCE_MAX,
     bounds::{MAX_CALLS, MAX_CONCURRENCY, MAX_LIMITS, MAX_REFUSALS, MAX_TEXT_BYTES},
 };
 
@@ -40,6 +40,17 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
         && !(1..=MAX_CONCURRENCY).contains(&concurrency)
     {
         faults.add("/concurrency", format!("{concurrency}: write 1 to {MAX_CONCURRENCY}, or leave it out"));
+    }
+}
+
+/// Whatever a collection asks for by default, it is one item at least.
+pub(super) fn check_defaults(definition: &Definition, faults: &mut FaultList) {
+    let Some(Defaults { count, per_page }) = definition.defaults else { return };
+    if count == Some(0) {
+        faults.add("/defaults/count", "0: write 1 or more, or leave it out for everything");
+    }
+    if per_page == Some(0) {
+        faults.add("/defaults/per_page", "0: write 1 or more, or leave it out");
     }
 }
 

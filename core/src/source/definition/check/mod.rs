@@ -39,6 +39,7 @@ impl Definition {
                 steps::check(self, &mut faults);
             }
         }
+        limits::check_defaults(self, &mut faults);
         self.check_mapping(&mut faults);
         self.check_for_nul(&mut faults);
         faults.into_result()

@@ -346,3 +346,14 @@ fn a_wrong_shape_is_named_with_its_place() {
     check("/nosuch", json!(1), "/nosuch: unknown field `nosuch`");
     check("/format", Value::Null, ": missing field `format`");
 }
+
+#[test]
+fn defaults() {
+    check(
+        "/defaults",
+        json!({"count": 0}),
+        "/defaults/count: 0: write 1 or more, or leave it out for everything",
+    );
+    check("/defaults", json!({"per_page": 0}), "/defaults/per_page: 0: write 1 or more, or leave it out");
+    fine("/defaults", [json!({}), json!({"count": 1, "per_page": 1})]);
+}

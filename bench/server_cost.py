@@ -7,7 +7,8 @@ Runs `up` of each binary in turn on a fresh cluster of its own (checksums and fs
 no checkpoint falls into a measurement), and collects from the mock: 300,000 people, whose ids come in no order,
 then the collections below. Counted are all processes of the server, job rows included, from the trigger to a
 second behind the end. Autovacuum is off, since it wakes once a minute, in one measurement or the other; what a
-vacuum of all tables costs after each collection is counted apart. Needs Linux and the programs of PostgreSQL (RESUME_PG_BIN, else the newest installed).
+vacuum of all tables costs after each collection is counted apart.
+Needs Linux and the programs of PostgreSQL (RESUME_PG_BIN, else the newest installed).
 """
 
 import argparse

@@ -69,8 +69,8 @@ impl Streams {
     }
 }
 
-/// One who is told how a collection comes on. Is asked only while its client takes what it tells, and gone
-/// with the connection.
+/// A client that follows a collection. The database is asked only while the client reads, and no longer once
+/// its connection is gone.
 struct Follower {
     pool: PgPool,
     id: Uuid,

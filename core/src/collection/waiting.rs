@@ -44,8 +44,8 @@ impl Waiting {
     }
 }
 
-/// What keeps a collection from going on as fast as it could, the most decisive first; nothing for one that is
-/// over. Of jobs that are tried again, only those that are among the next of their queues.
+/// What keeps a collection from going on as fast as it could, the most decisive first; nothing for one that
+/// is over. Of jobs that are tried again, only those that are among the next of their queues.
 ///
 /// # Errors
 /// The database's.

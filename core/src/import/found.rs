@@ -31,7 +31,7 @@ impl<'a> Found<'a> {
         self.faults.are_many()
     }
 
-    /// Gives an item on, unless the file is bad.
+    /// Hands an item to the caller, unless the file is bad.
     pub(super) fn give(&mut self, item: &[u8]) {
         if self.faults.count == 0 {
             (self.take)(item);

@@ -99,9 +99,9 @@ pub struct SearchPage {
 
 /// Finds resumes by skill, the newest first: up to `limit` of those with an id below `before`, if given.
 ///
-/// Two statements or three. Where at most [`TOTAL_EXACT_UP_TO`] resumes match, the first one has seen them all.
-/// Where more match, they are so common that walking back from the newest soon finds a page. The last one
-/// loads the resumes of the page.
+/// Two statements or three. Where at most [`TOTAL_EXACT_UP_TO`] resumes match, the first one has seen them
+/// all. Where more match, they are so common that walking back from the newest soon finds a page. The last
+/// one loads the resumes of the page.
 ///
 /// # Errors
 /// The database's.

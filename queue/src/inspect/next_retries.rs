@@ -21,8 +21,8 @@ pub struct NextRetry {
     pub error: String,
 }
 
-/// The jobs that have had an error and are tried again next, the first to come first: of each queue, those among
-/// the next `limit` jobs that wait for their time.
+/// The jobs that have had an error and are tried again next, the first to come first: of each queue, those
+/// among the next `limit` jobs that wait for their time.
 ///
 /// # Errors
 /// The database's.

@@ -1,5 +1,5 @@
-//! Bounds that the types put into the schema, for editors, and that the checks hold definitions to. Lengths are
-//! of bytes here, and of characters in the schema, which is never narrower.
+//! Bounds that the types put into the schema, for editors, and that the checks hold definitions to. Lengths
+//! are of bytes here, and of characters in the schema, which is never narrower.
 
 /// The longest name of a source, as long as a label of DNS: it stands in paths, keys and names of files.
 pub(super) const MAX_NAME_BYTES: usize = 63;

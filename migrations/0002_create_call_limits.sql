@@ -12,10 +12,10 @@ create table call_limits (
     silent_until timestamptz,
     silent_since timestamptz,
     refused_at timestamptz,
-    told_calls integer,
-    told_per_s double precision,
-    told_interval_s double precision,
-    told_at timestamptz,
+    announced_calls integer,
+    announced_per_s double precision,
+    announced_interval_s double precision,
+    announced_at timestamptz,
     pace double precision not null default 1,
     paced_at timestamptz,
     failures_in_row integer not null default 0,
@@ -31,20 +31,20 @@ create table call_limits (
     failed bigint not null default 0,
     silences bigint not null default 0,
     openings bigint not null default 0,
-    constraint call_limits_one_turn_a_limit check (
+    constraint call_limits_one_next_at_a_limit check (
         cardinality(intervals) = cardinality(next_at) and cardinality(tolerances) = cardinality(next_at)),
-    constraint call_limits_told_whole check (
-        num_nulls(told_calls, told_per_s, told_interval_s) in (0, 3)),
+    constraint call_limits_announced_whole check (
+        num_nulls(announced_calls, announced_per_s, announced_interval_s) in (0, 3)),
     constraint call_limits_pace_is_a_part check (pace > 0 and pace <= 1),
     constraint call_limits_probe_while_open check (probe_id is null or open_until is not null)
 ) with (fillfactor = 10); -- updated with each grant: room for HOT updates
-comment on column call_limits.intervals is 'seconds between two calls by each limit, the one that the source told last';
-comment on column call_limits.tolerances is 'how many seconds before its turn a call may leave: what a burst is made of';
-comment on column call_limits.next_at is 'the turn of the next call by each limit (the theoretical arrival time of GCRA)';
+comment on column call_limits.intervals is 'seconds between two calls by each limit, the announced one last';
+comment on column call_limits.tolerances is 'how many seconds before its theoretical arrival time a call may leave: what a burst is made of';
+comment on column call_limits.next_at is 'the theoretical arrival time (GCRA) of the next call, by each limit';
 comment on column call_limits.refused_at is 'when a 429 was counted last; one of a call that left before belongs to the same lot';
-comment on column call_limits.told_calls is 'a limit that the source tells in its headers and that is lower than the configured';
+comment on column call_limits.announced_calls is 'a limit that the source tells in its headers and that is lower than the configured';
 comment on column call_limits.silent_since is 'when the silence was asked for';
-comment on column call_limits.told_at is 'when the source told that limit last, or up to ten seconds before';
+comment on column call_limits.announced_at is 'when the source announced that limit last, or up to ten seconds before';
 comment on column call_limits.pace is 'the part of the configured rate that was left at paced_at, since when it recovers';
 comment on column call_limits.open_until is 'the circuit is open until then, and half open after it; null when it is closed';
 comment on column call_limits.probe_until is 'when the call that probes a half-open circuit has ended at the latest';
@@ -115,30 +115,30 @@ begin
 end $$;
 select keep_call_ledger(7, 30);
 
--- The turns of up to `_wanted` calls that leave from `_from` to `_until`, in order, and the turns of the
--- limits after them. `free_at` is the first turn that is too late, or null. Generic cell rate algorithm: a
--- call may leave at the latest of the limits' turns, less their tolerances, and moves each turn by its
+-- The departures of up to `_wanted` calls that leave from `_from` to `_until`, in order, and the limits'
+-- `next_at` after them. `free_at` is the first departure that is too late, or null. Generic cell rate
+-- algorithm: a call may leave at the latest `next_at`, less the limit's tolerance, and moves each by its
 -- interval.
-create function call_turns(
+create function call_departures(
     _next_at timestamptz[], _intervals double precision[], _tolerances double precision[],
     _from timestamptz, _until timestamptz, _wanted integer,
-    out turns timestamptz[], out next_at timestamptz[], out free_at timestamptz
+    out departures timestamptz[], out next_at timestamptz[], out free_at timestamptz
 ) language plpgsql immutable as $$
 declare
-    turn timestamptz;
+    departure timestamptz;
 begin
-    turns := '{}';
+    departures := '{}';
     next_at := _next_at;
     for number in 1 .. _wanted loop
-        select greatest(_from, max(l.next - make_interval(secs => l.tolerance))) into turn
+        select greatest(_from, max(l.next - make_interval(secs => l.tolerance))) into departure
         from unnest(next_at, _tolerances) as l (next, tolerance);
-        if turn > _until then
-            free_at := turn;
+        if departure > _until then
+            free_at := departure;
             return;
         end if;
-        turns := turns || turn;
+        departures := departures || departure;
         next_at := array(
-            select greatest(l.next, turn) + make_interval(secs => l.spacing)
+            select greatest(l.next, departure) + make_interval(secs => l.spacing)
             from unnest(next_at, _intervals) with ordinality as l (next, spacing, place) order by l.place);
     end loop;
 end $$;
@@ -151,28 +151,28 @@ $$;
 
 -- Whether what an answer tells of the limit takes the place of what is known: the distance of the calls by
 -- it, null where it tells none. A slower one does at once. One endpoint may tell less than another: what is
--- faster does when the known one was not told for a minute. (Volatile as `clock_timestamp` is: else it would not
--- be inlined, and be planned at each call.)
-create function call_told_counts(_limits call_limits, _interval_s double precision)
+-- faster does when the known one was not announced for a minute. (Volatile as `clock_timestamp` is: else it
+-- would not be inlined, and be planned at each call.)
+create function call_announced_counts(_limits call_limits, _interval_s double precision)
 returns boolean language sql as $$
-    select coalesce((_limits).told_interval_s is null
-        or _interval_s >= (_limits).told_interval_s
-        or coalesce((_limits).told_at, '-infinity') < clock_timestamp() - interval '1 min', false)
+    select coalesce((_limits).announced_interval_s is null
+        or _interval_s >= (_limits).announced_interval_s
+        or coalesce((_limits).announced_at, '-infinity') < clock_timestamp() - interval '1 min', false)
 $$;
 
 -- Whether that is worth writing down.
-create function call_told_is_news(_limits call_limits, _interval_s double precision)
+create function call_announced_is_news(_limits call_limits, _interval_s double precision)
 returns boolean language sql as $$
-    select call_told_counts(_limits, _interval_s)
-        and ((_limits).told_interval_s is distinct from _interval_s
+    select call_announced_counts(_limits, _interval_s)
+        and ((_limits).announced_interval_s is distinct from _interval_s
              or _interval_s is not null
-                and coalesce((_limits).told_at, '-infinity') < clock_timestamp() - interval '10 s')
+                and coalesce((_limits).announced_at, '-infinity') < clock_timestamp() - interval '10 s')
 $$;
 
--- The turns of the limits as they can be at most: what was granted until two seconds ahead, and a silence on
+-- `next_at` as it can be at most: what was granted until two seconds ahead, and a silence on
 -- top. Those that are further away were given by a clock that was ahead, or wait for the end of a silence
 -- that was ended by hand.
-create function call_turns_within(_limits call_limits, _at timestamptz)
+create function call_next_at_within(_limits call_limits, _at timestamptz)
 returns timestamptz[] language plpgsql immutable as $$
 begin
     return array(
@@ -211,10 +211,10 @@ begin
     if _limits.refused_at > latest then
         _limits.refused_at := _at;
     end if;
-    if _limits.told_at > latest then
-        _limits.told_at := _at;
+    if _limits.announced_at > latest then
+        _limits.announced_at := _at;
     end if;
-    _limits.next_at := call_turns_within(_limits, _at);
+    _limits.next_at := call_next_at_within(_limits, _at);
     return _limits;
 end $$;
 
@@ -264,7 +264,7 @@ begin
         set silent_until = limits.silent_until, silent_since = limits.silent_since,
             open_until = limits.open_until, probe_id = limits.probe_id,
             probe_until = limits.probe_until, paced_at = limits.paced_at, refused_at = limits.refused_at,
-            told_at = limits.told_at, next_at = limits.next_at
+            announced_at = limits.announced_at, next_at = limits.next_at
         where l.source = _source;
     end if;
 
@@ -303,14 +303,14 @@ begin
     end if;
 
     -- The limits in force.
-    if limits.told_interval_s is not null then
-        _intervals := _intervals || limits.told_interval_s;
+    if limits.announced_interval_s is not null then
+        _intervals := _intervals || limits.announced_interval_s;
         _tolerances := _tolerances || 0::double precision;
     end if;
     renewed := limits.intervals <> _intervals or limits.tolerances <> _tolerances;
     if not exists (select from call_limits_warm w where w.source = _source) then
         insert into call_limits_warm values (_source) on conflict do nothing;
-        -- The turns are perhaps not the latest.
+        -- What `next_at` says is perhaps not the latest.
         limits.intervals := '{}';
         renewed := true;
     end if;
@@ -328,13 +328,13 @@ begin
             order by place);
     end if;
     pace := call_pace(limits, asked_at);
-    select * into planned from call_turns(
+    select * into planned from call_departures(
         limits.next_at,
         array(
             select l.spacing / pace from unnest(_intervals) with ordinality as l (spacing, place)
             order by l.place),
         _tolerances, greatest(asked_at + make_interval(secs => _lead), limits.silent_until), until, wanted);
-    departures := planned.turns;
+    departures := planned.departures;
 
     for number in 1 .. cardinality(departures) loop
         insert into call_ledger (source, worker_id, collection_id, call_id, departs_at, waited_ms)

@@ -21,13 +21,14 @@
 //! | `body.rs` | receiving and unpacking a body, within its limit |
 //! | `page.rs` `link_header.rs` | reading a page without changing a byte of its items |
 //! | `error.rs` `refusal.rs` | why a call brought no page; which answers refuse it as one too many |
-//! | `told.rs` `wait.rs` | what the headers say of the limit, and when to call again |
+//! | `announced.rs` `wait.rs` | what the headers say of the limit, and when to call again |
 //!
 //! To add a page style: a variant of [`Paging`](resume_core::source::definition::Paging), its request in
 //! `request.rs`, its next link in `page.rs`, a test in `tests/it/paging.rs`. To add a proof: a variant of
 //! [`Auth`](resume_core::source::definition::Auth), its header in `auth.rs`, a test in `tests/it/auth.rs`.
 
 mod address;
+mod announced;
 mod auth;
 mod body;
 mod call;
@@ -44,9 +45,9 @@ mod refusal;
 mod request;
 mod secret;
 mod token;
-mod told;
 mod wait;
 
+pub use announced::announced;
 pub use body::PAGE_BYTES_MAX;
 pub use call::{Answer, Call};
 pub use client::{SetupError, Timeouts};
@@ -58,4 +59,3 @@ pub use page::{ITEMS_MAX, Page};
 pub use probe::Probe;
 pub use proxy::InvalidProxy;
 pub use token::{FleetTokens, Hold, NotShared};
-pub use told::told;

@@ -8,10 +8,10 @@ use resume_core::source::definition::{Definition, Refusal, SILENCE_USUAL};
 
 use crate::{
     CallError,
+    announced::{announced, is_exhausted},
     body::{BEGINNING_BYTES_MAX, beginning},
     home::shown_host,
     token::Loan,
-    told::{is_exhausted, told},
     wait::retry_after,
 };
 
@@ -100,6 +100,6 @@ fn redirected_to(url: &Url, headers: &HeaderMap) -> String {
 
 /// The refusal of a call as one too many, with the wait that its headers ask for.
 pub(crate) fn limited(response: &Response) -> CallError {
-    let told = told(response.headers(), true);
-    CallError::RateLimited(told.retry_after.or(told.exhausted_for).unwrap_or(WAIT_DEFAULT))
+    let announced = announced(response.headers(), true);
+    CallError::RateLimited(announced.retry_after.or(announced.exhausted_for).unwrap_or(WAIT_DEFAULT))
 }

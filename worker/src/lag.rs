@@ -7,7 +7,7 @@ use resume_core::{
     collection,
     db::{self, PgPool},
     document,
-    jobs::FetchPage,
+    jobs::MakeCall,
 };
 use resume_queue::JobId;
 use tokio::sync::Mutex;
@@ -43,7 +43,7 @@ impl Lag {
     /// it may be fetched. Parsing waits for nothing that this keeps back, so the page's turn comes by itself.
     pub(crate) async fn pause(
         &self,
-        job: &FetchPage,
+        job: &MakeCall,
         source: &str,
         job_id: JobId,
     ) -> Result<Option<Duration>, db::Error> {

@@ -1,6 +1,6 @@
 use apalis::prelude::{WorkerBuilder, WorkerError};
 use resume_core::jobs::{
-    ContinueCollection, FetchPage, FinishCollection, ParseDocuments, ReparseSource, SettleDiscarded,
+    ContinueCollection, FinishCollection, MakeCall, ParseDocuments, ReparseSource, SettleDiscarded,
     StartCollection, StopCollection,
 };
 use resume_queue::{Job, QueueConfig, Session};
@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use crate::{
     context::Context,
     jobs::{
-        continue_collection, fetch_page, finish_collection, parse_documents, reparse_source,
-        settle_discarded, start_collection, stop_collection,
+        continue_collection, finish_collection, make_call, parse_documents, reparse_source, settle_discarded,
+        start_collection, stop_collection,
     },
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn start(session: &Session, context: &Context) -> JoinSet<Result<(), 
             workers.spawn(worker.run());
         };
     }
-    start!(FetchPage, FETCHES, fetch_page::run);
+    start!(MakeCall, FETCHES, make_call::run);
     start!(ParseDocuments, PARSES, parse_documents::run);
     start!(SettleDiscarded, SETTLEMENTS, settle_discarded::run);
     start!(FinishCollection, SETTLEMENTS, finish_collection::run);

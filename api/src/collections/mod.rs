@@ -12,7 +12,7 @@ use poem_openapi::{
     payload::{EventStream, Json},
 };
 use resume_core::{
-    collection::{self, CollectionState, ListFilter, NewCollection, Proceeded, Scope, StartError, Started},
+    collection::{self, CollectionState, Continued, ListFilter, NewCollection, Scope, StartError, Started},
     completeness,
     db::{self, PgPool},
     source::{self, DEFAULT_SOURCE},
@@ -164,11 +164,11 @@ impl Collections {
     }
 
     /// Continues a collection, all or nothing.
-    async fn proceed(&self, id: Uuid, scope: Scope) -> Result<Proceeded, Problem> {
+    async fn continue_scope(&self, id: Uuid, scope: Scope) -> Result<Continued, Problem> {
         let mut tx = db::begin(&self.0.pool).await?;
-        let proceeded = collection::proceed(&mut tx, id, scope).await?;
+        let continued = collection::continue_collection(&mut tx, id, scope).await?;
         tx.commit().await?;
-        Ok(proceeded)
+        Ok(continued)
     }
 }
 
@@ -324,8 +324,8 @@ impl Collections {
         data_request_id: Path<Uuid>,
         body: JsonBody<ContinueRequest>,
     ) -> Result<GoesOn, Refused<ContinueRefusals>> {
-        let proceeded = bounded(self.proceed(data_request_id.0, body.0.scope())).await?;
-        let reply = ContinuedCollection::new(data_request_id.0, proceeded);
+        let continued = bounded(self.continue_scope(data_request_id.0, body.0.scope())).await?;
+        let reply = ContinuedCollection::new(data_request_id.0, continued);
         let location = reply.status_url.clone();
         Ok(GoesOn::Accepted(Json(reply), location))
     }

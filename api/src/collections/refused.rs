@@ -2,7 +2,7 @@
 
 use poem_openapi::types::ToJSON;
 use resume_core::{
-    collection::{self, CollectionState, ProceedError, StartError, StopError, UnderWay},
+    collection::{self, CollectionState, ContinueError, StartError, StopError, UnderWay},
     completeness::ConfirmError,
     db::PgPool,
 };
@@ -94,11 +94,11 @@ impl From<ConfirmError> for Problem {
     }
 }
 
-impl From<ProceedError> for Problem {
-    fn from(error: ProceedError) -> Self {
+impl From<ContinueError> for Problem {
+    fn from(error: ContinueError) -> Self {
         match error {
-            ProceedError::Unknown(id) => unknown(id),
-            ProceedError::NothingFailed(state) => {
+            ContinueError::Unknown(id) => unknown(id),
+            ContinueError::NothingFailed(state) => {
                 let state = dto::State::from(state).to_json_string();
                 let detail = format!(
                     "the collection is {state} and nothing of what was asked for failed; documents that failed to parse \
@@ -106,14 +106,14 @@ impl From<ProceedError> for Problem {
                 );
                 Self::new(ProblemType::NothingFailed, detail)
             }
-            ProceedError::Stopped(state) => {
+            ContinueError::Stopped(state) => {
                 let state = dto::State::from(state).to_json_string();
                 let detail =
                     format!("the collection is {state}: its calls come before its documents, ask for `all`");
                 Self::new(ProblemType::NothingFailed, detail)
             }
-            ProceedError::UnderWay(other) => under_way(other),
-            ProceedError::CallsDeleted => {
+            ContinueError::UnderWay(other) => under_way(other),
+            ContinueError::CallsDeleted => {
                 let detail = "the collection ended long ago, and its calls were deleted: start another one. \
                               Documents that failed can be parsed again with `what: documents`, unless it \
                               was cancelled";

@@ -190,7 +190,7 @@ impl From<inspect::Demand> for Demand {
 impl Example for Queue {
     fn example() -> Self {
         Self {
-            name: "fetch_page".to_owned(),
+            name: "make_call".to_owned(),
             paused_at: None,
             max_running: Some(100),
             max_running_per_key: None,

@@ -7,7 +7,7 @@ use std::{
 
 use resume_connector::{Answer, Call, CallError, Connector};
 use resume_core::{
-    call_limit::{self, CallEnd, Caller, Demand, Ending, Obstacle, Permit, Told, Void},
+    call_limit::{self, Announced, CallEnd, Caller, Demand, Ending, Obstacle, Permit, Void},
     db::{self, PgConnection, PgPool},
     source::definition::{Auth, Definition},
 };
@@ -224,7 +224,7 @@ fn call_end(answer: &Answer, late: Duration) -> CallEnd {
         bytes: answer.bytes,
         // The definition need not be the one that the source's collections use.
         ending: Ending::Aside,
-        told: Told::default(),
+        announced: Announced::default(),
     }
 }
 

@@ -94,7 +94,7 @@ impl Example for WorkerList {
     fn example() -> Self {
         let now = Utc.timestamp_nanos(1_795_446_000_000_000_000);
         let queue = WorkerQueue {
-            queue: "fetch_page".to_owned(),
+            queue: "make_call".to_owned(),
             slots: 16,
             running: 6,
             mean_run_seconds: Some(0.21),

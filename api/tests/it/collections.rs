@@ -274,7 +274,7 @@ async fn a_collection_says_what_it_waits_for() {
         waiting.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(codes().await, ["no_worker"]);
-    app.post("/api/v1/queues/fetch_page/pause", "").await;
+    app.post("/api/v1/queues/make_call/pause", "").await;
     app.post("/api/v1/sources/test-data/hold", "").await;
     assert_eq!(codes().await, ["queue_paused", "source_held"]);
     app.post("/api/v1/sources/test-data/release", "").await;
@@ -282,7 +282,7 @@ async fn a_collection_says_what_it_waits_for() {
         update calls set error_code = 'source_http_401', error = '401 Unauthorized', made = 3 where place = 3;";
     sqlx::raw_sql(trouble).execute(app.pool()).await.unwrap();
     let expected = json!([
-        {"code": "queue_paused", "message": "queue fetch_page is paused", "source": null, "next_try_at": null},
+        {"code": "queue_paused", "message": "queue make_call is paused", "source": null, "next_try_at": null},
         {"code": "source_silent", "message": "it has asked for silence", "source": "test-data",
          "next_try_at": "2996-01-01T00:00:00Z"},
         {"code": "source_http_401", "message": "page 3: 401 Unauthorized, made 3 times so far", "source": "test-data",

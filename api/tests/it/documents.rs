@@ -101,13 +101,13 @@ async fn what_is_found_by_deleted_calls_is_gone_and_the_rest_is_there() {
     let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
     assert_eq!((&status["calls_deleted"], &status["complete"]), (&json!(true), &json!(false)));
     assert_eq!(status["errors"][0]["code"], "source_timeout");
-    let proceed = format!("/api/v1/data-collection/continue/{id}");
+    let path = format!("/api/v1/data-collection/continue/{id}");
     for what in ["unfinished", "calls", "all"] {
         let body = json!({ "what": what }).to_string();
-        let refused = app.post(&proceed, &body).await.problem(410, "calls-deleted");
+        let refused = app.post(&path, &body).await.problem(410, "calls-deleted");
         assert!(refused["detail"].as_str().unwrap().contains("start another"), "{refused}");
     }
-    assert_eq!(app.post(&proceed, r#"{"what": "documents"}"#).await.status, 202);
+    assert_eq!(app.post(&path, r#"{"what": "documents"}"#).await.status, 202);
     let raw = app.get("/api/v1/raw-documents/12").await;
     assert_eq!((raw.status.as_u16(), raw.header("x-data-request-id")), (200, None));
 }

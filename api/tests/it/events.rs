@@ -11,7 +11,7 @@ use resume_core::{
     call::{self, Answer, Answered, Found},
     collection,
     document::NewDocument,
-    jobs::{FetchPage, FinishCollection},
+    jobs::{FinishCollection, MakeCall},
     parsing::{Format, parse},
     resume::{self, NewResume, Outcome, Settled},
     source,
@@ -102,7 +102,7 @@ impl TestApp {
         let mut tx = self.pool().begin().await.unwrap();
         let sql = format!("select id from calls where collection_id = '{collection_id}' and place = {page}");
         let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut *tx).await.unwrap();
-        let job = FetchPage { collection_id, call_id: row.get(0) };
+        let job = MakeCall { collection_id, call_id: row.get(0) };
         let Found::Pending(found) = call::find(&mut tx, &job, i64::MAX).await.unwrap() else {
             panic!("page {page} is not pending");
         };

@@ -53,7 +53,7 @@ async fn jobs_are_chosen_by_what_they_are() {
         assert_eq!(ids(&list(&app, &query).await), [later, now], "{query}: the newest first");
     }
     assert_eq!(ids(&list(&app, "state=scheduled").await), [later]);
-    assert_eq!(list(&app, "group_id=1").await["results"][0]["kind"], "fetch_page", "those of the collection");
+    assert_eq!(list(&app, "group_id=1").await["results"][0]["kind"], "make_call", "those of the collection");
     for query in
         ["state=discarded", "queue=other", "kind=x", "error_code=panic", "older_than=10m", "group_id=2"]
     {

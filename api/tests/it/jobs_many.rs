@@ -87,8 +87,8 @@ async fn every_member_chooses() {
     enqueue(&app, vec![new_job()]).await;
     for (body, matched) in [
         (json!({"queue": KIND}), 1),
-        (json!({"kind": "fetch_page"}), 2),
-        (json!({"kind": "fetch_page", "queue": KIND}), 0),
+        (json!({"kind": "make_call"}), 2),
+        (json!({"kind": "make_call", "queue": KIND}), 0),
         (json!({"state": ["available", "running"]}), 3),
         (json!({"state": ["scheduled"]}), 0),
         (json!({"error_code": "panic"}), 0),

@@ -20,7 +20,7 @@ async fn what_is_enqueued_is_counted() {
     assert_eq!(reply.status, 200);
     assert!(reply.header("content-type").unwrap().starts_with("text/plain"));
     // Other tests of this process count as well.
-    assert!(sent(&reply.text, "fetch_page") >= 3);
+    assert!(sent(&reply.text, "make_call") >= 3);
     for described in ["# TYPE messaging_client_sent_messages_total counter", "# HELP "] {
         assert!(reply.text.contains(described), "{}", reply.text);
     }

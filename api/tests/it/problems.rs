@@ -27,7 +27,7 @@ async fn another_method_is_told_which_ones_there_are() {
         (Method::GET, "/api/v1/jobs/cancel", "POST"),
         (Method::DELETE, "/api/v1/jobs/7", "GET, HEAD"),
         (Method::GET, "/api/v1/jobs/7/cancel", "POST"),
-        (Method::POST, "/api/v1/queues/fetch_page/limits/", "PUT"),
+        (Method::POST, "/api/v1/queues/make_call/limits/", "PUT"),
         (Method::POST, "/api/v1/schedules", "GET, HEAD"),
         (Method::POST, "/api/v1/schedules/nightly", "DELETE, GET, PUT, HEAD"),
         (Method::PUT, "/api/v1/schedules/nightly/run", "POST"),
@@ -86,8 +86,8 @@ async fn every_path_works_with_a_trailing_slash() {
         format!("/api/v1/jobs/{job}"),
         format!("/api/v1/jobs/{job}/why"),
         "/api/v1/queues".to_owned(),
-        "/api/v1/queues/fetch_page".to_owned(),
-        "/api/v1/queues/fetch_page/demand".to_owned(),
+        "/api/v1/queues/make_call".to_owned(),
+        "/api/v1/queues/make_call/demand".to_owned(),
         "/api/v1/workers".to_owned(),
         "/api/v1/maintenance".to_owned(),
         "/api/v1/schedules".to_owned(),
@@ -107,7 +107,7 @@ async fn every_path_works_with_a_trailing_slash() {
         assert_eq!(app.post(&format!("/api/v1/jobs/{change}/"), body).await.status, 200, "{change}");
     }
     for change in ["pause", "unpause"] {
-        let path = format!("/api/v1/queues/fetch_page/{change}/");
+        let path = format!("/api/v1/queues/make_call/{change}/");
         assert_eq!(app.post(&path, "").await.status, 200, "{change}");
     }
     for (change, status) in [("disable", 200), ("enable", 200), ("run", 202)] {

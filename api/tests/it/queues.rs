@@ -25,7 +25,7 @@ async fn the_queues_of_the_service_are_always_there() {
     let list = app.get("/api/v1/queues").await.json();
     let names = [
         "continue_collection",
-        "fetch_page",
+        "make_call",
         "finish_collection",
         KIND,
         "reparse_source",

@@ -29,7 +29,7 @@ async fn bad_fields_are_named_and_nothing_is_stored() {
         ("cron", vec![json!(""), json!(7), json!(null), json!([]), json!("61 * * * *"), json!("* * * *")]),
         ("cron", vec![json!("0 0 30 2 *"), json!("0 2 * * *\u{0}"), json!("\u{2603} * * * *"), json!(long)]),
         ("time_zone", vec![json!(""), json!(2), json!("Europe/Berlim"), json!("UTC\u{0}"), json!({})]),
-        ("kind", vec![json!(""), json!(1), json!("fetch_page"), json!("start\u{0}"), json!("x".repeat(129))]),
+        ("kind", vec![json!(""), json!(1), json!("make_call"), json!("start\u{0}"), json!("x".repeat(129))]),
         ("priority", vec![json!(32768), json!(-32769), json!("1"), json!(1.5), json!(u64::MAX)]),
         ("max_attempts", vec![json!(0), json!(-1), json!(65536), json!("3"), json!(null)]),
         ("missed", vec![json!("twice"), json!(""), json!(true), json!(null)]),

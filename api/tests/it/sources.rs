@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use reqwest::Method;
 use resume_core::{
-    call_limit::{self, CallEnd, Caller, Demand, Ending, Told},
+    call_limit::{self, Announced, CallEnd, Caller, Demand, Ending},
     db,
     source::definition::{Definition, SILENCE_USUAL},
 };
@@ -174,7 +174,7 @@ async fn call(app: &TestApp, statuses: &[u16]) {
             code: (status != 200).then(|| format!("source_http_{status}")),
             bytes: 100,
             ending: if status == 200 { Ending::Answered } else { Ending::Failed },
-            told: Told::default(),
+            announced: Announced::default(),
         };
         call_limit::end(app.pool(), "test-data", &permit, &limits, &end).await.unwrap();
     }

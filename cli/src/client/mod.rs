@@ -153,7 +153,7 @@ impl Client {
         Ok(id.to_owned())
     }
 
-    pub(crate) async fn proceed(&self, id: &str, what: &str) -> Result<()> {
+    pub(crate) async fn continue_collection(&self, id: &str, what: &str) -> Result<()> {
         let address = self.named("data-collection/continue", id, &[])?;
         let _: Value = self.send(self.http.post(address).json(&serde_json::json!({ "what": what }))).await?;
         Ok(())

@@ -14,9 +14,9 @@ pub(crate) async fn run(options: CollectOptions) -> Result<()> {
     wait(&client, &id).await
 }
 
-pub(crate) async fn proceed(options: ContinueOptions) -> Result<()> {
+pub(crate) async fn continue_collection(options: ContinueOptions) -> Result<()> {
     let client = Client::new(&options.service.url)?;
-    client.proceed(&options.id, &options.what).await?;
+    client.continue_collection(&options.id, &options.what).await?;
     wait(&client, &options.id).await
 }
 

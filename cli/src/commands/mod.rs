@@ -48,7 +48,7 @@ pub(crate) async fn run(Options { database: place, command }: Options) -> Result
         Command::Collect(options) => collect::run(options).await,
         Command::Import(options) => import::run(options).await,
         Command::Status(options) => status::run(options).await,
-        Command::Continue(options) => collect::proceed(options).await,
+        Command::Continue(options) => collect::continue_collection(options).await,
         Command::Pause(options) => status::pause(options).await,
         Command::Cancel(options) => status::cancel(options).await,
         Command::Calls(options) => stored::calls(options).await,

@@ -115,12 +115,12 @@ async fn queues_tell_what_they_hold() {
 async fn queues_are_paused_and_limited() {
     let up = Up::start().await;
     let line = |text: &str| {
-        let line = text.lines().find(|line| line.starts_with("fetch_page")).unwrap().to_owned();
+        let line = text.lines().find(|line| line.starts_with("make_call")).unwrap().to_owned();
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     let limits = |text: &str| line(text)[1..3].join(" ");
     up.until(&["queues", "list"], |text| line(text)[3..5] == ["1", "32"]).await;
-    let limit = ["queues", "limit", "fetch_page"];
+    let limit = ["queues", "limit", "make_call"];
     let text = up.ok(&[&limit[..], &["--max-running", "5"]].concat()).await;
     assert_eq!(limits(&text), "5 none");
     let text = up.ok(&[&limit[..], &["--max-running-per-key", "2"]].concat()).await;
@@ -129,11 +129,11 @@ async fn queues_are_paused_and_limited() {
         up.ok(&[&limit[..], &["--max-running", "none", "--max-running-per-key", "none"]].concat()).await;
     assert_eq!(limits(&text), "none none");
 
-    up.ok(&["queues", "pause", "fetch_page"]).await;
-    let text = up.ok(&["queues", "demand", "fetch_page", "--target", "10s"]).await;
+    up.ok(&["queues", "pause", "make_call"]).await;
+    let text = up.ok(&["queues", "demand", "make_call", "--target", "10s"]).await;
     assert!(text.contains("workers           1") && text.contains("workers wanted    0"), "{text}");
-    let text = up.ok(&["queues", "unpause", "fetch_page"]).await;
-    assert_eq!(line(&text)[..5], ["fetch_page", "none", "none", "1", "32"]);
+    let text = up.ok(&["queues", "unpause", "make_call"]).await;
+    assert_eq!(line(&text)[..5], ["make_call", "none", "none", "1", "32"]);
 }
 
 /// The line of the README, on a source that is too slow.
@@ -171,15 +171,15 @@ async fn mistakes_get_a_helpful_answer() {
         (vec!["jobs", "retry", "--state", "running", "--yes"], "a running job cannot be retried"),
         (
             vec!["queues", "pause", "no/such queue?"],
-            "there are: continue_collection, fetch_page, finish_collection",
+            "there are: continue_collection, make_call, finish_collection",
         ),
-        (vec!["queues", "limit", "fetch_page"], "--max-running"),
+        (vec!["queues", "limit", "make_call"], "--max-running"),
         (
-            vec!["queues", "limit", "fetch_page", "--max-running", "0"],
+            vec!["queues", "limit", "make_call", "--max-running", "0"],
             "max_running: must be a whole number from 1",
         ),
-        (vec!["queues", "limit", "fetch_page", "--max-running", "many"], "many"),
-        (vec!["queues", "demand", "fetch_page", "--target", "0s"], "target: must be longer than 0"),
+        (vec!["queues", "limit", "make_call", "--max-running", "many"], "many"),
+        (vec!["queues", "demand", "make_call", "--target", "0s"], "target: must be longer than 0"),
     ] {
         let (ok, text) = up.run(&arguments).await;
         assert!(!ok && text.starts_with("error: ") && text.contains(expected), "{arguments:?}: {text}");

@@ -195,8 +195,8 @@ fn total_of(page: u32, total: &str, items: usize) -> Option<u64> {
 
 #[test]
 fn a_total_that_is_none_says_nothing() {
-    for told in ["120", "\"120\"", "\" 120 \"", "120.0", "1.2e2", "\"120.0\""] {
-        assert_eq!(total_of(1, told, 2), Some(120), "{told}");
+    for announced in ["120", "\"120\"", "\" 120 \"", "120.0", "1.2e2", "\"120.0\""] {
+        assert_eq!(total_of(1, announced, 2), Some(120), "{announced}");
     }
     for none in [
         "null",
@@ -218,7 +218,7 @@ fn a_total_that_is_none_says_nothing() {
 
 #[test]
 fn a_total_that_cannot_be_true_says_nothing() {
-    for (page, total, items, told) in [
+    for (page, total, items, announced) in [
         (1, "0", 0, Some(0)),
         (1, "0", 2, None),
         (1, "1", 2, None),
@@ -230,7 +230,7 @@ fn a_total_that_cannot_be_true_says_nothing() {
         (3, "3", 0, Some(3)),
         (3, "0", 0, None),
     ] {
-        assert_eq!(total_of(page, total, items), told, "page {page}: {items} of {total}");
+        assert_eq!(total_of(page, total, items), announced, "page {page}: {items} of {total}");
     }
 }
 

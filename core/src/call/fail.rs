@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{NewCall, Run, WINDOW_PAGES, next, open, pages_of};
 use crate::{
     collection::counts::{self, Change},
-    jobs::FetchPage,
+    jobs::MakeCall,
     resume::by_request,
     source::{self, definition::Step},
 };
@@ -40,7 +40,7 @@ fn shown(error: &str) -> String {
 /// The database's.
 pub async fn note_failure(
     conn: &mut PgConnection,
-    job: &FetchPage,
+    job: &MakeCall,
     failure: &CallFailure,
 ) -> Result<(), sqlx::Error> {
     let is_refused = failure.code.is_none();
@@ -85,26 +85,27 @@ pub async fn note_waiting(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
 
 /// Gives a call up, because its job was discarded: it is listed as failed, and the page after the window
 /// takes its place. Behind a failed page of a chain nothing can be fetched;
-/// [`proceed`](crate::collection::proceed()) goes on from there.
+/// [`continue_collection`](crate::collection::continue_collection()) goes on from there.
 ///
-/// Does nothing when the call is no longer pending, or will get another job once its collection goes on that
-/// is paused or cancelled. Locks the call.
+/// Does nothing when the call is no longer pending, or when its collection was stopped after the job was
+/// enqueued: the call has another job then, or gets one when somebody continues the collection. Locks the
+/// call, then shares a lock on the collection, so that nobody stops and continues it meanwhile.
 ///
 /// # Errors
 /// The database's; roll back.
 pub async fn give_up(
     conn: &mut PgConnection,
-    job: &FetchPage,
+    job: &MakeCall,
     discarded: &Discarded,
 ) -> Result<(), EnqueueError> {
     let Some(row) = mark_failed(conn, job, discarded).await? else { return Ok(()) };
     let source = source::of_collection(conn, &row.source).await?;
     let list = &source.definition.list;
     let is_windowed = row.step == Step::List && list.is_windowed() && row.reading == 1;
-    let is_told_count = row.count.is_some() && list.is_told_count();
+    let takes_count = row.count.is_some() && list.takes_count();
     let follow = if is_windowed && (row.pages_expected.is_some() || !is_dead_end(conn, job).await?) {
         let pages_max = pages_of(row.count, row.per_page.unsigned_abs());
-        next::after_failed(row.place, is_told_count, row.pages_expected, pages_max)
+        next::after_failed(row.place, takes_count, row.pages_expected, pages_max)
     } else {
         Vec::new()
     };
@@ -131,19 +132,26 @@ struct Failed {
 
 async fn mark_failed(
     conn: &mut PgConnection,
-    job: &FetchPage,
+    job: &MakeCall,
     discarded: &Discarded,
 ) -> Result<Option<Failed>, sqlx::Error> {
     let code = by_request(discarded).or(discarded.code.as_deref()).unwrap_or("job_failed");
     sqlx::query_as!(
         Failed,
         r#"
+        with given_up as materialized (
+            select id, collection_id from calls where id = $1 and state = 'pending' for update
+        ), held as materialized (
+            select c.source, c.count, c.per_page, c.pages_expected, c.group_id
+            from given_up join collections c on c.id = given_up.collection_id
+            where c.state not in ('paused', 'cancelled') and $4 > coalesce(c.stop_job_id, -1)
+            for share of c
+        )
         update calls p
         set state = 'failed', error_code = coalesce(p.error_code, $3), error = coalesce(p.error, $2)
-        from collections c
-        where p.id = $1 and p.state = 'pending' and c.id = p.collection_id
-          and c.state not in ('paused', 'cancelled') and $4 > coalesce(c.stop_job_id, -1)
-        returning p.step as "step: Step", p.place, p.reading, c.source, c.count, c.per_page, c.pages_expected, c.group_id
+        from held c where p.id = $1
+        returning p.step as "step: Step", p.place, p.reading, c.source, c.count, c.per_page, c.pages_expected,
+                  c.group_id
         "#,
         job.call_id,
         shown(discarded.error.as_deref().unwrap_or("discarded without an error")),
@@ -156,7 +164,7 @@ async fn mark_failed(
 
 /// Whether so many numbered pages in a row have failed that there are hardly any behind them: a list whose
 /// end nobody has told would else be looked for to the last page that could be.
-async fn is_dead_end(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, sqlx::Error> {
+async fn is_dead_end(conn: &mut PgConnection, job: &MakeCall) -> Result<bool, sqlx::Error> {
     let failed = sqlx::query_scalar!(
         r#"
         select count(*) as "failed!" from calls

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Attached, Call};
 use crate::{
     collection::{CollectionState, counts, seed_of},
-    jobs::FetchPage,
+    jobs::MakeCall,
     source::{
         self, Source,
         definition::{Step, TimeFormat, Values},
@@ -33,7 +33,7 @@ pub enum Found {
 ///
 /// # Errors
 /// The database's.
-pub async fn find(conn: &mut PgConnection, job: &FetchPage, job_id: JobId) -> Result<Found, sqlx::Error> {
+pub async fn find(conn: &mut PgConnection, job: &MakeCall, job_id: JobId) -> Result<Found, sqlx::Error> {
     let row = match read(conn, job.call_id, job_id).await? {
         Some(row) if row.is_failed => return Ok(Found::Failed),
         Some(row) if row.is_pending => row,

@@ -156,15 +156,15 @@ impl Call {
     }
 
     /// Whether the source is told how many items are wanted, so that the number of pages is known before.
-    pub(crate) fn is_told_count(&self) -> bool {
-        self.count.is_some() && self.source.definition.list.is_told_count()
+    pub(crate) fn takes_count(&self) -> bool {
+        self.count.is_some() && self.source.definition.list.takes_count()
     }
 
     /// Whether its list may not reach this far: it is asked for by its number, and is behind the last page
     /// that is known, or none is.
     pub fn may_be_behind_the_end(&self) -> bool {
         let call = self.source.definition.call_of(self.step);
-        let is_numbered = call.is_some_and(|list| list.paging.is_numbered()) && !self.is_told_count();
+        let is_numbered = call.is_some_and(|list| list.paging.is_numbered()) && !self.takes_count();
         let last = self.pages_expected.filter(|_| self.is_of_first_list());
         is_numbered && self.place > 1 && last.is_none_or(|last| self.place > last)
     }

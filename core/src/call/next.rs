@@ -89,8 +89,8 @@ pub(super) struct Before {
 
 /// The pages that a collection begins with: those of a window if their number is known before, else the first
 /// one alone.
-pub(crate) fn first(is_windowed: bool, is_told_count: bool, pages_max: i32) -> i32 {
-    if is_windowed && is_told_count { pages_max.min(WINDOW_PAGES) } else { 1 }
+pub(crate) fn first(is_windowed: bool, takes_count: bool, pages_max: i32) -> i32 {
+    if is_windowed && takes_count { pages_max.min(WINDOW_PAGES) } else { 1 }
 }
 
 /// What follows a page that was stored.
@@ -105,12 +105,12 @@ pub(super) fn after(call: &Call, answer: &Answer, before: Before) -> Next {
 /// The numbered pages that follow one whose content is not known, because it was given up.
 pub(super) fn after_failed(
     place: i32,
-    is_told_count: bool,
+    takes_count: bool,
     pages_expected: Option<i32>,
     pages_max: i32,
 ) -> Vec<i32> {
     let last = pages_expected.map_or(pages_max, |expected| expected.min(pages_max));
-    let mut pages = followers(place, is_told_count);
+    let mut pages = followers(place, takes_count);
     pages.retain(|&page| page <= last);
     pages
 }
@@ -118,10 +118,10 @@ pub(super) fn after_failed(
 /// Each page but the first is among the followers of exactly one, so that a window of pages is open without
 /// anybody keeping it. Where the end is not known two follow each page, until half a window is open: of a
 /// source with few pages few are asked for in vain.
-pub(crate) fn followers(place: i32, is_told_count: bool) -> Vec<i32> {
+pub(crate) fn followers(place: i32, takes_count: bool) -> Vec<i32> {
     const HALF: i32 = WINDOW_PAGES / 2;
     match place {
-        _ if is_told_count => vec![place.saturating_add(WINDOW_PAGES)],
+        _ if takes_count => vec![place.saturating_add(WINDOW_PAGES)],
         ..HALF => vec![2 * place, 2 * place + 1],
         _ => vec![place.saturating_add(HALF)],
     }
@@ -138,7 +138,7 @@ fn after_numbered(call: &Call, answer: &Answer, before: Before) -> Next {
     if let Some(place) = before.repeats {
         return Next::ending(place, End::Repeats);
     }
-    let told = call.is_told_count();
+    let told = call.takes_count();
     let pages_max = call.pages_max();
     let total = credible_total(call, answer);
     let last_page = match total {
@@ -168,7 +168,7 @@ fn after_numbered(call: &Call, answer: &Answer, before: Before) -> Next {
 
 fn after_in_chain(call: &Call, answer: &Answer, before: Before) -> Next {
     let items = before.items.saturating_add(answer.items.len() as i64);
-    let is_counted = call.step == Step::List && !call.is_told_count();
+    let is_counted = call.step == Step::List && !call.takes_count();
     let is_enough = is_counted && call.count.is_some_and(|count| items >= count);
     let is_beyond = call.count.is_some_and(|_| {
         let pages_max = i64::from(call.pages_max());
@@ -185,7 +185,7 @@ fn after_in_chain(call: &Call, answer: &Answer, before: Before) -> Next {
             Next::ending(call.place, End::Endless)
         }
         // A system that is told how many items are wanted should end by itself. It may repeat some.
-        Some(_) if call.is_told_count() && items >= told_in_vain(call) => {
+        Some(_) if call.takes_count() && items >= told_in_vain(call) => {
             Next::ending(call.place, End::Endless)
         }
         Some(None) if before.repeats.is_some() => Next::ending(call.place, End::Repeats),
@@ -220,13 +220,13 @@ mod tests {
 
     #[test]
     fn every_page_follows_exactly_one() {
-        for is_told_count in [false, true] {
-            let begun = first(true, is_told_count, i32::MAX);
+        for takes_count in [false, true] {
+            let begun = first(true, takes_count, i32::MAX);
             let mut opened: Vec<i32> = (1..=begun).collect();
-            opened.extend((1..1000).flat_map(|page| followers(page, is_told_count)));
+            opened.extend((1..1000).flat_map(|page| followers(page, takes_count)));
             opened.sort_unstable();
             let all: Vec<i32> = (1..=1000).collect();
-            assert_eq!(opened[..1000], all, "told: {is_told_count}");
+            assert_eq!(opened[..1000], all, "told: {takes_count}");
         }
     }
 

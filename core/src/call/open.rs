@@ -2,7 +2,7 @@ use resume_queue::{EnqueueError, NewJob, enqueue_all};
 use sqlx::PgConnection;
 
 use super::{Attached, Run};
-use crate::{jobs::FetchPage, source::definition::Step};
+use crate::{jobs::MakeCall, source::definition::Step};
 
 /// A call that is about to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub(crate) async fn enqueue_calls(
 
 fn jobs_of(run: Run<'_>, ids: &[i64]) -> Result<Vec<NewJob>, EnqueueError> {
     let job = |&call_id: &i64| {
-        let job = NewJob::new(&FetchPage { collection_id: run.collection_id, call_id })?;
+        let job = NewJob::new(&MakeCall { collection_id: run.collection_id, call_id })?;
         Ok(run.in_group(job).concurrency_key(run.source))
     };
     ids.iter().map(job).collect()

@@ -115,8 +115,8 @@ async fn before(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result
     if call.step != Step::List && call.step != Step::Parents && call.step != Step::Deleted {
         return Ok(before);
     }
-    let is_told_end = call.is_windowed() && (call.is_told_count() || answer.total.is_some());
-    if call.step == Step::List && call.count.is_some() && !(call.is_told_count() && call.is_windowed()) {
+    let is_told_end = call.is_windowed() && (call.takes_count() || answer.total.is_some());
+    if call.step == Step::List && call.count.is_some() && !(call.takes_count() && call.is_windowed()) {
         before.items = counts::listed(conn, call.collection_id).await?;
         if call.is_reread() {
             before.items -= shown_before(conn, call).await?;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Told;
+use super::Announced;
 
 /// The code of a call that was refused because it was one too many.
 pub(super) const REFUSED: &str = "rate_limited";
@@ -24,7 +24,7 @@ pub struct CallEnd {
     /// What it means for the source.
     pub ending: Ending,
     /// What the answer said of the limit.
-    pub told: Told,
+    pub announced: Announced,
 }
 
 /// What a call's end says of its source.

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use resume_queue::{Job, hasten_key};
 use sqlx::PgConnection;
 
-use crate::jobs::FetchPage;
+use crate::jobs::MakeCall;
 
 /// Holds back every call to a source until [`release`]. Calls that are under way go on, and those who wait
 /// look again at least every half minute. Holding twice is holding once.
@@ -46,7 +46,7 @@ pub async fn release(conn: &mut PgConnection, source: &str) -> Result<Released, 
         update call_limits l
         set held_at = null, failures_in_row = 0, denials_in_row = 0, openings_in_row = 0,
             open_until = null, probe_id = null, probe_until = null, silent_until = null, silent_since = null,
-            next_at = call_turns_within(l, clock_timestamp())
+            next_at = call_next_at_within(l, clock_timestamp())
         from (
             select source, held_at is not null or open_until is not null as was_stopped,
                    case when silent_until > clock_timestamp() then silent_until end as silent_until
@@ -60,6 +60,6 @@ pub async fn release(conn: &mut PgConnection, source: &str) -> Result<Released, 
     .fetch_optional(&mut *conn)
     .await?;
     // They were told to come back when the one or the other would be over, which may be hours away.
-    hasten_key(conn, FetchPage::KIND, source).await?;
+    hasten_key(conn, MakeCall::KIND, source).await?;
     Ok(released.unwrap_or_default())
 }

@@ -62,14 +62,14 @@ pub async fn end(
     let mut tx = db::begin(pool).await?;
     sqlx::query!("select set_config('synchronous_commit', 'off', true)").fetch_one(&mut *tx).await?;
     note_in_ledger(&mut tx, permit, end).await?;
-    if !end.told.limits.is_empty() {
-        learn_limit(&mut tx, source, end.told.limit(limits).as_ref()).await?;
+    if !end.announced.limits.is_empty() {
+        learn_limit(&mut tx, source, end.announced.limit(limits).as_ref()).await?;
     }
     if let Some(silence) = silence {
         fall_silent(&mut tx, source, silence).await?;
     }
     if end.ending == Ending::Refused {
-        slow_down(&mut tx, source, permit, end.told.limits.is_empty()).await?;
+        slow_down(&mut tx, source, permit, end.announced.limits.is_empty()).await?;
     }
     let is_open = note_failure(&mut tx, source, permit, end.ending).await?;
     tx.commit().await?;
@@ -77,22 +77,24 @@ pub async fn end(
 }
 
 /// How long the source is to be left in peace because of this end, if at all: what the answer asks for, at
-/// most [`SILENCE_MAX`] or what the caller has [cut](Told::at_most) it to; after a refusal at least a second.
-/// `limits` are the configured ones.
+/// most [`SILENCE_MAX`] or what the caller has [cut](Announced::at_most) it to; after a refusal at least a
+/// second. `limits` are the configured ones.
 pub fn silence_of(limits: &[Limit], end: &CallEnd) -> Option<Duration> {
-    let asked = end.told.retry_after.filter(|wait| !wait.is_zero());
+    let asked = end.announced.retry_after.filter(|wait| !wait.is_zero());
     let wait = match end.ending {
-        Ending::Refused => asked.or(end.told.exhausted_for).unwrap_or(SILENCE_DEFAULT).max(SILENCE_DEFAULT),
+        Ending::Refused => {
+            asked.or(end.announced.exhausted_for).unwrap_or(SILENCE_DEFAULT).max(SILENCE_DEFAULT)
+        }
         // Of a source that is overloaded: 503 with `Retry-After`.
         Ending::Failed => asked?,
-        Ending::Answered | Ending::Denied => end.told.drought(limits)?,
+        Ending::Answered | Ending::Denied => end.announced.drought(limits)?,
         Ending::Aside => return None,
     };
     Some(wait.min(SILENCE_MAX))
 }
 
 /// Notes in one statement that the source works: in the ledger and, if that is news, in its row, which closes
-/// the circuit. A limit that it told before and has not told for a while is forgotten.
+/// the circuit. A limit that it has not announced again for a while is forgotten.
 async fn note_answer(
     conn: &mut PgConnection,
     source: &str,
@@ -100,23 +102,23 @@ async fn note_answer(
     configured: &[Limit],
     end: &CallEnd,
 ) -> Result<(), sqlx::Error> {
-    let told = end.told.limit(configured);
+    let announced = end.announced.limit(configured);
     sqlx::query!(
         r#"
         with quickly as materialized (select set_config('synchronous_commit', 'off', true)),
         known as (
             update call_limits
-            set told_calls = case when call_told_counts(call_limits, $11) then $9 else told_calls end,
-                told_per_s = case when call_told_counts(call_limits, $11) then $10 else told_per_s end,
-                told_interval_s =
-                    case when call_told_counts(call_limits, $11) then $11 else told_interval_s end,
-                told_at =
-                    case when call_told_counts(call_limits, $11) then clock_timestamp() else told_at end,
+            set announced_calls = case when call_announced_counts(call_limits, $11) then $9 else announced_calls end,
+                announced_per_s = case when call_announced_counts(call_limits, $11) then $10 else announced_per_s end,
+                announced_interval_s =
+                    case when call_announced_counts(call_limits, $11) then $11 else announced_interval_s end,
+                announced_at =
+                    case when call_announced_counts(call_limits, $11) then clock_timestamp() else announced_at end,
                 failures_in_row = 0, denials_in_row = 0, openings_in_row = 0,
                 open_until = null, probe_id = null, probe_until = null
             where source = $8
               and (failures_in_row > 0 or denials_in_row > 0 or open_until is not null
-                   or call_told_is_news(call_limits, $11))
+                   or call_announced_is_news(call_limits, $11))
         )
         update call_ledger
         set left_at = departs_at + make_interval(secs => $3), ended_at = clock_timestamp(), status = $4, code = $5,
@@ -132,9 +134,9 @@ async fn note_answer(
         i64::try_from(end.bytes).unwrap_or(i64::MAX),
         milliseconds(end.took),
         source,
-        told.map(|limit| i32::try_from(limit.calls).unwrap_or(i32::MAX)),
-        told.map(|limit| limit.per.0.as_secs_f64()),
-        told.map(|limit| Spacing::of(&limit).interval_s),
+        announced.map(|limit| i32::try_from(limit.calls).unwrap_or(i32::MAX)),
+        announced.map(|limit| limit.per.0.as_secs_f64()),
+        announced.map(|limit| Spacing::of(&limit).interval_s),
     )
     .execute(conn)
     .await?;
@@ -164,17 +166,21 @@ async fn note_in_ledger(conn: &mut PgConnection, permit: &Permit, end: &CallEnd)
 
 /// Keeps the limit that a refusal or an error tells. One that tells none changes nothing: errors often come
 /// from something in front of the source.
-async fn learn_limit(conn: &mut PgConnection, source: &str, told: Option<&Limit>) -> Result<(), sqlx::Error> {
+async fn learn_limit(
+    conn: &mut PgConnection,
+    source: &str,
+    announced: Option<&Limit>,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
         update call_limits
-        set told_calls = $2, told_per_s = $3, told_interval_s = $4, told_at = clock_timestamp()
-        where source = $1 and call_told_is_news(call_limits, $4)
+        set announced_calls = $2, announced_per_s = $3, announced_interval_s = $4, announced_at = clock_timestamp()
+        where source = $1 and call_announced_is_news(call_limits, $4)
         "#,
         source,
-        told.map(|limit| i32::try_from(limit.calls).unwrap_or(i32::MAX)),
-        told.map(|limit| limit.per.0.as_secs_f64()),
-        told.map(|limit| Spacing::of(limit).interval_s),
+        announced.map(|limit| i32::try_from(limit.calls).unwrap_or(i32::MAX)),
+        announced.map(|limit| limit.per.0.as_secs_f64()),
+        announced.map(|limit| Spacing::of(limit).interval_s),
     )
     .execute(conn)
     .await?;

@@ -3,7 +3,7 @@
 //! A permit is a time: "this call may leave then". A process whose callers wait asks for some with one
 //! statement ([`grant`]), which spaces them under the lock of the source's row and gives none that is further
 //! away than the horizon: what a killed process has not used is lost, and that is little. The end of each
-//! call is told ([`end`]), and what its answer says of the limit holds for the fleet from the next grant on.
+//! call is noted ([`end`]), and what its answer says of the limit holds for the fleet from the next grant on.
 //! docs/adr/0006-fleet-wide-call-limit.md says why.
 //!
 //! | file | what it does |
@@ -13,7 +13,7 @@
 //! | `call_end.rs` | [`CallEnd`]: what became of a call |
 //! | `end.rs` | [`end`], [`void`]: what became of a permit; silences, the pace, the circuit |
 //! | `end_aside.rs` | the end of a call that says nothing of its source |
-//! | `told.rs` | [`Told`]: what an answer says of the limit, and what of it counts |
+//! | `announced.rs` | [`Announced`]: what an answer says of the limit, and what of it counts |
 //! | `circuit.rs` | [`hold`], [`release`]: the circuit, and the end of a silence, by hand |
 //! | `state.rs` | [`state`]: what holds now |
 //! | `evidence.rs` | [`evidence`]: what the ledger proves of a period; [`Survey`]: the same step by step |
@@ -21,6 +21,7 @@
 //! | `recent.rs` | [`recent_calls`]: those of the last seconds |
 //! | `ledger.rs` | [`ledger`]: its rows; [`keep_ledger`]: its partitions |
 
+mod announced;
 mod busiest;
 mod call_end;
 mod circuit;
@@ -33,8 +34,8 @@ mod period;
 mod recent;
 mod spacing;
 mod state;
-mod told;
 
+pub use announced::{Announced, AnnouncedLimit};
 pub use call_end::{CallEnd, Ending, Void};
 pub use circuit::{Released, hold, release};
 pub use end::{end, silence_of, void};
@@ -44,7 +45,6 @@ pub use ledger::{CallRecord, LedgerPlace, keep_ledger, ledger};
 pub use period::Period;
 pub use recent::{RecentCalls, recent_calls};
 pub use state::{Circuit, State, state};
-pub use told::{Told, ToldLimit};
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use crate::source::definition::Limit;
 pub(super) struct Spacing {
     /// Seconds from one call to the next, in whole microseconds: those of Postgres.
     pub(super) interval_s: f64,
-    /// How many seconds before its turn a call may leave.
+    /// How many seconds before its theoretical arrival time a call may leave.
     pub(super) tolerance_s: f64,
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::ToldLimit;
+use super::AnnouncedLimit;
 
 /// What holds for the calls to a source now.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,7 +11,7 @@ pub struct State {
     /// The even rate of the limits in force, as of the last permits; `None` before the first.
     pub calls_per_second: Option<f64>,
     /// The limit that the source tells, where it is lower than the configured ones.
-    pub told: Option<ToldLimit>,
+    pub announced: Option<AnnouncedLimit>,
     /// The part of the rate that refusals without a limit have left: over 0, at most 1.
     pub pace: f64,
     /// The source has asked for silence until then; `None` when that is over.
@@ -58,7 +58,7 @@ pub async fn state(pool: &PgPool, source: &str) -> Result<Option<State>, sqlx::E
         r#"
         select call_pace(l, clock_timestamp()) as "pace!",
                (select max(i) from unnest(l.intervals) as i) as interval_s,
-               l.told_calls, l.told_per_s,
+               l.announced_calls, l.announced_per_s,
                case when l.silent_until > clock_timestamp() then l.silent_until end as silent_until,
                l.open_until, coalesce(l.open_until > clock_timestamp(), false) as "is_open!", l.held_at,
                l.failures_in_row, l.granted, l.missed, l.refused, l.failed, l.silences, l.openings,
@@ -73,9 +73,9 @@ pub async fn state(pool: &PgPool, source: &str) -> Result<Option<State>, sqlx::E
     .await?;
     Ok(row.map(|row| State {
         calls_per_second: row.interval_s.map(|interval| row.pace / interval),
-        told: row.told_calls.map(|calls| ToldLimit {
+        announced: row.announced_calls.map(|calls| AnnouncedLimit {
             calls: calls.unsigned_abs(),
-            per: row.told_per_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            per: row.announced_per_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         }),
         pace: row.pace,
         silent_until: row.silent_until,

@@ -52,9 +52,9 @@ pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) ->
     let definition = &source.definition;
     let list = &definition.list;
     let is_windowed = definition.parents.is_none() && list.is_windowed();
-    let is_told_count = asked.count.is_some() && list.is_told_count();
+    let takes_count = asked.count.is_some() && list.takes_count();
     let pages_max = call::pages_of(asked.count, asked.per_page.unsigned_abs());
-    let first = call::first_pages(is_windowed, is_told_count, pages_max);
+    let first = call::first_pages(is_windowed, takes_count, pages_max);
     let group = begin_run(conn, id, 0).await?;
     let run = Run { collection_id: id, group: Some(group), source: &definition.name };
     let pages: Vec<NewCall> =

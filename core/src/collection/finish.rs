@@ -210,9 +210,9 @@ async fn give_up_what_waits(conn: &mut PgConnection, id: Uuid) -> Result<(), sql
 
 /// Ends a run as it stands, because the job that ends it was discarded: calls and documents that are left are
 /// given up, and nobody else is hidden. A doubt says so, with the code `end_discarded`.
-/// [`proceed`](super::proceed()) takes up what was given up, and that run is judged. Where there is nothing
-/// to take up, the next collection of the source is; a retry of the job does nothing. Does nothing where
-/// [`finish`] would do nothing.
+/// [`continue_collection`](super::continue_collection()) takes up what was given up, and that run is judged.
+/// Where there is nothing to take up, the next collection of the source is; a retry of the job does nothing.
+/// Does nothing where [`finish`] would do nothing.
 ///
 /// In the caller's transaction; locks the collection, the calls, the batches, the source, then the collection
 /// that begins.

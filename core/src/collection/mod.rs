@@ -1,6 +1,6 @@
 //! Collections: one run over a source.
 //!
-//! Each request that a collection makes is a row of `calls` and a [`FetchPage`](crate::jobs::FetchPage) job
+//! Each request that a collection makes is a row of `calls` and a [`MakeCall`](crate::jobs::MakeCall) job
 //! ([`call`](crate::call)); each batch of documents is a row of `batches` and a
 //! [`ParseDocuments`](crate::jobs::ParseDocuments) job ([`document`](crate::document)). What has become of
 //! them is counted in the transaction that changes it, in a row of its own for each connection, so nobody
@@ -21,7 +21,7 @@
 //! | --- | --- |
 //! | `start.rs`, `begin.rs` | [`start`]; a collection begins at once, or when those before it in the line of its source are over |
 //! | `stop.rs` | [`pause`], [`cancel`] |
-//! | `proceed.rs` | [`proceed()`]: continues a collection; [`continue_call`]: one call |
+//! | `continue_collection.rs` | [`continue_collection()`]: continues a collection; [`continue_call`]: one call |
 //! | `finish.rs` | [`finish`], [`conclude`]: the end of a run, in one place |
 //! | `counts.rs` | what has become of its calls and documents |
 //! | `status.rs`, `eta.rs` | [`progress`]: how far it is, and how long it still takes |
@@ -32,6 +32,7 @@
 //! | `retention.rs` | [`delete_calls`]: the calls of old collections are deleted, a summary stays |
 
 mod begin;
+mod continue_collection;
 pub mod counts;
 mod error_count;
 mod eta;
@@ -39,7 +40,6 @@ mod finish;
 mod import;
 mod list;
 mod note;
-mod proceed;
 mod retention;
 mod start;
 mod status;
@@ -51,6 +51,9 @@ use uuid::Uuid;
 
 pub use begin::UnderWay;
 pub(crate) use begin::{hold_run, largest_batch};
+pub use continue_collection::{
+    ContinueError, Continued, Scope, continue_call, continue_collection, continue_portion,
+};
 pub use error_count::ErrorCount;
 pub(crate) use finish::conclude_again;
 pub use finish::{Finishing, conclude, finish, finish_unjudged};
@@ -58,7 +61,6 @@ pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, b
 pub use list::{ListFilter, Listed, calls_deleted, list};
 pub use note::note_lagging;
 pub(crate) use note::{Pages, note_answer};
-pub use proceed::{ProceedError, Proceeded, Scope, continue_call, continue_portion, proceed};
 pub use retention::delete_calls;
 pub(crate) use start::seed_of;
 pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};

@@ -184,7 +184,7 @@ async fn insert(
         new.batch_size.cast_signed(),
         new.idempotency_key,
         request,
-        (count.is_some() && list.is_told_count()).then_some(pages),
+        (count.is_some() && list.takes_count()).then_some(pages),
     )
     .fetch_optional(conn)
     .await?;

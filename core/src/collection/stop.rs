@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     document,
-    jobs::{FetchPage, ParseDocuments, StopCollection},
+    jobs::{MakeCall, ParseDocuments, StopCollection},
     resume::{PARSER_CRASHED, by_request},
 };
 
@@ -36,7 +36,7 @@ pub enum StopError {
 
 /// Cancels a collection: it is over at once. What is stored stays; no further page is fetched, and a
 /// [`StopCollection`] job ends the jobs that it has. Documents whose parsing was ended so are given up, with
-/// the code `cancelled_by_request`. [`proceed`](super::proceed()) goes on from here.
+/// the code `cancelled_by_request`. [`continue_collection`](super::continue_collection()) goes on from here.
 ///
 /// One that is cancelled already stays as it is. If another collection of its source waits for this one, it
 /// begins.
@@ -49,11 +49,11 @@ pub async fn cancel(conn: &mut PgConnection, id: Uuid) -> Result<(), StopError> 
     stop(conn, id, CollectionState::Cancelled).await
 }
 
-/// Pauses a collection: no further page is fetched until [`proceed`](super::proceed()); what is stored is
-/// parsed. Pages that are being fetched at this moment are stored. Its waiting fetching jobs are ended by a
-/// [`StopCollection`] job, so that it costs nothing while it waits. A collection that has no page left to
-/// fetch ends by itself all the same. One that waits for another collection of its source lets those behind
-/// it pass.
+/// Pauses a collection: no further page is fetched until
+/// [`continue_collection`](super::continue_collection()); what is stored is parsed. Pages that are being
+/// fetched at this moment are stored. Its waiting fetching jobs are ended by a [`StopCollection`] job, so
+/// that it costs nothing while it waits. A collection that has no page left to fetch ends by itself all the
+/// same. One that waits for another collection of its source lets those behind it pass.
 ///
 /// One that is paused already stays as it is. In the caller's transaction; locks the collection.
 ///
@@ -114,13 +114,13 @@ async fn stop(conn: &mut PgConnection, id: Uuid, to: CollectionState) -> Result<
 /// The database's.
 pub async fn end_jobs(pool: &PgPool, job: &StopCollection, job_id: JobId) -> Result<(), sqlx::Error> {
     let waiting = [JobState::Available, JobState::Scheduled, JobState::Retryable];
-    for kind in [FetchPage::KIND, ParseDocuments::KIND] {
+    for kind in [MakeCall::KIND, ParseDocuments::KIND] {
         // Jobs that are enqueued later belong to those who have continued it.
         let mut next = Some(Remaining { after: 0, last: job_id.saturating_sub(1) });
         while let Some(remaining) = next {
             let states = match stopped_state(pool, job.collection_id, job_id).await? {
                 Some(CollectionState::Cancelled) => None,
-                Some(_) if kind == FetchPage::KIND => Some(waiting.to_vec()),
+                Some(_) if kind == MakeCall::KIND => Some(waiting.to_vec()),
                 _ => break,
             };
             let filter = JobFilter {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Collection, CollectionState, counts::Counts};
 use crate::{
     call_limit::{self, Circuit},
-    jobs::{ContinueCollection, FetchPage, FinishCollection, ParseDocuments},
+    jobs::{ContinueCollection, FinishCollection, MakeCall, ParseDocuments},
 };
 
 /// How many kinds of trouble with calls are told, and how many reasons in all.
@@ -64,7 +64,7 @@ pub(super) async fn reasons(
     let parses = counts.waiting() > 0;
     if fetches || parses {
         let queues = inspect::queues(pool).await?;
-        for (queue, is_used) in [(FetchPage::KIND, fetches), (ParseDocuments::KIND, parses)] {
+        for (queue, is_used) in [(MakeCall::KIND, fetches), (ParseDocuments::KIND, parses)] {
             if is_used {
                 reasons.extend(of_queue(&queues, queue));
             }
@@ -155,7 +155,7 @@ async fn of_calls(
         let others =
             if row.count > 1 { format!(", and {} other calls", row.count - 1) } else { String::new() };
         let message = format!("page {}: {error}, made {} times so far{others}", row.place, row.made);
-        let next = retries.iter().find(|retry| retry.queue == FetchPage::KIND && retry.code == row.code);
+        let next = retries.iter().find(|retry| retry.queue == MakeCall::KIND && retry.code == row.code);
         Waiting::of_source(&row.code, source, &message, next.and_then(|retry| retry.next_at))
     });
     Ok(reasons.collect())
@@ -163,7 +163,7 @@ async fn of_calls(
 
 /// The jobs of a collection that have had an error and are tried again next, the first to come first.
 async fn retries(pool: &PgPool, collection_id: Uuid) -> Result<Vec<NextRetry>, sqlx::Error> {
-    let queues = [FetchPage::KIND, ParseDocuments::KIND, FinishCollection::KIND, ContinueCollection::KIND];
+    let queues = [MakeCall::KIND, ParseDocuments::KIND, FinishCollection::KIND, ContinueCollection::KIND];
     let id = collection_id.to_string();
     let mut retries = inspect::next_retries(pool, &queues, RETRIES_MAX).await?;
     retries.retain(|retry| retry.args["collection_id"].as_str() == Some(&id));

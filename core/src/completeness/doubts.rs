@@ -1,7 +1,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::look::Look;
+use super::findings::Findings;
 use crate::{collection::ErrorCount, erasure::FORGOTTEN};
 
 /// Keeps what is doubtful about a collection, in place of what was doubtful before.
@@ -117,29 +117,29 @@ pub(crate) async fn forget(conn: &mut PgConnection, source: &str, naming: &str) 
     Ok(())
 }
 
-/// What a look has found, in words.
-pub(super) fn told(look: &Look) -> Vec<ErrorCount> {
-    let missing = look.missing();
+/// The doubts that findings come to.
+pub(super) fn of(found: &Findings) -> Vec<ErrorCount> {
+    let missing = found.missing();
     let mut doubts = Vec::new();
     let mut add = |code: &str, count: i64, sample: String| {
         doubts.push(ErrorCount { code: code.to_owned(), count, sample });
     };
     if missing > 0 {
-        let (announced, seen) = (look.announced.unwrap_or_default(), look.seen);
+        let (announced, seen) = (found.announced.unwrap_or_default(), found.seen);
         let sample = format!("{announced} items were announced and {seen} different ones seen");
         add("items_missing", missing, sample);
     }
-    if let Some([page, next]) = look.shifted.first() {
+    if let Some([page, next]) = found.shifted.first() {
         let sample = format!("the list moved while it was read, first between page {page} and page {next}");
-        add("items_shifted", look.shifted.len() as i64, sample);
+        add("items_shifted", found.shifted.len() as i64, sample);
     }
     // Where all that was announced has been seen, a page that is short just is.
-    let is_accounted_for = look.announced.is_some() && missing == 0;
-    if let Some(page) = look.short.first().filter(|_| !is_accounted_for) {
+    let is_accounted_for = found.announced.is_some() && missing == 0;
+    if let Some(page) = found.short.first().filter(|_| !is_accounted_for) {
         let sample = format!(
             "page {page}: fewer items than asked for, and pages behind it have some: items may be missing"
         );
-        add("page_short", look.short.len() as i64, sample);
+        add("page_short", found.short.len() as i64, sample);
     }
     doubts
 }

@@ -4,14 +4,14 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `readings.rs` | what each page has shown, as keys of eight bytes |
-//! | `look.rs` | what the readings come to; pure |
+//! | `findings.rs` | what the readings show; pure |
 //! | `reread.rs` | [`judge`]: reads the doubtful pages again, once a run, and keeps what is doubtful after that |
 //! | `doubts.rs` | the doubts |
 //! | `hide.rs` | [`hide_missing`]: hides whom a complete run has not seen, and whom the feed of the deleted named |
 
 mod doubts;
+mod findings;
 mod hide;
-mod look;
 mod readings;
 mod reread;
 

@@ -2,7 +2,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::look::Reading;
+use super::findings::Reading;
 use crate::{
     call::{Answer, Call, WINDOW_PAGES},
     document::NewDocument,

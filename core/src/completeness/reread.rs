@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     doubts,
-    look::{Asked, Look, Reading, count, look},
+    findings::{Asked, Findings, Reading, compare, count},
     readings,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 /// Of a longer list it may be a tenth.
 const AGAIN_MAX: usize = 100;
 
-/// What is to be known of a run to judge it.
+/// What a run is judged by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Judged<'a> {
     pub(crate) collection_id: Uuid,
@@ -31,7 +31,7 @@ pub(crate) struct Judged<'a> {
     pub(crate) has_failed: bool,
 }
 
-/// What judging a run came to.
+/// The outcome of judging a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// What is doubtful is kept.
@@ -51,33 +51,33 @@ pub(crate) enum Verdict {
 pub(crate) async fn judge(conn: &mut PgConnection, run: Judged<'_>) -> Result<Verdict, EnqueueError> {
     let list = &run.source.definition.list;
     if !list.is_windowed() && (list.is_fanned_out() || list.paging.total().is_none()) {
-        // The pages of a chain lead on from one another: what comes twice lost nothing, and what was lost
-        // nobody tells.
+        // The pages of a chain lead on from one another: an item that comes twice pushed no
+        // other one out, and nothing shows what was lost.
         return Ok(Verdict::Final);
     }
     let readings = readings::all(conn, run.collection_id).await?;
     let (is_windowed, has_failed, asked) = (list.is_windowed(), run.has_failed, run.asked());
     // Sorting a million keys takes a tenth of a second, which is no work for the threads that serve others.
     let judging = tokio::task::spawn_blocking(move || {
-        let look = match is_windowed {
-            _ if has_failed => Look::default(),
-            true => look(&readings, asked),
+        let found = match is_windowed {
+            _ if has_failed => Findings::default(),
+            true => compare(&readings, asked),
             false => count(&readings, asked),
         };
-        (look, readings)
+        (found, readings)
     });
-    let (look, readings) = match judging.await {
+    let (found, readings) = match judging.await {
         Ok(judged) => judged,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };
     // The pages of a chain cannot be read one by one.
     if !run.has_read_again && is_windowed {
-        let again = run.again(&look, &readings);
+        let again = run.again(&found, &readings);
         if !again.is_empty() {
-            return Ok(Verdict::ReadAgain(again, look.last_page));
+            return Ok(Verdict::ReadAgain(again, found.last_page));
         }
     }
-    doubts::replace(conn, run.collection_id, &doubts::told(&look)).await?;
+    doubts::replace(conn, run.collection_id, &doubts::of(&found)).await?;
     Ok(Verdict::Final)
 }
 
@@ -88,16 +88,16 @@ impl Judged<'_> {
 
     /// The doubtful pages, and those that the list has and nobody has opened: it grew, or an empty page had
     /// seemed to be its end.
-    fn again(&self, look: &Look, readings: &[Reading]) -> Vec<NewCall> {
+    fn again(&self, found: &Findings, readings: &[Reading]) -> Vec<NewCall> {
         let pages_at_most = (readings.len() / 10).max(AGAIN_MAX);
-        let doubtful = look.again.iter().take(pages_at_most).map(|&place| {
+        let doubtful = found.again.iter().take(pages_at_most).map(|&place| {
             let reading = readings.iter().filter(|r| r.page == place).map(|r| r.round).max().unwrap_or(1) + 1;
             NewCall { reading, ..NewCall::page(Step::List, "", place, None) }
         });
         let known: BTreeSet<i32> = readings.iter().map(|reading| reading.page).collect();
-        let wanted: BTreeSet<i32> = match look.last_page {
+        let wanted: BTreeSet<i32> = match found.last_page {
             Some(last_page) => (1..=last_page).collect(),
-            None if look.ends_too_early => {
+            None if found.ends_too_early => {
                 let filled = readings.iter().filter(|reading| !reading.keys.is_empty());
                 filled.flat_map(|reading| call::followers(reading.page, false)).collect()
             }

@@ -1,7 +1,7 @@
 use resume_queue::{Discarded, Job};
 use serde::{Deserialize, Serialize};
 
-/// Settles what a discarded [`FetchPage`](super::FetchPage), [`ParseDocuments`](super::ParseDocuments) or
+/// Settles what a discarded [`MakeCall`](super::MakeCall), [`ParseDocuments`](super::ParseDocuments) or
 /// [`FinishCollection`](super::FinishCollection) leaves open in its collection, so that the collection ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -4,7 +4,7 @@ use resume_core::{
     call::{self, Answer},
     collection::{self, CollectionState, Finishing, NewCollection, Scope},
     document,
-    jobs::{FetchPage, FinishCollection},
+    jobs::{FinishCollection, MakeCall},
     resume, source,
 };
 use tokio::task::JoinSet;
@@ -81,7 +81,7 @@ async fn run(fixture: &Fixture, id: Uuid, step: Step) -> impl Future<Output = ()
                 resume::settle(&mut tx, source_id, id, &[batch], 0, &outcome).await.unwrap();
             }
             (Step::GiveUp(_), Some(call)) => {
-                let job = FetchPage { collection_id: id, call_id: call.id };
+                let job = MakeCall { collection_id: id, call_id: call.id };
                 call::give_up(&mut tx, &job, &discarded(i64::MAX, "gone")).await.unwrap();
             }
             (_, Some(call)) => {
@@ -197,7 +197,7 @@ async fn a_run_whose_end_was_discarded_ends_as_it_stands() {
     assert_eq!(codes, ["job_lost", "job_lost", "end_discarded"]);
     assert_eq!(fixture.finish_as(&end).await, Finishing::Over);
 
-    assert_eq!(fixture.proceed(id, Scope::default()).await.unwrap(), [1, 4]);
+    assert_eq!(fixture.continue_collection(id, Scope::default()).await.unwrap(), [1, 4]);
     fixture.store_items(id, 3, Vec::new()).await;
     fixture.parse_all(id).await;
     assert_eq!(fixture.state(id).await, CollectionState::Completed);
@@ -211,7 +211,7 @@ async fn a_chain_whose_end_was_discarded_is_complete_when_it_was_continued() {
     fixture.store_items(id, 1, items("a", 4)).await;
     fixture.discard_end(&FinishCollection { collection_id: id, run: 1, sweeps: 0 }).await;
     assert_eq!(fixture.progress(id).await.is_complete, Some(false));
-    assert_eq!(fixture.proceed(id, Scope::default()).await.unwrap(), [0, 4]);
+    assert_eq!(fixture.continue_collection(id, Scope::default()).await.unwrap(), [0, 4]);
     fixture.parse_all(id).await;
     let progress = fixture.progress(id).await;
     assert_eq!((progress.collection.state, progress.is_complete), (CollectionState::Completed, Some(true)));

@@ -2,7 +2,7 @@
 
 use resume_core::{
     call::Answer,
-    collection::{self, CollectionState, ProceedError, Scope},
+    collection::{self, CollectionState, ContinueError, Scope},
     jobs::ContinueCollection,
 };
 use uuid::Uuid;
@@ -11,12 +11,16 @@ use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, in_time, items
 
 impl Fixture {
     /// Continues a collection; returns how many calls are made, and documents parsed again.
-    pub(crate) async fn proceed(&self, id: Uuid, scope: Scope) -> Result<[i64; 2], ProceedError> {
+    pub(crate) async fn continue_collection(
+        &self,
+        id: Uuid,
+        scope: Scope,
+    ) -> Result<[i64; 2], ContinueError> {
         let mut tx = self.pool().begin().await.unwrap();
-        let proceeded = collection::proceed(&mut tx, id, scope).await?;
+        let continued = collection::continue_collection(&mut tx, id, scope).await?;
         tx.commit().await.unwrap();
         self.continue_calls(id).await;
-        Ok([proceeded.calls, proceeded.documents])
+        Ok([continued.calls, continued.documents])
     }
 
     /// Runs the jobs that give the calls of a continued collection their jobs.
@@ -44,9 +48,9 @@ impl Fixture {
         self.end_run(id).await;
     }
 
-    pub(crate) async fn refuses(&self, id: Uuid, scope: Scope) -> ProceedError {
+    pub(crate) async fn refuses(&self, id: Uuid, scope: Scope) -> ContinueError {
         let (rows, before) = (self.rows().await, self.progress(id).await);
-        let refused = self.proceed(id, scope).await.unwrap_err();
+        let refused = self.continue_collection(id, scope).await.unwrap_err();
         assert_eq!(self.rows().await, rows);
         assert!(!self.progress(id).await.differs_from(&before));
         refused
@@ -64,7 +68,7 @@ async fn failed_calls_are_made_again_and_no_others() {
     let ended = fixture.progress(id).await.collection;
     assert_eq!(ended.state, CollectionState::CompletedWithErrors);
 
-    assert_eq!(fixture.proceed(id, Scope::default()).await.unwrap(), [2, 0]);
+    assert_eq!(fixture.continue_collection(id, Scope::default()).await.unwrap(), [2, 0]);
     let progress = fixture.progress(id).await;
     assert_eq!(
         (progress.collection.state, progress.collection.finished_at),
@@ -78,11 +82,11 @@ async fn failed_calls_are_made_again_and_no_others() {
     fixture.store_items(id, 2, Vec::new()).await;
     fixture.give_up(id, 3, "still gone").await;
     assert_eq!(fixture.state(id).await, CollectionState::CompletedWithErrors);
-    assert_eq!(fixture.proceed(id, Scope::Calls).await.unwrap(), [1, 0]);
+    assert_eq!(fixture.continue_collection(id, Scope::Calls).await.unwrap(), [1, 0]);
     fixture.store_items(id, 3, Vec::new()).await;
     assert_eq!(fixture.state(id).await, CollectionState::Completed);
     let refused = fixture.refuses(id, Scope::All).await;
-    assert!(matches!(refused, ProceedError::NothingFailed(CollectionState::Completed)), "{refused:?}");
+    assert!(matches!(refused, ContinueError::NothingFailed(CollectionState::Completed)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -94,7 +98,7 @@ async fn a_chain_goes_on_behind_the_page_that_failed() {
     fixture.give_up(id, 2, "gone").await;
     assert_eq!(fixture.state(id).await, CollectionState::CompletedWithErrors);
 
-    assert_eq!(fixture.proceed(id, Scope::default()).await.unwrap(), [1, 0]);
+    assert_eq!(fixture.continue_collection(id, Scope::default()).await.unwrap(), [1, 0]);
     let page = fixture.page(id, 2).await;
     assert_eq!(page.link.as_deref(), Some("http://ats.example/2"));
     fixture.store(&page, &next(3)).await;
@@ -106,12 +110,12 @@ async fn a_chain_goes_on_behind_the_page_that_failed() {
 #[tokio::test]
 async fn there_must_be_something_to_continue() {
     let fixture = Fixture::new().await;
-    let unknown = fixture.proceed(Uuid::nil(), Scope::default()).await;
-    assert!(matches!(unknown, Err(ProceedError::Unknown(id)) if id.is_nil()), "{unknown:?}");
+    let unknown = fixture.continue_collection(Uuid::nil(), Scope::default()).await;
+    assert!(matches!(unknown, Err(ContinueError::Unknown(id)) if id.is_nil()), "{unknown:?}");
 
     let id = fixture.start(&collection_of(20, NUMBERED)).await;
     let refused = fixture.refuses(id, Scope::default()).await;
-    assert!(matches!(refused, ProceedError::NothingFailed(CollectionState::Pending)), "{refused:?}");
+    assert!(matches!(refused, ContinueError::NothingFailed(CollectionState::Pending)), "{refused:?}");
 
     // Documents that failed are no reason to fetch anything again.
     let id = fixture.start(&collection_of(4, NUMBERED)).await;
@@ -119,7 +123,7 @@ async fn there_must_be_something_to_continue() {
     fixture.settle(id, 1, 3, 1).await;
     let refused = fixture.refuses(id, Scope::default()).await;
     assert!(
-        matches!(refused, ProceedError::NothingFailed(CollectionState::CompletedWithErrors)),
+        matches!(refused, ContinueError::NothingFailed(CollectionState::CompletedWithErrors)),
         "{refused:?}"
     );
 }
@@ -132,16 +136,16 @@ async fn of_two_that_continue_at_once_one_does() {
         fixture.give_up(id, page, "gone").await;
     }
     let mut tx = fixture.pool().begin().await.unwrap();
-    assert_eq!(collection::proceed(&mut tx, id, Scope::default()).await.unwrap().calls, 2);
+    assert_eq!(collection::continue_collection(&mut tx, id, Scope::default()).await.unwrap().calls, 2);
     let second = tokio::spawn({
         let pool = fixture.pool().clone();
         async move {
             let mut conn = pool.acquire().await.unwrap();
-            collection::proceed(&mut conn, id, Scope::default()).await
+            collection::continue_collection(&mut conn, id, Scope::default()).await
         }
     });
     fixture.until_blocked(1).await;
     tx.commit().await.unwrap();
     let second = in_time("the second one ends", second).await.unwrap();
-    assert!(matches!(second, Err(ProceedError::NothingFailed(CollectionState::Running))), "{second:?}");
+    assert!(matches!(second, Err(ContinueError::NothingFailed(CollectionState::Running))), "{second:?}");
 }

@@ -10,7 +10,7 @@ use resume_core::{
     db::{self, PgPool, migrators},
     document::{self, NewDocument, NewParseFailure, StoreError},
     erasure::{self, EraseError, Erased, Key, Whom},
-    jobs::FetchPage,
+    jobs::MakeCall,
     parsing::{CompiledMapping, parse_mapped},
     resume::{self, NewResume, Outcome, Settled},
     source::{
@@ -107,7 +107,7 @@ impl Held {
         );
         let call_id = id.fetch_optional(self.pool()).await.unwrap()?;
         let mut conn = self.pool().acquire().await.unwrap();
-        match call::find(&mut conn, &FetchPage { collection_id, call_id }, JobId::MAX).await.unwrap() {
+        match call::find(&mut conn, &MakeCall { collection_id, call_id }, JobId::MAX).await.unwrap() {
             Found::Pending(call) => Some(*call),
             other => panic!("{other:?}"),
         }
@@ -275,9 +275,7 @@ async fn collected(held: &Held) -> Uuid {
     let failure =
         CallFailure { code: Some("source_http_500".to_owned()), detail: format!("no {ADA}"), is_call: true };
     let mut conn = held.pool().acquire().await.unwrap();
-    call::note_failure(&mut conn, &FetchPage { collection_id: id, call_id: page.id }, &failure)
-        .await
-        .unwrap();
+    call::note_failure(&mut conn, &MakeCall { collection_id: id, call_id: page.id }, &failure).await.unwrap();
     held.list(id, &[ada(), bob()], Some("http://desk.example/all?after=ada%40example.com")).await;
     held.list(id, &[], None).await;
     let files = |own: &str| json!([{ "url": "http://desk.example/f1", "name": own }, { "url": "http://desk.example/f2" }]);
@@ -302,7 +300,7 @@ async fn tell_in_jobs(held: &Held) {
     .await
     .unwrap();
     let ids =
-        sqlx::query_scalar!("select id from queue.live_jobs where kind in ('fetch_page', 'parse_documents')");
+        sqlx::query_scalar!("select id from queue.live_jobs where kind in ('make_call', 'parse_documents')");
     for id in ids.fetch_all(held.pool()).await.unwrap() {
         resume_queue::discard(held.pool(), id).await.unwrap();
     }

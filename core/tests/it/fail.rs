@@ -3,7 +3,7 @@
 use resume_core::{
     call::{self, CallFailure},
     collection::{self, CollectionState},
-    jobs::FetchPage,
+    jobs::MakeCall,
     resume::PARSER_CRASHED,
 };
 use uuid::Uuid;
@@ -15,7 +15,7 @@ impl Fixture {
         let call_id = self.call_id(collection_id, page).await.unwrap();
         let mut conn = self.pool().acquire().await.unwrap();
         let failure = CallFailure { code: code.map(str::to_owned), detail: detail.to_owned(), is_call: true };
-        call::note_failure(&mut conn, &FetchPage { collection_id, call_id }, &failure).await.unwrap();
+        call::note_failure(&mut conn, &MakeCall { collection_id, call_id }, &failure).await.unwrap();
     }
 
     /// The calls made and refused, and the errors as (code, count, sample).
@@ -145,7 +145,7 @@ async fn the_text_of_an_error_is_bounded() {
     };
     let mut conn = fixture.pool().acquire().await.unwrap();
     let call_id = fixture.call_id(id, 1).await.unwrap();
-    call::note_failure(&mut conn, &FetchPage { collection_id: id, call_id }, &failure).await.unwrap();
+    call::note_failure(&mut conn, &MakeCall { collection_id: id, call_id }, &failure).await.unwrap();
     let sample = fixture.progress(id).await.errors.remove(0).sample;
     assert!(sample.starts_with("page 1: ä\u{fffd}ä") && sample.ends_with('…'), "{sample}");
     assert!(sample.chars().count() < 600);

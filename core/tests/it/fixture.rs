@@ -8,7 +8,7 @@ use resume_core::{
     completeness,
     db::{PgPool, migrators},
     document::{self, Batch, NewDocument, NewParseFailure, WaitingDocument},
-    jobs::{FetchPage, FinishCollection, ParseDocuments},
+    jobs::{FinishCollection, MakeCall, ParseDocuments},
     parsing::{self, Format},
     resume::{self, NewResume, Outcome, Settled},
     source::{self, definition::Definition},
@@ -77,7 +77,7 @@ impl Fixture {
     /// What a job finds.
     pub(crate) async fn found(&self, collection_id: Uuid, call_id: i64, job_id: JobId) -> Found {
         let mut conn = self.pool().acquire().await.unwrap();
-        call::find(&mut conn, &FetchPage { collection_id, call_id }, job_id).await.unwrap()
+        call::find(&mut conn, &MakeCall { collection_id, call_id }, job_id).await.unwrap()
     }
 
     /// The call for a page of the first list, in its last reading.
@@ -97,7 +97,7 @@ impl Fixture {
     pub(crate) async fn last_fetch_job(&self, call_id: i64) -> JobId {
         sqlx::query_scalar!(
             r#"select coalesce(max(id), 0) as "id!" from jobs
-               where kind = 'fetch_page' and (args ->> 'call_id')::bigint = $1"#,
+               where kind = 'make_call' and (args ->> 'call_id')::bigint = $1"#,
             call_id
         )
         .fetch_one(self.pool())
@@ -172,7 +172,7 @@ impl Fixture {
     pub(crate) async fn give_up_call(&self, collection_id: Uuid, call_id: i64, error: &str) {
         let discarded = discarded(self.last_fetch_job(call_id).await, error);
         let mut tx = self.pool().begin().await.unwrap();
-        call::give_up(&mut tx, &FetchPage { collection_id, call_id }, &discarded).await.unwrap();
+        call::give_up(&mut tx, &MakeCall { collection_id, call_id }, &discarded).await.unwrap();
         tx.commit().await.unwrap();
         self.end_run(collection_id).await;
     }
@@ -227,7 +227,7 @@ impl Fixture {
     pub(crate) async fn fetch_jobs(&self, id: Uuid) -> Vec<i32> {
         sqlx::query_scalar!(
             r#"select c.place from jobs j join calls c on c.id = (j.args ->> 'call_id')::bigint
-               where j.kind = 'fetch_page' and c.collection_id = $1 order by j.id"#,
+               where j.kind = 'make_call' and c.collection_id = $1 order by j.id"#,
             id
         )
         .fetch_all(self.pool())

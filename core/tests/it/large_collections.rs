@@ -36,23 +36,23 @@ async fn a_million_calls_are_stopped_and_continued_at_once() {
     let in_time = async |what: &str, begun: Instant| {
         assert!(begun.elapsed() < Duration::from_secs(2), "{what} took {:?}", begun.elapsed());
     };
-    let proceed = async || {
+    let continue_collection = async || {
         let mut tx = fixture.pool().begin().await.unwrap();
-        let proceeded = collection::proceed(&mut tx, id, Scope::default()).await.unwrap();
+        let continued = collection::continue_collection(&mut tx, id, Scope::default()).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(proceeded.calls, i64::from(CALLS) + 4);
+        assert_eq!(continued.calls, i64::from(CALLS) + 4);
     };
     let begun = Instant::now();
     fixture.pause(id).await.unwrap();
     in_time("pausing", begun).await;
     let begun = Instant::now();
-    proceed().await;
+    continue_collection().await;
     in_time("continuing", begun).await;
     let begun = Instant::now();
     fixture.cancel(id).await.unwrap();
     in_time("cancelling", begun).await;
     let begun = Instant::now();
-    proceed().await;
+    continue_collection().await;
     in_time("continuing what was cancelled", begun).await;
     let begun = Instant::now();
     fixture.progress(id).await;

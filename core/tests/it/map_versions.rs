@@ -57,6 +57,6 @@ async fn documents_that_nobody_parsed_are_not_parsed_anew() {
     assert_eq!(step.documents, vec![]);
     assert_eq!(resume::count_outdated(fixture.pool(), source.source_id, 1).await.unwrap(), Some(0));
     fixture.end_run(id).await;
-    let proceeded = collection::proceed(&mut tx, id, Scope::All).await.unwrap();
-    assert_eq!(proceeded.documents, 2);
+    let continued = collection::continue_collection(&mut tx, id, Scope::All).await.unwrap();
+    assert_eq!(continued.documents, 2);
 }

@@ -2,7 +2,7 @@
 
 use resume_core::{
     call::{self, Answer},
-    collection::{self, CollectionState, NewCollection, ProceedError, Scope, StartError, UnderWay},
+    collection::{self, CollectionState, ContinueError, NewCollection, Scope, StartError, UnderWay},
     db::{PgConnection, PgPool},
     jobs::FinishCollection,
     source::{
@@ -67,7 +67,7 @@ async fn change(fixture: &Fixture, id: Uuid, what: &str) {
     match what {
         "pause" => collection::pause(&mut tx, id).await.unwrap(),
         "cancel" => collection::cancel(&mut tx, id).await.unwrap(),
-        _ => _ = collection::proceed(&mut tx, id, Scope::default()).await.unwrap(),
+        _ => _ = collection::continue_collection(&mut tx, id, Scope::default()).await.unwrap(),
     }
     tx.commit().await.unwrap();
     fixture.continue_calls(id).await;
@@ -111,9 +111,9 @@ async fn a_second_one_is_refused_until_the_first_is_over() {
     change(&fixture, second, "cancel").await;
     let third = fixture.start(&one_page()).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    let error = collection::proceed(&mut tx, second, Scope::default()).await.unwrap_err();
+    let error = collection::continue_collection(&mut tx, second, Scope::default()).await.unwrap_err();
     tx.rollback().await.unwrap();
-    assert!(matches!(error, ProceedError::UnderWay(other) if other.id == third), "{error:?}");
+    assert!(matches!(error, ContinueError::UnderWay(other) if other.id == third), "{error:?}");
     ended(&fixture, third).await;
     change(&fixture, second, "resume").await;
     ended(&fixture, second).await;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use resume_core::{
     call::{self, Answer},
-    collection::{self, CollectionState, Finishing, ProceedError, Progress, Scope},
+    collection::{self, CollectionState, ContinueError, Finishing, Progress, Scope},
     completeness::{self, ConfirmError},
     document::{self, DocumentFilter, DocumentState, NewDocument},
-    jobs::{FetchPage, FinishCollection},
+    jobs::{FinishCollection, MakeCall},
     resume::{self, Outcome},
     source,
 };
@@ -125,7 +125,7 @@ async fn what_is_young_or_goes_on_or_has_documents_that_nobody_parsed_keeps_its_
         assert!(fixture.calls_of(id).await > 0);
     }
     // Once its documents are parsed it is as any other.
-    fixture.proceed(given_up, Scope::Unfinished).await.unwrap();
+    fixture.continue_collection(given_up, Scope::Unfinished).await.unwrap();
     fixture.parse_all(given_up).await;
     fixture.age(given_up).await;
     assert_eq!(fixture.delete_calls().await, 1);
@@ -138,9 +138,12 @@ async fn without_calls_only_documents_are_continued() {
     fixture.age(id).await;
     fixture.delete_calls().await;
     for scope in [Scope::Unfinished, Scope::Calls, Scope::All] {
-        assert!(matches!(fixture.proceed(id, scope).await, Err(ProceedError::CallsDeleted)), "{scope:?}");
+        assert!(
+            matches!(fixture.continue_collection(id, scope).await, Err(ContinueError::CallsDeleted)),
+            "{scope:?}"
+        );
     }
-    assert_eq!(fixture.proceed(id, Scope::Documents).await.unwrap(), [0, 1]);
+    assert_eq!(fixture.continue_collection(id, Scope::Documents).await.unwrap(), [0, 1]);
     // Whatever becomes of the document, it is listed with its state.
     for (state, name) in [(DocumentState::Waiting, "waiting"), (DocumentState::GivenUp, "given_up")] {
         if state == DocumentState::GivenUp {
@@ -153,7 +156,7 @@ async fn without_calls_only_documents_are_continued() {
             sqlx::query_scalar!(r#"select count(*) as "count!" from documents where state = $1"#, name);
         assert_eq!(told.fetch_one(fixture.pool()).await.unwrap(), 1, "{name}");
     }
-    assert_eq!(fixture.proceed(id, Scope::Documents).await.unwrap(), [0, 1]);
+    assert_eq!(fixture.continue_collection(id, Scope::Documents).await.unwrap(), [0, 1]);
     fixture.parse_all(id).await;
     let progress = fixture.progress(id).await;
     // The failed call is not forgotten.
@@ -174,7 +177,7 @@ async fn without_calls_only_documents_are_continued() {
     fixture.delete_calls().await;
     for scope in [Scope::Unfinished, Scope::Calls, Scope::All, Scope::Documents] {
         assert!(
-            matches!(fixture.proceed(cancelled, scope).await, Err(ProceedError::CallsDeleted)),
+            matches!(fixture.continue_collection(cancelled, scope).await, Err(ContinueError::CallsDeleted)),
             "{scope:?}"
         );
     }
@@ -197,7 +200,7 @@ async fn a_deletion_that_was_cut_off_is_taken_up_again() {
     assert_eq!(told(&fixture.progress(id).await), before, "the summary counts");
     let call_id = fixture.call_id(id, 3).await.unwrap();
     let retried =
-        collection::continue_call(&mut conn, &FetchPage { collection_id: id, call_id }).await.unwrap();
+        collection::continue_call(&mut conn, &MakeCall { collection_id: id, call_id }).await.unwrap();
     assert!(!retried, "a call that is about to be deleted is not made again");
     let run = sqlx::query_scalar!("select run from collections where id = $1", id);
     let run = run.fetch_one(fixture.pool()).await.unwrap();

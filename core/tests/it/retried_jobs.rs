@@ -4,7 +4,7 @@ use resume_core::{
     call::{self, Found},
     collection::{self, CollectionState, Finishing},
     document,
-    jobs::{FetchPage, FinishCollection, ParseDocuments},
+    jobs::{FinishCollection, MakeCall, ParseDocuments},
     resume, source,
 };
 use uuid::Uuid;
@@ -31,7 +31,7 @@ impl Fixture {
     /// What a retried job of a call does; returns whether the call is open again.
     async fn continue_call(&self, collection_id: Uuid, call_id: i64) -> bool {
         let mut tx = self.pool().begin().await.unwrap();
-        let job = FetchPage { collection_id, call_id };
+        let job = MakeCall { collection_id, call_id };
         let is_open = collection::continue_call(&mut tx, &job).await.unwrap();
         tx.commit().await.unwrap();
         is_open
@@ -49,16 +49,16 @@ async fn a_batch_counts_once_however_often_it_is_given_up_and_parsed() {
     let (id, jobs) = fixture.stored().await;
     fixture.give_up_documents(&jobs[0], "discarded_by_request").await;
     fixture.give_up_documents(&jobs[0], "error").await;
-    assert_eq!(fixture.told(id).await, (Running, [0, 0, 4, 6]));
+    assert_eq!(fixture.counts(id).await, (Running, [0, 0, 4, 6]));
     fixture.parse(&jobs[0], 1).await;
-    assert_eq!(fixture.told(id).await, (Running, [3, 1, 0, 6]));
+    assert_eq!(fixture.counts(id).await, (Running, [3, 1, 0, 6]));
     fixture.parse(&jobs[1], 0).await;
     fixture.give_up_documents(&jobs[2], "cancelled_by_request").await;
-    assert_eq!(fixture.told(id).await, (CompletedWithErrors, [7, 1, 2, 0]));
+    assert_eq!(fixture.counts(id).await, (CompletedWithErrors, [7, 1, 2, 0]));
     let ended = fixture.progress(id).await.collection.finished_at;
     fixture.parse(&jobs[2], 0).await;
     fixture.give_up_documents(&jobs[2], "cancelled_by_request").await;
-    assert_eq!(fixture.told(id).await, (CompletedWithErrors, [9, 1, 0, 0]), "one did not parse");
+    assert_eq!(fixture.counts(id).await, (CompletedWithErrors, [9, 1, 0, 0]), "one did not parse");
     assert_eq!(fixture.progress(id).await.collection.finished_at, ended);
 }
 
@@ -88,7 +88,7 @@ async fn batches_that_are_parsed_at_once_complete_the_collection() {
     for job in &jobs {
         fixture.give_up_documents(job, "discarded_by_request").await;
     }
-    assert_eq!(fixture.told(id).await, (CompletedWithErrors, [0, 0, 8, 0]));
+    assert_eq!(fixture.counts(id).await, (CompletedWithErrors, [0, 0, 8, 0]));
     let source_id = source::mapping_of_collection(fixture.pool(), id).await.unwrap().unwrap().source_id;
     let settle = async |conn: &mut sqlx::PgConnection, job: &ParseDocuments| {
         let waiting = document::load_waiting(fixture.pool(), id, &job.batches).await.unwrap();
@@ -107,7 +107,7 @@ async fn batches_that_are_parsed_at_once_complete_the_collection() {
     };
     in_time("the second one ends", both).await;
     second.commit().await.unwrap();
-    assert_eq!(fixture.told(id).await, (Completed, [8, 0, 0, 0]));
+    assert_eq!(fixture.counts(id).await, (Completed, [8, 0, 0, 0]));
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn an_answer_that_comes_late_is_stored() {
     let late = fixture.page(id, 1).await;
     let discarded = discarded(fixture.last_fetch_job(late.id).await, "gone");
     let mut conn = fixture.pool().acquire().await.unwrap();
-    call::give_up(&mut conn, &FetchPage { collection_id: id, call_id: late.id }, &discarded).await.unwrap();
+    call::give_up(&mut conn, &MakeCall { collection_id: id, call_id: late.id }, &discarded).await.unwrap();
     let answer = call::Answer { items: items("p", 4), ..call::Answer::default() };
     assert_eq!(fixture.store(&late, &answer).await.unwrap().stored, 4);
     let counts = fixture.progress(id).await.counts;

@@ -5,7 +5,7 @@ use resume_core::{
     call::{self, Answer},
     collection::Scope,
     document::{self, DocumentFilter},
-    jobs::FetchPage,
+    jobs::MakeCall,
     resume::{self, Settled},
     source::{self, definition::Definition},
 };
@@ -114,7 +114,7 @@ impl Fixture {
                 let Some(call) = self.pending(id, place).await else { return "nothing" };
                 let discarded = discarded(self.last_fetch_job(call.id).await, "gone");
                 let mut conn = self.pool().acquire().await.unwrap();
-                let job = FetchPage { collection_id: id, call_id: call.id };
+                let job = MakeCall { collection_id: id, call_id: call.id };
                 call::give_up(&mut conn, &job, &discarded).await.unwrap();
                 drop(conn);
                 self.end_run(id).await;
@@ -122,7 +122,7 @@ impl Fixture {
             }
             6 => {
                 let scopes = [Scope::Unfinished, Scope::Calls, Scope::Documents, Scope::All];
-                _ = self.proceed(id, scopes[(random.next() % 4) as usize]).await;
+                _ = self.continue_collection(id, scopes[(random.next() % 4) as usize]).await;
                 "it goes on"
             }
             _ => {

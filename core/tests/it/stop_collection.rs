@@ -3,11 +3,11 @@
 use resume_core::{
     call::{self, Answer, Found},
     collection::{self, CollectionState, Finishing, Scope, StopError},
-    jobs::{ContinueCollection, FetchPage, FinishCollection, StopCollection},
+    jobs::{ContinueCollection, FinishCollection, MakeCall, StopCollection},
 };
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, discarded, items};
+use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of, discarded, in_time, items};
 
 use CollectionState::{Cancelled, Completed, Paused, Running};
 
@@ -28,7 +28,7 @@ impl Fixture {
 
     /// Continues a collection; returns how many calls are made.
     pub(crate) async fn go_on(&self, id: Uuid) -> i64 {
-        self.proceed(id, Scope::default()).await.unwrap()[0]
+        self.continue_collection(id, Scope::default()).await.unwrap()[0]
     }
 
     /// Ends the jobs of a stopped collection, as its job does.
@@ -62,7 +62,7 @@ async fn a_paused_collection_fetches_nothing_and_goes_on_where_it_was() {
     assert_eq!(fixture.live("stop_collection", id).await, 1, "a second pause changes nothing");
     assert!(fixture.pending(id, 3).await.is_none(), "nothing is fetched, even before its jobs have ended");
     fixture.end_jobs(id).await;
-    assert_eq!(fixture.live("fetch_page", id).await, 0);
+    assert_eq!(fixture.live("make_call", id).await, 0);
     assert_eq!(fixture.live("parse_documents", id).await, 3, "what is stored is parsed");
 
     // The follow-up of a job that was ended gives nothing up, nor does the end of the run.
@@ -76,14 +76,14 @@ async fn a_paused_collection_fetches_nothing_and_goes_on_where_it_was() {
     let first = fixture.last_fetch_job(third.id).await;
     assert_eq!(fixture.go_on(id).await, 2);
     assert_eq!(fixture.state(id).await, Running);
-    assert_eq!(fixture.live("fetch_page", id).await, 2);
+    assert_eq!(fixture.live("make_call", id).await, 2);
     // The walk that comes too late ends nothing of it, and the old jobs fetch nothing and give nothing up.
     fixture.end_jobs(id).await;
-    assert_eq!(fixture.live("fetch_page", id).await, 2);
+    assert_eq!(fixture.live("make_call", id).await, 2);
     let found = fixture.found(id, third.id, first).await;
     assert!(matches!(found, Found::Settled), "{found:?}");
     let mut conn = fixture.pool().acquire().await.unwrap();
-    let job = FetchPage { collection_id: id, call_id: third.id };
+    let job = MakeCall { collection_id: id, call_id: third.id };
     call::give_up(&mut conn, &job, &discarded(first, "cancelled")).await.unwrap();
     drop(conn);
     fixture.store_items(id, 3, Vec::new()).await;
@@ -92,6 +92,29 @@ async fn a_paused_collection_fetches_nothing_and_goes_on_where_it_was() {
         fixture.settle(id, 1, parsed, 0).await;
     }
     assert_eq!(fixture.state(id).await, Completed);
+}
+
+/// A job fails for good while somebody stops and continues its collection: the call has another job then, and
+/// is not given up.
+#[tokio::test]
+async fn a_call_is_not_given_up_while_its_collection_is_stopped_and_continued() {
+    let fixture = Fixture::new().await;
+    let id = fixture.start(&collection_of(10, NUMBERED)).await;
+    let call_id = fixture.call_id(id, 1).await.unwrap();
+    let job_id = fixture.last_fetch_job(call_id).await;
+    let mut tx = fixture.pool().begin().await.unwrap();
+    collection::pause(&mut tx, id).await.unwrap();
+    collection::continue_collection(&mut tx, id, Scope::default()).await.unwrap();
+    let late = tokio::spawn({
+        let (pool, job) = (fixture.pool().clone(), MakeCall { collection_id: id, call_id });
+        async move { call::give_up(&mut pool.acquire().await.unwrap(), &job, &discarded(job_id, "over")).await }
+    });
+    fixture.until_blocked(1).await;
+    tx.commit().await.unwrap();
+    in_time("the late one ends", late).await.unwrap().unwrap();
+    let is_pending =
+        sqlx::query_scalar!(r#"select state = 'pending' as "pending!" from calls where id = $1"#, call_id);
+    assert!(is_pending.fetch_one(fixture.pool()).await.unwrap());
 }
 
 #[tokio::test]
@@ -121,11 +144,11 @@ async fn a_cancelled_collection_is_over_at_once_and_can_go_on() {
     let answer = Answer { items: items("b", 10), ..Default::default() };
     assert!(fixture.store(&under_way, &answer).await.is_none(), "nothing is stored any more");
     fixture.end_jobs(id).await;
-    assert_eq!((fixture.live("fetch_page", id).await, fixture.live("parse_documents", id).await), (0, 0));
+    assert_eq!((fixture.live("make_call", id).await, fixture.live("parse_documents", id).await), (0, 0));
     for job in fixture.parse_jobs(id).await {
         fixture.give_up_documents(&job, "cancelled_by_request").await;
     }
-    assert_eq!(fixture.told(id).await, (Cancelled, [0, 0, 10, 0]));
+    assert_eq!(fixture.counts(id).await, (Cancelled, [0, 0, 10, 0]));
     assert_eq!(fixture.progress(id).await.collection.finished_at, ended.finished_at);
 
     assert_eq!(fixture.go_on(id).await, 3);
@@ -134,7 +157,7 @@ async fn a_cancelled_collection_is_over_at_once_and_can_go_on() {
     }
     assert_eq!(fixture.state(id).await, Running, "what was stored is parsed after all");
     fixture.parse_all(id).await;
-    assert_eq!(fixture.told(id).await, (Completed, [10, 0, 0, 0]));
+    assert_eq!(fixture.counts(id).await, (Completed, [10, 0, 0, 0]));
 }
 
 #[tokio::test]
@@ -171,9 +194,9 @@ async fn a_collection_with_many_calls_goes_on_in_portions() {
     fixture.pause(id).await.unwrap();
     fixture.end_jobs(id).await;
     let mut tx = fixture.pool().begin().await.unwrap();
-    let proceeded = collection::proceed(&mut tx, id, Scope::default()).await.unwrap();
+    let continued = collection::continue_collection(&mut tx, id, Scope::default()).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(proceeded.calls, 25_000);
+    assert_eq!(continued.calls, 25_000);
     let portion = async || {
         let job = sqlx::query!(
             r#"select id as "id!", args as "args!" from jobs where kind = 'continue_collection' order by id desc limit 1"#
@@ -187,7 +210,7 @@ async fn a_collection_with_many_calls_goes_on_in_portions() {
     };
     for expected in [10_000, 20_000, 25_000] {
         portion().await;
-        assert_eq!(fixture.live("fetch_page", id).await, expected);
+        assert_eq!(fixture.live("make_call", id).await, expected);
     }
     assert_eq!(fixture.live("continue_collection", id).await, 3, "there is no fourth one");
 
@@ -198,5 +221,5 @@ async fn a_collection_with_many_calls_goes_on_in_portions() {
     let mut tx = fixture.pool().begin().await.unwrap();
     collection::continue_portion(&mut tx, &last, last_job).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(fixture.live("fetch_page", id).await, 0);
+    assert_eq!(fixture.live("make_call", id).await, 0);
 }

@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_word_as_the_first_parameter_is_the_subject() {
         for (parameter, subject) in [
-            ("fetch_page", Some("fetch_page")),
+            ("make_call", Some("make_call")),
             ("host:17", None),
             ("{\"n\":1}", None),
             ("", None),

@@ -136,7 +136,7 @@ impl Scenario for Collection {
     async fn check(&self, systems: &Systems, pool: &PgPool) -> Result<Vec<String>> {
         let stats = [systems.sound.ats().stats(), systems.faulty.ats().stats()];
         let calls: u64 = stats.iter().map(|stats| stats.calls - stats.rate_limited).sum();
-        let attempts = "select coalesce(sum(attempt), 0)::bigint from jobs where kind = 'fetch_page'";
+        let attempts = "select coalesce(sum(attempt), 0)::bigint from jobs where kind = 'make_call'";
         let attempts = number(pool, attempts).await?;
         let is_wasteful = i64::try_from(calls)? > attempts;
         Ok(is_wasteful.then(|| format!("{calls} calls by {attempts} attempts")).into_iter().collect())

@@ -8,7 +8,7 @@ use resume_core::{
     attachment::Finder,
     call::{self, Call, CallFailure, FoundAttachments},
     document::NewDocument,
-    jobs::FetchPage,
+    jobs::MakeCall,
     source::definition::Definition,
 };
 use resume_queue::{Coded, JobError, Lease};
@@ -30,7 +30,7 @@ const REST_MAX: Duration = Duration::from_secs(5);
 pub(super) async fn leave(
     context: &Context,
     lease: &Lease,
-    job: &FetchPage,
+    job: &MakeCall,
     call: &Call,
     base: Base<'_>,
 ) -> Result<Leave, JobError> {
@@ -88,7 +88,7 @@ pub(super) async fn find_attachments(
 pub(super) async fn not_made(
     context: &Context,
     lease: &Lease,
-    job: &FetchPage,
+    job: &MakeCall,
     base: Base<'_>,
     error: CallError,
 ) -> JobError {
@@ -110,13 +110,13 @@ pub(super) async fn not_made(
 }
 
 /// Notes why no call is made; gives what becomes of the job.
-pub(super) async fn given_up(context: &Context, job: &FetchPage, error: CallError) -> JobError {
+pub(super) async fn given_up(context: &Context, job: &MakeCall, error: CallError) -> JobError {
     note(context, job, &error, false).await;
     verdict(error)
 }
 
 /// Notes a call that failed; gives what becomes of the job.
-pub(super) async fn failed(context: &Context, job: &FetchPage, error: CallError, ended: Ended) -> JobError {
+pub(super) async fn failed(context: &Context, job: &MakeCall, error: CallError, ended: Ended) -> JobError {
     // What is a refusal, and for how long, the headers tell.
     let error = ended.refused_for.map_or(error, CallError::RateLimited);
     note(context, job, &error, true).await;
@@ -141,7 +141,7 @@ pub(super) async fn failed(context: &Context, job: &FetchPage, error: CallError,
 
 /// Lets people see that the collection waits. Where even that fails the database is away, which the snooze
 /// will find out.
-async fn note_waiting(context: &Context, job: &FetchPage) {
+async fn note_waiting(context: &Context, job: &MakeCall) {
     let noted = async {
         let mut conn = context.pool.acquire().await?;
         call::note_waiting(&mut conn, job.collection_id).await
@@ -153,13 +153,13 @@ async fn note_waiting(context: &Context, job: &FetchPage) {
 
 /// Counts the call in the collection, if it was made, and notes what went wrong. Where even that fails the
 /// database is away, which the attempt's end will find out.
-pub(super) async fn note(context: &Context, job: &FetchPage, error: &CallError, is_call: bool) {
+pub(super) async fn note(context: &Context, job: &MakeCall, error: &CallError, is_call: bool) {
     let detail = std::error::Error::source(error)
         .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
     note_failure(context, job, &CallFailure { code: error.code(), detail, is_call }).await;
 }
 
-pub(super) async fn note_failure(context: &Context, job: &FetchPage, failure: &CallFailure) {
+pub(super) async fn note_failure(context: &Context, job: &MakeCall, failure: &CallFailure) {
     let noted = async {
         let mut conn = context.pool.acquire().await?;
         call::note_failure(&mut conn, job, failure).await

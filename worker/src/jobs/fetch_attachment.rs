@@ -5,7 +5,7 @@ use resume_core::{
     attachment::NewAttachment,
     call::{self, Call, Refreshed},
     db,
-    jobs::FetchPage,
+    jobs::MakeCall,
 };
 use resume_queue::{JobError, Lease};
 
@@ -23,7 +23,7 @@ use crate::{
 pub(super) async fn fetch(
     context: &Context,
     lease: &Lease,
-    job: &FetchPage,
+    job: &MakeCall,
     call: &Call,
 ) -> Result<(), JobError> {
     match &call.link {
@@ -35,7 +35,7 @@ pub(super) async fn fetch(
 async fn download(
     context: &Context,
     lease: &Lease,
-    job: &FetchPage,
+    job: &MakeCall,
     call: &Call,
     address: &str,
 ) -> Result<(), JobError> {
@@ -76,7 +76,7 @@ async fn store(context: &Context, lease: &Lease, call: &Call, file: &NewAttachme
 }
 
 /// Comes back for a fresh address, or gives the attachment up when that was done before.
-async fn expire(context: &Context, job: &FetchPage, call: &Call) -> Result<(), JobError> {
+async fn expire(context: &Context, job: &MakeCall, call: &Call) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(retry)?;
     let is_first = call::expire_attachment(&mut conn, call).await.map_err(retry)?;
     drop(conn);
@@ -87,7 +87,7 @@ async fn expire(context: &Context, job: &FetchPage, call: &Call) -> Result<(), J
 }
 
 /// Asks for a fresh address by the call that had brought the one that has expired.
-async fn refresh(context: &Context, lease: &Lease, job: &FetchPage, call: &Call) -> Result<(), JobError> {
+async fn refresh(context: &Context, lease: &Lease, job: &MakeCall, call: &Call) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(retry)?;
     let origin = call::find_origin(&mut conn, call).await.map_err(retry)?;
     drop(conn);

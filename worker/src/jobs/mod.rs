@@ -1,11 +1,11 @@
-//! What each job does: one file a job, one function `run`. `fetch_attachment.rs` is what `fetch_page.rs` does
+//! What each job does: one file a job, one function `run`. `fetch_attachment.rs` is what `make_call.rs` does
 //! for a call that brings an attachment, `call.rs` what both do with any call.
 
 mod call;
 pub(crate) mod continue_collection;
 mod fetch_attachment;
-pub(crate) mod fetch_page;
 pub(crate) mod finish_collection;
+pub(crate) mod make_call;
 pub(crate) mod parse_documents;
 pub(crate) mod reparse_source;
 pub(crate) mod settle_discarded;

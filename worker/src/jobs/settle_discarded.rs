@@ -3,7 +3,7 @@ use apalis::prelude::Data;
 use resume_core::{
     call, collection,
     db::{self, PgConnection},
-    jobs::{FetchPage, FinishCollection, ParseDocuments, SettleDiscarded},
+    jobs::{FinishCollection, MakeCall, ParseDocuments, SettleDiscarded},
 };
 use resume_queue::{Discarded, Job, JobError, Lease, end_stands};
 
@@ -34,7 +34,7 @@ async fn give_up(
 ) -> anyhow::Result<()> {
     let args = discarded.args.clone();
     match discarded.kind.as_str() {
-        FetchPage::KIND => match serde_json::from_value::<FetchPage>(args) {
+        MakeCall::KIND => match serde_json::from_value::<MakeCall>(args) {
             Ok(job) => call::give_up(conn, &job, discarded).await?,
             Err(error) => left_open(discarded, &error),
         },

@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
-use resume_connector::told;
-use resume_core::call_limit::{self, CallEnd, Ending, Permit, Told, Void};
+use resume_connector::announced;
+use resume_core::call_limit::{self, Announced, CallEnd, Ending, Permit, Void};
 use tokio::{runtime::Handle, time::Instant};
 
 use super::pacer::{Allowance, Desk, LOOK_MAX};
@@ -102,7 +102,7 @@ impl Leave {
     /// nothing but evidence.
     pub(crate) async fn end(mut self, finished: Finished<'_>) -> Ended {
         let left = self.left.unwrap_or(self.at);
-        let told = self.told(&finished);
+        let announced = self.announced(&finished);
         let Some(ending) = ending(&finished) else {
             // Nothing has left.
             self.left = None;
@@ -115,9 +115,9 @@ impl Leave {
             code: finished.code.map(str::to_owned),
             bytes: finished.bytes,
             ending,
-            told,
+            announced,
         };
-        // What was asked of this process it knows, whether or not the others can be told.
+        // What was asked of this process it knows, whether or not the others can be announced.
         let silence = call_limit::silence_of(&self.allowance.limits, &end);
         let silent_until = silence.map(|silence| Instant::now() + silence);
         self.desk.call_ended(silent_until);
@@ -145,18 +145,18 @@ impl Leave {
     }
 
     /// What the answer says of the limit, with no longer wait than the source gets.
-    fn told(&self, finished: &Finished<'_>) -> Told {
+    fn announced(&self, finished: &Finished<'_>) -> Announced {
         if finished.about == About::Elsewhere {
-            return Told::default();
+            return Announced::default();
         }
-        let asked = told(finished.headers, finished.is_refused);
-        let told = asked.clone().at_most(self.allowance.silence_max);
-        if told != asked {
+        let asked = announced(finished.headers, finished.is_refused);
+        let announced = asked.clone().at_most(self.allowance.silence_max);
+        if announced != asked {
             let (source, most) = (&self.desk.source, self.allowance.silence_max);
             let wait = asked.retry_after.max(asked.exhausted_for);
             tracing::warn!(source, ?wait, ?most, "the source asks for a longer silence than it gets");
         }
-        told
+        announced
     }
 }
 

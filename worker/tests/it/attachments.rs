@@ -110,7 +110,7 @@ async fn an_attachment_that_is_gone_is_listed_and_its_item_stays() {
 
     // A resume asks for a fresh address again.
     faulty.pipeline.mock.ats().set_void_signatures(API, 0);
-    assert_eq!(faulty.pipeline.proceed(id).await, 1);
+    assert_eq!(faulty.pipeline.continue_collection(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     assert_eq!((outcome.state, outcome.pages.failed), (CollectionState::Completed, 0));
     faulty.assert_people(PEOPLE, &outcome).await;
@@ -143,7 +143,7 @@ async fn a_host_of_files_that_refuses_every_call_is_given_up() {
         let jobs = sqlx::query_scalar!(
             r#"
             select max(j.attempt) as "attempt!" from jobs j join calls c on c.id = (j.args->>'call_id')::bigint
-            where j.kind = 'fetch_page' and c.step = 'attachment'
+            where j.kind = 'make_call' and c.step = 'attachment'
             having max(j.attempt) > 1
             "#
         );
@@ -155,7 +155,7 @@ async fn a_host_of_files_that_refuses_every_call_is_given_up() {
         }
     };
     in_time("a refused attempt is used up", tried).await;
-    faulty.pipeline.allow_one_attempt("fetch_page").await;
+    faulty.pipeline.allow_one_attempt("make_call").await;
     let progress = faulty.pipeline.ended(id).await;
     assert_eq!(
         (progress.collection.state, progress.counts.failed_calls),

@@ -74,7 +74,7 @@ async fn fetching_waits_for_a_paused_parser_and_goes_on_by_itself() {
         // No page was called twice, and waiting is no attempt.
         assert_eq!(pipeline.mock.ats().stats().calls, 101);
         let attempts = sqlx::query_scalar!(
-            r#"select max(attempt)::integer as "attempt!" from jobs where kind = 'fetch_page'"#
+            r#"select max(attempt)::integer as "attempt!" from jobs where kind = 'make_call'"#
         );
         assert_eq!(attempts.fetch_one(&pipeline.pool).await.unwrap(), 1);
         worker.stop().await;

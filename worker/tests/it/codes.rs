@@ -3,7 +3,7 @@
 use mock_ats::{FaultKind, Pages, Times};
 use resume_core::{
     collection::{CollectionState, Progress},
-    jobs::FetchPage,
+    jobs::MakeCall,
     source::{
         self,
         definition::{Auth, Definition, Secret},
@@ -21,7 +21,7 @@ impl Pipeline {
             r#"select state::text as "state!", attempt as "attempt!", last_error_code as "code!",
                       last_error as "error!"
                from jobs where kind = $1 and collection_id = $2"#,
-            FetchPage::KIND,
+            MakeCall::KIND,
             id.to_string()
         );
         let job = job.fetch_one(&self.pool).await.unwrap();
@@ -40,7 +40,7 @@ async fn a_page_that_fails_gives_its_code_to_its_job() {
     ] {
         pipeline.set_fault(fault, Pages::All, Times::Always);
         let id = pipeline.collect(&collection_of(5, NUMBERED)).await;
-        pipeline.allow_one_attempt(FetchPage::KIND).await;
+        pipeline.allow_one_attempt(MakeCall::KIND).await;
         let worker = pipeline.worker();
         let progress = pipeline.ended(id).await;
         worker.stop().await;
@@ -84,8 +84,8 @@ async fn a_collection_says_what_went_wrong_and_when_it_is_tried_again() {
     let pipeline = Pipeline::start().await;
     let waiting = async |id: Uuid, code: &str| {
         let is_told = |progress: &Progress| {
-            let told = progress.waiting.iter().find(|waiting| waiting.code == code);
-            told.is_some_and(|waiting| waiting.next_try_at.is_some())
+            let announced = progress.waiting.iter().find(|waiting| waiting.code == code);
+            announced.is_some_and(|waiting| waiting.next_try_at.is_some())
         };
         let progress = pipeline.until(id, "it is told", is_told).await;
         progress.waiting.into_iter().find(|waiting| waiting.code == code).unwrap().message
@@ -106,6 +106,6 @@ async fn a_collection_says_what_went_wrong_and_when_it_is_tried_again() {
     .await
     .unwrap();
     let message = waiting(newer, "undecodable_payload").await;
-    assert!(message.contains("(fetch_page): the payload does not decode"), "{message}");
+    assert!(message.contains("(make_call): the payload does not decode"), "{message}");
     worker.stop().await;
 }

@@ -27,7 +27,7 @@ async fn a_worker_that_stops_leaves_the_rest_to_the_next() {
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(50, 500));
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 500, false));
     assert_eq!(pipeline.mock.ats().stats().calls, 50);
-    assert_eq!(pipeline.most_attempts("fetch_page").await, 1, "a job handed back has lost no attempt");
+    assert_eq!(pipeline.most_attempts("make_call").await, 1, "a job handed back has lost no attempt");
     second.stop().await;
 }
 

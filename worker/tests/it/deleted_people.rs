@@ -82,7 +82,7 @@ async fn a_feed_that_fails_fails_alone_and_is_resumed() {
     assert_eq!((found(GOES).await, found(GOES + 1).await), (false, true));
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.proceed(id).await, 1);
+    assert_eq!(faulty.pipeline.continue_collection(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     let people = i64::from(PEOPLE) - 2;
     // The list has three pages, for everything is asked for again where the feed is another one.

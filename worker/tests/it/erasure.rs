@@ -72,10 +72,10 @@ async fn a_worker_without_the_key_keeps_the_pages_of_new_people() {
     assert!(!progress.collection.state.is_over());
     assert!(progress.errors[0].sample.contains("RESUME_ERASURE_KEY_FILE"), "{:?}", progress.errors);
     worker.stop().await;
-    assert_eq!(pipeline.most_attempts("fetch_page").await, 1, "no attempt was used up");
+    assert_eq!(pipeline.most_attempts("make_call").await, 1, "no attempt was used up");
 
     let worker = pipeline.worker_with_key(key());
-    let due = sqlx::query!("update queue.live_jobs set run_at = now() where kind = 'fetch_page'");
+    let due = sqlx::query!("update queue.live_jobs set run_at = now() where kind = 'make_call'");
     due.execute(&pipeline.pool).await.unwrap();
     let progress = pipeline.ended(id).await;
     assert_eq!(progress.collection.state, CollectionState::Completed, "{:?}", progress.errors);

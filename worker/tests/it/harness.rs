@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use mock_ats::{Ats, Face, Fault, FaultKind, MockServer, Pages, Times};
 use resume_core::{
-    collection::{self, BACKLOG_MAX, NewCollection, Proceeded, Progress, Scope},
+    collection::{self, BACKLOG_MAX, Continued, NewCollection, Progress, Scope},
     db::{self, PgPool, Role, migrators},
     erasure::Key,
     parsing::Format,
@@ -174,16 +174,16 @@ impl Pipeline {
     }
 
     /// Continues a collection that is over; returns the number of calls that are made again.
-    pub(crate) async fn proceed(&self, id: Uuid) -> i64 {
-        self.proceed_with(id, Scope::default()).await.calls
+    pub(crate) async fn continue_collection(&self, id: Uuid) -> i64 {
+        self.continue_with(id, Scope::default()).await.calls
     }
 
     /// Continues this of a collection.
-    pub(crate) async fn proceed_with(&self, id: Uuid, scope: Scope) -> Proceeded {
+    pub(crate) async fn continue_with(&self, id: Uuid, scope: Scope) -> Continued {
         let mut tx = db::begin(&self.pool).await.unwrap();
-        let proceeded = collection::proceed(&mut tx, id, scope).await.unwrap();
+        let continued = collection::continue_collection(&mut tx, id, scope).await.unwrap();
         tx.commit().await.unwrap();
-        proceeded
+        continued
     }
 
     /// Lets the jobs of a kind that are there have one attempt only; gives their number.
@@ -228,7 +228,7 @@ impl Worker {
         in_time("the worker stops", self.task).await.unwrap();
     }
 
-    /// Ends it as `kill -9` does: nothing is handed back and nobody is told.
+    /// Ends it as `kill -9` does: nothing is handed back and nobody is announced.
     pub(crate) async fn crash(self) {
         self.task.abort();
         assert!(in_time("the worker is gone", self.task).await.unwrap_err().is_cancelled());

@@ -88,7 +88,7 @@ async fn an_import_can_be_cancelled_and_gone_on_with() {
     assert_eq!(ended.collection.state, CollectionState::Cancelled);
     assert!(ended.errors.iter().all(|error| error.code == "cancelled_by_request"), "{:?}", ended.errors);
 
-    assert_eq!(pipeline.proceed(id).await, 0, "there is no page to fetch");
+    assert_eq!(pipeline.continue_collection(id).await, 0, "there is no page to fetch");
     let progress = pipeline.ended(id).await;
     assert_ne!(progress.collection.state, CollectionState::Failed);
     assert_eq!((progress.counts.done, progress.counts.failed_calls), (2, 0));

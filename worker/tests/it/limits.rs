@@ -1,4 +1,4 @@
-//! The source's rate limit: kept, nearly reached, and obeyed where it is lower than we were told.
+//! The source's rate limit: kept, nearly reached, and obeyed where it is lower than we were announced.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ async fn a_lower_limit_is_obeyed() {
     assert_eq!(outcome, Outcome { calls, ..Outcome::smooth(30, 300) });
     assert_eq!(stats.served, 30);
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 300, false));
-    assert_eq!(pipeline.most_attempts("fetch_page").await, 1, "a refusal uses no attempt");
+    assert_eq!(pipeline.most_attempts("make_call").await, 1, "a refusal uses no attempt");
     worker.stop().await;
 }
 
@@ -88,7 +88,7 @@ async fn a_limit_for_each_key_holds_for_each_source() {
     // A job waits for leave to call, at one call a second, in its slot: without the limit all pages would.
     let pipeline = Pipeline::start_with(u32::MAX, 1).await;
     let limits = Limits { max_running: None, max_running_per_key: Some(2) };
-    limit_queue(&pipeline.pool, "fetch_page", limits).await.unwrap();
+    limit_queue(&pipeline.pool, "make_call", limits).await.unwrap();
     let ids = [
         pipeline.collect(&collection_of(40, NUMBERED)).await,
         pipeline.collect(&collection_of(40, JSON_RESUMES)).await,
@@ -96,7 +96,7 @@ async fn a_limit_for_each_key_holds_for_each_source() {
     let worker = pipeline.worker();
     let mut most = BTreeMap::new();
     let all_ended = async {
-        while pipeline.jobs("fetch_page").await != BTreeMap::from([("completed".to_owned(), 8)]) {
+        while pipeline.jobs("make_call").await != BTreeMap::from([("completed".to_owned(), 8)]) {
             for (source, running) in pipeline.fetching().await {
                 let most = most.entry(source).or_insert(0);
                 *most = running.max(*most);
@@ -123,7 +123,7 @@ impl Pipeline {
         let rows = sqlx::query!(
             r#"select c.source as "source!", count(*) as "count!"
                from jobs j join collections c on c.id = j.collection_id::uuid
-               where j.kind = 'fetch_page' and j.state = 'running' group by c.source"#
+               where j.kind = 'make_call' and j.state = 'running' group by c.source"#
         );
         let rows = rows.fetch_all(&self.pool).await.unwrap();
         rows.into_iter().map(|row| (row.source, row.count)).collect()
@@ -132,7 +132,7 @@ impl Pipeline {
     /// How many calls are under way.
     async fn running(&self) -> i64 {
         let running = sqlx::query_scalar!(
-            r#"select count(*) as "n!" from jobs where kind = 'fetch_page' and state = 'running'"#
+            r#"select count(*) as "n!" from jobs where kind = 'make_call' and state = 'running'"#
         );
         running.fetch_one(&self.pool).await.unwrap()
     }

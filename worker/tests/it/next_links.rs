@@ -52,7 +52,7 @@ async fn a_chain_that_breaks_is_resumed_where_it_broke() {
         }
     );
     pipeline.mock.ats().set_faults([]);
-    assert_eq!(pipeline.proceed(id).await, 1);
+    assert_eq!(pipeline.continue_collection(id).await, 1);
     let smooth = Outcome::smooth(20, 200);
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 21, rate_limited: 0 }, ..smooth });
     assert_eq!(pipeline.resumes(NEXT_LINK).await, people(Face::TestData, SEED.into(), 200, false));

@@ -17,7 +17,7 @@ async fn passes(kind: FaultKind) {
     let smooth = Outcome::smooth(20, 200);
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 21, rate_limited: 0 }, ..smooth });
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 200, false));
-    assert_eq!(pipeline.most_attempts("fetch_page").await, 2);
+    assert_eq!(pipeline.most_attempts("make_call").await, 2);
     worker.stop().await;
 }
 
@@ -90,7 +90,7 @@ async fn a_page_that_is_not_there_is_listed_and_the_others_come() {
 
     // One page is fetched again, and no other.
     pipeline.mock.ats().set_faults([]);
-    assert_eq!(pipeline.proceed(id).await, 1);
+    assert_eq!(pipeline.continue_collection(id).await, 1);
     let smooth = Outcome::smooth(20, 200);
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 21, rate_limited: 0 }, ..smooth });
     worker.stop().await;
@@ -102,7 +102,7 @@ async fn a_page_whose_attempts_are_used_up_is_listed() {
     let pipeline = Pipeline::start().await;
     pipeline.set_fault(FaultKind::Status(500), OnPages::One(2), Times::Always);
     let id = pipeline.collect(&collection_of(30, NUMBERED)).await;
-    assert_eq!(pipeline.allow_one_attempt("fetch_page").await, 3);
+    assert_eq!(pipeline.allow_one_attempt("make_call").await, 3);
     let worker = pipeline.worker();
     assert_eq!(
         pipeline.outcome(id).await,
@@ -115,7 +115,7 @@ async fn a_page_whose_attempts_are_used_up_is_listed() {
         }
     );
     let ended = |state: &str, count| (state.to_owned(), count);
-    assert_eq!(pipeline.jobs("fetch_page").await, [ended("completed", 2), ended("discarded", 1)].into());
+    assert_eq!(pipeline.jobs("make_call").await, [ended("completed", 2), ended("discarded", 1)].into());
     worker.stop().await;
 }
 
@@ -137,7 +137,7 @@ async fn a_source_that_is_gone_fails_the_collection_until_it_is_resumed() {
         }
     );
     pipeline.mock.ats().set_faults([]);
-    assert_eq!(pipeline.proceed(id).await, 40);
+    assert_eq!(pipeline.continue_collection(id).await, 40);
     let smooth = Outcome::smooth(40, 400);
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: Calls { made: 80, rate_limited: 0 }, ..smooth });
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 400, false));

@@ -35,7 +35,7 @@ async fn collects_200_people(source: &str, face: Face) {
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(20, 200));
     assert_eq!(pipeline.resumes(source).await, people(face, SEED.into(), 200, false));
     let completed = |count| BTreeMap::from([("completed".to_owned(), count)]);
-    assert_eq!(pipeline.jobs("fetch_page").await, completed(20));
+    assert_eq!(pipeline.jobs("make_call").await, completed(20));
     assert_eq!(pipeline.jobs("parse_documents").await, completed(40));
     assert_eq!(pipeline.mock.ats().stats().calls, 20);
     worker.stop().await;

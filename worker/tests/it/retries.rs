@@ -12,7 +12,7 @@ use crate::{
     outcome::{Calls, Documents, Outcome, Pages, people},
 };
 
-const FETCH: &str = "fetch_page";
+const FETCH: &str = "make_call";
 const PARSE: &str = "parse_documents";
 const SETTLE: &str = "settle_discarded";
 
@@ -248,7 +248,7 @@ async fn all_jobs_of_a_page_may_be_retried_at_once() {
     let worker = pipeline.worker();
     let id = pipeline.collect(&collection_of(20, NUMBERED)).await;
     pipeline.outcome(id).await;
-    assert_eq!(pipeline.proceed(id).await, 1);
+    assert_eq!(pipeline.continue_collection(id).await, 1);
     pipeline.until_jobs(SETTLE, &[("completed", 2)]).await;
     pipeline.until_jobs(FETCH, &[("completed", 1), ("discarded", 2)]).await;
     pipeline.mock.ats().set_faults([]);

@@ -101,7 +101,7 @@ impl OneSession {
         let stored = outcome.documents.stored + outcome.documents.unchanged;
         assert_eq!(stored, people);
         let again = sqlx::query_scalar!(
-            r#"select count(*) as "count!" from jobs where kind = 'fetch_page' and attempt > 1"#
+            r#"select count(*) as "count!" from jobs where kind = 'make_call' and attempt > 1"#
         );
         assert_eq!(again.fetch_one(&self.pipeline.pool).await.unwrap(), 0, "attempts were lost");
     }

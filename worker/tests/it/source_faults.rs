@@ -239,7 +239,7 @@ async fn a_token_that_stays_missing_is_an_error_and_no_end() {
     let has_failed = |p: &Progress| p.errors.iter().any(|error| error.code == "next_token_missing");
     faulty.pipeline.until(id, "the token is missed", has_failed).await;
     // The attempt that comes now is the last one.
-    assert_eq!(faulty.pipeline.allow_one_attempt("fetch_page").await, 1);
+    assert_eq!(faulty.pipeline.allow_one_attempt("make_call").await, 1);
     let progress = faulty.pipeline.ended(id).await;
     assert_eq!(progress.collection.state, CollectionState::CompletedWithErrors);
     assert_eq!((progress.counts.done, progress.counts.failed_calls, progress.counts.parsed), (1, 1, 10));
@@ -247,7 +247,7 @@ async fn a_token_that_stays_missing_is_an_error_and_no_end() {
     assert_eq!(progress.errors[0].code, "next_token_missing");
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.proceed(id).await, 1);
+    assert_eq!(faulty.pipeline.continue_collection(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     assert_eq!(outcome, Outcome { calls: made(progress.counts.made + 2), ..Outcome::smooth(3, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;

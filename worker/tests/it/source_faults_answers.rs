@@ -64,7 +64,7 @@ async fn a_gzip_bomb_is_given_up_before_it_goes_off() {
     let grown_kb = memory_kb("VmHWM:").saturating_sub(before);
     assert!(grown_kb < 50_000, "{grown_kb} kB more");
     pipeline.mock.ats().set_faults([]);
-    assert_eq!(pipeline.proceed(id).await, 1);
+    assert_eq!(pipeline.continue_collection(id).await, 1);
     assert_eq!(pipeline.outcome(id).await, Outcome { calls: made(4), ..Outcome::smooth(3, 30) });
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 30, false));
     worker.stop().await;
@@ -90,7 +90,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
     faulty.set_fault(FaultKind::Redirect(other.address()), OnPages::One(1), Times::Always);
     let id = faulty.collect().await;
     // It could be for a while, and would be tried for as long as an error is.
-    assert_eq!(faulty.pipeline.allow_one_attempt("fetch_page").await, 1);
+    assert_eq!(faulty.pipeline.allow_one_attempt("make_call").await, 1);
     let worker = faulty.pipeline.worker();
     let progress = faulty.pipeline.ended(id).await;
     assert_eq!(progress.collection.state, CollectionState::Failed);
@@ -103,7 +103,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
     assert_eq!((other.ats().stats().calls, other.ats().api_stats(Api::Lever).calls), (0, 0));
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.proceed(id).await, 1);
+    assert_eq!(faulty.pipeline.continue_collection(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     assert_eq!(outcome, Outcome { calls: made(4), ..Outcome::smooth(3, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;

@@ -46,7 +46,7 @@ async fn a_parent_that_fails_fails_alone_and_is_resumed() {
     assert_eq!(progress.errors[0].sample, "page 1 of position-2: the source answered 404 Not Found");
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.proceed(id).await, 1);
+    assert_eq!(faulty.pipeline.continue_collection(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     let smooth = Outcome::smooth(BREEZY_LISTS, PEOPLE.into());
     assert_eq!(outcome, Outcome { calls: made(BREEZY_LISTS + 1), ..smooth });
@@ -141,7 +141,7 @@ async fn a_detail_that_fails_fails_alone_and_is_resumed() {
     assert_eq!(sample, format!("detail of {about}: the source answered 400 Bad Request"));
 
     faulty.end_faults();
-    assert_eq!(faulty.pipeline.proceed(id).await, 1);
+    assert_eq!(faulty.pipeline.continue_collection(id).await, 1);
     let outcome = faulty.pipeline.outcome(id).await;
     assert_eq!(outcome, Outcome { calls: made(29), ..Outcome::smooth(28, 25) });
     faulty.assert_people(PEOPLE, &outcome).await;

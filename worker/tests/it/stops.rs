@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mock_ats::Face;
 use resume_core::{
-    collection::{self, CollectionState, Proceeded, Scope},
+    collection::{self, CollectionState, Continued, Scope},
     db,
 };
 use uuid::Uuid;
@@ -55,7 +55,7 @@ async fn a_collection_that_is_paused_while_it_fetches_goes_on_and_gets_everythin
             let paused = pipeline.progress(id).await;
             assert_eq!(paused.collection.state, CollectionState::Paused, "{source}: {paused:#?}");
             assert!(paused.counts.done < 200 && paused.counts.parsed == paused.counts.stored, "{paused:#?}");
-            assert!(pipeline.proceed(id).await > 0);
+            assert!(pipeline.continue_collection(id).await > 0);
         }
         let ended = pipeline.ended(id).await;
         assert_eq!(ended.collection.state, CollectionState::Completed, "{ended:#?}");
@@ -74,11 +74,11 @@ async fn pauses_and_crashes_in_any_moment_lose_nothing() {
     for pages in [5, 15, 30, 50] {
         pipeline.until(id, "some pages are there", |progress| progress.counts.done >= pages).await;
         pipeline.pause_collection(id).await;
-        pipeline.proceed(id).await;
+        pipeline.continue_collection(id).await;
         pipeline.pause_collection(id).await;
         worker.crash().await;
         worker = pipeline.worker();
-        pipeline.proceed(id).await;
+        pipeline.continue_collection(id).await;
     }
     let ended = pipeline.ended(id).await;
     assert_eq!(ended.collection.state, CollectionState::Completed, "{ended:#?}");
@@ -104,8 +104,8 @@ async fn a_collection_that_is_cancelled_while_it_parses_ends_at_once_and_account
     worker.stop().await;
 
     let worker = pipeline.worker();
-    let resumed = pipeline.proceed_with(id, Scope::default()).await;
-    assert_eq!(resumed, Proceeded { calls: 0, documents: 100 });
+    let resumed = pipeline.continue_with(id, Scope::default()).await;
+    assert_eq!(resumed, Continued { calls: 0, documents: 100 });
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(10, 100));
     assert_eq!(pipeline.resumes(NUMBERED).await, people(Face::TestData, SEED.into(), 100, false));
     worker.stop().await;
@@ -120,7 +120,7 @@ async fn a_collection_that_goes_on_right_after_it_was_cancelled_parses_everythin
     for pages in [3, 10, 20] {
         pipeline.until(id, "some pages are there", |progress| progress.counts.done >= pages).await;
         pipeline.cancel_collection(id).await;
-        pipeline.proceed_with(id, Scope::default()).await;
+        pipeline.continue_with(id, Scope::default()).await;
     }
     let ended = pipeline.ended(id).await;
     assert_eq!(ended.collection.state, CollectionState::Completed, "{ended:#?}");

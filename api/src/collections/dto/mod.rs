@@ -1,15 +1,15 @@
 //! What goes over the wire.
 
+mod continue_request;
 mod list;
-mod proceed;
 mod status;
 mod trigger;
 
 use chrono::{DateTime, TimeZone, Utc};
 use uuid::{Uuid, uuid};
 
+pub(super) use continue_request::{ContinueRequest, ContinuedCollection};
 pub(super) use list::{CollectionList, default_limit};
-pub(super) use proceed::{ContinueRequest, ContinuedCollection};
 pub(super) use status::{CollectionStatus, State};
 pub(super) use trigger::TriggerReply;
 pub(crate) use trigger::TriggerRequest;

@@ -112,7 +112,7 @@ impl JobsChangeRequest {
 impl Example for JobsChangeRequest {
     fn example() -> Self {
         Self {
-            queue: Some("fetch_page".to_owned()),
+            queue: Some("make_call".to_owned()),
             kind: None,
             state: None,
             error_code: None,

@@ -137,8 +137,8 @@ impl Example for Job {
         });
         Self {
             id: EXAMPLE_ID,
-            queue: "fetch_page".to_owned(),
-            kind: "fetch_page".to_owned(),
+            queue: "make_call".to_owned(),
+            kind: "make_call".to_owned(),
             state: State::Retryable,
             end_as: None,
             args: Any(json!({"collection_id": EXAMPLE_COLLECTION, "page": 3})),

@@ -68,24 +68,24 @@ async fn run(options: &Options) -> Result<()> {
     let (_directory, cluster) = start_cluster().await?;
     print_head("limiter", cluster.programs().version());
     println!("\n{} worker processes; the system allows {LIMIT} calls in any second", fleet::SIZE);
-    let (mut kills, mut told, mut untold) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut kills, mut announced, mut untold) = (Vec::new(), Vec::new(), Vec::new());
     let (mut shares, mut peers) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
         let url = |name: &str| cluster.url(&format!("{name}_{round}"));
         kills.push(trial::kills(&url("kills"), Duration::from_secs(options.seconds)).await?);
-        told.push(trial::change(&url("told"), true).await?);
+        announced.push(trial::change(&url("told"), true).await?);
         untold.push(trial::change(&url("untold"), false).await?);
         shares.push(trial::share(&url("share")).await?);
         peers.push(trial::peer().await?);
     }
     tokio::task::spawn_blocking(move || drop(cluster)).await?;
     print_kills(&kills, options.seconds);
-    print_change("the limit changes, and headers tell it", &told);
+    print_change("the limit changes, and headers tell it", &announced);
     print_change("the limit changes, and only refusals tell it", &untold);
     print_shares(&shares);
     print_peers(&peers);
     println!();
-    targets(&kills, &told).iter().for_each(Target::print);
+    targets(&kills, &announced).iter().for_each(Target::print);
     Ok(())
 }
 
@@ -137,18 +137,22 @@ fn print_peers(peers: &[Peer]) {
     line("calls refused", &figures(peers, |p| p.refused as f64));
 }
 
-fn targets(kills: &[Kills], told: &[Change]) -> Vec<Target> {
+fn targets(kills: &[Kills], announced: &[Change]) -> Vec<Target> {
     let most = |figures: Vec<f64>| figures.into_iter().fold(0.0, f64::max);
     let processes = fleet::SIZE as f64;
     vec![
         Target::at_least("calls_per_s", bench::median(&figures(kills, |k| k.calls_per_second)), 29.0),
         Target::at_most("calls_in_busiest_s", most(figures(kills, |k| f64::from(k.busiest_second))), 30.0),
         Target::at_most("refused_calls", most(figures(kills, |k| k.refused as f64)), 0.0),
-        Target::at_most("lowered_adapted_s", bench::median(&figures(told, |c| c.lowered.adapted_s)), 5.0),
-        Target::at_most("raised_adapted_s", bench::median(&figures(told, |c| c.raised.adapted_s)), 5.0),
+        Target::at_most(
+            "lowered_adapted_s",
+            bench::median(&figures(announced, |c| c.lowered.adapted_s)),
+            5.0,
+        ),
+        Target::at_most("raised_adapted_s", bench::median(&figures(announced, |c| c.raised.adapted_s)), 5.0),
         Target::at_most(
             "refused_calls_a_change_and_process",
-            most(figures(told, |c| c.lowered.refused.max(c.raised.refused) as f64 / processes)),
+            most(figures(announced, |c| c.lowered.refused.max(c.raised.refused) as f64 / processes)),
             2.0,
         ),
     ]

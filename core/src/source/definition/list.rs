@@ -94,7 +94,7 @@ impl ListCall {
     /// begins where the one before should have ended. A system that is told how many items are wanted makes
     /// up its pages for them.
     pub fn can_lose_items(&self) -> bool {
-        self.is_windowed() && !self.is_told_count()
+        self.is_windowed() && !self.takes_count()
     }
 
     /// Whether several of its pages are fetched side by side: they have numbers, and there is one list. The
@@ -117,7 +117,7 @@ impl ListCall {
 
     /// Whether the system is told how many items the collection wants: it gives that many then, so that the
     /// number of pages is known from the beginning.
-    pub fn is_told_count(&self) -> bool {
+    pub fn takes_count(&self) -> bool {
         self.has(Placeholder::Count)
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use resume_core::call_limit::{self, CallEnd, Circuit, Ending, Obstacle, Released, Told, ToldLimit, Void};
+use resume_core::call_limit::{
+    self, Announced, AnnouncedLimit, CallEnd, Circuit, Ending, Obstacle, Released, Void,
+};
 
 use super::{Process, SECOND, ended, limit, plenty, state};
 use crate::fixture::{Fixture, NEXT_LINK, NUMBERED, collection_of};
@@ -134,18 +136,21 @@ async fn a_call_aside_says_nothing_of_the_source() {
     let fixture = Fixture::new().await;
     let process = Process::start(&fixture).await;
     let permits = process.ask(7, &plenty(), None).await.permits;
-    let told = Told { limits: vec![ToldLimit { calls: 10_000, per: Some(SECOND) }], ..Told::default() };
-    process.end(&permits[0], &plenty(), &CallEnd { told, ..ended(Ending::Answered) }).await;
+    let announced = Announced {
+        limits: vec![AnnouncedLimit { calls: 10_000, per: Some(SECOND) }],
+        ..Announced::default()
+    };
+    process.end(&permits[0], &plenty(), &CallEnd { announced, ..ended(Ending::Answered) }).await;
     for permit in &permits[1..5] {
         process.end(permit, &plenty(), &ended(Ending::Failed)).await;
     }
     let known = state(&fixture).await;
-    assert_eq!((known.told.map(|told| told.calls), known.failures_in_row), (Some(10_000), 4));
+    assert_eq!((known.announced.map(|announced| announced.calls), known.failures_in_row), (Some(10_000), 4));
     for permit in &permits[5..] {
         process.end(permit, &plenty(), &ended(Ending::Aside)).await;
     }
     let now = state(&fixture).await;
-    assert_eq!((now.told, now.failures_in_row, now.under_way), (known.told, 4, 0));
+    assert_eq!((now.announced, now.failures_in_row, now.under_way), (known.announced, 4, 0));
 }
 
 #[tokio::test]
@@ -190,8 +195,8 @@ async fn a_silence_can_be_ended_by_hand() {
     let process = Process::start(&fixture).await;
     let limits = [limit(1, SECOND)];
     let permit = process.ask(1, &limits, None).await.permits[0];
-    let told = Told { retry_after: Some(3600 * SECOND), ..Told::default() };
-    process.end(&permit, &limits, &CallEnd { told, ..ended(Ending::Refused) }).await;
+    let announced = Announced { retry_after: Some(3600 * SECOND), ..Announced::default() };
+    process.end(&permit, &limits, &CallEnd { announced, ..ended(Ending::Refused) }).await;
     let silent_until = state(&fixture).await.silent_until;
     let mut conn = fixture.pool().acquire().await.unwrap();
     let released = call_limit::release(&mut conn, NUMBERED).await.unwrap();
@@ -207,7 +212,7 @@ async fn who_waits_for_the_circuit_looks_again_when_it_is_released() {
     let fixture = Fixture::new().await;
     fixture.start(&collection_of(50, NUMBERED)).await;
     let put_off = sqlx::query!(
-        "update queue.live_jobs set state = 'scheduled', run_at = now() + interval '1 h' where kind = 'fetch_page' returning id"
+        "update queue.live_jobs set state = 'scheduled', run_at = now() + interval '1 h' where kind = 'make_call' returning id"
     );
     let put_off = put_off.fetch_all(fixture.pool()).await.unwrap().len();
     let available = async || {

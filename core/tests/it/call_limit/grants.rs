@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use resume_core::{
-    call_limit::{self, CallEnd, Ending, MARGIN, Obstacle, Told, ToldLimit, Void},
+    call_limit::{self, Announced, AnnouncedLimit, CallEnd, Ending, MARGIN, Obstacle, Void},
     db::migrators,
     source::definition::{Limit, SILENCE_USUAL},
 };
@@ -226,8 +226,8 @@ async fn a_clock_that_was_ahead_is_waited_for_by_nobody() {
     let process = Process::start(&fixture).await;
     let limits = [limit(30, SECOND)];
     let permit = process.ask(1, &limits, None).await.permits[0];
-    let told = Told { retry_after: Some(2 * SECOND), ..Told::default() };
-    process.end(&permit, &limits, &CallEnd { told, ..ended(Ending::Refused) }).await;
+    let announced = Announced { retry_after: Some(2 * SECOND), ..Announced::default() };
+    process.end(&permit, &limits, &CallEnd { announced, ..ended(Ending::Refused) }).await;
     for ahead in ["10 min", "3 h", "9 years"] {
         let set_back = sqlx::query!(
             "update call_limits
@@ -260,8 +260,9 @@ async fn a_told_limit_leaves_the_other_turns_alone() {
     let process = Process::start(&fixture).await;
     let hourly = [Limit { burst: 50, ..limit(100, 3600 * SECOND) }];
     let permit = process.ask(1, &hourly, None).await.permits[0];
-    let told = Told { limits: vec![ToldLimit { calls: 10, per: Some(SECOND) }], ..Told::default() };
-    process.end(&permit, &hourly, &CallEnd { told, ..ended(Ending::Answered) }).await;
+    let announced =
+        Announced { limits: vec![AnnouncedLimit { calls: 10, per: Some(SECOND) }], ..Announced::default() };
+    process.end(&permit, &hourly, &CallEnd { announced, ..ended(Ending::Answered) }).await;
     assert_eq!(process.ask(1, &hourly, None).await.permits.len(), 0, "of what is new nothing is saved up");
     let answer = process.ask_within(5, &hourly, None, Duration::ZERO, SECOND).await;
     assert_eq!(answer.permits.len(), 5, "the burst is not lost: {answer:?}");

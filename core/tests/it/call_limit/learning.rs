@@ -3,23 +3,23 @@
 use std::time::Duration;
 
 use resume_core::{
-    call_limit::{self, CallEnd, Ending, Obstacle, Permit, Told, ToldLimit},
+    call_limit::{self, Announced, AnnouncedLimit, CallEnd, Ending, Obstacle, Permit},
     source::definition::SILENCE_USUAL,
 };
 
 use super::{Process, SECOND, ended, limit, plenty, state};
 use crate::fixture::Fixture;
 
-fn refused(told: Told) -> CallEnd {
-    CallEnd { told, ..ended(Ending::Refused) }
+fn refused(announced: Announced) -> CallEnd {
+    CallEnd { announced, ..ended(Ending::Refused) }
 }
 
-fn answered(told: Told) -> CallEnd {
-    CallEnd { told, ..ended(Ending::Answered) }
+fn answered(announced: Announced) -> CallEnd {
+    CallEnd { announced, ..ended(Ending::Answered) }
 }
 
-fn names(calls: u32) -> Told {
-    Told { limits: vec![ToldLimit { calls, per: Some(SECOND) }], ..Told::default() }
+fn names(calls: u32) -> Announced {
+    Announced { limits: vec![AnnouncedLimit { calls, per: Some(SECOND) }], ..Announced::default() }
 }
 
 /// So many permits at once, however slowly the limits give them.
@@ -32,8 +32,8 @@ async fn a_refusal_silences_the_whole_fleet() {
     let fixture = Fixture::new().await;
     let [first, second] = [Process::start(&fixture).await, Process::start(&fixture).await];
     let permit = first.permit().await;
-    let told = Told { retry_after: Some(10 * SECOND), ..Told::default() };
-    first.end(&permit, &plenty(), &refused(told)).await;
+    let announced = Announced { retry_after: Some(10 * SECOND), ..Announced::default() };
+    first.end(&permit, &plenty(), &refused(announced)).await;
     let (obstacle, left) = second.obstacle(&plenty()).await.unwrap();
     assert_eq!(obstacle, Obstacle::Silence);
     assert!(left > 9 * SECOND && left <= 11 * SECOND, "with some jitter: {left:?}");
@@ -52,14 +52,14 @@ async fn silences_have_bounds() {
         (&permits[1], Some(Duration::ZERO), SECOND),
         (&permits[2], Some(86_400 * SECOND), 3600 * SECOND),
     ] {
-        let told = Told { retry_after: wait, ..Told::default() };
-        let end = refused(told.at_most(SILENCE_USUAL));
+        let announced = Announced { retry_after: wait, ..Announced::default() };
+        let end = refused(announced.at_most(SILENCE_USUAL));
         assert_eq!(call_limit::silence_of(&plenty(), &end), Some(expected));
         process.end(permit, &plenty(), &end).await;
     }
     let left = process.obstacle(&plenty()).await.unwrap().1;
     assert!(left > 3590 * SECOND && left < 3970 * SECOND, "{left:?}");
-    let shorter = refused(Told { retry_after: Some(SECOND), ..Told::default() });
+    let shorter = refused(Announced { retry_after: Some(SECOND), ..Announced::default() });
     process.end(&permits[0], &plenty(), &shorter).await;
     assert!(process.obstacle(&plenty()).await.unwrap().1 > 3500 * SECOND, "a shorter one ends no longer one");
 }
@@ -71,7 +71,7 @@ async fn a_silence_saves_nothing_up() {
     let process = Process::start(&fixture).await;
     let burst = [resume_core::source::definition::Limit { burst: 20, ..limit(30, SECOND) }];
     let permit = process.ask(1, &burst, None).await.permits[0];
-    let end = refused(Told { retry_after: Some(SECOND), ..Told::default() });
+    let end = refused(Announced { retry_after: Some(SECOND), ..Announced::default() });
     process.end(&permit, &burst, &end).await;
     let answer = process.ask_within(16, &burst, None, Duration::ZERO, 2 * SECOND).await;
     let spread = answer.permits.last().unwrap().departs_at - answer.permits[0].departs_at;
@@ -84,7 +84,7 @@ async fn refusals_of_one_lot_slow_down_once() {
     let fixture = Fixture::new().await;
     let process = Process::start(&fixture).await;
     for permit in permits(&process, 8).await {
-        process.end(&permit, &plenty(), &refused(Told::default())).await;
+        process.end(&permit, &plenty(), &refused(Announced::default())).await;
     }
     let state = state(&fixture).await;
     assert!((0.69..0.75).contains(&state.pace), "{}", state.pace);
@@ -106,7 +106,7 @@ async fn the_pace_recovers_in_a_minute_and_has_a_floor() {
     };
     for _ in 0..20 {
         let permit = process.ask(1, &limits, None).await.permits[0];
-        process.end(&permit, &limits, &refused(Told::default())).await;
+        process.end(&permit, &limits, &refused(Announced::default())).await;
         pass(0.0).await;
     }
     assert!((1.0 / 16.0..0.09).contains(&state(&fixture).await.pace));
@@ -136,27 +136,35 @@ async fn a_lower_limit_that_is_told_is_kept_until_a_higher_one_is() {
         process.end(&permits[0], &limits, end).await;
         state(&fixture).await
     };
-    let ten = Some(ToldLimit { calls: 10, per: Some(SECOND) });
-    assert_eq!(next(&answered(names(30))).await.told, None);
-    assert_eq!(next(&answered(names(10))).await.told, ten);
+    let ten = Some(AnnouncedLimit { calls: 10, per: Some(SECOND) });
+    assert_eq!(next(&answered(names(30))).await.announced, None);
+    assert_eq!(next(&answered(names(10))).await.announced, ten);
     let slow = next(&answered(names(10))).await;
-    assert_eq!((slow.told, slow.calls_per_second), (ten, Some(1.0 / 0.102)));
-    assert_eq!(next(&ended(Ending::Failed)).await.told, ten, "an error that says nothing changes nothing");
+    assert_eq!((slow.announced, slow.calls_per_second), (ten, Some(1.0 / 0.102)));
+    assert_eq!(
+        next(&ended(Ending::Failed)).await.announced,
+        ten,
+        "an error that says nothing changes nothing"
+    );
     assert_eq!(next(&refused(names(10))).await.pace, 1.0, "who names the limit is not slowed down blindly");
-    assert_eq!(next(&answered(names(100))).await.told, ten, "another endpoint may allow more");
+    assert_eq!(next(&answered(names(100))).await.announced, ten, "another endpoint may allow more");
     forget_after_a_minute(&fixture).await;
-    assert_eq!(next(&answered(names(100))).await.told, None, "never above the configured");
-    assert_eq!(next(&answered(names(10))).await.told, ten);
-    assert_eq!(next(&answered(Told::default())).await.told, ten, "another endpoint may tell nothing");
+    assert_eq!(next(&answered(names(100))).await.announced, None, "never above the configured");
+    assert_eq!(next(&answered(names(10))).await.announced, ten);
+    assert_eq!(
+        next(&answered(Announced::default())).await.announced,
+        ten,
+        "another endpoint may tell nothing"
+    );
     forget_after_a_minute(&fixture).await;
-    let gone = next(&answered(Told::default())).await;
-    assert_eq!(gone.told, None);
-    assert_eq!(next(&answered(Told::default())).await.calls_per_second, Some(1.0 / 0.034));
+    let gone = next(&answered(Announced::default())).await;
+    assert_eq!(gone.announced, None);
+    assert_eq!(next(&answered(Announced::default())).await.calls_per_second, Some(1.0 / 0.034));
 }
 
 /// Has a limit that was told last be told a minute ago.
 async fn forget_after_a_minute(fixture: &Fixture) {
-    let age = sqlx::query!("update call_limits set told_at = told_at - interval '61 s'");
+    let age = sqlx::query!("update call_limits set announced_at = announced_at - interval '61 s'");
     age.execute(fixture.pool()).await.unwrap();
 }
 
@@ -168,23 +176,24 @@ async fn what_endpoints_tell_differently_settles() {
     let process = Process::start(&fixture).await;
     let limits = [resume_core::source::definition::Limit { burst: 100, ..limit(1000, SECOND) }];
     let rows = async || {
-        let row =
-            sqlx::query_scalar!(r#"select xmin::text as "version!" from call_limits where told_calls = 20"#);
+        let row = sqlx::query_scalar!(
+            r#"select xmin::text as "version!" from call_limits where announced_calls = 20"#
+        );
         row.fetch_optional(fixture.pool()).await.unwrap()
     };
     let lists = names(20);
-    for details in [Told::default(), names(100), names(5000)] {
+    for details in [Announced::default(), names(100), names(5000)] {
         let mut seen = Vec::new();
-        for told in [&lists, &details, &lists, &details, &lists] {
+        for announced in [&lists, &details, &lists, &details, &lists] {
             let mut permits = process.ask(1, &limits, None).await.permits;
             if permits.is_empty() {
                 permits = process.ask_within(1, &limits, None, Duration::ZERO, SECOND).await.permits;
             }
             let before = rows().await;
-            process.end(&permits[0], &limits, &answered(told.clone())).await;
+            process.end(&permits[0], &limits, &answered(announced.clone())).await;
             seen.push(before.is_none() || before == rows().await);
         }
-        assert_eq!(state(&fixture).await.told.map(|told| told.calls), Some(20), "{details:?}");
+        assert_eq!(state(&fixture).await.announced.map(|announced| announced.calls), Some(20), "{details:?}");
         assert!(seen.iter().all(|is_settled| *is_settled), "{details:?}: {seen:?}");
     }
 }
@@ -194,14 +203,14 @@ async fn a_quota_that_others_have_used_up_is_waited_for() {
     let fixture = Fixture::new().await;
     let process = Process::start(&fixture).await;
     let limits = [limit(30, SECOND)];
-    let left_s = async |told: Told| {
+    let left_s = async |announced: Announced| {
         let permit = process.ask_within(1, &limits, None, Duration::ZERO, SECOND).await.permits[0];
-        process.end(&permit, &limits, &answered(told)).await;
+        process.end(&permit, &limits, &answered(announced)).await;
         process.obstacle(&limits).await.map(|(obstacle, left)| (obstacle, left.as_secs()))
     };
-    let our_own = Told { exhausted_for: Some(SECOND), ..Told::default() };
+    let our_own = Announced { exhausted_for: Some(SECOND), ..Announced::default() };
     assert_ne!(left_s(our_own).await.map(|(obstacle, _)| obstacle), Some(Obstacle::Silence));
-    let theirs = Told { exhausted_for: Some(100 * SECOND), ..Told::default() };
+    let theirs = Announced { exhausted_for: Some(100 * SECOND), ..Announced::default() };
     let (obstacle, left) = left_s(theirs).await.unwrap();
     assert!(obstacle == Obstacle::Silence && (98..=110).contains(&left), "{obstacle:?} {left}");
 }
@@ -212,8 +221,8 @@ async fn a_source_that_is_overloaded_is_left_in_peace() {
     let fixture = Fixture::new().await;
     let process = Process::start(&fixture).await;
     let permit = process.permit().await;
-    let told = Told { retry_after: Some(7 * SECOND), ..Told::default() };
-    process.end(&permit, &plenty(), &CallEnd { told, ..ended(Ending::Failed) }).await;
+    let announced = Announced { retry_after: Some(7 * SECOND), ..Announced::default() };
+    process.end(&permit, &plenty(), &CallEnd { announced, ..ended(Ending::Failed) }).await;
     assert_eq!(process.obstacle(&plenty()).await.unwrap().0, Obstacle::Silence);
     let state = state(&fixture).await;
     assert_eq!((state.failed, state.refused, state.pace), (1, 0, 1.0));

@@ -1,16 +1,16 @@
 //! The fleet-wide limit of calls: what is granted to whom and when, and what the ends of calls do to it.
 
 mod circuit;
+mod departures;
 mod evidence;
 mod grants;
 mod learning;
 mod recent;
-mod turns;
 
 use std::time::Duration;
 
 use resume_core::{
-    call_limit::{self, Answer, CallEnd, Caller, Demand, Ending, Permit, State, Told},
+    call_limit::{self, Announced, Answer, CallEnd, Caller, Demand, Ending, Permit, State},
     source::definition::{Interval, Limit, SILENCE_USUAL},
 };
 use uuid::Uuid;
@@ -106,7 +106,7 @@ fn ended(ending: Ending) -> CallEnd {
         code: (ending != Ending::Answered).then(|| "failed".to_owned()),
         bytes: 10,
         ending,
-        told: Told::default(),
+        announced: Announced::default(),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
     if has_lists && !definition.list.is_fanned_out() {
         faults.add("/list", "{parent} stands nowhere in it: every parent would have the same list");
     }
-    if has_parents && definition.list.is_told_count() {
+    if has_parents && definition.list.takes_count() {
         faults.add("/list/params", "{count} does not go with `parents`: no list is asked for all items");
     }
     if definition.list.id_within_parent {

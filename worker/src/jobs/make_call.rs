@@ -5,7 +5,7 @@ use resume_connector::{CallError, Page};
 use resume_core::{
     call::{self, Answer, Answered, Call, CallFailure, Found, StoreCallError},
     collection, db,
-    jobs::FetchPage,
+    jobs::MakeCall,
     source::definition::Step,
 };
 use resume_queue::{JobError, Lease};
@@ -30,8 +30,8 @@ const ERASURE_KEY_MISSING: &str = "erasure_key_missing";
 /// Running twice does no harm: a page that is stored is not fetched again, and of two attempts that fetched
 /// it at the same time the fence lets one commit. A job that was retried after its call had been given up
 /// hands the call to a new job, as continuing the collection does.
-#[tracing::instrument(name = "fetch_page", skip_all, fields(collection = %job.collection_id, call = job.call_id))]
-pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Context>) -> Result<(), JobError> {
+#[tracing::instrument(name = "make_call", skip_all, fields(collection = %job.collection_id, call = job.call_id))]
+pub(crate) async fn run(job: MakeCall, lease: Data<Lease>, context: Data<Context>) -> Result<(), JobError> {
     let mut conn = context.pool.acquire().await.map_err(retry)?;
     let found = call::find(&mut conn, &job, lease.job_id()).await.map_err(retry)?;
     drop(conn);
@@ -60,7 +60,7 @@ pub(crate) async fn run(job: FetchPage, lease: Data<Lease>, context: Data<Contex
     fetch(&context, &lease, &job, &call).await
 }
 
-async fn fetch(context: &Context, lease: &Lease, job: &FetchPage, call: &Call) -> Result<(), JobError> {
+async fn fetch(context: &Context, lease: &Lease, job: &MakeCall, call: &Call) -> Result<(), JobError> {
     let definition = &call.source.definition;
     let base = context.bases.of(definition);
     let connector = &context.connector;
@@ -89,7 +89,7 @@ async fn fetch(context: &Context, lease: &Lease, job: &FetchPage, call: &Call) -
 async fn without_answer(
     context: &Context,
     lease: &Lease,
-    job: &FetchPage,
+    job: &MakeCall,
     call: &Call,
     error: CallError,
     ended: Ended,
@@ -158,7 +158,7 @@ async fn without_key(context: &Context, call: &Call, error: &StoreCallError) -> 
         detail: error.to_string(),
         is_call: call.step != Step::Known,
     };
-    note_failure(context, &FetchPage { collection_id: collection, call_id: call.id }, &failure).await;
+    note_failure(context, &MakeCall { collection_id: collection, call_id: call.id }, &failure).await;
     JobError::Snooze(KEY_PAUSE)
 }
 
@@ -193,7 +193,7 @@ async fn open_known(context: &Context, lease: &Lease, call: &Call) -> Result<(),
 async fn restart(
     context: &Context,
     lease: &Lease,
-    job: &FetchPage,
+    job: &MakeCall,
     call: &Call,
     code: String,
 ) -> Result<(), JobError> {
@@ -211,7 +211,7 @@ async fn restart(
 }
 
 /// Hands a page that failed to a new job, with the own completion in the same transaction.
-async fn open_again(context: &Context, lease: &Lease, job: &FetchPage) -> Result<(), JobError> {
+async fn open_again(context: &Context, lease: &Lease, job: &MakeCall) -> Result<(), JobError> {
     let mut tx = db::begin(&context.pool).await.map_err(retry)?;
     let is_open = collection::continue_call(&mut tx, job).await.map_err(retry)?;
     if !is_open {

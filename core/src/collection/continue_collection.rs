@@ -10,7 +10,7 @@ use super::{
 use crate::{
     call::{self, Run},
     document::{self, Retaken},
-    jobs::{ContinueCollection, FetchPage},
+    jobs::{ContinueCollection, MakeCall},
 };
 
 /// The most documents that are given to new jobs at a time: a request takes a second or two.
@@ -43,7 +43,7 @@ impl Scope {
 
 /// What a collection goes on with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Proceeded {
+pub struct Continued {
     /// Calls that are made now.
     pub calls: i64,
     /// Documents that are parsed again.
@@ -52,7 +52,7 @@ pub struct Proceeded {
 
 /// Why a collection was not continued.
 #[derive(Debug, thiserror::Error)]
-pub enum ProceedError {
+pub enum ContinueError {
     /// No collection has this id.
     #[error("there is no collection {0}")]
     Unknown(Uuid),
@@ -87,24 +87,28 @@ pub enum ProceedError {
 /// row, if that wants one collection at a time, then the documents' batches and failures.
 ///
 /// # Errors
-/// See [`ProceedError`]; roll back on any.
-pub async fn proceed(conn: &mut PgConnection, id: Uuid, scope: Scope) -> Result<Proceeded, ProceedError> {
+/// See [`ContinueError`]; roll back on any.
+pub async fn continue_collection(
+    conn: &mut PgConnection,
+    id: Uuid,
+    scope: Scope,
+) -> Result<Continued, ContinueError> {
     use CollectionState::{Cancelled, CompletedWithErrors, Failed, Paused};
-    let held = lock(conn, id).await?.ok_or(ProceedError::Unknown(id))?;
+    let held = lock(conn, id).await?.ok_or(ContinueError::Unknown(id))?;
     let is_stopped = matches!(held.state, Paused | Cancelled);
     match (held.state, scope) {
         _ if held.calls_deleted && (is_stopped || scope.has_calls()) => {
-            return Err(ProceedError::CallsDeleted);
+            return Err(ContinueError::CallsDeleted);
         }
-        (Paused | Cancelled, Scope::Documents) => return Err(ProceedError::Stopped(held.state)),
+        (Paused | Cancelled, Scope::Documents) => return Err(ContinueError::Stopped(held.state)),
         (Paused | Cancelled | CompletedWithErrors | Failed, _) => {}
-        _ => return Err(ProceedError::NothingFailed(held.state)),
+        _ => return Err(ContinueError::NothingFailed(held.state)),
     }
     if held.state.is_over()
         && held.has_begun
         && let Some(other) = kept_by(conn, &held.source, id, false).await?
     {
-        return Err(ProceedError::UnderWay(other));
+        return Err(ContinueError::UnderWay(other));
     }
     if is_stopped && !held.has_begun {
         return Ok(wait_again(conn, &held).await?);
@@ -120,12 +124,12 @@ pub async fn proceed(conn: &mut PgConnection, id: Uuid, scope: Scope) -> Result<
     };
     let documents = retaken.failed + retaken.given_up;
     if !is_stopped && calls == 0 && documents == 0 {
-        return Err(ProceedError::NothingFailed(held.state));
+        return Err(ContinueError::NothingFailed(held.state));
     }
     let change = Change { failed: -retaken.failed, given_up: -retaken.given_up, ..Change::default() };
     counts::add(conn, id, change).await?;
     go_on(conn, &held, scope, &retaken).await?;
-    Ok(Proceeded { calls, documents })
+    Ok(Continued { calls, documents })
 }
 
 /// Begins another run of a locked collection: with a job that continues its calls, if they are in the scope,
@@ -198,9 +202,9 @@ pub async fn continue_portion(
     Ok(())
 }
 
-/// Continues one call that failed, as [`proceed`] does with all of them; its collection may also be under
-/// way. What a retried job of the call comes to: the call gets a new job, which has all its attempts and
-/// belongs to the present run, or to another one if the jobs of that have all ended. Returns false, and
+/// Continues one call that failed, as [`continue_collection`] does with all of them; its collection may also
+/// be under way. What a retried job of the call comes to: the call gets a new job, which has all its attempts
+/// and belongs to the present run, or to another one if the jobs of that have all ended. Returns false, and
 /// changes nothing, when the call is not there or not failed.
 ///
 /// In the caller's transaction, which should also complete the retried job; locks the collection first, its
@@ -208,7 +212,7 @@ pub async fn continue_portion(
 ///
 /// # Errors
 /// The database's; roll back.
-pub async fn continue_call(conn: &mut PgConnection, job: &FetchPage) -> Result<bool, EnqueueError> {
+pub async fn continue_call(conn: &mut PgConnection, job: &MakeCall) -> Result<bool, EnqueueError> {
     let held = match lock(conn, job.collection_id).await? {
         Some(held) if held.state != CollectionState::Cancelled && !held.calls_deleted => held,
         _ => return Ok(false),
@@ -277,11 +281,11 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::E
 
 /// Lets a locked collection that was stopped before it had begun wait for its turn again, which may be now;
 /// returns how many calls are made. Locks the source.
-async fn wait_again(conn: &mut PgConnection, held: &Held) -> Result<Proceeded, EnqueueError> {
+async fn wait_again(conn: &mut PgConnection, held: &Held) -> Result<Continued, EnqueueError> {
     sqlx::query!("update collections set state = 'pending', finished_at = null where id = $1", held.id)
         .execute(&mut *conn)
         .await?;
     begin_next(conn, &held.source).await?;
     let calls = counts::sum(conn, held.id).await?.pending();
-    Ok(Proceeded { calls, documents: 0 })
+    Ok(Continued { calls, documents: 0 })
 }

@@ -1,4 +1,4 @@
-//! What the readings of a list come to. Pure.
+//! What the readings of a list show. Pure.
 //!
 //! The readings are divided into epochs: one ends where an answer announces another total than the one before
 //! it, and where an item turns up on a second page. Neighbours that were read in the same epoch show a list
@@ -34,9 +34,9 @@ impl Asked {
     }
 }
 
-/// What is doubtful about a list. Nothing, by default.
+/// What the readings of a list show; by default, nothing doubtful.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct Findings {
     /// Pairs of pages between which the list moved, and which no two readings show as they lay.
     pub(super) shifted: BTreeSet<[i32; 2]>,
     /// Pages with fewer items than were asked for, although pages behind them have some.
@@ -53,23 +53,23 @@ pub(super) struct Look {
     pub(super) last_page: Option<i32>,
 }
 
-impl Look {
+impl Findings {
     /// How many of the announced items were not seen.
     pub(super) fn missing(&self) -> i64 {
         self.announced.map_or(0, |announced| announced.saturating_sub(self.seen).max(0))
     }
 }
 
-/// Judges the readings, which are in the order of their time. Where a page was never read, because it failed,
-/// there is nothing to say.
-pub(super) fn look(readings: &[Reading], asked: Asked) -> Look {
+/// Compares the readings of a numbered list, which are in the order of their time. Finds nothing where a page
+/// was never read, because it failed.
+pub(super) fn compare(readings: &[Reading], asked: Asked) -> Findings {
     let latest: BTreeMap<i32, usize> =
         readings.iter().enumerate().map(|(at, reading)| (reading.page, at)).collect();
     let pages: Vec<&Reading> = latest.values().map(|&at| &readings[at]).collect();
     let filled = pages.iter().rev().find(|reading| !reading.keys.is_empty());
     let last_filled = filled.map_or(0, |reading| reading.page);
     if (1..=last_filled).any(|page| !latest.contains_key(&page)) {
-        return Look::default();
+        return Findings::default();
     }
     let found = repeats(readings);
     let epochs = Epochs::of(readings, &found.pairs);
@@ -92,16 +92,16 @@ pub(super) fn look(readings: &[Reading], asked: Asked) -> Look {
     let is_hole = |reading: &&Reading| reading.page < last_filled && reading.keys.is_empty();
     let ends_too_early = announced.is_none() && pages.iter().any(is_hole);
     let last_page = last_page(readings, asked);
-    Look { shifted, short, announced, seen: found.seen, again, ends_too_early, last_page }
+    Findings { shifted, short, announced, seen: found.seen, again, ends_too_early, last_page }
 }
 
-/// Compares how many different items the readings of a chain show with how many were announced; nothing else
-/// is told of it. A chain that was cut, since there are more than were asked for, may have ended with one
-/// that came twice.
-pub(super) fn count(readings: &[Reading], asked: Asked) -> Look {
+/// Compares how many different items the readings of a chain show with how many were announced, and nothing
+/// else. A chain that was cut, because it has more than were asked for, may have ended with an item that came
+/// twice.
+pub(super) fn count(readings: &[Reading], asked: Asked) -> Findings {
     let least = readings.iter().filter_map(|reading| reading.total).min();
     let announced = least.filter(|&total| total <= asked.count);
-    Look { announced, seen: repeats(readings).seen, ..Look::default() }
+    Findings { announced, seen: repeats(readings).seen, ..Findings::default() }
 }
 
 fn sorted([a, b]: [i32; 2]) -> [i32; 2] {
@@ -184,10 +184,10 @@ struct Epochs {
 impl Epochs {
     fn of(readings: &[Reading], repeats: &BTreeSet<[usize; 2]>) -> Self {
         let by_total = epochs_by_total(readings);
-        // What another total tells of already is no second change.
-        let told_by_repeats =
+        // What another total shows already is no second change.
+        let shown_by_repeats =
             repeats.iter().filter(|[earlier, later]| by_total[*earlier] == by_total[*later]);
-        let moved: BTreeSet<usize> = told_by_repeats.map(|[_, later]| *later).collect();
+        let moved: BTreeSet<usize> = shown_by_repeats.map(|[_, later]| *later).collect();
         let mut moves = 0;
         let mut epochs = Self { of: Vec::with_capacity(readings.len()), seen_in: BTreeMap::new() };
         for (at, reading) in readings.iter().enumerate() {
@@ -229,8 +229,8 @@ mod tests {
         Reading { round: 1, ..reading }
     }
 
-    fn pairs(look: &Look) -> Vec<[i32; 2]> {
-        look.shifted.iter().copied().collect()
+    fn pairs(found: &Findings) -> Vec<[i32; 2]> {
+        found.shifted.iter().copied().collect()
     }
 
     #[test]
@@ -239,11 +239,11 @@ mod tests {
             let list =
                 [read(1, 0..10, total), read(3, 20..25, total), read(2, 10..20, total), read(4, [], total)];
             let expected =
-                Look { announced: total, seen: 25, last_page: total.map(|_| 3), ..Look::default() };
-            assert_eq!(look(&list, TEN), expected);
+                Findings { announced: total, seen: 25, last_page: total.map(|_| 3), ..Findings::default() };
+            assert_eq!(compare(&list, TEN), expected);
         }
-        assert_eq!(look(&[], TEN), Look::default());
-        assert_eq!(look(&[read(1, [], None)], TEN), Look::default());
+        assert_eq!(compare(&[], TEN), Findings::default());
+        assert_eq!(compare(&[read(1, [], None)], TEN), Findings::default());
     }
 
     /// Somebody comes in at the head (-1): the last item of a page comes again on the next one.
@@ -251,14 +251,14 @@ mod tests {
     fn what_comes_twice_shows_an_insertion() {
         for (before, after) in [(None, None), (Some(25), Some(26))] {
             let mut list = vec![read(1, 0..10, before), read(2, 9..19, after), read(3, 19..25, after)];
-            let found = look(&list, TEN);
+            let found = compare(&list, TEN);
             assert_eq!((pairs(&found), &found.again[0]), (vec![[1, 2]], &1));
             assert_eq!((found.seen, found.missing()), (25, 0));
             list.extend([again(read(1, [-1, 0, 1, 2, 3, 4, 5, 6, 7, 8], after))]);
             if before.is_none() {
                 list.push(again(read(2, 9..19, after)));
             }
-            let found = look(&list, TEN);
+            let found = compare(&list, TEN);
             assert_eq!((pairs(&found), found.again, found.seen), (vec![], vec![], 26));
         }
     }
@@ -267,14 +267,14 @@ mod tests {
     #[test]
     fn a_total_that_drops_shows_a_deletion() {
         let mut list = vec![read(1, 0..10, Some(25)), read(2, 11..21, Some(24)), read(3, 21..25, Some(24))];
-        let found = look(&list, TEN);
+        let found = compare(&list, TEN);
         assert_eq!((pairs(&found), found.again), (vec![[1, 2]], vec![1]));
         list.push(again(read(1, (0..11).filter(|&key| key != 3), Some(24))));
-        let found = look(&list, TEN);
+        let found = compare(&list, TEN);
         assert_eq!((pairs(&found), found.again, found.seen), (vec![], vec![], 25));
         // The list moved again before that.
         list[3].total = Some(23);
-        let found = look(&list, TEN);
+        let found = compare(&list, TEN);
         assert_eq!((pairs(&found), found.again), (vec![[1, 2]], vec![2]));
     }
 
@@ -288,7 +288,7 @@ mod tests {
             read(2, 9..19, Some(41)),
             read(5, 39..40, Some(41)),
         ];
-        let found = look(&list, TEN);
+        let found = compare(&list, TEN);
         assert_eq!(pairs(&found), [[1, 2], [2, 3], [3, 4]]);
         assert_eq!(found.again.iter().collect::<BTreeSet<_>>(), BTreeSet::from([&1, &2, &3, &4]));
     }
@@ -296,45 +296,45 @@ mod tests {
     #[test]
     fn what_was_announced_and_not_seen_is_missing() {
         let list = [read(1, 0..10, Some(30)), read(2, 10..20, Some(30)), read(3, 20..25, Some(30))];
-        let found = look(&list, TEN);
+        let found = compare(&list, TEN);
         assert_eq!(
             (found.announced, found.seen, found.missing(), &found.again[..]),
             (Some(30), 25, 5, &[3][..])
         );
         assert!(found.short.is_empty() && found.shifted.is_empty());
         // As many as were asked for are there.
-        assert_eq!(look(&list, Asked { per_page: 10, count: 25 }).missing(), 0);
-        let empty = look(&[read(1, [], Some(7))], TEN);
+        assert_eq!(compare(&list, Asked { per_page: 10, count: 25 }).missing(), 0);
+        let empty = compare(&[read(1, [], Some(7))], TEN);
         assert_eq!((empty.missing(), empty.again), (7, vec![1]));
     }
 
     #[test]
     fn a_page_that_is_short_is_read_again() {
         let list = [read(1, 0..5, None), read(2, 10..20, None), read(3, 20..22, None), read(4, [], None)];
-        let found = look(&list, TEN);
+        let found = compare(&list, TEN);
         assert_eq!((found.short, found.again, found.ends_too_early), (BTreeSet::from([1]), vec![1], false));
         let list = [read(1, 0..10, None), read(2, [], None), read(3, 20..22, None)];
-        let found = look(&list, TEN);
+        let found = compare(&list, TEN);
         assert_eq!((found.short, found.again, found.ends_too_early), (BTreeSet::from([2]), vec![2], true));
     }
 
     #[test]
     fn a_list_that_grew_by_a_page_has_one_more() {
         let list = [read(1, 0..10, Some(20)), read(2, 9..19, Some(21))];
-        assert_eq!(look(&list, TEN).last_page, Some(3));
-        assert_eq!(look(&list, Asked { per_page: 10, count: 20 }).last_page, Some(2));
+        assert_eq!(compare(&list, TEN).last_page, Some(3));
+        assert_eq!(compare(&list, Asked { per_page: 10, count: 20 }).last_page, Some(2));
     }
 
     /// Nothing is said of a list that has a hole, nor of what nobody could have.
     #[test]
     fn hostile_numbers_do_no_harm() {
-        assert_eq!(look(&[read(2, 0..10, Some(5))], TEN), Look::default());
+        assert_eq!(compare(&[read(2, 0..10, Some(5))], TEN), Findings::default());
         for total in [i64::MAX, 0, -1, i64::MIN] {
             let list =
                 [read(1, 0..10, Some(total)), read(2, [], Some(i64::MIN)), read(3, 5..7, Some(i64::MAX))];
-            let found = look(&list, TEN);
+            let found = compare(&list, TEN);
             assert!(found.missing() <= 1000 && found.last_page <= Some(100), "{found:?}");
-            look(&list, Asked { per_page: 0, count: 0 });
+            compare(&list, Asked { per_page: 0, count: 0 });
         }
     }
 }

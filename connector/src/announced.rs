@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
-use resume_core::call_limit::{Told, ToldLimit};
+use resume_core::call_limit::{Announced, AnnouncedLimit};
 
 use crate::wait::{retry_after, source_time, wait};
 
@@ -17,7 +17,7 @@ const PARTS_MAX: usize = 16;
 /// `Retry-After` (RFC 9110, section 10.2.3); `RateLimit` and `RateLimit-Policy` of
 /// draft-ietf-httpapi-ratelimit-headers and the three headers of its older versions; `X-RateLimit-*` and
 /// `X-Rate-Limit-*`, which nobody has defined.
-pub fn told(headers: &HeaderMap, is_refused: bool) -> Told {
+pub fn announced(headers: &HeaderMap, is_refused: bool) -> Announced {
     let now = source_time(headers);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let first = |names: [&str; 3]| names.into_iter().find_map(text);
@@ -36,7 +36,7 @@ pub fn told(headers: &HeaderMap, is_refused: bool) -> Told {
         let plain = first(["ratelimit-limit", "x-ratelimit-limit", "x-rate-limit-limit"]);
         limits.extend(plain.and_then(|value| limit(value.split([',', ';']).next()?, None)));
     }
-    Told { retry_after: retry_after(headers), limits, exhausted_for }
+    Announced { retry_after: retry_after(headers), limits, exhausted_for }
 }
 
 /// Whether the headers say that no call is left.
@@ -44,7 +44,7 @@ pub(crate) fn is_exhausted(headers: &HeaderMap) -> bool {
     const REMAINING: [&str; 3] = ["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining"];
     let mut remaining = REMAINING.into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
     remaining.any(|left| number(left).is_some_and(|left| left < 1.0))
-        || told(headers, false).exhausted_for.is_some()
+        || announced(headers, false).exhausted_for.is_some()
 }
 
 /// What is left of a quota, and when there is more.
@@ -69,7 +69,7 @@ fn standings(value: &str) -> Vec<Standing<'_>> {
 }
 
 /// The policies `"name";q=100;w=60`, or as in older drafts `100;w=60`, separated by commas.
-fn policies(value: &str) -> Vec<ToldLimit> {
+fn policies(value: &str) -> Vec<AnnouncedLimit> {
     let items = value.split(',').take(PARTS_MAX);
     items
         .filter_map(|item| {
@@ -79,13 +79,13 @@ fn policies(value: &str) -> Vec<ToldLimit> {
         .collect()
 }
 
-fn limit(calls: &str, per_s: Option<f64>) -> Option<ToldLimit> {
+fn limit(calls: &str, per_s: Option<f64>) -> Option<AnnouncedLimit> {
     let calls = number(calls).filter(|calls| (1.0..CALLS_MAX).contains(calls))?;
     let per = match per_s {
         Some(seconds) => Some(Duration::try_from_secs_f64(seconds).ok()?),
         None => None,
     };
-    Some(ToldLimit { calls: calls as u32, per })
+    Some(AnnouncedLimit { calls: calls as u32, per })
 }
 
 /// The value of the first parameter of one of these names: `..;name=value`, also after a comma.
@@ -117,12 +117,12 @@ mod tests {
         pairs.collect()
     }
 
-    fn told(headers: &[(&'static str, &str)]) -> Told {
-        super::told(&map(headers), false)
+    fn announced(headers: &[(&'static str, &str)]) -> Announced {
+        super::announced(&map(headers), false)
     }
 
-    fn limit(calls: u32, per_s: Option<u32>) -> Vec<ToldLimit> {
-        vec![ToldLimit { calls, per: per_s.map(|s| SECOND * s) }]
+    fn limit(calls: u32, per_s: Option<u32>) -> Vec<AnnouncedLimit> {
+        vec![AnnouncedLimit { calls, per: per_s.map(|s| SECOND * s) }]
     }
 
     #[test]
@@ -130,19 +130,19 @@ mod tests {
         let headers =
             [("ratelimit-policy", r#""default";q=100;w=10"#), ("ratelimit", r#""default";r=0;t=5"#)];
         let expected =
-            Told { limits: limit(100, Some(10)), exhausted_for: Some(5 * SECOND), retry_after: None };
-        assert_eq!(told(&headers), expected);
-        assert_eq!(told(&[("ratelimit", r#""default";r=1;t=5"#)]), Told::default(), "one is left");
+            Announced { limits: limit(100, Some(10)), exhausted_for: Some(5 * SECOND), retry_after: None };
+        assert_eq!(announced(&headers), expected);
+        assert_eq!(announced(&[("ratelimit", r#""default";r=1;t=5"#)]), Announced::default(), "one is left");
         for (standings, seconds) in [
             (r#""burst";r=5;t=1, "day";r=0;t=3600"#, Some(3600)),
             (r#""day";r=0;t=600, "burst";r=5;t=1"#, Some(600)),
             (r#""burst";r=0;t=1, "day";r=0;t=60"#, Some(60)),
             (r#""burst";t=1, "day";r=0"#, None),
         ] {
-            let told = told(&[("ratelimit", standings)]);
-            assert_eq!(told.exhausted_for, seconds.map(|s| SECOND * s), "{standings}");
+            let announced = announced(&[("ratelimit", standings)]);
+            assert_eq!(announced.exhausted_for, seconds.map(|s| SECOND * s), "{standings}");
         }
-        let several = told(&[("ratelimit-policy", r#""burst";q=10;w=1, "day";q=5000;w=86400"#)]);
+        let several = announced(&[("ratelimit-policy", r#""burst";q=10;w=1, "day";q=5000;w=86400"#)]);
         assert_eq!(several.limits, [limit(10, Some(1)), limit(5000, Some(86_400))].concat());
     }
 
@@ -150,10 +150,11 @@ mod tests {
     fn older_drafts_are_read() {
         let headers =
             [("ratelimit-limit", "100, 100;w=60"), ("ratelimit-remaining", "0"), ("ratelimit-reset", "7")];
-        let expected = Told { limits: limit(100, None), exhausted_for: Some(7 * SECOND), retry_after: None };
-        assert_eq!(told(&headers), expected);
-        assert_eq!(told(&[("ratelimit-policy", "100;w=60")]).limits, limit(100, Some(60)));
-        let combined = told(&[("ratelimit", "limit=100, remaining=0, reset=50")]);
+        let expected =
+            Announced { limits: limit(100, None), exhausted_for: Some(7 * SECOND), retry_after: None };
+        assert_eq!(announced(&headers), expected);
+        assert_eq!(announced(&[("ratelimit-policy", "100;w=60")]).limits, limit(100, Some(60)));
+        let combined = announced(&[("ratelimit", "limit=100, remaining=0, reset=50")]);
         assert_eq!(combined.exhausted_for, Some(50 * SECOND));
     }
 
@@ -173,8 +174,12 @@ mod tests {
                 ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"],
                 ["x-rate-limit-limit", "x-rate-limit-remaining", "x-rate-limit-reset"],
             ] {
-                let told = told(&[("date", date), (prefix[0], "50"), (prefix[1], "0"), (prefix[2], reset)]);
-                assert_eq!((told.limits, told.exhausted_for), (limit(50, None), Some(SECOND * seconds)));
+                let announced =
+                    announced(&[("date", date), (prefix[0], "50"), (prefix[1], "0"), (prefix[2], reset)]);
+                assert_eq!(
+                    (announced.limits, announced.exhausted_for),
+                    (limit(50, None), Some(SECOND * seconds))
+                );
             }
         }
     }
@@ -182,10 +187,10 @@ mod tests {
     #[test]
     fn a_refusal_without_a_number_ends_with_the_reset() {
         let headers = map(&[("x-ratelimit-reset", "30")]);
-        assert_eq!(super::told(&headers, false).exhausted_for, None);
-        assert_eq!(super::told(&headers, true).exhausted_for, Some(30 * SECOND));
+        assert_eq!(super::announced(&headers, false).exhausted_for, None);
+        assert_eq!(super::announced(&headers, true).exhausted_for, Some(30 * SECOND));
         let others = map(&[("x-ratelimit-reset", "30"), ("x-ratelimit-remaining", "7")]);
-        assert_eq!(super::told(&others, true).exhausted_for, None, "another limit has refused it");
+        assert_eq!(super::announced(&others, true).exhausted_for, None, "another limit has refused it");
     }
 
     #[test]
@@ -201,7 +206,7 @@ mod tests {
         let huge = "9".repeat(400);
         let many = "1;w=1,".repeat(5000);
         for value in ["", "-5", "NaN", "inf", "1e400", "a;b=c", ";;;===", "\"", "q=;w=", "0x10", &huge] {
-            let told = told(&[
+            let announced = announced(&[
                 ("ratelimit-policy", value),
                 ("ratelimit", value),
                 ("ratelimit-limit", value),
@@ -209,11 +214,11 @@ mod tests {
                 ("x-ratelimit-reset", value),
                 ("retry-after", value),
             ]);
-            assert_eq!(told, Told::default(), "{value:?}");
+            assert_eq!(announced, Announced::default(), "{value:?}");
         }
-        assert_eq!(told(&[("ratelimit-policy", "5;w=1e300")]).limits, []);
-        assert_eq!(told(&[("ratelimit-policy", &many)]).limits.len(), PARTS_MAX);
-        let far = told(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1e300")]);
+        assert_eq!(announced(&[("ratelimit-policy", "5;w=1e300")]).limits, []);
+        assert_eq!(announced(&[("ratelimit-policy", &many)]).limits.len(), PARTS_MAX);
+        let far = announced(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1e300")]);
         assert_eq!(far.exhausted_for, Some(SILENCE_MAX));
     }
 }

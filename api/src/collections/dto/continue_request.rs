@@ -2,7 +2,7 @@ use poem_openapi::{
     Enum, Object,
     types::{Example, ParseFromJSON},
 };
-use resume_core::collection::{Proceeded, Scope};
+use resume_core::collection::{Continued, Scope};
 use uuid::Uuid;
 
 use super::{EXAMPLE_ID, status_url};
@@ -74,13 +74,13 @@ pub(in crate::collections) struct ContinuedCollection {
 }
 
 impl ContinuedCollection {
-    pub(in crate::collections) fn new(id: Uuid, Proceeded { calls, documents }: Proceeded) -> Self {
+    pub(in crate::collections) fn new(id: Uuid, Continued { calls, documents }: Continued) -> Self {
         Self { data_request_id: id, calls, documents, status_url: status_url(id) }
     }
 }
 
 impl Example for ContinuedCollection {
     fn example() -> Self {
-        Self::new(EXAMPLE_ID, Proceeded { calls: 3, documents: 20 })
+        Self::new(EXAMPLE_ID, Continued { calls: 3, documents: 20 })
     }
 }

@@ -51,7 +51,7 @@ fn spacing(limit: &Limit) -> (f64, f64) {
     (interval_us / 1e6, interval_us * f64::from(limit.burst - 1) / 1e6)
 }
 
-/// What [`call_turns`] of the migration answers to all questions.
+/// What [`call_departures`] of the migration answers to all questions.
 async fn departures(pool: &PgPool, limits: &[Limit], questions: &[Question]) -> Vec<DateTime<Utc>> {
     let (intervals, tolerances): (Vec<f64>, Vec<f64>) = limits.iter().map(spacing).unzip();
     let mut now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -60,7 +60,7 @@ async fn departures(pool: &PgPool, limits: &[Limit], questions: &[Question]) -> 
     for question in questions {
         now += TimeDelta::milliseconds(question.after_ms);
         let row = sqlx::query!(
-            r#"select turns as "turns!", next_at as "next_at!", free_at from call_turns($1, $2, $3, $4, $5, $6)"#,
+            r#"select departures as "departures!", next_at as "next_at!", free_at from call_departures($1, $2, $3, $4, $5, $6)"#,
             &next_at,
             &intervals,
             &tolerances,
@@ -72,10 +72,10 @@ async fn departures(pool: &PgPool, limits: &[Limit], questions: &[Question]) -> 
         .await
         .unwrap();
         let until = now + TimeDelta::milliseconds(question.horizon_ms);
-        assert!(row.turns.iter().all(|turn| (now..=until).contains(turn)), "within the horizon");
-        assert_eq!(row.free_at.is_none(), row.turns.len() == question.callers as usize);
+        assert!(row.departures.iter().all(|at| (now..=until).contains(at)), "within the horizon");
+        assert_eq!(row.free_at.is_none(), row.departures.len() == question.callers as usize);
         assert!(row.free_at.is_none_or(|free_at| free_at > until));
-        all.extend(row.turns);
+        all.extend(row.departures);
         next_at = row.next_at;
     }
     all

@@ -14,7 +14,7 @@
 //! | `permit/` | leave to call a source, for the callers of this process |
 //! | `jobs/` | one file a job |
 //!
-//! How to add a job: its payload in `core/src/jobs/`, its handler in `jobs/`, one line in `registry.rs`.
+//! How to add a job: its payload in `core/src/jobs.rs`, its handler in `jobs/`, one line in `registry.rs`.
 
 mod bases;
 mod context;

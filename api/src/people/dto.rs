@@ -1,7 +1,7 @@
 //! What goes over the wire.
 
 use poem_openapi::{Object, types::Example};
-use resume_core::erasure::Erased;
+use resume_core::person::Erased;
 
 /// What was deleted of a person.
 #[derive(Debug, Object)]

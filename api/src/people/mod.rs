@@ -6,7 +6,8 @@ mod external_id;
 use poem_openapi::{OpenApi, param::Path, payload::Json};
 use resume_core::{
     db,
-    erasure::{self, EraseError, Erased, Key, LiftError, Whom},
+    erasure::{self, Key, LiftError},
+    person::{self, EraseError, Erased, Whom},
     source,
 };
 
@@ -65,7 +66,7 @@ pub(crate) async fn erase(state: &AppState, whom: Whom<'_>) -> Result<ErasedRepl
     let mut tries = 1;
     loop {
         let mut tx = db::begin(&state.pool).await?;
-        match erasure::erase(&mut tx, key, whom).await {
+        match person::erase(&mut tx, key, whom).await {
             Ok(erased) => {
                 tx.commit().await?;
                 let Erased { documents, attachments, calls } = erased;
@@ -119,7 +120,7 @@ impl People {
         external_id: Path<ExternalId>,
     ) -> Result<Json<serde_json::Value>, Refused<LookupRefusals>> {
         let whom = Whom::Person { source: &source.0.0, external_id: &external_id.0.0 };
-        Ok(Json(bounded(erasure::export(&self.0.pool, whom)).await?))
+        Ok(Json(bounded(person::export(&self.0.pool, whom)).await?))
     }
 
     /// Lift an erasure

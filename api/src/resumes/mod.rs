@@ -11,7 +11,7 @@ use poem_openapi::{
 use resume_core::{
     collection,
     document::{self, Document},
-    erasure::Whom,
+    person::Whom,
     resume::{self, ListPlace, Resume, ResumeFilter, SearchError, SkillQuery},
 };
 use uuid::Uuid;

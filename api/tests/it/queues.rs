@@ -45,7 +45,7 @@ fn every_kind_of_job_is_listed() {
         let kinds = text.lines().filter_map(|line| line.trim().strip_prefix("const KIND: &'static str = "));
         for kind in kinds {
             let kind = kind.trim_matches([';', '"']);
-            assert!(KINDS.contains(&kind), "add {kind} to KINDS in core/src/jobs/mod.rs");
+            assert!(KINDS.contains(&kind), "add {kind} to KINDS in core/src/jobs.rs");
         }
     }
 }

@@ -10,8 +10,8 @@ use sqlx::PgConnection;
 use super::{Answer, Attached, Call, NewCall, open as calls};
 use crate::{
     attachment::{self, Finder, Link, NewAttachment},
-    collection::counts::{self, Change},
     document::{self, NewDocument},
+    progress::counts::{self, Counts},
     source::definition::Step,
 };
 
@@ -130,7 +130,7 @@ pub async fn store_attachment(
     for document_id in document::current_beside(conn, *document_id).await? {
         attachment::store(conn, document_id, call.place, name, file).await?;
     }
-    let change = Change { done: 1, made: 1, ..Change::default() };
+    let change = Counts { done: 1, made: 1, ..Counts::default() };
     counts::add(conn, call.collection_id, change).await?;
     Ok(true)
 }
@@ -153,7 +153,7 @@ pub async fn expire_attachment(conn: &mut PgConnection, call: &Call) -> Result<b
     .await?
     .rows_affected();
     if expired > 0 {
-        counts::add(conn, call.collection_id, Change { made: 1, ..Change::default() }).await?;
+        counts::add(conn, call.collection_id, Counts { made: 1, ..Counts::default() }).await?;
     }
     Ok(expired > 0)
 }
@@ -208,6 +208,6 @@ pub async fn refresh_attachments(
         return Ok(Refreshed::Gone);
     }
     sqlx::query!("update calls set made = made + 1 where id = $1", call.id).execute(&mut *conn).await?;
-    counts::add(conn, call.collection_id, Change { made: 1, ..Change::default() }).await?;
+    counts::add(conn, call.collection_id, Counts { made: 1, ..Counts::default() }).await?;
     Ok(Refreshed::Fresh)
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
-use crate::{collection::counts::Change, erasure::FORGOTTEN};
+use crate::{erasure::FORGOTTEN, progress::Counts};
 
 /// The calls that a source's collections have opened for one person, an item in full or a file; and those
 /// among `brought_by` that are such. Locks nothing.
@@ -63,7 +63,7 @@ pub(crate) async fn told(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Val
 
 /// Deletes calls that are about one person, whatever has become of them: their jobs find nothing to do.
 /// Returns how the counts of their collections change.
-pub(crate) async fn delete(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<(Uuid, Change)>, sqlx::Error> {
+pub(crate) async fn delete(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<(Uuid, Counts)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         delete from calls where id = any($1)
@@ -72,7 +72,7 @@ pub(crate) async fn delete(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<(
         "#,
         ids,
     );
-    let mut changes: BTreeMap<Uuid, Change> = BTreeMap::new();
+    let mut changes: BTreeMap<Uuid, Counts> = BTreeMap::new();
     for row in rows.fetch_all(conn).await? {
         let change = changes.entry(row.collection_id).or_default();
         change.opened -= 1;

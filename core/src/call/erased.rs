@@ -6,9 +6,9 @@ use sqlx::PgConnection;
 
 use super::{Answered, Call, NewCall, StoreCallError, StoredAnswer};
 use crate::{
-    collection::counts::{self, Change},
     document::{self, StoreError, Stored},
     erasure,
+    progress::counts::{self, Counts},
     source::definition::Step,
 };
 
@@ -67,13 +67,13 @@ pub(super) async fn drop_detail(
     stored: Stored,
 ) -> Result<Answered, StoreCallError> {
     sqlx::query!("delete from calls where id = $1", call.id).execute(&mut *conn).await?;
-    let change = Change {
+    let change = Counts {
         opened: -1,
         opened_behind: -1,
         failed_calls: -i64::from(was_failed),
         made: 1,
         erased: stored.erased as i64,
-        ..Change::default()
+        ..Counts::default()
     };
     counts::add(conn, call.collection_id, change).await?;
     Ok(Answered::Stored(StoredAnswer { stored, without_job: Vec::new() }))

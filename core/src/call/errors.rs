@@ -1,7 +1,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::collection::ErrorCount;
+use crate::progress::ErrorCount;
 
 /// How often each kind of error happened to the calls of a collection, with one of each for people; the most
 /// frequent first, at most `limit`.

@@ -1,11 +1,10 @@
 use resume_queue::{Discarded, EnqueueError, JobId};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{NewCall, Run, WINDOW_PAGES, next, open, pages_of};
 use crate::{
-    collection::counts::{self, Change},
     jobs::MakeCall,
+    progress::counts::{self, Counts},
     resume::by_request,
     source::{self, definition::Step},
 };
@@ -63,24 +62,8 @@ pub async fn note_failure(
         return Ok(());
     }
     let change =
-        Change { made: i64::from(failure.is_call), rate_limited: i64::from(is_refused), ..Change::default() };
+        Counts { made: i64::from(failure.is_call), rate_limited: i64::from(is_refused), ..Counts::default() };
     counts::add(conn, job.collection_id, change).await
-}
-
-/// Notes that a collection waits for its source, which is silent, or not called because its calls fail. Until
-/// the next answer is stored. Changes nothing for one that is noted already, or stopped, or over; else locks
-/// the collection for a moment.
-///
-/// # Errors
-/// The database's.
-pub async fn note_waiting(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "update collections set state = 'waiting_for_source' where id = $1 and state in ('pending', 'running')",
-        id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Gives a call up, because its job was discarded: it is listed as failed, and the page after the window
@@ -113,7 +96,7 @@ pub async fn give_up(
     let pages: Vec<NewCall> =
         follow.into_iter().map(|place| NewCall::page(row.step, "", place, None)).collect();
     let opened = open::open(conn, run, &pages).await?;
-    let change = Change { opened, failed_calls: 1, ..Change::default() };
+    let change = Counts { opened, failed_calls: 1, ..Counts::default() };
     counts::add(conn, job.collection_id, change).await?;
     Ok(())
 }

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{Attached, Call};
 use crate::{
-    collection::{CollectionState, counts, seed_of},
     jobs::MakeCall,
+    progress::{CollectionState, counts},
     source::{
         self, Source,
         definition::{Step, TimeFormat, Values},
@@ -41,7 +41,7 @@ pub async fn find(conn: &mut PgConnection, job: &MakeCall, job_id: JobId) -> Res
     };
     let is_enough = match row.count {
         Some(count) if row.step == Step::List && !row.parent.is_empty() => {
-            counts::listed(conn, row.collection_id).await? >= count
+            counts::sum(conn, row.collection_id).await?.listed >= count
         }
         _ => false,
     };
@@ -215,4 +215,10 @@ pub(crate) async fn open_again(
     .fetch_one(conn)
     .await?;
     Ok((row.reopened, row.ids))
+}
+
+/// Which people the mock makes up for a collection: those that were asked for, or people whom nobody has
+/// seen. The random half of the id makes these; 31 bits are plenty and fit every JSON reader's integers.
+pub(crate) fn seed_of(collection_id: Uuid, asked: Option<i64>) -> i64 {
+    asked.unwrap_or((collection_id.as_u128() & 0x7fff_ffff) as i64)
 }

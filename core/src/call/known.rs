@@ -8,11 +8,12 @@ use sqlx::PgConnection;
 
 use super::{Call, NewCall, StoreCallError, erased, follow::can_stand_in_a_path, open, store::lock};
 use crate::{
-    collection::{
+    erasure,
+    progress::{
         self, Pages,
-        counts::{self, Change},
+        counts::{self, Counts},
     },
-    erasure, resume,
+    resume,
     source::definition::Step,
 };
 
@@ -42,7 +43,7 @@ pub async fn open_known(
     let ids: BTreeSet<String> =
         links.urls.iter().filter_map(|url| known.id_in(url)).filter(|id| can_stand_in_a_path(id)).collect();
     let room = match call.count {
-        Some(count) => count - counts::listed(conn, call.collection_id).await?,
+        Some(count) => count - counts::sum(conn, call.collection_id).await?.listed,
         None => i64::MAX,
     };
     let mut ids = unasked(conn, call, ids).await?;
@@ -65,17 +66,17 @@ pub async fn open_known(
     )
     .execute(&mut *conn)
     .await?;
-    let change = Change {
+    let change = Counts {
         opened: opened + found,
         opened_behind: found,
         done: 1,
         listed: found,
         erased: erased.len() as i64,
-        ..Change::default()
+        ..Counts::default()
     };
     counts::add(conn, call.collection_id, change).await?;
     let pages = if is_last { Pages::Exactly(call.place) } else { Pages::Unknown };
-    collection::note_answer(conn, call.collection_id, pages, is_enough).await?;
+    progress::note_answer(conn, call.collection_id, pages, is_enough).await?;
     Ok(true)
 }
 

@@ -34,6 +34,7 @@ mod errors;
 mod fail;
 mod find;
 mod follow;
+pub(crate) mod keys;
 mod known;
 mod list;
 mod next;
@@ -47,7 +48,7 @@ use resume_queue::{GroupId, NewJob};
 use uuid::Uuid;
 
 use crate::{
-    collection::CollectionState,
+    progress::CollectionState,
     source::{
         Source,
         definition::{Step, Values},
@@ -57,13 +58,13 @@ use crate::{
 pub use answered::{Answered, StoreCallError, StoredAnswer};
 pub use attachment::{FoundAttachments, Refreshed, expire_attachment, refresh_attachments, store_attachment};
 pub(crate) use errors::error_counts;
-pub use fail::{CallFailure, give_up, note_failure, note_waiting};
+pub use fail::{CallFailure, give_up, note_failure};
 pub use find::{Found, find, find_origin};
-pub(crate) use find::{open_again, reopen_failed};
+pub(crate) use find::{open_again, reopen_failed, seed_of};
 pub(crate) use follow::kept;
 pub use known::open_known;
 pub use list::{CallFilter, CallState, ListedCall, list};
-pub(crate) use next::{PAGE_REPEATS, first as first_pages, followers};
+pub(crate) use next::{first as first_pages, followers};
 pub(crate) use open::{NewCall, enqueue_calls, open, open_feed};
 pub use restart::restart;
 pub(crate) use retention::delete_some;

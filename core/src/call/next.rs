@@ -42,9 +42,6 @@ pub(super) enum End {
     Repeats,
 }
 
-/// The code of a page that lies behind the end and shows another one again.
-pub(crate) const PAGE_REPEATS: &str = "page_repeats";
-
 impl End {
     /// The code and the text of the error that this end is, if it is one.
     pub(super) fn error(self) -> Option<(&'static str, &'static str)> {
@@ -56,7 +53,7 @@ impl End {
                 "the next links go on and on, and the pages bring nothing new; the list is not read further",
             )),
             Self::Repeats => Some((
-                PAGE_REPEATS,
+                crate::progress::PAGE_REPEATS,
                 "the page shows the same items as one before it, so the list is taken to end there; a `total` in \
                  the definition's paging would tell",
             )),

@@ -3,7 +3,7 @@ use sqlx::PgConnection;
 
 use super::{Call, NewCall, open};
 use crate::{
-    collection::counts::{self, Change},
+    progress::counts::{self, Counts},
     source::definition::Step,
 };
 
@@ -52,7 +52,7 @@ pub async fn restart(conn: &mut PgConnection, call: &Call) -> Result<bool, Enque
     .execute(&mut *conn)
     .await?;
     let opened_behind = if call.is_of_first_list() { 0 } else { opened };
-    let change = Change { opened, opened_behind, done: 1, made: 1, listed: -listed, ..Change::default() };
+    let change = Counts { opened, opened_behind, done: 1, made: 1, listed: -listed, ..Counts::default() };
     counts::add(conn, call.collection_id, change).await?;
     Ok(true)
 }

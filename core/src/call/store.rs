@@ -4,17 +4,17 @@ use sqlx::PgConnection;
 use super::{
     Answer, Answered, Call, NewCall, StoreCallError, StoredAnswer, attachment, deleted, erased,
     follow::{Division, divide},
+    keys,
     next::{self, Before, End, Next},
     open,
 };
 use crate::{
-    collection::{
-        self, CollectionState, Pages,
-        counts::{self, Change},
-    },
-    completeness,
     document::{self, Batch, Origin, Stored},
     erasure,
+    progress::{
+        self, CollectionState, Pages,
+        counts::{self, Counts},
+    },
     source::definition::Step,
 };
 
@@ -59,7 +59,7 @@ pub async fn store(
     let shows_new = next.end != End::Repeats;
     mark_done(conn, call, answer, Marks { stored: &stored, fault, told, shows_new }).await?;
     let is_behind = !call.is_of_first_list();
-    let change = Change {
+    let change = Counts {
         opened: opened + opened_behind,
         opened_behind: opened_behind + if is_behind { opened } else { 0 },
         done: 1,
@@ -71,7 +71,7 @@ pub async fn store(
         unchanged: if call.is_reread() { 0 } else { (stored.unchanged - stored.failed_before.len()) as i64 },
         retried: stored.failed_before.len() as i64,
         erased: stored.erased as i64 + not_asked,
-        ..Change::default()
+        ..Counts::default()
     };
     counts::add(conn, call.collection_id, change).await?;
     note_collection(conn, call, answer, &next, is_cut).await?;
@@ -117,7 +117,7 @@ async fn before(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result
     }
     let is_told_end = call.is_windowed() && (call.takes_count() || answer.total.is_some());
     if call.step == Step::List && call.count.is_some() && !(call.takes_count() && call.is_windowed()) {
-        before.items = counts::listed(conn, call.collection_id).await?;
+        before.items = counts::sum(conn, call.collection_id).await?.listed;
         if call.is_reread() {
             before.items -= shown_before(conn, call).await?;
         }
@@ -125,7 +125,7 @@ async fn before(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result
     if is_told_end || call.place == 1 || call.is_reread() {
         return Ok(before);
     }
-    let near = completeness::nearby(conn, call, completeness::fingerprint(&answer.items)).await?;
+    let near = keys::nearby(conn, call, keys::fingerprint(&answer.items)).await?;
     before.empty_in_row = near.empty_in_row;
     if !answer.items.is_empty() {
         before.repeats = near.same_as;
@@ -227,9 +227,9 @@ async fn mark_done(
     marks: Marks<'_>,
 ) -> Result<(), sqlx::Error> {
     let (error_code, error) = marks.fault.unzip();
-    let keys = Some(completeness::keys(call, answer)).filter(|keys| marks.shows_new && !keys.is_empty());
+    let keys = Some(keys::of_answer(call, answer)).filter(|keys| marks.shows_new && !keys.is_empty());
     let is_list = matches!(call.step, Step::List | Step::Parents | Step::Deleted);
-    let fingerprint = is_list.then(|| completeness::fingerprint(&answer.items));
+    let fingerprint = is_list.then(|| keys::fingerprint(&answer.items));
     sqlx::query!(
         r#"
         update calls
@@ -281,7 +281,7 @@ async fn note_collection(
     if !tells_pages && !is_cut && !has_woken && call.has_started {
         return Ok(());
     }
-    collection::note_answer(conn, call.collection_id, pages, is_cut).await
+    progress::note_answer(conn, call.collection_id, pages, is_cut).await
 }
 
 /// How many pages a chain that goes on has, if all are like this one: for people only, the chain ends where
@@ -309,6 +309,6 @@ pub async fn skip(conn: &mut PgConnection, call: &Call) -> Result<(), sqlx::Erro
     if closed == 0 {
         return Ok(());
     }
-    counts::add(conn, call.collection_id, Change { done: 1, ..Change::default() }).await?;
-    collection::note_answer(conn, call.collection_id, Pages::Unknown, true).await
+    counts::add(conn, call.collection_id, Counts { done: 1, ..Counts::default() }).await?;
+    progress::note_answer(conn, call.collection_id, Pages::Unknown, true).await
 }

@@ -6,17 +6,17 @@
 //! sees what the first did.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use resume_queue::{EnqueueError, GroupId, create_group, hold_group};
+use resume_queue::{EnqueueError, GroupId, create_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    CollectionState,
-    counts::{self, Change},
-};
 use crate::{
     call::{self, NewCall, Run},
     jobs::FinishCollection,
+    progress::{
+        CollectionState,
+        counts::{self, Counts},
+    },
     source::{
         self, Source,
         definition::{OverlappingRuns, Step},
@@ -62,7 +62,7 @@ pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) ->
     let opened = call::open(conn, run, &pages).await?;
     let opened_behind =
         if definition.call_of(Step::Deleted).is_some() { call::open_feed(conn, run).await? } else { 0 };
-    let change = Change { opened: opened + opened_behind, opened_behind, ..Change::default() };
+    let change = Counts { opened: opened + opened_behind, opened_behind, ..Counts::default() };
     Ok(counts::add(conn, id, change).await?)
 }
 
@@ -87,17 +87,6 @@ pub(super) async fn begin_run(
 pub(crate) async fn largest_batch(conn: &mut PgConnection, source: &str) -> Result<i64, sqlx::Error> {
     let largest = sqlx::query_scalar!("select max(batch_size) from collections where source = $1", source);
     Ok(largest.fetch_one(conn).await?.map_or(1, i64::from))
-}
-
-/// The group of a collection's present run, so that jobs may be added to it by others than its own; `None`
-/// when it has finished. Holds it until the end of the transaction.
-pub(crate) async fn hold_run(conn: &mut PgConnection, id: Uuid) -> Result<Option<GroupId>, sqlx::Error> {
-    let group =
-        sqlx::query_scalar!("select group_id from collections where id = $1 and finished_at is null", id);
-    match group.fetch_optional(&mut *conn).await?.flatten() {
-        Some(group) if hold_group(conn, group).await? => Ok(Some(group)),
-        _ => Ok(None),
-    }
 }
 
 /// From when on changes are asked for: some time before the last complete run began, since clocks differ.

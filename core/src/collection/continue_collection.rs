@@ -3,14 +3,17 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    CollectionState, UnderWay,
+    UnderWay,
     begin::{begin_next, begin_run, kept_by},
-    counts::{self, Change},
 };
 use crate::{
     call::{self, Run},
     document::{self, Retaken},
     jobs::{ContinueCollection, MakeCall},
+    progress::{
+        CollectionState,
+        counts::{self, Counts},
+    },
 };
 
 /// The most documents that are given to new jobs at a time: a request takes a second or two.
@@ -126,7 +129,7 @@ pub async fn continue_collection(
     if !is_stopped && calls == 0 && documents == 0 {
         return Err(ContinueError::NothingFailed(held.state));
     }
-    let change = Change { failed: -retaken.failed, given_up: -retaken.given_up, ..Change::default() };
+    let change = Counts { failed: -retaken.failed, given_up: -retaken.given_up, ..Counts::default() };
     counts::add(conn, id, change).await?;
     go_on(conn, &held, scope, &retaken).await?;
     Ok(Continued { calls, documents })
@@ -191,7 +194,7 @@ pub async fn continue_portion(
     .await?;
     let Some(held) = held.filter(|_| job.calls) else { return Ok(()) };
     let (reopened, open) = call::open_again(conn, job.collection_id, job.after, CALLS_AT_ONCE).await?;
-    let change = Change { failed_calls: -reopened, ..Change::default() };
+    let change = Counts { failed_calls: -reopened, ..Counts::default() };
     counts::add(conn, job.collection_id, change).await?;
     let run = Run { collection_id: job.collection_id, group: held.group_id, source: &held.source };
     call::enqueue_calls(conn, run, &open).await?;
@@ -221,7 +224,7 @@ pub async fn continue_call(conn: &mut PgConnection, job: &MakeCall) -> Result<bo
     if !opened {
         return Ok(false);
     }
-    counts::add(conn, job.collection_id, Change { failed_calls: -1, ..Change::default() }).await?;
+    counts::add(conn, job.collection_id, Counts { failed_calls: -1, ..Counts::default() }).await?;
     let group = match held.group {
         // When all jobs of a run have ended, its group has finished, and the job that ends the run is on its
         // way.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{CollectionState, Progress};
+use super::Progress;
+use crate::progress::CollectionState;
 
 impl Progress {
     /// The time that is left: for what waits to be parsed now; and then the longer one of what the calls that
@@ -25,7 +26,7 @@ impl Progress {
         if backlog + to_come <= 0.0 {
             return Duration::try_from_secs_f64(fetching).ok();
         }
-        let speed = Some(self.counts.settled_per_second).filter(|&speed| speed > 0.0)?;
+        let speed = Some(self.speeds.settled_per_second).filter(|&speed| speed > 0.0)?;
         Duration::try_from_secs_f64(backlog / speed + fetching.max(to_come / speed)).ok()
     }
 
@@ -39,7 +40,7 @@ impl Progress {
         }
         let limit = self.recent_calls.limit_per_second.unwrap_or(self.calls_per_second);
         // Of calls that wait for the parsers nobody knows how fast they would come.
-        let seen = Some(self.counts.done_per_second).filter(|&seen| seen > 0.0 && !self.is_lagging);
+        let seen = Some(self.speeds.done_per_second).filter(|&seen| seen > 0.0 && !self.is_lagging);
         let speed = seen.map_or(limit, |seen| seen.min(limit)).max(0.001);
         let silence = self.recent_calls.silent_for.map_or(0.0, |silence| silence.as_secs_f64());
         Some(silence + calls as f64 / speed)

@@ -1,21 +1,20 @@
 //! The end of a run, in one place: the follow-up of its group, which the queue enqueues once, when the last
 //! job of the run has ended.
 
-use chrono::{DateTime, Utc};
 use resume_queue::{Discarded, EnqueueError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    CollectionState, ErrorCount,
-    begin::{begin_next, begin_run},
-    counts::{self, Change, Counts},
-};
+use super::begin::{begin_next, begin_run};
 use crate::{
     call::{self, Run},
     completeness::{self, Judged, Verdict},
     document,
     jobs::FinishCollection,
+    progress::{
+        self, CollectionState, ErrorCount, Pages,
+        counts::{self, Counts},
+    },
     source,
 };
 
@@ -92,12 +91,12 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
     if let Verdict::ReadAgain(calls, last_page) = completeness::judge(conn, run).await? {
         let group = next_run(conn, job, 0, true).await?;
         if let Some(last_page) = last_page {
-            super::note_answer(conn, job.collection_id, super::Pages::Exactly(last_page), false).await?;
+            progress::note_answer(conn, job.collection_id, Pages::Exactly(last_page), false).await?;
         }
         let run = Run { collection_id: job.collection_id, group: Some(group), source: &held.source };
         let opened = call::open(conn, run, &calls).await?;
         tracing::info!(collection_id = %job.collection_id, calls = opened, "doubtful pages of a list are read again");
-        let change = Change { opened, opened_behind: opened, ..Change::default() };
+        let change = Counts { opened, opened_behind: opened, ..Counts::default() };
         counts::add(conn, job.collection_id, change).await?;
         return Ok(Finishing::GoesOn);
     }
@@ -110,7 +109,7 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
         if !restored.is_empty() {
             let batches = document::ranges_of(&restored, held.batch_size());
             document::open_batches(conn, job.collection_id, &batches).await?;
-            let change = Change { stored: restored.len() as i64, ..Change::default() };
+            let change = Counts { stored: restored.len() as i64, ..Counts::default() };
             counts::add(conn, job.collection_id, change).await?;
             let group = next_run(conn, job, 0, true).await?;
             document::enqueue_parsing(conn, job.collection_id, Some(group), &batches, held.batch_size())
@@ -179,7 +178,7 @@ async fn close_lost_calls(conn: &mut PgConnection, id: Uuid, sums: &Counts) -> R
     .await?
     .rows_affected();
     tracing::warn!(collection_id = %id, calls = lost, "calls whose jobs ended without a result are listed as failed");
-    counts::add(conn, id, Change { failed_calls: lost as i64, ..Change::default() }).await
+    counts::add(conn, id, Counts { failed_calls: lost as i64, ..Counts::default() }).await
 }
 
 /// Gives documents that wait jobs, or gives them up when that was done before; returns whether they are
@@ -205,7 +204,7 @@ async fn parse_what_waits(
 async fn give_up_what_waits(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     let lost = "its jobs were ended before they had a result";
     let given_up = document::give_up(conn, id, None, "job_lost", lost).await?;
-    counts::add(conn, id, Change { given_up, ..Change::default() }).await
+    counts::add(conn, id, Counts { given_up, ..Counts::default() }).await
 }
 
 /// Ends a run as it stands, because the job that ends it was discarded: calls and documents that are left are
@@ -282,7 +281,9 @@ pub async fn conclude(
     }
     counts::fold(conn, job.collection_id).await?;
     let sums = counts::sum(conn, job.collection_id).await?;
-    let Some(ended) = set_state(conn, job.collection_id, &sums, false).await? else { return Ok(None) };
+    let Some(ended) = progress::set_state(conn, job.collection_id, &sums, false).await? else {
+        return Ok(None);
+    };
     if ended.has_everything && sums.failed + sums.given_up == 0 {
         source::note_synced(conn, &ended.source, ended.begun_at).await?;
     }
@@ -293,61 +294,4 @@ pub async fn conclude(
         "collection ended"
     );
     Ok(Some(ended.state))
-}
-
-/// A collection that has ended.
-struct Ended {
-    source: String,
-    state: CollectionState,
-    begun_at: DateTime<Utc>,
-    /// Whether it has all that its source listed, but for attachments that are not kept by rule.
-    has_everything: bool,
-}
-
-/// Says anew how a collection has ended, if it has: documents that had failed have been parsed by now. When
-/// it ended stays. Locks the collection.
-pub(crate) async fn conclude_again(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    // First the lock, so that the next statement sees what others counted who had it before.
-    sqlx::query!("select id from collections where id = $1 for update", id)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let sums = counts::sum(conn, id).await?;
-    set_state(conn, id, &sums, true).await?;
-    Ok(())
-}
-
-/// Sets the final state of a collection that has not ended, or of one that has, by what was counted.
-async fn set_state(
-    conn: &mut PgConnection,
-    id: Uuid,
-    sums: &Counts,
-    has_ended: bool,
-) -> Result<Option<Ended>, sqlx::Error> {
-    sqlx::query_as!(
-        Ended,
-        r#"
-        update collections c
-        set finished_at = coalesce(c.finished_at, now()), state = case
-            when c.state = 'cancelled' then c.state
-            when $3 then 'failed'
-            when $4 or exists (select from calls p where p.collection_id = c.id and p.error_code is not null)
-                or exists (select from doubts d where d.collection_id = c.id)
-                or c.summary -> 'errors' <> '[]' then 'completed_with_errors'
-            else 'completed'
-        end
-        where c.id = $1 and (c.finished_at is not null) = $2
-        returning c.source, c.state as "state: CollectionState", coalesce(c.begun_at, c.created_at) as "begun_at!",
-            not c.is_cut and c.summary is null
-            and not exists (select from calls p where p.collection_id = c.id and p.error_code is not null
-                            and p.error_code <> all($5))
-            and not exists (select from doubts d where d.collection_id = c.id) as "has_everything!"
-        "#,
-        id,
-        has_ended,
-        sums.done == 0 && sums.stored + sums.unchanged + sums.retried == 0,
-        sums.failed_calls + sums.failed + sums.given_up > 0,
-        &completeness::harmless() as &[&str],
-    )
-    .fetch_optional(conn)
-    .await
 }

@@ -5,8 +5,6 @@ use uuid::Uuid;
 
 use super::{
     begin::begin_run,
-    counts::{self, Change},
-    note_answer,
     start::{StartError, Started, repeated},
 };
 use crate::{
@@ -14,6 +12,11 @@ use crate::{
     document::{self, NewDocument, Origin, StoreError},
     erasure,
     import::Container,
+    progress::{
+        Pages,
+        counts::{self, Counts},
+        note_answer,
+    },
     resume,
     source::{self, Source},
 };
@@ -63,7 +66,7 @@ pub struct Import {
     group: Option<GroupId>,
     first_document_id: i64,
     pages: i32,
-    change: Change,
+    change: Counts,
 }
 
 /// Why a file was not stored.
@@ -128,7 +131,7 @@ pub async fn begin_import(conn: &mut PgConnection, new: &NewImport) -> Result<Be
         let Started { id, .. } = repeated(conn, new.idempotency_key.as_deref(), &request).await?;
         return Ok(BegunImport::Repeated(id));
     };
-    let change = Change::default();
+    let change = Counts::default();
     let import = Import { collection_id: id, source, group: None, first_document_id, pages: 0, change };
     Ok(BegunImport::New(Box::new(import)))
 }
@@ -230,7 +233,7 @@ impl Import {
     /// See [`ImportError`]; roll back.
     pub async fn finish(self, conn: &mut PgConnection) -> Result<Uuid, ImportError> {
         counts::add(conn, self.collection_id, self.change).await?;
-        note_answer(conn, self.collection_id, super::Pages::Unknown, true).await?;
+        note_answer(conn, self.collection_id, Pages::Unknown, true).await?;
         if self.group.is_none() {
             let run = crate::jobs::FinishCollection { collection_id: self.collection_id, run: 1, sweeps: 0 };
             super::conclude(conn, &run).await?;

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::CollectionState;
+use crate::progress::CollectionState;
 
 /// A collection as it stands in a list.
 #[derive(Debug, Clone, PartialEq)]

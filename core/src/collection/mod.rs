@@ -23,23 +23,18 @@
 //! | `stop.rs` | [`pause`], [`cancel`] |
 //! | `continue_collection.rs` | [`continue_collection()`]: continues a collection; [`continue_call`]: one call |
 //! | `finish.rs` | [`finish`], [`conclude`]: the end of a run, in one place |
-//! | `counts.rs` | what has become of its calls and documents |
 //! | `status.rs`, `eta.rs` | [`progress`]: how far it is, and how long it still takes |
 //! | `waiting.rs` | why it does not move, and when it will |
-//! | `note.rs` | what an answer tells of all of it |
 //! | `list.rs` | [`list`] |
 //! | `import.rs` | [`begin_import`]: a file as a collection that is fetched already |
 //! | `retention.rs` | [`delete_calls`]: the calls of old collections are deleted, a summary stays |
 
 mod begin;
 mod continue_collection;
-pub mod counts;
-mod error_count;
 mod eta;
 mod finish;
 mod import;
 mod list;
-mod note;
 mod retention;
 mod start;
 mod status;
@@ -50,23 +45,21 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use begin::UnderWay;
-pub(crate) use begin::{hold_run, largest_batch};
+pub(crate) use begin::largest_batch;
 pub use continue_collection::{
     ContinueError, Continued, Scope, continue_call, continue_collection, continue_portion,
 };
-pub use error_count::ErrorCount;
-pub(crate) use finish::conclude_again;
 pub use finish::{Finishing, conclude, finish, finish_unjudged};
 pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};
 pub use list::{ListFilter, Listed, calls_deleted, list};
-pub use note::note_lagging;
-pub(crate) use note::{Pages, note_answer};
 pub use retention::delete_calls;
-pub(crate) use start::seed_of;
-pub use start::{NewCollection, StartError, Started, start, start_unless_waiting};
+pub use start::{StartError, Started, start, start_unless_waiting};
 pub use status::{Progress, progress};
 pub use stop::{StopError, cancel, end_jobs, give_up_documents, pause};
 pub use waiting::Waiting;
+
+pub use crate::jobs::NewCollection;
+pub use crate::progress::{CollectionState, Counts, ErrorCount, Speeds, note_lagging, note_waiting};
 
 /// The most documents that one job parses. SQL that looks for the batch of a document relies on it: no batch
 /// begins more than 999 before.
@@ -77,35 +70,6 @@ pub const MAX_BATCH_SIZE: u32 = 1_000;
 /// turn. When the parsers are slow, paused or gone, it bounds what piles up: a thousand jobs with batches of
 /// a hundred, and a few hundred MB of documents.
 pub const BACKLOG_MAX: u32 = 100_000;
-
-/// Where a collection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "collection_state", rename_all = "snake_case")]
-pub enum CollectionState {
-    /// No page has been fetched yet; it may wait for another collection of its source.
-    Pending,
-    /// Pages are being fetched or documents parsed.
-    Running,
-    /// The source refuses calls for now.
-    WaitingForSource,
-    /// Stopped by a person, to go on later.
-    Paused,
-    /// Every document was stored and parsed.
-    Completed,
-    /// Over; some calls or documents failed, and are listed.
-    CompletedWithErrors,
-    /// Over; not a single call brought anything.
-    Failed,
-    /// Ended by a person.
-    Cancelled,
-}
-
-impl CollectionState {
-    /// Whether nothing more will happen by itself.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Completed | Self::CompletedWithErrors | Self::Failed | Self::Cancelled)
-    }
-}
 
 /// What a collection was asked to do, and where it stands.
 #[derive(Debug, Clone, PartialEq)]

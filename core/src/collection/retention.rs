@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::error_count::{ERRORS_MAX, ErrorCount};
-use crate::{call, completeness};
+use crate::{
+    call, completeness,
+    progress::{self, ERRORS_MAX, ErrorCount},
+};
 
 /// How many calls one statement deletes: some tens of milliseconds.
 const CALLS_AT_ONCE: i64 = 5_000;
@@ -115,7 +117,7 @@ async fn summarize(conn: &mut PgConnection, id: Uuid, keep: Duration) -> Result<
     }
     let mut errors = call::error_counts(&mut tx, id, ERRORS_MAX).await?;
     errors.extend(completeness::doubts(&mut tx, id).await?);
-    let harmless = completeness::harmless();
+    let harmless = progress::harmless();
     let summary = Summary {
         has_everything: !held.is_partial
             && errors.iter().all(|error| harmless.contains(&error.code.as_str())),

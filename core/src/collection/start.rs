@@ -9,34 +9,12 @@ use super::{
 };
 use crate::{
     call,
+    jobs::NewCollection,
     source::{
         self, Source,
         definition::{MAX_PER_PAGE, OverlappingRuns},
     },
 };
-
-/// A collection that is about to start. The caller has checked that the numbers are in range.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewCollection {
-    /// The name of the source.
-    pub source: String,
-    /// How many items to ask for, from 1; by default what the source's definition says, or else everything.
-    pub count: Option<u64>,
-    /// Items on a page, 1 to [`MAX_PER_PAGE`]; by default what the source's definition
-    /// says, or else as many as the source gives.
-    pub per_page: Option<u32>,
-    /// Documents parsed by one job, 1 to [`MAX_BATCH_SIZE`](super::MAX_BATCH_SIZE).
-    pub batch_size: u32,
-    /// Whether the mock source shall break some items.
-    pub error_mode: bool,
-    /// Whether to fetch everything, even if the source supports incremental runs.
-    pub full: bool,
-    /// Which people the mock source makes up; by default nobody seen before.
-    pub seed: Option<u32>,
-    /// A repeated key with the same parameters starts nothing and gives the collection that the first one
-    /// started.
-    pub idempotency_key: Option<String>,
-}
 
 /// What [`start`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,12 +125,6 @@ fn request_of(new: &NewCollection) -> Value {
         "source": new.source, "count": new.count, "per_page": new.per_page, "batch_size": new.batch_size,
         "error_mode": new.error_mode, "full": new.full, "seed": new.seed,
     })
-}
-
-/// Which people the mock makes up for a collection: those that were asked for, or people whom nobody has
-/// seen. The random half of the id makes these; 31 bits are plenty and fit every JSON reader's integers.
-pub(crate) fn seed_of(id: Uuid, asked: Option<i64>) -> i64 {
-    asked.unwrap_or((id.as_u128() & 0x7fff_ffff) as i64)
 }
 
 /// Stores a collection that has not begun; returns `None` when its idempotency key was used before.

@@ -4,17 +4,17 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-use super::{
-    Collection, CollectionState, Waiting, begin,
-    counts::{self, Counts},
-    error_count::{ERRORS_MAX, ErrorCount},
-    retention::Summary,
-    seed_of, waiting,
-};
+use super::{Collection, Waiting, begin, retention::Summary, waiting};
 use crate::{
     call,
+    call::seed_of,
     call_limit::{self, RecentCalls},
-    completeness, document, source,
+    completeness, document,
+    progress::{
+        self, CollectionState, ERRORS_MAX, ErrorCount,
+        counts::{self, Counts, Speeds},
+    },
+    source,
 };
 
 /// How long ago what is called recent may be.
@@ -27,6 +27,8 @@ pub struct Progress {
     pub collection: Collection,
     /// What has become of its calls and documents.
     pub counts: Counts,
+    /// How fast it goes.
+    pub speeds: Speeds,
     /// Calls in all, where known: the pages of the first list, and the calls that were found to follow from
     /// it so far.
     pub pages_expected: Option<i64>,
@@ -64,6 +66,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
     let mut conn = pool.acquire().await?;
     let Some(row) = find(&mut conn, id).await? else { return Ok(None) };
     let counts = counts::sum(&mut conn, id).await?;
+    let speeds = counts::speeds(&mut conn, id).await?;
     let definition = source::of_collection(&mut conn, &row.source).await?.definition;
     let recent_calls = match row.finished_at {
         Some(_) => RecentCalls::default(),
@@ -84,6 +87,7 @@ pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx:
         calls_per_second: definition.calls_per_second(),
         collection,
         counts,
+        speeds,
         total_backlog,
         is_lagging,
         recent_calls,
@@ -131,7 +135,7 @@ async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Er
         from collections c where c.id = $1
         "#,
         id,
-        &completeness::harmless() as &[&str],
+        &progress::harmless() as &[&str],
     )
     .fetch_optional(conn)
     .await
@@ -228,7 +232,7 @@ impl Progress {
 
     /// How many documents were parsed in a second lately.
     pub fn parsed_per_second(&self) -> f64 {
-        if self.collection.state.is_over() { 0.0 } else { self.counts.settled_per_second }
+        if self.collection.state.is_over() { 0.0 } else { self.speeds.settled_per_second }
     }
 
     /// How many calls left in a second, in the last ten seconds or since the collection was triggered.
@@ -242,11 +246,7 @@ impl Progress {
     pub fn differs_from(&self, before: &Self) -> bool {
         let at_the_time = Self {
             total_backlog: before.total_backlog,
-            counts: Counts {
-                done_per_second: before.counts.done_per_second,
-                settled_per_second: before.counts.settled_per_second,
-                ..self.counts
-            },
+            speeds: before.speeds,
             recent_calls: before.recent_calls,
             seen_at: before.seen_at,
             ..self.clone()

@@ -6,14 +6,14 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{
-    CollectionState,
-    begin::begin_next,
-    counts::{self, Change},
-};
+use super::begin::begin_next;
 use crate::{
     document,
     jobs::{MakeCall, ParseDocuments, StopCollection},
+    progress::{
+        CollectionState,
+        counts::{self, Counts},
+    },
     resume::{PARSER_CRASHED, by_request},
 };
 
@@ -185,6 +185,6 @@ pub async fn give_up_documents(
     if is_continued.fetch_optional(&mut *tx).await?.unwrap_or_default() {
         return tx.rollback().await;
     }
-    counts::add(&mut tx, job.collection_id, Change { given_up, ..Change::default() }).await?;
+    counts::add(&mut tx, job.collection_id, Counts { given_up, ..Counts::default() }).await?;
     tx.commit().await
 }

@@ -8,10 +8,11 @@ use resume_queue::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Collection, CollectionState, counts::Counts};
+use super::Collection;
 use crate::{
     call_limit::{self, Circuit},
     jobs::{ContinueCollection, FinishCollection, MakeCall, ParseDocuments},
+    progress::{CollectionState, counts::Counts},
 };
 
 /// How many kinds of trouble with calls are told, and how many reasons in all.

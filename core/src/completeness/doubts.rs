@@ -2,7 +2,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::findings::Findings;
-use crate::{collection::ErrorCount, erasure::FORGOTTEN};
+use crate::{erasure::FORGOTTEN, progress::ErrorCount};
 
 /// Keeps what is doubtful about a collection, in place of what was doubtful before.
 ///

@@ -5,13 +5,12 @@ use resume_queue::{EnqueueError, enqueue};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{doubts, readings::key_of};
+use super::doubts;
 use crate::{
-    attachment,
-    call::PAGE_REPEATS,
-    collection::{self, ErrorCount},
+    call::keys::key_of,
     db, document,
     jobs::FinishCollection,
+    progress::{self, ErrorCount},
     resume,
     source::{self, Source},
 };
@@ -105,7 +104,7 @@ impl Run {
             from collections c where id = $1
             "#,
             collection_id,
-            &harmless() as &[&str],
+            &progress::harmless() as &[&str],
             TOO_MANY_MISSING,
         )
         .fetch_optional(&mut *conn)
@@ -118,12 +117,6 @@ impl Run {
             is_confirmed: row.hide_confirmed,
         }))
     }
-}
-
-/// The codes of calls that brought all that there is to have, though something is listed: another run would
-/// bring no more.
-pub(crate) fn harmless() -> Vec<&'static str> {
-    attachment::NOT_KEPT.into_iter().chain([PAGE_REPEATS]).collect()
 }
 
 /// The keys of the items that the lists of a source have shown since `at`, in this run and later ones: the
@@ -261,7 +254,7 @@ pub async fn confirm_hiding(conn: &mut PgConnection, collection_id: Uuid) -> Res
     .execute(&mut *conn)
     .await?;
     // Without the doubt it may have ended well.
-    collection::conclude_again(conn, collection_id).await?;
+    progress::conclude_again(conn, collection_id).await?;
     enqueue(conn, &FinishCollection { collection_id, run: row.run, sweeps: 0 }).await?;
     Ok(())
 }

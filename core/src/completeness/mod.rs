@@ -3,7 +3,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `readings.rs` | what each page has shown, as keys of eight bytes |
+//! | `readings.rs` | what each page has shown |
 //! | `findings.rs` | what the readings show; pure |
 //! | `reread.rs` | [`judge`]: reads the doubtful pages again, once a run, and keeps what is doubtful after that |
 //! | `doubts.rs` | the doubts |
@@ -19,7 +19,5 @@ pub(crate) use doubts::{
     add as add_doubt, any as has_doubts, delete as delete_doubts, forget as forget_doubts, list as doubts,
     remove as remove_doubt,
 };
-pub(crate) use hide::harmless;
 pub use hide::{ConfirmError, Hidden, confirm_hiding, hide_missing};
-pub(crate) use readings::{fingerprint, keys, nearby};
 pub(crate) use reread::{Judged, Verdict, judge};

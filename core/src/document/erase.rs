@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Batch, enqueue_parsing};
 use crate::{
-    collection::{self, counts::Change},
     erasure::FORGOTTEN,
+    progress::{self, Counts},
 };
 
 /// A person as they are known.
@@ -154,16 +154,16 @@ pub(crate) async fn lock_batches(
 pub(crate) async fn counts_without(
     conn: &mut PgConnection,
     documents: &[i64],
-) -> Result<Vec<(Uuid, Change)>, sqlx::Error> {
+) -> Result<Vec<(Uuid, Counts)>, sqlx::Error> {
     let rows = sqlx::query_file!("src/document/counts_without.sql", documents).fetch_all(conn).await?;
     let changes = rows.into_iter().map(|row| {
-        let change = Change {
+        let change = Counts {
             stored: -row.stored,
             retried: -row.retried,
             parsed: -row.parsed,
             failed: -row.failed,
             given_up: -row.given_up,
-            ..Change::default()
+            ..Counts::default()
         };
         (row.collection_id, change)
     });
@@ -208,7 +208,7 @@ pub(crate) async fn split_batches(
             continue;
         }
         // Where all jobs of the run have ended, its end finds them.
-        if let Some(group) = collection::hold_run(conn, collection_id).await? {
+        if let Some(group) = progress::hold_run(conn, collection_id).await? {
             enqueue_parsing(conn, collection_id, Some(group), &new, 1).await?;
         }
     }

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{collection::ErrorCount, parsing::PARSER_VERSION};
+use crate::{parsing::PARSER_VERSION, progress::ErrorCount};
 
 /// A document that did not parse, ready to be listed.
 #[derive(Debug, Clone, PartialEq, Eq)]

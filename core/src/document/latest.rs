@@ -1,46 +1,15 @@
-use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::WaitingDocument;
 
-/// How far a walk over the people of a source has come: those with an id by their ids, then those without by
-/// their contents. It is part of a job, so it has a number in place of the id: the person may be erased.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeoplePlace {
-    /// The last person who was looked at. Of one who was erased since it is not known where they were: the
-    /// walk begins again.
-    pub after: Option<i64>,
-    /// Whether all people with an id were looked at.
-    pub without_id: bool,
-}
-
-/// The next people of a source behind a place, at most `limit`, in the order of an index; and the place
-/// behind them, `None` when there are no more.
+/// The next people of a source who have an id, behind the person `after`, at most `limit`, in the order of
+/// their ids. From the first one where `after` was erased. Those without an id are left out: no parser and no
+/// map makes a resume of what has none.
 ///
 /// # Errors
 /// The database's.
-pub async fn people_after(
-    pool: &PgPool,
-    source_id: i32,
-    place: &PeoplePlace,
-    limit: i64,
-) -> Result<(Vec<i64>, Option<PeoplePlace>), sqlx::Error> {
-    let people = if place.without_id {
-        without_id(pool, source_id, place.after, limit).await?
-    } else {
-        with_id(pool, source_id, place.after, limit).await?
-    };
-    let next = match (people.last(), people.len() as i64 == limit, place.without_id) {
-        (Some(&last), true, without_id) => Some(PeoplePlace { after: Some(last), without_id }),
-        // Then those without an id.
-        (_, _, false) => Some(PeoplePlace { after: None, without_id: true }),
-        _ => None,
-    };
-    Ok((people, next))
-}
-
-async fn with_id(
+pub(crate) async fn people_after(
     pool: &PgPool,
     source_id: i32,
     after: Option<i64>,
@@ -55,29 +24,6 @@ async fn with_id(
         source_id,
         after,
         limit,
-    )
-    .fetch_all(pool)
-    .await
-}
-
-async fn without_id(
-    pool: &PgPool,
-    source_id: i32,
-    after: Option<i64>,
-    limit: i64,
-) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"
-        select id from people
-        where source_id = $1 and external_id is null
-          and content_hash > coalesce(
-              (select content_hash from people where id = $2 and external_id is null), $4)
-        order by content_hash limit $3
-        "#,
-        source_id,
-        after,
-        limit,
-        Uuid::nil(),
     )
     .fetch_all(pool)
     .await

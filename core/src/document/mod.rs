@@ -47,8 +47,7 @@ pub(crate) use failures::{
 };
 pub use find::{Document, DocumentState, body, find};
 pub(crate) use find::{collections_of, current_beside, external_ids, of_call};
-pub use latest::{PeoplePlace, people_after};
-pub(crate) use latest::{latest_in_collection, load_people};
+pub(crate) use latest::{latest_in_collection, load_people, people_after};
 pub use parsing_jobs::enqueue_parsing;
 pub(crate) use parsing_jobs::parsing_jobs;
 pub use store::{Origin, StoreError, Stored, store};

@@ -1,17 +1,12 @@
-//! Erasing people: what is held about one person is deleted, and the next run does not bring them back.
-//!
-//! What remains is a keyed hash of the id that the source gave them. Its key is a secret of the processes and
-//! never in the database, so that a dump tells nobody who was erased.
+//! What remains of people who were [erased](crate::person::erase()), so that the next run does not bring them
+//! back: a keyed hash of the id that the source gave them. Its key is a secret of the processes and never in
+//! the database, so that a dump tells nobody who was erased.
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `erase.rs` | [`erase`] |
-//! | `export.rs` | [`export`]: all that is held about a person |
 //! | `key.rs` | [`Key`]: the key, and the hash |
 //! | `tombstone.rs` | who was erased; [`lift`] |
 
-mod erase;
-mod export;
 mod key;
 mod tombstone;
 
@@ -19,11 +14,9 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-pub use erase::{EraseError, Erased, Whom, erase};
-pub use export::export;
 pub use key::{BadKey, Key};
-pub(crate) use tombstone::erased_among;
 pub use tombstone::{CheckError, LiftError, lift};
+pub(crate) use tombstone::{erased_among, has_others, remember};
 
 /// What stands in place of a text that may have told of somebody who was erased.
 pub(crate) const FORGOTTEN: &str = "not kept: it may have told of somebody who was erased";

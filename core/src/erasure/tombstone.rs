@@ -83,7 +83,7 @@ pub async fn lift(
 ///
 /// # Errors
 /// The database's.
-pub(super) async fn has_others(
+pub(crate) async fn has_others(
     conn: &mut PgConnection,
     source_id: i32,
     key: &Key,
@@ -101,7 +101,7 @@ pub(super) async fn has_others(
 ///
 /// # Errors
 /// The database's.
-pub(super) async fn remember(
+pub(crate) async fn remember(
     conn: &mut PgConnection,
     source_id: i32,
     key: &Key,

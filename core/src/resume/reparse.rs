@@ -9,14 +9,14 @@ use super::{
     store,
 };
 use crate::{
-    collection::{
-        self,
-        counts::{self, Change},
-    },
     db,
-    document::{self, NewParseFailure, PeoplePlace, WaitingDocument},
+    document::{self, NewParseFailure, WaitingDocument},
     jobs::ReparseSource,
     parsing::PARSER_VERSION,
+    progress::{
+        self,
+        counts::{self, Counts},
+    },
 };
 
 /// What Postgres answers when a statement takes longer than it may:
@@ -27,7 +27,7 @@ const QUERY_CANCELED: &str = "57014";
 const PEOPLE_AT_ONCE: i64 = 200;
 
 /// How many resumes and failures of a source were made by an older parser, or with an older version of its
-/// map than this one. Reads all resumes of the source, some 0.3 s to a second for a million: `None` where
+/// map than this one. A failure of somebody without an id is none of them: no parser makes a resume of it. Reads all resumes of the source, some 0.3 s to a second for a million: `None` where
 /// that takes more than two seconds.
 ///
 /// # Errors
@@ -46,7 +46,8 @@ pub async fn count_outdated(
                   -- A resume stays when its document fails under the new map: the failure counts for both.
                   and not exists (select from parse_failures f where f.document_id = r.document_id))
              + (select count(distinct f.document_id) from people p join parse_failures f on f.document_id = p.document_id
-                where p.source_id = $1 and (f.parser_version, f.map_version) < ($2, $3)) as "count!"
+                where p.source_id = $1 and p.external_id is not null
+                  and (f.parser_version, f.map_version) < ($2, $3)) as "count!"
         "#,
         source_id,
         PARSER_VERSION,
@@ -66,7 +67,7 @@ pub async fn count_outdated(
 /// # Errors
 /// See [`EnqueueError`].
 pub async fn reparse(conn: &mut PgConnection, source: &str, map_version: i32) -> Result<JobId, EnqueueError> {
-    let job = ReparseSource { source: source.to_owned(), map_version, after: PeoplePlace::default() };
+    let job = ReparseSource { source: source.to_owned(), map_version, after_person: None };
     let job = job.new_job()?;
     // A holder that has ended meanwhile is no holder any more, so the next try is another one.
     for _ in 0..3 {
@@ -84,8 +85,8 @@ pub async fn reparse(conn: &mut PgConnection, source: &str, map_version: i32) ->
 pub struct Step {
     /// The documents to parse again.
     pub documents: Vec<WaitingDocument>,
-    /// Where to go on; `None`: that was all.
-    pub next: Option<PeoplePlace>,
+    /// The person behind whom to go on; `None`: that was all.
+    pub next: Option<i64>,
 }
 
 /// Loads the documents of the next people of a source whose resume, or whose failure, an older parser made,
@@ -101,9 +102,10 @@ pub async fn reparse_next(
     pool: &PgPool,
     source_id: i32,
     map_version: i32,
-    after: &PeoplePlace,
+    after: Option<i64>,
 ) -> Result<Step, sqlx::Error> {
-    let (people, next) = document::people_after(pool, source_id, after, PEOPLE_AT_ONCE).await?;
+    let people = document::people_after(pool, source_id, after, PEOPLE_AT_ONCE).await?;
+    let next = people.last().copied().filter(|_| people.len() as i64 == PEOPLE_AT_ONCE);
     let mut documents = sqlx::query_scalar!(
         r#"
         select document_id from resumes r
@@ -152,8 +154,8 @@ pub async fn store_reparsed(
         let before = document::listed_as_failed(conn, collection_id, &ids).await?;
         document::store_failures(conn, collection_id, map_version, &failures).await?;
         let new = failures.len() as i64 - before;
-        counts::add(conn, collection_id, Change { failed: new, parsed: -new, ..Change::default() }).await?;
-        collection::conclude_again(conn, collection_id).await?;
+        counts::add(conn, collection_id, Counts { failed: new, parsed: -new, ..Counts::default() }).await?;
+        progress::conclude_again(conn, collection_id).await?;
     }
     Ok(())
 }

@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::store::{self, At, NewResume};
 use crate::{
-    collection::{
-        self,
-        counts::{self, Change},
-    },
     document::{self, NewParseFailure},
+    progress::{
+        self,
+        counts::{self, Counts},
+    },
 };
 
 /// The code of a document whose parser ended without a verdict: it panicked, or its job used its attempts up.
@@ -82,15 +82,15 @@ pub async fn settle(
     if may_have_failed_before(at, outcome) {
         withdraw(conn, Some(collection_id), &outcome.parsed).await?;
     }
-    let change = Change {
+    let change = Counts {
         parsed: outcome.parsed.len() as i64,
         failed: outcome.failed.len() as i64,
         given_up: -taken.given_up,
-        ..Change::default()
+        ..Counts::default()
     };
     counts::add(conn, collection_id, change).await?;
     if at.is_over {
-        collection::conclude_again(conn, collection_id).await?;
+        progress::conclude_again(conn, collection_id).await?;
     }
     Ok(Settled::Stored)
 }
@@ -116,12 +116,12 @@ pub(super) async fn withdraw(
     for (id, documents) in listed {
         if Some(id) == counted {
             // The documents were taken up again, and are counted by the caller.
-            counts::add(conn, id, Change { failed: -documents, retried: documents, ..Change::default() })
+            counts::add(conn, id, Counts { failed: -documents, retried: documents, ..Counts::default() })
                 .await?;
         } else {
-            counts::add(conn, id, Change { failed: -documents, parsed: documents, ..Change::default() })
+            counts::add(conn, id, Counts { failed: -documents, parsed: documents, ..Counts::default() })
                 .await?;
-            collection::conclude_again(conn, id).await?;
+            progress::conclude_again(conn, id).await?;
         }
     }
     Ok(())

@@ -6,12 +6,14 @@ use std::{process::Command, sync::Arc};
 use resume_core::{
     attachment::{self, Finder, NewAttachment},
     call::{self, Answer, Answered, Call, CallFailure, Found, FoundAttachments, StoreCallError},
-    collection::{self, NewCollection, counts},
+    collection::{self, NewCollection},
     db::{self, PgPool, migrators},
     document::{self, NewDocument, NewParseFailure, StoreError},
-    erasure::{self, EraseError, Erased, Key, Whom},
+    erasure::{self, Key},
     jobs::MakeCall,
     parsing::{CompiledMapping, parse_mapped},
+    person::{self, EraseError, Erased, Whom},
+    progress::counts,
     resume::{self, NewResume, Outcome, Settled},
     source::{
         self,
@@ -196,7 +198,7 @@ impl Held {
 
     async fn erase(&self, whom: Whom<'_>) -> Result<Erased, EraseError> {
         let mut tx = db::begin(self.pool()).await.unwrap();
-        let erased = erasure::erase(&mut tx, &self.key, whom).await?;
+        let erased = person::erase(&mut tx, &self.key, whom).await?;
         tx.commit().await.unwrap();
         Ok(erased)
     }
@@ -430,7 +432,7 @@ async fn a_detail_that_was_opened_before_and_answered_after_leaves_nothing() {
         .await
         .unwrap();
     let mut conn = held.pool().acquire().await.unwrap();
-    let opened = counts::Change { opened: 1, opened_behind: 1, ..counts::Change::default() };
+    let opened = counts::Counts { opened: 1, opened_behind: 1, ..counts::Counts::default() };
     counts::add(&mut conn, second, opened).await.unwrap();
     drop(conn);
     let late = held.call(second, ADA).await.unwrap();
@@ -468,7 +470,7 @@ async fn somebody_who_waits_failed_or_was_never_read_is_erased_too() {
     let third = held.collect(PLAIN).await;
     held.list(third, &[person_before(), silent.clone(), person_after()], None).await;
     let given_up = document::give_up(&mut conn, third, None, "parser_crashed", "at Qwertz").await.unwrap();
-    let change = counts::Change { given_up, ..counts::Change::default() };
+    let change = counts::Counts { given_up, ..counts::Counts::default() };
     counts::add(&mut conn, third, change).await.unwrap();
     drop(conn);
     held.erase(her(PLAIN)).await.unwrap();
@@ -544,7 +546,7 @@ async fn a_parse_that_comes_to_an_end_after_an_erasure_stores_nothing_of_it() {
     held.list(id, &[person_before(), ada(), person_after()], None).await;
     let (batches, outcome, source_id, version) = held.parsed(id).await;
     let mut erasing = db::begin(held.pool()).await.unwrap();
-    erasure::erase(&mut erasing, &held.key, her(PLAIN)).await.unwrap();
+    person::erase(&mut erasing, &held.key, her(PLAIN)).await.unwrap();
     let settle = {
         let (held, batches, outcome) = (held.clone(), batches.clone(), outcome.clone());
         async move {
@@ -652,7 +654,7 @@ async fn without_the_key_nobody_new_is_stored_of_a_source_that_has_erased_people
     }
     let mut conn = held.pool().acquire().await.unwrap();
     let whom = Whom::Person { source: PLAIN, external_id: "bob" };
-    let refused = erasure::erase(&mut conn, &other, whom).await.unwrap_err();
+    let refused = person::erase(&mut conn, &other, whom).await.unwrap_err();
     assert!(matches!(refused, EraseError::OtherKey));
 }
 
@@ -661,7 +663,7 @@ async fn all_that_is_held_about_a_person_is_given_out() {
     let held = Held::start().await;
     let id = collected(&held).await;
     held.parse(id).await;
-    let told = erasure::export(held.pool(), her(DESK)).await.unwrap();
+    let told = person::export(held.pool(), her(DESK)).await.unwrap();
     assert_eq!((&told["source"], &told["external_id"]), (&json!(DESK), &json!(ADA)));
     assert_eq!(told["resume"]["parsed"]["name"], "Ada Qwertz");
     let document = &told["documents"][0];
@@ -679,8 +681,8 @@ async fn all_that_is_held_about_a_person_is_given_out() {
     let next = held.collect(PLAIN).await;
     let call = held.call(next, "").await.unwrap();
     held.store(&call, &Answer { items: vec![odd], ..Answer::default() }).await.unwrap();
-    let told = erasure::export(held.pool(), her(PLAIN)).await.unwrap();
+    let told = person::export(held.pool(), her(PLAIN)).await.unwrap();
     assert_eq!(told["documents"][0]["body_base64"], "//4=");
     let nobody = Whom::Person { source: PLAIN, external_id: "nobody" };
-    assert!(matches!(erasure::export(held.pool(), nobody).await, Err(EraseError::Unknown)));
+    assert!(matches!(person::export(held.pool(), nobody).await, Err(EraseError::Unknown)));
 }

@@ -54,7 +54,6 @@ async fn documents_people_and_calls_are_found_by_indexes() {
         ("document/list.sql", "with found", format!("{collection}, null, null, 0, 100")),
         ("document/list.sql", "with found", format!("{collection}, 'failed', 'missing_id', 0, 100")),
         ("document/latest.rs", "external_id > coalesce", "1, 5, 200".to_owned()),
-        ("document/latest.rs", "content_hash > coalesce", "1, 5, 200, md5('')::uuid".to_owned()),
         ("call/retention.rs", "delete from calls", format!("{collection}, 5000")),
         ("document/superseded.rs", "supersedes > $1", "0, 86400, 5000".to_owned()),
         ("document/superseded.rs", "overtaken_by > $1", "0, 86400, 5000".to_owned()),

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use resume_core::collection::{
-    self, Scope,
-    counts::{self, Change},
+use resume_core::{
+    collection::{self, Scope},
+    progress::counts::{self, Counts},
 };
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ impl Fixture {
         .execute(self.pool())
         .await
         .unwrap();
-        let change = Change { opened: calls.into(), ..Change::default() };
+        let change = Counts { opened: calls.into(), ..Counts::default() };
         counts::add(&mut self.pool().acquire().await.unwrap(), id, change).await.unwrap();
     }
 }

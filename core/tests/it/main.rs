@@ -22,6 +22,7 @@ mod incremental;
 mod index_plans;
 mod known_people;
 mod large_collections;
+mod layers;
 mod map_versions;
 mod migrate;
 mod newer_definitions;

@@ -2,7 +2,6 @@
 
 use resume_core::{
     collection::{self, Scope},
-    document::PeoplePlace,
     resume,
     source::{self, definition::Definition},
 };
@@ -52,8 +51,7 @@ async fn documents_that_nobody_parsed_are_not_parsed_anew() {
     put("title").await;
     let source = source::mapping(fixture.pool(), "a").await.unwrap().unwrap();
     let mut tx = fixture.pool().begin().await.unwrap();
-    let place = PeoplePlace::default();
-    let step = resume::reparse_next(&mut tx, fixture.pool(), source.source_id, 1, &place).await.unwrap();
+    let step = resume::reparse_next(&mut tx, fixture.pool(), source.source_id, 1, None).await.unwrap();
     assert_eq!(step.documents, vec![]);
     assert_eq!(resume::count_outdated(fixture.pool(), source.source_id, 1).await.unwrap(), Some(0));
     fixture.end_run(id).await;

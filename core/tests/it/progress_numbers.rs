@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use resume_core::{
     call_limit::RecentCalls,
-    collection::{Collection, CollectionState, Progress, counts::Counts},
+    collection::{Collection, CollectionState, Counts, Progress, Speeds},
 };
 use uuid::Uuid;
 
@@ -42,9 +42,11 @@ fn progress(seconds: f64, pages: [i64; 2], documents: [i64; 4]) -> Progress {
             unchanged,
             parsed,
             failed,
+            ..Counts::default()
+        },
+        speeds: Speeds {
             done_per_second: done as f64 / seconds,
             settled_per_second: (parsed + failed) as f64 / seconds,
-            ..Counts::default()
         },
         pages_expected: Some(10),
         total_backlog: 0,
@@ -231,8 +233,8 @@ fn time_that_passes_is_no_difference() {
     let before = progress(5.0, [5, 0], [500, 0, 100, 0]);
     let mut after = before.clone();
     after.seen_at += TimeDelta::seconds(11);
-    after.counts.done_per_second = 0.5;
-    after.counts.settled_per_second = 7.0;
+    after.speeds.done_per_second = 0.5;
+    after.speeds.settled_per_second = 7.0;
     after.recent_calls.calls = 7;
     after.total_backlog = 1000;
     assert!(!after.differs_from(&before));

@@ -78,8 +78,7 @@ impl Fixture {
     async fn reparse_all(&self, random: &mut Random, map_version: i32) {
         let map = source::mapping(self.pool(), NUMBERED).await.unwrap().unwrap();
         let mut tx = self.pool().begin().await.unwrap();
-        let place = document::PeoplePlace::default();
-        let step = resume::reparse_next(&mut tx, self.pool(), map.source_id, map_version, &place);
+        let step = resume::reparse_next(&mut tx, self.pool(), map.source_id, map_version, None);
         let documents = step.await.unwrap().documents;
         let failed = (random.next() % 4) as usize;
         let outcome = outcome_of(&documents, failed);

@@ -271,7 +271,7 @@ async fn a_collection_that_waits_for_its_source_says_so_until_the_next_page() {
     let id = fixture.start(&collection_of(100, NUMBERED)).await;
     let note = async || {
         let mut conn = fixture.pool().acquire().await.unwrap();
-        call::note_waiting(&mut conn, id).await.unwrap();
+        collection::note_waiting(&mut conn, id).await.unwrap();
         fixture.state(id).await
     };
     assert_eq!(note().await, CollectionState::WaitingForSource);

@@ -7,6 +7,7 @@ use resume_connector::{Answer as Reply, CallError, TokenError};
 use resume_core::{
     attachment::Finder,
     call::{self, Call, CallFailure, FoundAttachments},
+    collection,
     document::NewDocument,
     jobs::MakeCall,
     source::definition::Definition,
@@ -144,7 +145,7 @@ pub(super) async fn failed(context: &Context, job: &MakeCall, error: CallError, 
 async fn note_waiting(context: &Context, job: &MakeCall) {
     let noted = async {
         let mut conn = context.pool.acquire().await?;
-        call::note_waiting(&mut conn, job.collection_id).await
+        collection::note_waiting(&mut conn, job.collection_id).await
     };
     if let Err(error) = noted.await {
         tracing::warn!(%error, "it was not noted that a collection waits for its source");

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::Data;
-use resume_core::{db, document::PeoplePlace, jobs::ReparseSource, resume, source};
+use resume_core::{db, jobs::ReparseSource, resume, source};
 use resume_queue::{JobError, Lease, enqueue_all};
 
 use super::parse_documents::parse_all;
@@ -29,9 +29,9 @@ pub(crate) async fn run(
     if !source::has_settled(&context.pool, &job.source).await.map_err(retry)? {
         return Err(JobError::Snooze(SETTLING));
     }
-    let after = if job.map_version == map.version { job.after } else { PeoplePlace::default() };
+    let after = if job.map_version == map.version { job.after_person } else { None };
     let mut tx = db::begin(&context.pool).await.map_err(retry)?;
-    let step = resume::reparse_next(&mut tx, &context.pool, map.source_id, map.version, &after);
+    let step = resume::reparse_next(&mut tx, &context.pool, map.source_id, map.version, after);
     let step = step.await.map_err(retry)?;
     let outcome = parse_all(&Arc::new(step.documents), &Arc::new(Reader::of(&map))).await;
     resume::store_reparsed(&mut tx, map.source_id, map.version, &outcome).await.map_err(retry)?;
@@ -40,8 +40,9 @@ pub(crate) async fn run(
     // has to wait for us.
     let present = source::mapping(&mut *tx, &job.source).await.map_err(retry)?;
     let has_changed = present.is_some_and(|present| present.version != map.version);
-    if let Some(after) = step.next.or(has_changed.then(PeoplePlace::default)) {
-        let next = ReparseSource { source: job.source.clone(), map_version: map.version, after };
+    if step.next.is_some() || has_changed {
+        let next =
+            ReparseSource { source: job.source.clone(), map_version: map.version, after_person: step.next };
         let next = next.new_job().map_err(retry)?;
         enqueue_all(&mut tx, &[next]).await.map_err(retry)?;
     }

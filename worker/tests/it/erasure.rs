@@ -4,7 +4,8 @@ use mock_ats::Api;
 use resume_core::{
     collection::{CollectionState, NewCollection},
     db,
-    erasure::{self, Key, Whom},
+    erasure::Key,
+    person::{self, Whom},
     source::definition::Definition,
 };
 use uuid::Uuid;
@@ -26,7 +27,7 @@ fn key() -> Key {
 async fn erase(faulty: &Faulty, external_id: &str) {
     let mut tx = db::begin(&faulty.pipeline.pool).await.unwrap();
     let whom = Whom::Person { source: API.name(), external_id };
-    let erased = erasure::erase(&mut tx, &key(), whom).await.unwrap();
+    let erased = person::erase(&mut tx, &key(), whom).await.unwrap();
     assert_eq!((erased.documents, erased.attachments), (1, 1));
     tx.commit().await.unwrap();
 }

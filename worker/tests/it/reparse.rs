@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use resume_core::{
     collection::{CollectionState, NewCollection},
     db,
-    document::PeoplePlace,
     jobs::ReparseSource,
     resume,
     source::{self, definition::Definition},
@@ -185,8 +184,9 @@ async fn a_map_that_changes_on_the_way_begins_anew() {
     let (_, worker) = collected(&pipeline, json!({"name": "name"})).await;
     put(&pipeline, json!({"headline": "id"})).await;
     // As if it had come to the last resume when the map changed.
-    let after = PeoplePlace { after: None, without_id: true };
-    let job = ReparseSource { source: "people".to_owned(), map_version: 0, after }.new_job().unwrap();
+    let last = sqlx::query_scalar!("select id from people order by external_id desc limit 1");
+    let after_person = Some(last.fetch_one(&pipeline.pool).await.unwrap());
+    let job = ReparseSource { source: "people".to_owned(), map_version: 0, after_person }.new_job().unwrap();
     enqueue_all(&mut pipeline.pool.acquire().await.unwrap(), &[job]).await.unwrap();
     until_read(&pipeline).await;
     worker.stop().await;

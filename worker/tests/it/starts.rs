@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use resume_core::{
     collection::{self, ListFilter},
-    jobs::StartCollection,
+    jobs::{NewCollection, StartCollection},
     source::{self, definition::OverlappingRuns},
 };
 use resume_queue::{JobId, enqueue};
@@ -16,7 +16,7 @@ use crate::{
 
 fn start_of(source: &str) -> StartCollection {
     let (source, seed) = (source.to_owned(), Some(SEED));
-    StartCollection {
+    StartCollection(NewCollection {
         source,
         count: Some(20),
         per_page: Some(10),
@@ -24,7 +24,8 @@ fn start_of(source: &str) -> StartCollection {
         error_mode: false,
         full: false,
         seed,
-    }
+        idempotency_key: None,
+    })
 }
 
 async fn enqueued(pipeline: &Pipeline, job: &StartCollection) -> JobId {

@@ -97,8 +97,7 @@ impl TriggerRequest {
 
     /// The payload of a job that starts it.
     pub(crate) fn into_start_collection(self, source: String) -> StartCollection {
-        let Self { count, per_page, batch_size, error_mode, full, seed, .. } = self;
-        StartCollection { source, count, per_page, batch_size, error_mode, full, seed }
+        StartCollection(self.into_new_collection(source, None))
     }
 
     /// The source that it names.

@@ -2,12 +2,11 @@ use resume_queue::{EnqueueError, forget_errors};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::{FORGOTTEN, Key, tombstone};
 use crate::{
-    attachment, call,
-    collection::{self, counts},
-    completeness,
+    attachment, call, collection, completeness,
     document::{self, erase::KnownPerson},
+    erasure::{self, FORGOTTEN, Key},
+    progress::counts,
     resume, source,
 };
 
@@ -81,7 +80,7 @@ impl EraseError {
 pub async fn erase(conn: &mut PgConnection, key: &Key, whom: Whom<'_>) -> Result<Erased, EraseError> {
     let (source_id, external_id, known) = find(conn, whom).await?;
     let source = source::name(conn, source_id).await?;
-    if tombstone::has_others(conn, source_id, key).await? {
+    if erasure::has_others(conn, source_id, key).await? {
         return Err(EraseError::OtherKey);
     }
     let external_id = external_id.as_deref();
@@ -118,7 +117,7 @@ pub async fn erase(conn: &mut PgConnection, key: &Key, whom: Whom<'_>) -> Result
     }
     forget_errors(conn, &named, FORGOTTEN).await?;
     let content_hash = locked.map(|person| person.content_hash);
-    tombstone::remember(conn, source_id, key, &super::identity(external_id, content_hash)).await?;
+    erasure::remember(conn, source_id, key, &erasure::identity(external_id, content_hash)).await?;
     Ok(erased)
 }
 

@@ -64,3 +64,19 @@ pub async fn note_lagging(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
     .await?;
     Ok(())
 }
+
+/// Notes that a collection waits for its source, which is silent, or not called because its calls fail. Until
+/// the next answer is stored. Changes nothing for one that is noted already, or stopped, or over; else locks
+/// the collection for a moment.
+///
+/// # Errors
+/// The database's.
+pub async fn note_waiting(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update collections set state = 'waiting_for_source' where id = $1 and state in ('pending', 'running')",
+        id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

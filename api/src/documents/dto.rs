@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeZone, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use resume_core::document::{Document, DocumentState, ListedDocument};
+use resume_core::document::{Document, DocumentState};
 
 use crate::cursor::{self, Numbered};
 
@@ -96,28 +96,26 @@ struct DocumentReply {
 
 impl DocumentList {
     /// The page of the first `limit` of `found`; one more tells that there is a next page.
-    pub(super) fn new(mut found: Vec<ListedDocument>, limit: usize) -> Self {
-        let next_cursor = cursor::next(&mut found, limit, |last| Numbered::<6>(last.document.id));
+    pub(super) fn new(mut found: Vec<Document>, limit: usize) -> Self {
+        let next_cursor = cursor::next(&mut found, limit, |last| Numbered::<6>(last.id));
         Self { results: found.into_iter().map(Into::into).collect(), next_cursor }
     }
 }
 
-impl From<ListedDocument> for DocumentReply {
-    fn from(listed: ListedDocument) -> Self {
-        let ListedDocument { document, code, pointer, detail } = listed;
-        let Document { id, external_id, resume_id, page, position, collected_at, state, .. } = document;
+impl From<Document> for DocumentReply {
+    fn from(document: Document) -> Self {
         Self {
-            id,
-            external_id,
-            state: state.into(),
-            page,
-            position,
-            code,
-            pointer,
-            detail,
-            resume_id,
-            collected_at,
-            raw_url: format!("/api/v1/raw-documents/{id}"),
+            id: document.id,
+            external_id: document.external_id,
+            state: document.state.into(),
+            page: document.page,
+            position: document.position,
+            code: document.code,
+            pointer: document.pointer,
+            detail: document.detail,
+            resume_id: document.resume_id,
+            collected_at: document.collected_at,
+            raw_url: format!("/api/v1/raw-documents/{}", document.id),
         }
     }
 }

@@ -8,7 +8,7 @@ use poem_openapi::{
     payload::Json,
 };
 use resume_core::{
-    document::{self, Document, DocumentFilter, DocumentState, ListedDocument},
+    document::{self, Document, DocumentFilter, DocumentState},
     resume,
 };
 use uuid::Uuid;
@@ -39,7 +39,7 @@ impl Documents {
         filter: &DocumentFilter,
         after: i64,
         limit: i64,
-    ) -> Result<Vec<ListedDocument>, Problem> {
+    ) -> Result<Vec<Document>, Problem> {
         // Those that are not parsed are found without the calls.
         let needs_calls = matches!(filter.state, None | Some(DocumentState::Parsed));
         match collections::with_calls(&self.0.pool, collection_id).await {

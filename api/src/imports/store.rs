@@ -5,7 +5,7 @@ use std::{
 };
 
 use resume_core::{
-    collection::{self, BegunImport, ImportError, NewImport, StartError},
+    collection::{self, BegunImport, NewImport, StartError},
     db::{self, PgConnection, PgPool},
     document::NewDocument,
     erasure,
@@ -33,12 +33,12 @@ pub(super) enum StoreError {
     Io(#[from] io::Error),
 }
 
-impl From<ImportError> for StoreError {
-    fn from(error: ImportError) -> Self {
+impl From<StoreCallError> for StoreError {
+    fn from(error: StoreCallError) -> Self {
         match error {
-            ImportError::Database(error) => error.into(),
-            ImportError::Enqueue(error) => Self::Start(error.into()),
-            ImportError::Documents(error) => Self::Documents(error),
+            StoreCallError::Database(error) => error.into(),
+            StoreCallError::Enqueue(error) => Self::Start(error.into()),
+            StoreCallError::Documents(error) => Self::Documents(error),
         }
     }
 }

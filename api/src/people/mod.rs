@@ -6,7 +6,7 @@ mod external_id;
 use poem_openapi::{OpenApi, param::Path, payload::Json};
 use resume_core::{
     db,
-    erasure::{self, Key, LiftError},
+    erasure::{self, CheckError, Key},
     person::{self, EraseError, Erased, Whom},
     source,
 };
@@ -45,8 +45,13 @@ impl People {
     async fn lift(&self, source: &str, external_id: &str) -> Result<(), Problem> {
         let key = key(&self.0)?;
         let mut tx = db::begin(&self.0.pool).await?;
-        let source_id = source::number(&mut tx, source).await?.ok_or(LiftError::Unknown)?;
-        erasure::lift(&mut tx, source_id, key, external_id).await?;
+        let is_lifted = match source::number(&mut tx, source).await? {
+            Some(source_id) => erasure::lift(&mut tx, source_id, key, external_id).await?,
+            None => false,
+        };
+        if !is_lifted {
+            return Err(Problem::not_found("nobody with this id was erased from this source, with this key"));
+        }
         Ok(tx.commit().await?)
     }
 }
@@ -148,19 +153,10 @@ impl From<EraseError> for Problem {
     fn from(error: EraseError) -> Self {
         match error {
             EraseError::Unknown => Self::not_found("nothing is held about this person"),
-            EraseError::OtherKey => Self::new(ProblemType::ErasureKeyMissing, error.to_string()),
-            EraseError::Enqueue(_) | EraseError::Database(_) => Self::failure(error),
-        }
-    }
-}
-
-impl From<LiftError> for Problem {
-    fn from(error: LiftError) -> Self {
-        match error {
-            LiftError::Unknown => {
-                Self::not_found("nobody with this id was erased from this source, with this key")
+            EraseError::Check(CheckError::KeyMissing) => {
+                Self::new(ProblemType::ErasureKeyMissing, error.to_string())
             }
-            LiftError::Database(_) => Self::failure(error),
+            EraseError::Check(_) | EraseError::Enqueue(_) | EraseError::Database(_) => Self::failure(error),
         }
     }
 }

@@ -52,8 +52,9 @@ pub(super) async fn open(
         return Ok(0);
     }
     let ids: Vec<&str> = links.iter().map(|(id, _)| id.as_str()).collect();
+    let known = document::known(conn, call.source.id, &ids).await?.into_iter();
     let latest: HashMap<String, i64> =
-        document::of_call(conn, call.source.id, &ids).await?.into_iter().collect();
+        known.filter_map(|person| Some((person.external_id?, person.document_id))).collect();
     let documents: Vec<i64> = latest.values().copied().collect();
     let kept = attachment::kept(conn, &documents).await?;
     let missing: Vec<NewCall> = links

@@ -42,8 +42,8 @@ pub(super) async fn among(
         return Ok(Vec::new());
     }
     let asked: Vec<&str> = external_ids.iter().map(String::as_str).collect();
-    let known: HashSet<String> =
-        document::of_call(conn, call.source.id, &asked).await?.into_iter().map(|(id, _)| id).collect();
+    let known = document::known(conn, call.source.id, &asked).await?;
+    let known: HashSet<String> = known.into_iter().filter_map(|person| person.external_id).collect();
     external_ids.retain(|id| !known.contains(id));
     if external_ids.is_empty() {
         return Ok(Vec::new());

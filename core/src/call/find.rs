@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Utc};
 use resume_queue::{GroupId, JobId};
 use sqlx::PgConnection;
@@ -164,28 +166,8 @@ impl Row {
     }
 }
 
-/// Makes a failed call pending again; returns whether it was one. Locks it.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn reopen_failed(
-    conn: &mut PgConnection,
-    collection_id: Uuid,
-    id: i64,
-) -> Result<bool, sqlx::Error> {
-    let opened = sqlx::query!(
-        r#"
-        update calls set state = 'pending', error_code = null, error = null, is_refreshed = false
-        where collection_id = $1 and id = $2 and state = 'failed'
-        "#,
-        collection_id,
-        id,
-    );
-    Ok(opened.execute(conn).await?.rows_affected() > 0)
-}
-
-/// The next calls of a collection behind `after` that wait or failed, in the order of their numbers, at most
-/// `limit`; those that failed wait again. Returns how many had failed, and all of them. Locks those that had
+/// The next calls of a collection of these numbers that wait or failed, in the order of their numbers, at
+/// most `limit`; those that failed wait again. Returns how many had failed, and all of them. Locks those that had
 /// failed.
 ///
 /// # Errors
@@ -193,14 +175,14 @@ pub(crate) async fn reopen_failed(
 pub(crate) async fn open_again(
     conn: &mut PgConnection,
     collection_id: Uuid,
-    after: i64,
+    calls: RangeInclusive<i64>,
     limit: i64,
 ) -> Result<(i64, Vec<i64>), sqlx::Error> {
     let row = sqlx::query!(
         r#"
         with open as materialized (
             select id, state from calls
-            where collection_id = $1 and id > $2 and state in ('pending', 'failed') order by id limit $3
+            where collection_id = $1 and id between $2 and $3 and state in ('pending', 'failed') order by id limit $4
         ), opened as (
             update calls c set state = 'pending', error_code = null, error = null, is_refreshed = false
             from open o where c.id = o.id and o.state = 'failed' and c.state = 'failed'
@@ -209,7 +191,8 @@ pub(crate) async fn open_again(
         select (select count(*) from opened) as "reopened!", array(select id from open order by id) as "ids!"
         "#,
         collection_id,
-        after,
+        calls.start(),
+        calls.end(),
         limit,
     )
     .fetch_one(conn)

@@ -60,7 +60,7 @@ pub use attachment::{FoundAttachments, Refreshed, expire_attachment, refresh_att
 pub(crate) use errors::error_counts;
 pub use fail::{CallFailure, give_up, note_failure};
 pub use find::{Found, find, find_origin};
-pub(crate) use find::{open_again, reopen_failed, seed_of};
+pub(crate) use find::{open_again, seed_of};
 pub(crate) use follow::kept;
 pub use known::open_known;
 pub use list::{CallFilter, CallState, ListedCall, list};

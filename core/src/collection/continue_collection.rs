@@ -193,7 +193,8 @@ pub async fn continue_portion(
     .fetch_optional(&mut *conn)
     .await?;
     let Some(held) = held.filter(|_| job.calls) else { return Ok(()) };
-    let (reopened, open) = call::open_again(conn, job.collection_id, job.after, CALLS_AT_ONCE).await?;
+    let (reopened, open) =
+        call::open_again(conn, job.collection_id, job.after + 1..=i64::MAX, CALLS_AT_ONCE).await?;
     let change = Counts { failed_calls: -reopened, ..Counts::default() };
     counts::add(conn, job.collection_id, change).await?;
     let run = Run { collection_id: job.collection_id, group: held.group_id, source: &held.source };
@@ -220,8 +221,8 @@ pub async fn continue_call(conn: &mut PgConnection, job: &MakeCall) -> Result<bo
         Some(held) if held.state != CollectionState::Cancelled && !held.calls_deleted => held,
         _ => return Ok(false),
     };
-    let opened = call::reopen_failed(conn, job.collection_id, job.call_id).await?;
-    if !opened {
+    let (reopened, _) = call::open_again(conn, job.collection_id, job.call_id..=job.call_id, 1).await?;
+    if reopened == 0 {
         return Ok(false);
     }
     counts::add(conn, job.collection_id, Counts { failed_calls: -1, ..Counts::default() }).await?;

@@ -103,7 +103,7 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
     if held.is_full
         && !held.is_cut
         && !held.has_failed
-        && !completeness::has_doubts(conn, job.collection_id).await?
+        && completeness::doubts(conn, job.collection_id).await?.is_empty()
     {
         let restored = document::restore_listed(conn, source.id, job.collection_id).await?;
         if !restored.is_empty() {

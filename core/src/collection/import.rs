@@ -8,8 +8,8 @@ use super::{
     start::{StartError, Started, repeated},
 };
 use crate::{
-    call,
-    document::{self, NewDocument, Origin, StoreError},
+    call::{self, StoreCallError},
+    document::{self, NewDocument, Origin},
     erasure,
     import::Container,
     progress::{
@@ -67,20 +67,6 @@ pub struct Import {
     first_document_id: i64,
     pages: i32,
     change: Counts,
-}
-
-/// Why a file was not stored.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// Its documents were not.
-    #[error(transparent)]
-    Documents(#[from] StoreError),
-    /// Its jobs were not enqueued.
-    #[error("enqueueing the parsing of a file failed")]
-    Enqueue(#[from] EnqueueError),
-    /// The database refused.
-    #[error("storing a file failed")]
-    Database(#[from] sqlx::Error),
 }
 
 /// Begins to store a file as a collection that is fetched already: its pages have made no call. All of it in
@@ -165,13 +151,13 @@ impl Import {
     /// again.
     ///
     /// # Errors
-    /// See [`ImportError`]; roll back.
+    /// See [`StoreCallError`]; roll back.
     pub async fn store_page(
         &mut self,
         conn: &mut PgConnection,
         items: &[NewDocument],
         key: Option<&erasure::Key>,
-    ) -> Result<(), ImportError> {
+    ) -> Result<(), StoreCallError> {
         self.pages += 1;
         let kept = call::kept(items);
         let row = sqlx::query!(
@@ -230,8 +216,8 @@ impl Import {
     /// Ends the storing; returns the collection, which is over at once if there was nothing new in the file.
     ///
     /// # Errors
-    /// See [`ImportError`]; roll back.
-    pub async fn finish(self, conn: &mut PgConnection) -> Result<Uuid, ImportError> {
+    /// See [`StoreCallError`]; roll back.
+    pub async fn finish(self, conn: &mut PgConnection) -> Result<Uuid, StoreCallError> {
         counts::add(conn, self.collection_id, self.change).await?;
         note_answer(conn, self.collection_id, Pages::Unknown, true).await?;
         if self.group.is_none() {

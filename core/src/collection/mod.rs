@@ -50,7 +50,7 @@ pub use continue_collection::{
     ContinueError, Continued, Scope, continue_call, continue_collection, continue_portion,
 };
 pub use finish::{Finishing, conclude, finish, finish_unjudged};
-pub use import::{BegunImport, IMPORT_PER_PAGE, Import, ImportError, NewImport, begin_import};
+pub use import::{BegunImport, IMPORT_PER_PAGE, Import, NewImport, begin_import};
 pub use list::{ListFilter, Listed, calls_deleted, list};
 pub use retention::delete_calls;
 pub use start::{StartError, Started, start, start_unless_waiting};

@@ -115,7 +115,7 @@ async fn summarize(conn: &mut PgConnection, id: Uuid, keep: Duration) -> Result<
     if held.is_summarized {
         return Ok(true);
     }
-    let mut errors = call::error_counts(&mut tx, id, ERRORS_MAX).await?;
+    let mut errors = call::error_counts(&mut tx, id, false, ERRORS_MAX).await?;
     errors.extend(completeness::doubts(&mut tx, id).await?);
     let harmless = progress::harmless();
     let summary = Summary {

@@ -165,7 +165,7 @@ async fn errors(conn: &mut PgConnection, row: &Row) -> Result<(Vec<ErrorCount>, 
         let errors = with_failures(conn, row.id, summary.errors()).await?;
         return Ok((errors, row.finished_at.map(|_| summary.has_everything)));
     }
-    let calls = call::error_counts(conn, row.id, ERRORS_MAX).await?;
+    let calls = call::error_counts(conn, row.id, false, ERRORS_MAX).await?;
     let mut errors = with_failures(conn, row.id, calls).await?;
     if row.finished_at.is_none() {
         return Ok((errors, None));

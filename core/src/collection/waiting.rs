@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::Collection;
 use crate::{
+    call,
     call_limit::{self, Circuit},
     jobs::{ContinueCollection, FinishCollection, MakeCall, ParseDocuments},
-    progress::{CollectionState, counts::Counts},
+    progress::{CollectionState, Counts, ErrorCount},
 };
 
 /// How many kinds of trouble with calls are told, and how many reasons in all.
@@ -139,25 +140,13 @@ async fn of_calls(
     source: &str,
     retries: &[NextRetry],
 ) -> Result<Vec<Waiting>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"
-        select e.code as "code!", e.count as "count!", c.place, c.made, c.error
-        from (
-            select error_code as code, count(*) as count, min(id) as first from calls
-            where collection_id = $1 and error_code is not null and state = 'pending' group by error_code
-        ) e join calls c on c.id = e.first
-        order by e.count desc, e.code limit $2
-        "#,
-        collection_id,
-        KINDS_MAX,
-    );
-    let reasons = rows.fetch_all(pool).await?.into_iter().map(|row| {
-        let error = row.error.unwrap_or_default();
-        let others =
-            if row.count > 1 { format!(", and {} other calls", row.count - 1) } else { String::new() };
-        let message = format!("page {}: {error}, made {} times so far{others}", row.place, row.made);
-        let next = retries.iter().find(|retry| retry.queue == MakeCall::KIND && retry.code == row.code);
-        Waiting::of_source(&row.code, source, &message, next.and_then(|retry| retry.next_at))
+    let mut conn = pool.acquire().await?;
+    let errors = call::error_counts(&mut conn, collection_id, true, KINDS_MAX).await?;
+    let reasons = errors.into_iter().map(|ErrorCount { code, count, sample }| {
+        let others = if count > 1 { format!(", and {} other calls", count - 1) } else { String::new() };
+        let next = retries.iter().find(|retry| retry.queue == MakeCall::KIND && retry.code == code);
+        let next_at = next.and_then(|retry| retry.next_at);
+        Waiting::of_source(&code, source, &format!("{sample}{others}"), next_at)
     });
     Ok(reasons.collect())
 }

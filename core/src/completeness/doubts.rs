@@ -68,19 +68,6 @@ pub(crate) async fn add(
     Ok(())
 }
 
-/// Whether anything is doubtful about a collection.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn any(conn: &mut PgConnection, collection_id: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select exists (select from doubts where collection_id = $1) as "any!""#,
-        collection_id
-    )
-    .fetch_one(conn)
-    .await
-}
-
 /// What is doubtful about a collection that is over; the most first.
 ///
 /// # Errors

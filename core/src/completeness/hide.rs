@@ -246,13 +246,7 @@ pub async fn confirm_hiding(conn: &mut PgConnection, collection_id: Uuid) -> Res
     sqlx::query!("update collections set hide_confirmed = true where id = $1", collection_id)
         .execute(&mut *conn)
         .await?;
-    sqlx::query!(
-        "delete from doubts where collection_id = $1 and code = $2",
-        collection_id,
-        TOO_MANY_MISSING
-    )
-    .execute(&mut *conn)
-    .await?;
+    doubts::remove(conn, collection_id, TOO_MANY_MISSING).await?;
     // Without the doubt it may have ended well.
     progress::conclude_again(conn, collection_id).await?;
     enqueue(conn, &FinishCollection { collection_id, run: row.run, sweeps: 0 }).await?;

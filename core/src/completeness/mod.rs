@@ -16,7 +16,7 @@ mod readings;
 mod reread;
 
 pub(crate) use doubts::{
-    add as add_doubt, any as has_doubts, delete as delete_doubts, forget as forget_doubts, list as doubts,
+    add as add_doubt, delete as delete_doubts, forget as forget_doubts, list as doubts,
     remove as remove_doubt,
 };
 pub use hide::{ConfirmError, Hidden, confirm_hiding, hide_missing};

@@ -5,22 +5,11 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Batch, enqueue_parsing};
+use super::{Batch, enqueue_parsing, find::KnownPerson};
 use crate::{
     erasure::FORGOTTEN,
     progress::{self, Counts},
 };
-
-/// A person as they are known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct KnownPerson {
-    pub(crate) id: i64,
-    pub(crate) source_id: i32,
-    pub(crate) external_id: Option<String>,
-    pub(crate) content_hash: Uuid,
-    /// Their latest document.
-    pub(crate) document_id: i64,
-}
 
 /// The person of this number. Locks nothing.
 pub(crate) async fn person(conn: &mut PgConnection, id: i64) -> Result<Option<KnownPerson>, sqlx::Error> {
@@ -28,25 +17,6 @@ pub(crate) async fn person(conn: &mut PgConnection, id: i64) -> Result<Option<Kn
         KnownPerson,
         "select id, source_id, external_id, content_hash, document_id from people where id = $1",
         id,
-    )
-    .fetch_optional(conn)
-    .await
-}
-
-/// The person whom a source knows by this id. Locks nothing.
-pub(crate) async fn person_by_id(
-    conn: &mut PgConnection,
-    source_id: i32,
-    external_id: &str,
-) -> Result<Option<KnownPerson>, sqlx::Error> {
-    sqlx::query_as!(
-        KnownPerson,
-        r#"
-        select id, source_id, external_id, content_hash, document_id from people
-        where source_id = $1 and external_id = $2
-        "#,
-        source_id,
-        external_id,
     )
     .fetch_optional(conn)
     .await

@@ -5,7 +5,8 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 /// What has become of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum DocumentState {
     /// Nobody has parsed it yet.
     Waiting,
@@ -25,15 +26,6 @@ impl DocumentState {
             Self::Parsed => "parsed",
             Self::Failed => "failed",
             Self::GivenUp => "given_up",
-        }
-    }
-
-    pub(super) fn of(state: &str) -> Self {
-        match state {
-            "waiting" => Self::Waiting,
-            "failed" => Self::Failed,
-            "given_up" => Self::GivenUp,
-            _ => Self::Parsed,
         }
     }
 }
@@ -63,6 +55,12 @@ pub struct Document {
     pub state: DocumentState,
     /// Whether the person has no later one.
     pub is_latest: bool,
+    /// Why it failed or was given up, in a list.
+    pub code: Option<String>,
+    /// Where in it, as a JSON pointer.
+    pub pointer: Option<String>,
+    /// What was found, for people.
+    pub detail: Option<String>,
 }
 
 /// The document of this number, if there is one.
@@ -70,28 +68,19 @@ pub struct Document {
 /// # Errors
 /// The database's.
 pub async fn find(pool: &PgPool, id: i64) -> Result<Option<Document>, sqlx::Error> {
-    let row = sqlx::query!(
+    sqlx::query_as!(
+        Document,
         r#"
         select id as "id!", source as "source!", external_id, resume_id as "resume_id!",
                collection_id as "collection_id?", page as "page?", position as "position!",
-               collected_at as "collected_at!", updated_at, state as "state!", is_latest as "is_latest!"
+               collected_at as "collected_at!", updated_at, state as "state!: DocumentState",
+               is_latest as "is_latest!", null::text as code, null::text as pointer, null::text as detail
         from documents where id = $1
         "#,
         id,
-    );
-    Ok(row.fetch_optional(pool).await?.map(|row| Document {
-        id: row.id,
-        source: row.source,
-        external_id: row.external_id,
-        resume_id: row.resume_id,
-        collection_id: row.collection_id,
-        page: row.page,
-        position: row.position,
-        collected_at: row.collected_at,
-        updated_at: row.updated_at,
-        state: DocumentState::of(&row.state),
-        is_latest: row.is_latest,
-    }))
+    )
+    .fetch_optional(pool)
+    .await
 }
 
 /// The bytes of a document, as they came.
@@ -102,25 +91,37 @@ pub async fn body(pool: &PgPool, id: i64) -> Result<Option<Vec<u8>>, sqlx::Error
     sqlx::query_scalar!("select body from raw_documents where id = $1", id).fetch_optional(pool).await
 }
 
-/// The latest documents of people whom a source knows by these ids: the ids with the numbers of the
-/// documents.
+/// A person as they are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KnownPerson {
+    pub(crate) id: i64,
+    pub(crate) source_id: i32,
+    pub(crate) external_id: Option<String>,
+    pub(crate) content_hash: Uuid,
+    /// Their latest document.
+    pub(crate) document_id: i64,
+}
+
+/// The people whom a source knows by these ids. Locks nothing.
 ///
 /// # Errors
 /// The database's.
-pub(crate) async fn of_call(
+pub(crate) async fn known(
     conn: &mut PgConnection,
     source_id: i32,
     external_ids: &[&str],
-) -> Result<Vec<(String, i64)>, sqlx::Error> {
-    let rows = sqlx::query!(
+) -> Result<Vec<KnownPerson>, sqlx::Error> {
+    sqlx::query_as!(
+        KnownPerson,
         r#"
-        select external_id as "external_id!", document_id from people
-        where source_id = $1 and external_id = any($2) order by external_id
+        select id, source_id, external_id, content_hash, document_id from people
+        where source_id = $1 and external_id = any($2)
         "#,
         source_id,
         external_ids as &[&str],
-    );
-    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.external_id, row.document_id)).collect())
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// A document, and those of the same person that are current: the latest, and what the list shows beside it.

@@ -27,12 +27,13 @@ with found as (
                             order by b.first_id desc limit 1) w where w.last_id >= d.id)))
      order by d.id limit $5)
 )
-select d.id as "id!", s.name as "source!", p.external_id as "external_id?", d.person_id as "person_id!", c.place as "page?",
+select d.id as "id!", s.name as "source!", p.external_id as "external_id?", d.person_id as "resume_id!", $1::uuid as "collection_id?",
+       c.place as "page?",
        d.position as "position!", d.collected_at as "collected_at!", d.updated_at as "updated_at?",
        case when b.last_id >= d.id and b.code is null then 'waiting'
             when b.last_id >= d.id then 'given_up'
             when f.document_id is not null then 'failed'
-            else 'parsed' end as "state!",
+            else 'parsed' end as "state!: DocumentState",
        d.id = p.document_id as "is_latest!",
        coalesce(f.code, case when b.last_id >= d.id then b.code end) as code, f.pointer as "pointer?",
        coalesce(f.detail, case when b.last_id >= d.id then b.error end) as detail

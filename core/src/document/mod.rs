@@ -41,12 +41,10 @@ pub use batch::{
 };
 pub(crate) use batch::{backlog, ranges_of};
 pub(crate) use contents::restore_listed;
-pub use failures::{DocumentFilter, ListedDocument, NewParseFailure, list};
-pub(crate) use failures::{
-    failure_counts, listed_as_failed, outdated_failures, store_failures, withdraw_failures,
-};
+pub use failures::{DocumentFilter, NewParseFailure, list};
+pub(crate) use failures::{failure_counts, store_failures, withdraw_failures};
 pub use find::{Document, DocumentState, body, find};
-pub(crate) use find::{collections_of, current_beside, external_ids, of_call};
+pub(crate) use find::{KnownPerson, collections_of, current_beside, external_ids, known};
 pub(crate) use latest::{latest_in_collection, load_people, people_after};
 pub use parsing_jobs::enqueue_parsing;
 pub(crate) use parsing_jobs::parsing_jobs;

@@ -15,8 +15,8 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 pub use key::{BadKey, Key};
-pub use tombstone::{CheckError, LiftError, lift};
-pub(crate) use tombstone::{erased_among, has_others, remember};
+pub use tombstone::{CheckError, lift};
+pub(crate) use tombstone::{erased_among, remember};
 
 /// What stands in place of a text that may have told of somebody who was erased.
 pub(crate) const FORGOTTEN: &str = "not kept: it may have told of somebody who was erased";

@@ -50,51 +50,23 @@ pub(crate) async fn erased_among(
     Ok(hashes.iter().enumerate().filter(|(_, hash)| row.found.contains(hash)).map(|(at, _)| at).collect())
 }
 
-/// Why an erasure was not lifted.
-#[derive(Debug, thiserror::Error)]
-pub enum LiftError {
-    /// Nobody with this id was erased, with this key.
-    #[error("nobody with this id was erased")]
-    Unknown,
-    /// The database refused.
-    #[error("lifting an erasure failed")]
-    Database(#[from] sqlx::Error),
-}
-
-/// Lets the next run bring a person back who was erased. In the caller's transaction.
+/// Lets the next run bring a person back who was erased. Returns false where nobody with this id was erased,
+/// with this key. In the caller's transaction.
 ///
 /// # Errors
-/// See [`LiftError`].
+/// The database's.
 pub async fn lift(
     conn: &mut PgConnection,
     source_id: i32,
     key: &Key,
     external_id: &str,
-) -> Result<(), LiftError> {
+) -> Result<bool, sqlx::Error> {
     let lifted = sqlx::query!(
         "delete from erased_people where source_id = $1 and key_hash = $2",
         source_id,
         key.hash(external_id),
     );
-    if lifted.execute(conn).await?.rows_affected() == 0 { Err(LiftError::Unknown) } else { Ok(()) }
-}
-
-/// Whether people of a source were erased with another key.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn has_others(
-    conn: &mut PgConnection,
-    source_id: i32,
-    key: &Key,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select exists (select from erased_people where source_id = $1 and key_id <> $2) as "has_others!""#,
-        source_id,
-        key.id(),
-    )
-    .fetch_one(conn)
-    .await
+    Ok(lifted.execute(conn).await?.rows_affected() > 0)
 }
 
 /// Remembers that a person was erased.

@@ -4,8 +4,8 @@ use sqlx::PgConnection;
 
 use crate::{
     attachment, call, collection, completeness,
-    document::{self, erase::KnownPerson},
-    erasure::{self, FORGOTTEN, Key},
+    document::{self, KnownPerson},
+    erasure::{self, CheckError, FORGOTTEN, Key},
     progress::counts,
     resume, source,
 };
@@ -42,11 +42,8 @@ pub enum EraseError {
     #[error("nothing is held about this person")]
     Unknown,
     /// People of the source were erased with another key, and it cannot be told of them with this one.
-    #[error(
-        "people of this source were erased with another key: set RESUME_ERASURE_KEY_FILE to the same file for \
-         every api and worker"
-    )]
-    OtherKey,
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The jobs of others were not enqueued.
     #[error("enqueueing jobs for the documents of others failed")]
     Enqueue(#[from] EnqueueError),
@@ -80,9 +77,8 @@ impl EraseError {
 pub async fn erase(conn: &mut PgConnection, key: &Key, whom: Whom<'_>) -> Result<Erased, EraseError> {
     let (source_id, external_id, known) = find(conn, whom).await?;
     let source = source::name(conn, source_id).await?;
-    if erasure::has_others(conn, source_id, key).await? {
-        return Err(EraseError::OtherKey);
-    }
+    // Fails where people of the source were erased with another key.
+    erasure::erased_among(conn, source_id, Some(key), &[] as &[&str]).await?;
     let external_id = external_id.as_deref();
     // First without a lock: calls come before people.
     let brought_by = match &known {
@@ -134,7 +130,7 @@ pub(super) async fn find(
         }
         Whom::Person { source, external_id } => {
             let source_id = source::number(conn, source).await?.ok_or(EraseError::Unknown)?;
-            let person = document::erase::person_by_id(conn, source_id, external_id).await?;
+            let person = document::known(conn, source_id, &[external_id]).await?.pop();
             Ok((source_id, Some(external_id.to_owned()), person))
         }
     }

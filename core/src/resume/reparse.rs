@@ -106,13 +106,16 @@ pub async fn reparse_next(
 ) -> Result<Step, sqlx::Error> {
     let people = document::people_after(pool, source_id, after, PEOPLE_AT_ONCE).await?;
     let next = people.last().copied().filter(|_| people.len() as i64 == PEOPLE_AT_ONCE);
-    let mut documents = sqlx::query_scalar!(
+    let documents = sqlx::query_scalar!(
         r#"
-        select document_id from resumes r
+        select document_id as "id!" from resumes r
         where r.person_id = any($1) and (r.parser_version, r.map_version) < ($2, $3)
           -- A resume stays when its document fails under the new map; the failure is up to date then.
           and not exists (select from parse_failures f where f.document_id = r.document_id
                           and (f.parser_version, f.map_version) >= ($2, $3))
+        union
+        select f.document_id from people p join parse_failures f on f.document_id = p.document_id
+        where p.id = any($1) and (f.parser_version, f.map_version) < ($2, $3)
         "#,
         &people,
         PARSER_VERSION,
@@ -120,9 +123,6 @@ pub async fn reparse_next(
     )
     .fetch_all(&mut *conn)
     .await?;
-    documents.extend(document::outdated_failures(conn, &people, map_version).await?);
-    documents.sort_unstable();
-    documents.dedup();
     Ok(Step { documents: document::load_people(conn, &documents).await?, next })
 }
 
@@ -151,9 +151,7 @@ pub async fn store_reparsed(
         failed.entry(collection).or_default().push(failure.clone());
     }
     for (collection_id, failures) in failed {
-        let before = document::listed_as_failed(conn, collection_id, &ids).await?;
-        document::store_failures(conn, collection_id, map_version, &failures).await?;
-        let new = failures.len() as i64 - before;
+        let new = document::store_failures(conn, collection_id, map_version, &failures).await?;
         counts::add(conn, collection_id, Counts { failed: new, parsed: -new, ..Counts::default() }).await?;
         progress::conclude_again(conn, collection_id).await?;
     }

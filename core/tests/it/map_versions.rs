@@ -6,7 +6,7 @@ use resume_core::{
     source::{self, definition::Definition},
 };
 
-use crate::fixture::{Fixture, collection_of, discarded, items};
+use crate::fixture::{Fixture, NUMBERED, collection_of, discarded, items, outcome_of};
 
 #[tokio::test]
 async fn the_version_counts_up_with_the_map() {
@@ -57,4 +57,31 @@ async fn documents_that_nobody_parsed_are_not_parsed_anew() {
     fixture.end_run(id).await;
     let continued = collection::continue_collection(&mut tx, id, Scope::All).await.unwrap();
     assert_eq!(continued.documents, 2);
+}
+
+/// Both runs list the first document as failed; the second run alone stored the second one.
+#[tokio::test]
+async fn a_reparse_counts_failures_in_the_collections_that_stored_the_documents() {
+    let fixture = Fixture::new().await;
+    let first = fixture.start(&collection_of(100, NUMBERED)).await;
+    fixture.store_items(first, 1, items("p", 1)).await;
+    fixture.store_items(first, 2, Vec::new()).await;
+    fixture.settle(first, 1, 0, 1).await;
+    let second = fixture.start(&collection_of(100, NUMBERED)).await;
+    fixture.store_items(second, 1, items("p", 2)).await;
+    fixture.store_items(second, 2, Vec::new()).await;
+    for batch in fixture.waiting(second).await {
+        fixture.parse_batches(second, &[batch.first_id], 1).await;
+    }
+    let before = [fixture.counts(first).await, fixture.counts(second).await];
+    assert_eq!(before.map(|(_, counts)| counts), [[0, 1, 0, 0], [0, 2, 0, 0]]);
+
+    let source = source::mapping(fixture.pool(), NUMBERED).await.unwrap().unwrap();
+    let mut tx = fixture.pool().begin().await.unwrap();
+    let step = resume::reparse_next(&mut tx, fixture.pool(), source.source_id, 1, None).await.unwrap();
+    assert_eq!(step.documents.len(), 2);
+    let outcome = outcome_of(&step.documents, 2);
+    resume::store_reparsed(&mut tx, source.source_id, 1, &outcome).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!([fixture.counts(first).await, fixture.counts(second).await], before);
 }

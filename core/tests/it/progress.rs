@@ -64,7 +64,7 @@ async fn the_errors_of_pages_and_documents_are_one_list() {
         .iter()
         .zip(["b", "a", "b", "b", "b", "a", "missing_skills"])
         .map(|(listed, code)| NewParseFailure {
-            document_id: listed.document.id,
+            document_id: listed.id,
             code,
             pointer: "/skills".to_owned(),
             detail: format!("detail of {code}"),

@@ -32,8 +32,8 @@ async fn a_page_is_stored_with_all_that_follows() {
     assert!(jobs.eq(batches.iter().map(|batch| batch.first_id)), "each has its job");
     let documents = document::list(fixture.pool(), id, &Default::default(), 0, 100).await.unwrap();
     let expected: Vec<_> = (0..10).map(|index| format!("p-{index}")).collect();
-    assert_eq!(documents.iter().filter_map(|d| d.document.external_id.clone()).collect::<Vec<_>>(), expected);
-    let places = documents.iter().map(|d| (d.document.page, d.document.position));
+    assert_eq!(documents.iter().filter_map(|d| d.external_id.clone()).collect::<Vec<_>>(), expected);
+    let places = documents.iter().map(|d| (d.page, d.position));
     assert!(places.eq((1..=10).map(|position| (Some(3), position))));
 
     // The page behind the window takes its place.

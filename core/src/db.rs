@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{
-    Connection,
+    Connection, PgExecutor,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -115,16 +115,8 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
 ///
 /// # Errors
 /// The database's.
-pub async fn now(pool: &PgPool) -> Result<DateTime<Utc>, Error> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(pool).await
-}
-
-/// The database's time, on a connection.
-///
-/// # Errors
-/// The database's.
-pub async fn now_in(conn: &mut PgConnection) -> Result<DateTime<Utc>, Error> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
+pub async fn now(on: impl PgExecutor<'_>) -> Result<DateTime<Utc>, Error> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(on).await
 }
 
 /// Asks the database for a sign of life.

@@ -1,6 +1,6 @@
 //! The payloads of the background jobs. What each job does is in `worker/src/jobs/`.
 
-use resume_queue::{Discarded, EnqueueError, GroupId, Job, JobId, NewJob, Unique};
+use resume_queue::{Discarded, EnqueueError, Job, JobId, NewJob, Unique};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -46,21 +46,6 @@ impl Job for ParseDocuments {
     /// A bad document does not fail the job, so only outages and crashes use attempts.
     const MAX_ATTEMPTS: u16 = 6;
     const ON_DISCARD: Option<&'static str> = Some(SettleDiscarded::KIND);
-}
-
-impl ParseDocuments {
-    /// The job, in the group of the collection's present run. A limit for each key lets no collection take
-    /// all that the queue may run.
-    ///
-    /// # Errors
-    /// As [`NewJob::new`].
-    pub fn new_job(&self, group: Option<GroupId>) -> Result<NewJob, EnqueueError> {
-        let job = NewJob::new(self)?.concurrency_key(self.collection_id);
-        Ok(match group {
-            Some(group) => job.group(group),
-            None => job,
-        })
-    }
 }
 
 /// Ends a run of a collection when all its jobs have ended, however they did. The follow-up of the run's

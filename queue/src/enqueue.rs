@@ -135,10 +135,10 @@ impl NewJob {
         Self { unique: Some(unique), ..self }
     }
 
-    /// Adds the job to a group; see [`create_group`](crate::create_group) for when that is sound.
+    /// Adds the job to a group, or to none; see [`create_group`](crate::create_group) for when that is sound.
     #[must_use]
-    pub fn group(self, group: GroupId) -> Self {
-        Self { group: Some(group), ..self }
+    pub fn group(self, group: impl Into<Option<GroupId>>) -> Self {
+        Self { group: group.into(), ..self }
     }
 
     /// Counts the job under this key where its queue limits the running jobs of a key

@@ -9,10 +9,9 @@ use std::{
 
 use resume_core::{
     db::{self, PgPool},
-    document::Batch,
-    jobs::ParseDocuments,
+    document::{self, Batch},
 };
-use resume_queue::{EnqueueError, GroupId, enqueue_all, hold_group};
+use resume_queue::{EnqueueError, GroupId, hold_group};
 use uuid::Uuid;
 
 /// How long the first document waits for others: a fraction of a second until it can be searched, for a tenth
@@ -24,7 +23,7 @@ const GATHER: Duration = Duration::from_millis(250);
 struct Gathered {
     group: Option<GroupId>,
     batch_size: usize,
-    first_ids: Vec<i64>,
+    batches: Vec<Batch>,
 }
 
 /// Gathers the documents of details. What a killed process had gathered is parsed at the end of the run
@@ -57,7 +56,7 @@ impl Details {
         let waiting = gathered.entry(collection_id).or_default();
         waiting.group = group;
         waiting.batch_size = batch_size.max(1);
-        waiting.first_ids.extend(batches.iter().map(|batch| batch.first_id));
+        waiting.batches.extend(batches);
         drop(gathered);
         if is_first {
             tokio::spawn(self.clone().parse_soon(collection_id));
@@ -81,12 +80,8 @@ impl Details {
         {
             return Ok(());
         }
-        let jobs = gathered
-            .first_ids
-            .chunks(gathered.batch_size)
-            .map(|ids| ParseDocuments { collection_id, batches: ids.to_vec() }.new_job(gathered.group))
-            .collect::<Result<Vec<_>, _>>()?;
-        enqueue_all(&mut tx, &jobs).await?;
+        let Gathered { group, batch_size, batches } = gathered;
+        document::enqueue_parsing(&mut tx, collection_id, *group, batches, *batch_size).await?;
         Ok(tx.commit().await?)
     }
 }

@@ -5,6 +5,7 @@ use std::{
 };
 
 use resume_core::{
+    call::StoreCallError,
     collection::{self, BegunImport, NewImport, StartError},
     db::{self, PgConnection, PgPool},
     document::NewDocument,

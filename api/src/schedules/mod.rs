@@ -95,7 +95,7 @@ impl Schedules {
     /// their schedules at every start may do so after they fired.
     async fn check_moment(&self, name: &str, at: DateTime<Utc>) -> Result<(), Problem> {
         let mut conn = self.0.pool.acquire().await?;
-        let now = db::now_in(&mut conn).await?;
+        let now = db::now(&mut *conn).await?;
         let stored = schedules::get(&mut conn, name).await?;
         if at >= now - PAST_MAX || stored.is_some_and(|stored| stored.what.timing == Timing::Once(at)) {
             return Ok(());

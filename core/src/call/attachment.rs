@@ -72,33 +72,44 @@ pub(super) async fn open(
             })
         })
         .collect();
-    renew(conn, call, &missing).await?;
+    renew(conn, call, links, call.id).await?;
     calls::open_without_jobs(conn, call.run(), &missing, jobs).await
 }
 
-/// Gives attachments that wait to be fetched, or failed, the addresses that an answer has just named: those
-/// from before may have expired, and a list that is read again from its beginning names all of them again.
-async fn renew(conn: &mut PgConnection, call: &Call, missing: &[NewCall]) -> Result<(), sqlx::Error> {
-    let items: Vec<&str> = missing.iter().map(|new| new.item.as_str()).collect();
-    let places: Vec<i32> = missing.iter().map(|new| new.place).collect();
-    let links: Vec<Option<&str>> = missing.iter().map(|new| new.link.as_deref()).collect();
-    sqlx::query!(
+/// Gives attachments that wait to be fetched, or failed, the addresses that an answer of the call `origin` has
+/// just named: those from before may have expired. Returns their calls, which it locks in the order of their
+/// numbers.
+async fn renew(
+    conn: &mut PgConnection,
+    call: &Call,
+    links: &[(String, Link)],
+    origin: i64,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let items: Vec<&str> = links.iter().map(|(id, _)| id.as_str()).collect();
+    let places: Vec<i32> = links.iter().map(|(_, link)| link.place).collect();
+    let urls: Vec<&str> = links.iter().map(|(_, link)| link.url.as_str()).collect();
+    sqlx::query_scalar!(
         r#"
-        update calls c set link = a.link, origin = $3
-        from unnest($4::text[], $5::integer[], $6::text[]) as a (item, place, link)
-        where c.collection_id = $1 and c.step = 'attachment' and c.parent = $2 and c.item = a.item
-          and c.place = a.place and c.state <> 'done'
+        with held as materialized (
+            select c.id, a.link
+            from unnest($4::text[], $5::integer[], $6::text[]) as a (item, place, link)
+            join calls c on c.collection_id = $1 and c.step = 'attachment' and c.parent = $2 and c.item = a.item
+                        and c.place = a.place
+            where c.state <> 'done'
+            order by c.id for update of c
+        )
+        update calls c set link = held.link, origin = $3 from held where c.id = held.id
+        returning c.id
         "#,
         call.collection_id,
         call.parent(),
-        call.id,
+        origin,
         &items as &[&str],
         &places,
-        &links as &[Option<&str>],
+        &urls as &[&str],
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_all(conn)
+    .await
 }
 
 /// Stores the file of an attachment, and its call as done: for the document that had named it, and for those
@@ -159,18 +170,10 @@ pub async fn expire_attachment(conn: &mut PgConnection, call: &Call) -> Result<b
     Ok(expired > 0)
 }
 
-/// What the call that had brought an attachment's address said the second time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refreshed {
-    /// There is a fresh address.
-    Fresh,
-    /// The item or the attachment is not there any more.
-    Gone,
-}
-
-/// Takes the fresh addresses from an answer, for all attachments that are still to be fetched and whose
-/// addresses the same call had brought, and counts the call. Stores nothing else of the answer. Locks those
-/// calls.
+/// Takes the fresh addresses from an answer of the call that had brought an attachment's address, for all
+/// attachments of its items that are still to be fetched, and counts the call. Stores nothing else of the
+/// answer. Returns false, and counts nothing, where the item or the attachment is not there any more. Locks
+/// the calls of those attachments.
 ///
 /// # Errors
 /// The database's; roll back.
@@ -178,37 +181,12 @@ pub async fn refresh_attachments(
     conn: &mut PgConnection,
     call: &Call,
     found: &FoundAttachments,
-) -> Result<Refreshed, sqlx::Error> {
-    let Some(Attached { origin, .. }) = call.attached else { return Ok(Refreshed::Gone) };
-    let items: Vec<&str> = found.links.iter().map(|(id, _)| id.as_str()).collect();
-    let places: Vec<i32> = found.links.iter().map(|(_, link)| link.place).collect();
-    let urls: Vec<&str> = found.links.iter().map(|(_, link)| link.url.as_str()).collect();
-    let fresh = sqlx::query_scalar!(
-        r#"
-        with held as materialized (
-            select c.id, a.link
-            from unnest($4::text[], $5::integer[], $6::text[]) as a (item, place, link)
-            join calls c on c.collection_id = $1 and c.step = 'attachment' and c.parent = $2 and c.item = a.item
-                        and c.place = a.place
-            where c.origin = $3 and c.state = 'pending'
-            order by c.id for update of c
-        )
-        update calls c set link = held.link from held where c.id = held.id
-        returning c.id
-        "#,
-        call.collection_id,
-        call.parent(),
-        origin,
-        &items as &[&str],
-        &places,
-        &urls as &[&str],
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    if !fresh.contains(&call.id) {
-        return Ok(Refreshed::Gone);
+) -> Result<bool, sqlx::Error> {
+    let Some(Attached { origin, .. }) = call.attached else { return Ok(false) };
+    if !renew(conn, call, &found.links, origin).await?.contains(&call.id) {
+        return Ok(false);
     }
     sqlx::query!("update calls set made = made + 1 where id = $1", call.id).execute(&mut *conn).await?;
     counts::add(conn, call.collection_id, Counts { made: 1, ..Counts::default() }).await?;
-    Ok(Refreshed::Fresh)
+    Ok(true)
 }

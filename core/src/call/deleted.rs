@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use super::{Answer, Call};
 use crate::{
-    document::NewDocument,
+    document::{self, NewDocument},
     resume,
     source::definition::{Deleted, Step},
 };
@@ -31,16 +31,16 @@ pub(super) async fn note(
     let Some(deleted) = definition.list.hiding() else { return Ok(None) };
     match call.step {
         Step::Deleted => {
-            let people = resume::people(conn, call.source.id, &ids(&answer.items)).await?;
-            Ok(Some(people))
+            let people = document::known(conn, call.source.id, &ids(&answer.items)).await?;
+            Ok(Some(people.into_iter().map(|person| person.id).collect()))
         }
         Step::List | Step::Detail => {
             let (flagged, there): (Vec<_>, Vec<_>) = answer.items.iter().partition(|item| item.is_deleted);
             let shows = call.step == shows_at(call, deleted);
             resume::share_sight(conn, call.source.id).await?;
-            resume::hide(conn, call.source.id, &ids(flagged)).await?;
+            resume::set_hidden(conn, call.source.id, &ids(flagged), true).await?;
             if shows {
-                resume::show(conn, call.source.id, &ids(there)).await?;
+                resume::set_hidden(conn, call.source.id, &ids(there), false).await?;
             }
             Ok(None)
         }

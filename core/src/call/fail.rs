@@ -24,7 +24,7 @@ pub struct CallFailure {
 const ERROR_CHARS_MAX: usize = 500;
 
 /// An error as it can be stored and shown: bounded, and without NUL, which Postgres refuses.
-fn shown(error: &str) -> String {
+pub(crate) fn shown(error: &str) -> String {
     let mut chars = error.chars().map(|c| if c == '\0' { '\u{fffd}' } else { c });
     let mut text: String = chars.by_ref().take(ERROR_CHARS_MAX).collect();
     if chars.next().is_some() {

@@ -1,7 +1,6 @@
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Utc};
-use resume_queue::{GroupId, JobId};
+use resume_queue::JobId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -10,7 +9,7 @@ use crate::{
     jobs::MakeCall,
     progress::{CollectionState, counts},
     source::{
-        self, Source,
+        self,
         definition::{Step, TimeFormat, Values},
     },
 };
@@ -36,19 +35,17 @@ pub enum Found {
 /// # Errors
 /// The database's.
 pub async fn find(conn: &mut PgConnection, job: &MakeCall, job_id: JobId) -> Result<Found, sqlx::Error> {
-    let row = match read(conn, job.call_id, job_id).await? {
-        Some(row) if row.is_failed => return Ok(Found::Failed),
-        Some(row) if row.is_pending => row,
+    let call = match read(conn, job.call_id, job_id).await? {
+        Some((Standing::Failed, _)) => return Ok(Found::Failed),
+        Some((Standing::Pending, call)) => Box::new(call),
         _ => return Ok(Found::Settled),
     };
-    let is_enough = match row.count {
-        Some(count) if row.step == Step::List && !row.parent.is_empty() => {
-            counts::sum(conn, row.collection_id).await?.listed >= count
+    let is_enough = match call.count {
+        Some(count) if call.step == Step::List && call.values.parent.is_some() => {
+            counts::sum(conn, call.collection_id).await?.listed >= count
         }
         _ => false,
     };
-    let source = source::of_collection(conn, &row.source).await?;
-    let call = Box::new(row.with_source(source));
     Ok(if is_enough { Found::NotWanted(call) } else { Found::Pending(call) })
 }
 
@@ -59,43 +56,24 @@ pub async fn find(conn: &mut PgConnection, job: &MakeCall, job_id: JobId) -> Res
 /// The database's.
 pub async fn find_origin(conn: &mut PgConnection, call: &Call) -> Result<Option<Call>, sqlx::Error> {
     let Some(Attached { origin, .. }) = call.attached else { return Ok(None) };
-    let row = read(conn, origin, JobId::MAX).await?;
-    Ok(row.map(|row| row.with_source(call.source.clone())))
+    Ok(read(conn, origin, JobId::MAX).await?.map(|(_, call)| call))
 }
 
-/// What is known of a call and its collection.
-struct Row {
+/// Where a call stands, for a job of a certain id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Pending,
+    Failed,
+    Settled,
+}
+
+/// Reads a call and what its collection says about it.
+async fn read(
+    conn: &mut PgConnection,
     id: i64,
-    collection_id: Uuid,
-    is_failed: bool,
-    is_pending: bool,
-    link: Option<String>,
-    step: Step,
-    place: i32,
-    reading: i32,
-    parent: String,
-    item: String,
-    name: Option<String>,
-    document_id: Option<i64>,
-    origin: Option<i64>,
-    group_id: Option<GroupId>,
-    source: String,
-    state: CollectionState,
-    count: Option<i64>,
-    per_page: i32,
-    batch_size: i32,
-    error_mode: bool,
-    seed: Option<i64>,
-    pages_expected: Option<i32>,
-    since: Option<DateTime<Utc>>,
-    begun_at: Option<DateTime<Utc>>,
-    first_document_id: i64,
-    has_started: bool,
-}
-
-async fn read(conn: &mut PgConnection, id: i64, job_id: JobId) -> Result<Option<Row>, sqlx::Error> {
-    sqlx::query_as!(
-        Row,
+    job_id: JobId,
+) -> Result<Option<(Standing, Call)>, sqlx::Error> {
+    let row = sqlx::query!(
         r#"
         select p.id, p.collection_id, p.state = 'failed' and c.state <> 'cancelled' as "is_failed!",
                p.state = 'pending' and c.finished_at is null
@@ -111,59 +89,77 @@ async fn read(conn: &mut PgConnection, id: i64, job_id: JobId) -> Result<Option<
         "#,
         id,
         job_id,
-    )
-    .fetch_optional(conn)
-    .await
+    );
+    let Some(row) = row.fetch_optional(&mut *conn).await? else { return Ok(None) };
+    let source = source::of_collection(conn, &row.source).await?;
+    let list = source.definition.call_of(row.step);
+    let first = list.as_ref().map_or(1, |list| list.paging.first_page());
+    let per_page = match (&list, row.step) {
+        (Some(list), Step::Parents | Step::Deleted) => list.per_page_max,
+        _ => row.per_page.unsigned_abs(),
+    };
+    let before = row.place.unsigned_abs().saturating_sub(1);
+    let format = source.definition.list.since.as_ref().map_or(TimeFormat::Rfc3339, |since| since.format);
+    let values = Values {
+        count: row.count.map(i64::unsigned_abs),
+        per_page,
+        page: first.saturating_add(before),
+        offset: u64::from(before) * u64::from(per_page),
+        since: row.since.map(|time| format.write(time)),
+        until: row.since.and(row.begun_at).map(|time| format.write(time)),
+        seed: seed_of(row.collection_id, row.seed),
+        error_mode: row.error_mode,
+        parent: Some(row.parent).filter(|parent| !parent.is_empty()),
+        id: Some(row.item).filter(|item| !item.is_empty()),
+    };
+    let attached = row.document_id.zip(row.origin).map(|(document_id, origin)| Attached {
+        document_id,
+        name: row.name.unwrap_or_default(),
+        origin,
+    });
+    let standing = match (row.is_failed, row.is_pending) {
+        (true, _) => Standing::Failed,
+        (_, true) => Standing::Pending,
+        _ => Standing::Settled,
+    };
+    let call = Call {
+        id: row.id,
+        collection_id: row.collection_id,
+        group: row.group_id,
+        step: row.step,
+        place: row.place,
+        reading: row.reading,
+        link: row.link,
+        values,
+        attached,
+        count: row.count,
+        batch_size: row.batch_size.unsigned_abs() as usize,
+        pages_expected: row.pages_expected,
+        first_document_id: row.first_document_id,
+        state: row.state,
+        has_started: row.has_started,
+        source,
+    };
+    Ok(Some((standing, call)))
 }
 
-impl Row {
-    fn with_source(self, source: Source) -> Call {
-        let definition = &source.definition;
-        let list = definition.call_of(self.step);
-        let first = list.as_ref().map_or(1, |list| list.paging.first_page());
-        let per_page = match (&list, self.step) {
-            (Some(list), Step::Parents | Step::Deleted) => list.per_page_max,
-            _ => self.per_page.unsigned_abs(),
-        };
-        let before = self.place.unsigned_abs().saturating_sub(1);
-        let format = definition.list.since.as_ref().map_or(TimeFormat::Rfc3339, |since| since.format);
-        let values = Values {
-            count: self.count.map(i64::unsigned_abs),
-            per_page,
-            page: first.saturating_add(before),
-            offset: u64::from(before) * u64::from(per_page),
-            since: self.since.map(|time| format.write(time)),
-            until: self.since.and(self.begun_at).map(|time| format.write(time)),
-            seed: seed_of(self.collection_id, self.seed),
-            error_mode: self.error_mode,
-            parent: Some(self.parent).filter(|parent| !parent.is_empty()),
-            id: Some(self.item).filter(|item| !item.is_empty()),
-        };
-        let attached = match (self.document_id, self.origin) {
-            (Some(document_id), Some(origin)) => {
-                Some(Attached { document_id, name: self.name.unwrap_or_default(), origin })
-            }
-            _ => None,
-        };
-        Call {
-            id: self.id,
-            collection_id: self.collection_id,
-            group: self.group_id,
-            step: self.step,
-            place: self.place,
-            reading: self.reading,
-            link: self.link,
-            values,
-            attached,
-            count: self.count,
-            batch_size: self.batch_size.unsigned_abs() as usize,
-            pages_expected: self.pages_expected,
-            first_document_id: self.first_document_id,
-            state: self.state,
-            has_started: self.has_started,
-            source,
-        }
-    }
+/// Whether a page of the list of a collection was given up.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn has_failed_page(
+    conn: &mut PgConnection,
+    collection_id: Uuid,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (select from calls where collection_id = $1 and error_code is not null and state = 'failed'
+                       and step = 'list') as "has_failed!"
+        "#,
+        collection_id,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// The next calls of a collection of these numbers that wait or failed, in the order of their numbers, at

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{Answer, Call, WINDOW_PAGES};
+use super::{Answer, Call, WINDOW_PAGES, next::Before};
 use crate::{document::NewDocument, source::definition::Step};
 
 /// The keys of an answer's items, if its source is one of which they can be of use: by them it is judged
@@ -48,21 +48,11 @@ pub(super) fn fingerprint(items: &[NewDocument]) -> i64 {
     first_bytes(&hash.finalize())
 }
 
-/// What the pages near a page of the same list have shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Nearby {
-    /// The lowest place of a page before it with the same items.
-    pub(super) same_as: Option<i32>,
-    /// How many pages before it had the same items, one after the other.
-    pub(super) same_in_row: i32,
-    /// How many pages before it had no items, one after the other.
-    pub(super) empty_in_row: i32,
-}
-
 /// How far back pages are compared: a window and some more.
 const NEAR_PAGES: i32 = 2 * WINDOW_PAGES;
 
-/// Compares a page with those before it: the first one, and those within two windows.
+/// Compares a page with those before it: the first one, and those within two windows. Says nothing of how many
+/// items the lists have shown.
 ///
 /// # Errors
 /// The database's.
@@ -70,7 +60,7 @@ pub(super) async fn nearby(
     conn: &mut PgConnection,
     call: &Call,
     fingerprint: i64,
-) -> Result<Nearby, sqlx::Error> {
+) -> Result<Before, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         with near as materialized (
@@ -96,5 +86,10 @@ pub(super) async fn nearby(
     )
     .fetch_one(conn)
     .await?;
-    Ok(Nearby { same_as: row.same_as, same_in_row: row.same_in_row, empty_in_row: row.empty_in_row })
+    Ok(Before {
+        items: 0,
+        empty_in_row: row.empty_in_row,
+        repeats: row.same_as,
+        repeats_in_row: row.same_in_row,
+    })
 }

@@ -44,7 +44,7 @@ mod retention;
 mod store;
 
 use chrono::{DateTime, Utc};
-use resume_queue::{GroupId, NewJob};
+use resume_queue::GroupId;
 use uuid::Uuid;
 
 use crate::{
@@ -56,16 +56,17 @@ use crate::{
 };
 
 pub use answered::{Answered, StoreCallError, StoredAnswer};
-pub use attachment::{FoundAttachments, Refreshed, expire_attachment, refresh_attachments, store_attachment};
+pub use attachment::{FoundAttachments, expire_attachment, refresh_attachments, store_attachment};
 pub(crate) use errors::error_counts;
+pub(crate) use fail::shown;
 pub use fail::{CallFailure, give_up, note_failure};
 pub use find::{Found, find, find_origin};
-pub(crate) use find::{open_again, seed_of};
+pub(crate) use find::{has_failed_page, open_again, seed_of};
 pub(crate) use follow::kept;
 pub use known::open_known;
 pub use list::{CallFilter, CallState, ListedCall, list};
 pub(crate) use next::{first as first_pages, followers};
-pub(crate) use open::{NewCall, enqueue_calls, open, open_feed};
+pub(crate) use open::{NewCall, enqueue_calls, open};
 pub use restart::restart;
 pub(crate) use retention::delete_some;
 pub use store::{skip, store};
@@ -81,7 +82,8 @@ pub struct Call {
     pub id: i64,
     /// The collection.
     pub collection_id: Uuid,
-    pub(crate) group: Option<GroupId>,
+    /// The group of the collection's present run.
+    pub group: Option<GroupId>,
     /// What it is for. What it is about is in `values`.
     pub step: Step,
     /// The page's place in its own list, from 1; of an attachment its place among those of the item.
@@ -99,7 +101,8 @@ pub struct Call {
     pub source: Source,
     /// How many items were asked for; `None`: everything.
     pub(crate) count: Option<i64>,
-    pub(crate) batch_size: usize,
+    /// How many documents one job parses.
+    pub batch_size: usize,
     pub(crate) pages_expected: Option<i32>,
     pub(crate) first_document_id: i64,
     pub(crate) state: CollectionState,
@@ -122,16 +125,6 @@ pub(crate) struct Run<'a> {
     /// The group of the present run.
     pub(crate) group: Option<GroupId>,
     pub(crate) source: &'a str,
-}
-
-impl Run<'_> {
-    /// Makes a job one of this run's group.
-    pub(crate) fn in_group(self, job: NewJob) -> NewJob {
-        match self.group {
-            Some(group) => job.group(group),
-            None => job,
-        }
-    }
 }
 
 impl Call {
@@ -168,16 +161,6 @@ impl Call {
         let is_numbered = call.is_some_and(|list| list.paging.is_numbered()) && !self.takes_count();
         let last = self.pages_expected.filter(|_| self.is_of_first_list());
         is_numbered && self.place > 1 && last.is_none_or(|last| self.place > last)
-    }
-
-    /// The group of the collection's present run.
-    pub fn group(&self) -> Option<GroupId> {
-        self.group
-    }
-
-    /// How many documents one job parses.
-    pub fn batch_size(&self) -> usize {
-        self.batch_size
     }
 
     pub(crate) fn run(&self) -> Run<'_> {

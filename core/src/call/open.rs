@@ -64,11 +64,6 @@ pub(super) async fn open_without_jobs(
     Ok(ids.len() as i64)
 }
 
-/// Opens the first page of the deletions feed.
-pub(crate) async fn open_feed(conn: &mut PgConnection, run: Run<'_>) -> Result<i64, EnqueueError> {
-    open(conn, run, &[NewCall::page(Step::Deleted, "", 1, None)]).await
-}
-
 async fn insert(conn: &mut PgConnection, run: Run<'_>, calls: &[NewCall]) -> Result<Vec<i64>, sqlx::Error> {
     let steps: Vec<Step> = calls.iter().map(|call| call.step).collect();
     let places: Vec<i32> = calls.iter().map(|call| call.place).collect();
@@ -126,7 +121,7 @@ pub(crate) async fn enqueue_calls(
 fn jobs_of(run: Run<'_>, ids: &[i64]) -> Result<Vec<NewJob>, EnqueueError> {
     let job = |&call_id: &i64| {
         let job = NewJob::new(&MakeCall { collection_id: run.collection_id, call_id })?;
-        Ok(run.in_group(job).concurrency_key(run.source))
+        Ok(job.group(run.group).concurrency_key(run.source))
     };
     ids.iter().map(job).collect()
 }

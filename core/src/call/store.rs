@@ -126,12 +126,10 @@ async fn before(conn: &mut PgConnection, call: &Call, answer: &Answer) -> Result
         return Ok(before);
     }
     let near = keys::nearby(conn, call, keys::fingerprint(&answer.items)).await?;
-    before.empty_in_row = near.empty_in_row;
-    if !answer.items.is_empty() {
-        before.repeats = near.same_as;
-        before.repeats_in_row = near.same_in_row;
-    }
-    Ok(before)
+    // An empty page repeats none, though others are empty, too.
+    let near =
+        if answer.items.is_empty() { Before { repeats: None, repeats_in_row: 0, ..near } } else { near };
+    Ok(Before { items: before.items, ..near })
 }
 
 /// How many items a page that is read again showed at first, which are counted: whom it shows in place of

@@ -42,7 +42,7 @@ pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) ->
         set begun_at = now(), since = case when request ->> 'full' = 'true' then null else $2::timestamptz end,
             first_document_id = nextval('document_ids'), first_call_id = nextval('calls_id_seq')
         where id = $1
-        returning count, per_page
+        returning run, count, per_page
         "#,
         id,
         since(source),
@@ -55,27 +55,25 @@ pub(super) async fn begin(conn: &mut PgConnection, id: Uuid, source: &Source) ->
     let takes_count = asked.count.is_some() && list.takes_count();
     let pages_max = call::pages_of(asked.count, asked.per_page.unsigned_abs());
     let first = call::first_pages(is_windowed, takes_count, pages_max);
-    let group = begin_run(conn, id, 0).await?;
+    let group = begin_run(conn, id, asked.run, 0).await?;
     let run = Run { collection_id: id, group: Some(group), source: &definition.name };
     let pages: Vec<NewCall> =
         (1..=first).map(|place| NewCall::page(definition.first_step(), "", place, None)).collect();
     let opened = call::open(conn, run, &pages).await?;
-    let opened_behind =
-        if definition.call_of(Step::Deleted).is_some() { call::open_feed(conn, run).await? } else { 0 };
+    let feed = definition.call_of(Step::Deleted).map(|_| NewCall::page(Step::Deleted, "", 1, None));
+    let opened_behind = call::open(conn, run, feed.as_slice()).await?;
     let change = Counts { opened: opened + opened_behind, opened_behind, ..Counts::default() };
     Ok(counts::add(conn, id, change).await?)
 }
 
-/// Makes a group for the jobs of the collection's present run; returns its id. Its follow-up
+/// Makes a group for the jobs of the collection's present run, of this number; returns its id. Its follow-up
 /// [finishes](super::finish()) the run.
 pub(super) async fn begin_run(
     conn: &mut PgConnection,
     collection_id: Uuid,
+    run: i32,
     sweeps: i32,
 ) -> Result<GroupId, EnqueueError> {
-    let run = sqlx::query_scalar!("select run from collections where id = $1", collection_id)
-        .fetch_one(&mut *conn)
-        .await?;
     let group = create_group(conn, &FinishCollection { collection_id, run, sweeps }).await?;
     sqlx::query!("update collections set group_id = $2 where id = $1", collection_id, group)
         .execute(conn)

@@ -1,10 +1,11 @@
-use resume_queue::{EnqueueError, GroupId, JobId, NewJob, enqueue_all, hold_group};
+use resume_queue::{EnqueueError, JobId, NewJob, enqueue_all, hold_group};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
     UnderWay,
     begin::{begin_next, begin_run, kept_by},
+    held::{Held, lock},
 };
 use crate::{
     call::{self, Run},
@@ -158,7 +159,7 @@ async fn go_on(
     )
     .fetch_one(&mut *conn)
     .await?;
-    let group = begin_run(conn, held.id, 0).await?;
+    let group = begin_run(conn, held.id, run, 0).await?;
     // Also where there is nothing to do: a group without jobs would end only when the leader finds it.
     let job = ContinueCollection {
         collection_id: held.id,
@@ -201,7 +202,7 @@ pub async fn continue_portion(
     call::enqueue_calls(conn, run, &open).await?;
     if let Some(&after) = open.last().filter(|_| open.len() as i64 == CALLS_AT_ONCE) {
         let next = NewJob::new(&ContinueCollection { after, ..job.clone() })?;
-        enqueue_all(conn, &[run.in_group(next)]).await?;
+        enqueue_all(conn, &[next.group(run.group)]).await?;
     }
     Ok(())
 }
@@ -231,56 +232,22 @@ pub async fn continue_call(conn: &mut PgConnection, job: &MakeCall) -> Result<bo
         // way.
         Some(group) if !held.state.is_over() && hold_group(conn, group).await? => Some(group),
         _ => {
-            sqlx::query!(
+            let run = sqlx::query_scalar!(
                 r#"
                 update collections
                 set state = case when finished_at is null then state else 'running' end, finished_at = null, run = run + 1
                 where id = $1
+                returning run
                 "#,
                 held.id,
-            )
-            .execute(&mut *conn)
-            .await?;
-            Some(begin_run(conn, held.id, 0).await?)
+            );
+            let run = run.fetch_one(&mut *conn).await?;
+            Some(begin_run(conn, held.id, run, 0).await?)
         }
     };
     let run = Run { collection_id: held.id, group, source: &held.source };
     call::enqueue_calls(conn, run, &[job.call_id]).await?;
     Ok(true)
-}
-
-/// A locked collection.
-#[derive(Debug)]
-struct Held {
-    id: Uuid,
-    state: CollectionState,
-    group: Option<GroupId>,
-    source: String,
-    batch_size: i32,
-    first_call_id: i64,
-    has_begun: bool,
-    calls_deleted: bool,
-}
-
-impl Held {
-    fn batch_size(&self) -> usize {
-        usize::try_from(self.batch_size).unwrap_or(1)
-    }
-}
-
-async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Held>, sqlx::Error> {
-    sqlx::query_as!(
-        Held,
-        r#"
-        select id, state as "state: CollectionState", group_id as "group", source, batch_size,
-               coalesce(first_call_id, 0) as "first_call_id!",
-               begun_at is not null as "has_begun!", summary is not null as "calls_deleted!"
-        from collections where id = $1 for update
-        "#,
-        id
-    )
-    .fetch_optional(conn)
-    .await
 }
 
 /// Lets a locked collection that was stopped before it had begun wait for its turn again, which may be now;

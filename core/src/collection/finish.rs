@@ -1,11 +1,14 @@
 //! The end of a run, in one place: the follow-up of its group, which the queue enqueues once, when the last
 //! job of the run has ended.
 
-use resume_queue::{Discarded, EnqueueError};
+use resume_queue::{Discarded, EnqueueError, GroupId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::begin::{begin_next, begin_run};
+use super::{
+    begin::{begin_next, begin_run},
+    held::lock,
+};
 use crate::{
     call::{self, Run},
     completeness::{self, Judged, Verdict},
@@ -24,9 +27,6 @@ const SWEEPS_MAX: i32 = 3;
 
 /// The code of a run whose list was not judged, because the job that ends the run was discarded.
 const END_DISCARDED: &str = "end_discarded";
-
-/// How much is told of the error of such a job.
-const ERROR_CHARS_MAX: usize = 300;
 
 /// How many batches are given jobs at an end.
 const BATCHES_MAX: i64 = 100_000;
@@ -56,14 +56,10 @@ pub enum Finishing {
 /// # Errors
 /// The database's; roll back.
 pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<Finishing, EnqueueError> {
-    let Some(held) = lock(conn, job).await? else {
-        let over = sqlx::query_scalar!(
-            r#"select finished_at is not null as "over!" from collections where id = $1 and run = $2"#,
-            job.collection_id,
-            job.run,
-        );
-        let is_over = over.fetch_optional(conn).await?.unwrap_or(false);
-        return Ok(if is_over { Finishing::Over } else { Finishing::Nothing });
+    let held = match lock(conn, job.collection_id).await? {
+        Some(held) if held.is_ended_by(job) => held,
+        Some(held) if held.run == job.run => return Ok(Finishing::Over),
+        _ => return Ok(Finishing::Nothing),
     };
     let sums = counts::sum(conn, job.collection_id).await?;
     if held.state == CollectionState::Paused && sums.pending() > 0 {
@@ -80,13 +76,14 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
         return Ok(Finishing::Done);
     }
     let source = source::of_collection(conn, &held.source).await?;
+    let has_failed = call::has_failed_page(conn, job.collection_id).await?;
     let run = Judged {
         collection_id: job.collection_id,
         source: &source,
         count: held.count,
         per_page: held.per_page,
         has_read_again: held.has_read_again,
-        has_failed: held.has_failed,
+        has_failed,
     };
     if let Verdict::ReadAgain(calls, last_page) = completeness::judge(conn, run).await? {
         let group = next_run(conn, job, 0, true).await?;
@@ -102,7 +99,7 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
     }
     if held.is_full
         && !held.is_cut
-        && !held.has_failed
+        && !has_failed
         && completeness::doubts(conn, job.collection_id).await?.is_empty()
     {
         let restored = document::restore_listed(conn, source.id, job.collection_id).await?;
@@ -118,45 +115,6 @@ pub async fn finish(conn: &mut PgConnection, job: &FinishCollection) -> Result<F
         }
     }
     Ok(Finishing::Done)
-}
-
-/// A locked collection whose run's jobs have ended.
-struct Held {
-    source: String,
-    state: CollectionState,
-    count: Option<i64>,
-    per_page: i32,
-    batch_size: i32,
-    is_cut: bool,
-    is_full: bool,
-    has_read_again: bool,
-    has_failed: bool,
-    calls_deleted: bool,
-}
-
-impl Held {
-    fn batch_size(&self) -> usize {
-        usize::try_from(self.batch_size).unwrap_or(1)
-    }
-}
-
-async fn lock(conn: &mut PgConnection, job: &FinishCollection) -> Result<Option<Held>, sqlx::Error> {
-    sqlx::query_as!(
-        Held,
-        r#"
-        select source, state as "state: CollectionState", count, per_page, batch_size, is_cut,
-               since is null as "is_full!", reread_in_run is not distinct from run as "has_read_again!",
-               summary is not null as "calls_deleted!",
-               exists (select from calls where collection_id = $1 and error_code is not null and state = 'failed'
-                       and step = 'list') as "has_failed!"
-        from collections where id = $1 and run = $2 and finished_at is null
-        for update
-        "#,
-        job.collection_id,
-        job.run,
-    )
-    .fetch_optional(conn)
-    .await
 }
 
 /// Lists calls as failed whose jobs ended without a result: somebody discarded one whose payload cannot be
@@ -224,7 +182,7 @@ pub async fn finish_unjudged(
     discarded: &Discarded,
 ) -> Result<(), EnqueueError> {
     let id = job.collection_id;
-    let Some(held) = lock(conn, job).await? else { return Ok(()) };
+    let Some(held) = lock(conn, id).await?.filter(|held| held.is_ended_by(job)) else { return Ok(()) };
     let sums = counts::sum(conn, id).await?;
     if held.state == CollectionState::Paused && sums.pending() > 0 {
         return Ok(());
@@ -233,8 +191,7 @@ pub async fn finish_unjudged(
     give_up_what_waits(conn, id).await?;
     // Without its calls there is nothing to judge, and the summary stands for the doubts.
     if !held.calls_deleted {
-        let error: String =
-            discarded.error.iter().flat_map(|error| error.chars()).take(ERROR_CHARS_MAX).collect();
+        let error = call::shown(discarded.error.as_deref().unwrap_or_default());
         let sample =
             format!("the job that ends the run was discarded ({error}): its list may not have been judged");
         let doubt = ErrorCount { code: END_DISCARDED.to_owned(), count: 1, sample };
@@ -250,19 +207,19 @@ async fn next_run(
     job: &FinishCollection,
     sweeps: i32,
     has_read_again: bool,
-) -> Result<resume_queue::GroupId, EnqueueError> {
-    sqlx::query!(
+) -> Result<GroupId, EnqueueError> {
+    let run = sqlx::query_scalar!(
         r#"
         update collections
         set run = run + 1, reread_in_run = case when $2 or reread_in_run = run then run + 1 else reread_in_run end
         where id = $1
+        returning run
         "#,
         job.collection_id,
         has_read_again,
-    )
-    .execute(&mut *conn)
-    .await?;
-    begin_run(conn, job.collection_id, sweeps).await
+    );
+    let run = run.fetch_one(&mut *conn).await?;
+    begin_run(conn, job.collection_id, run, sweeps).await
 }
 
 /// Ends a collection: its final state, what the next run need not ask for again, and the next run in line,
@@ -276,7 +233,7 @@ pub async fn conclude(
     conn: &mut PgConnection,
     job: &FinishCollection,
 ) -> Result<Option<CollectionState>, EnqueueError> {
-    if lock(conn, job).await?.is_none() {
+    if !lock(conn, job.collection_id).await?.is_some_and(|held| held.is_ended_by(job)) {
         return Ok(None);
     }
     counts::fold(conn, job.collection_id).await?;

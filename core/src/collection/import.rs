@@ -139,8 +139,9 @@ impl Import {
         deleted: &[&str],
         there: &[&str],
     ) -> Result<(), sqlx::Error> {
-        resume::hide(conn, self.source.id, deleted).await?;
-        resume::show(conn, self.source.id, there).await
+        resume::set_hidden(conn, self.source.id, deleted, true).await?;
+        resume::set_hidden(conn, self.source.id, there, false).await?;
+        Ok(())
     }
 
     /// Stores the next page: its new items as documents, the page as a call that is done, the jobs that parse
@@ -206,7 +207,7 @@ impl Import {
             return Ok(());
         }
         if self.group.is_none() {
-            self.group = Some(begin_run(conn, self.collection_id, 0).await?);
+            self.group = Some(begin_run(conn, self.collection_id, 1, 0).await?);
         }
         let batches = document::ranges_of(ids, BATCH_SIZE);
         document::open_batches(conn, self.collection_id, &batches).await?;

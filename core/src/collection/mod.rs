@@ -33,6 +33,7 @@ mod begin;
 mod continue_collection;
 mod eta;
 mod finish;
+mod held;
 mod import;
 mod list;
 mod retention;

@@ -64,115 +64,84 @@ pub struct Progress {
 /// The database's.
 pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
     let mut conn = pool.acquire().await?;
-    let Some(row) = find(&mut conn, id).await? else { return Ok(None) };
+    let row = sqlx::query!(
+        r#"
+        select c.source, c.state as "state: CollectionState", c.count, c.per_page, c.batch_size,
+               coalesce((c.request ->> 'error_mode')::boolean, false) as "error_mode!",
+               (c.request ->> 'seed')::bigint as seed, c.created_at, c.started_at, c.finished_at, c.pages_expected, c.is_cut,
+               coalesce(c.lagged_at > now() - interval '3 s', false) and c.finished_at is null as "is_lagging!",
+               c.summary as "summary: Json<Summary>", now() as "seen_at!"
+        from collections c where c.id = $1
+        "#,
+        id,
+    );
+    let Some(row) = row.fetch_optional(&mut *conn).await? else { return Ok(None) };
+    let collection = Collection {
+        id,
+        source: row.source,
+        state: row.state,
+        count: row.count,
+        per_page: row.per_page,
+        batch_size: row.batch_size,
+        error_mode: row.error_mode,
+        seed: seed_of(id, row.seed),
+        created_at: row.created_at,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+    };
     let counts = counts::sum(&mut conn, id).await?;
     let speeds = counts::speeds(&mut conn, id).await?;
-    let definition = source::of_collection(&mut conn, &row.source).await?.definition;
-    let recent_calls = match row.finished_at {
-        Some(_) => RecentCalls::default(),
-        None => call_limit::recent_calls(&mut conn, &row.source, id).await?,
+    let definition = source::of_collection(&mut conn, &collection.source).await?.definition;
+    let recent_calls = match collection.state.is_over() {
+        true => RecentCalls::default(),
+        false => call_limit::recent_calls(&mut conn, &collection.source, id).await?,
     };
-    let total_backlog = document::backlog(&mut conn).await?;
     let waits_for = begin::waits_for(&mut conn, id).await?;
-    let (errors, is_complete) = errors(&mut conn, &row).await?;
+    let (errors, is_complete) = errors(&mut conn, &collection, row.is_cut, row.summary.as_deref()).await?;
     // A look that waits for a second connection while it holds one could starve the pool.
     drop(conn);
     let is_lagging = row.is_lagging && counts.pending() > 0;
-    let (pages_expected, calls_deleted) = (row.pages_expected, row.summary.is_some());
-    let (is_cut, seen_at) = (row.is_cut, row.seen_at);
-    let collection = Collection::from(row);
     Ok(Some(Progress {
-        pages_expected: pages_expected.map(|pages| i64::from(pages) + counts.opened_behind),
+        pages_expected: row.pages_expected.map(|pages| i64::from(pages) + counts.opened_behind),
         waiting: waiting::reasons(pool, &collection, &counts, waits_for, is_lagging).await?,
         calls_per_second: definition.calls_per_second(),
         collection,
         counts,
         speeds,
-        total_backlog,
+        total_backlog: document::backlog_by_source(pool).await?.into_values().sum(),
         is_lagging,
         recent_calls,
         errors,
         waits_for,
         is_complete,
-        calls_deleted,
-        is_cut,
-        seen_at,
+        calls_deleted: row.summary.is_some(),
+        is_cut: row.is_cut,
+        seen_at: row.seen_at,
     }))
 }
 
-/// A collection as it stands.
-struct Row {
-    id: Uuid,
-    source: String,
-    state: CollectionState,
-    count: Option<i64>,
-    per_page: i32,
-    batch_size: i32,
-    error_mode: bool,
-    seed: Option<i64>,
-    created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    finished_at: Option<DateTime<Utc>>,
-    pages_expected: Option<i32>,
-    is_cut: bool,
-    is_lagging: bool,
-    has_errors: bool,
-    summary: Option<Json<Summary>>,
-    seen_at: DateTime<Utc>,
-}
-
-async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    sqlx::query_as!(
-        Row,
-        r#"
-        select c.id, c.source, c.state as "state: CollectionState", c.count, c.per_page, c.batch_size,
-               coalesce((c.request ->> 'error_mode')::boolean, false) as "error_mode!",
-               (c.request ->> 'seed')::bigint as seed, c.created_at, c.started_at, c.finished_at, c.pages_expected, c.is_cut,
-               coalesce(c.lagged_at > now() - interval '3 s', false) and c.finished_at is null as "is_lagging!",
-               exists (select from calls p where p.collection_id = c.id and p.error_code is not null
-                       and p.error_code <> all($2)) as "has_errors!",
-               c.summary as "summary: Json<Summary>", now() as "seen_at!"
-        from collections c where c.id = $1
-        "#,
-        id,
-        &progress::harmless() as &[&str],
-    )
-    .fetch_optional(conn)
-    .await
-}
-
-impl From<Row> for Collection {
-    fn from(row: Row) -> Self {
-        Self {
-            seed: seed_of(row.id, row.seed),
-            id: row.id,
-            source: row.source,
-            state: row.state,
-            count: row.count,
-            per_page: row.per_page,
-            batch_size: row.batch_size,
-            error_mode: row.error_mode,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            finished_at: row.finished_at,
-        }
-    }
-}
-
 /// The errors of a collection, and whether it has all that its source listed; `None` before its end.
-async fn errors(conn: &mut PgConnection, row: &Row) -> Result<(Vec<ErrorCount>, Option<bool>), sqlx::Error> {
-    if let Some(Json(summary)) = &row.summary {
-        let errors = with_failures(conn, row.id, summary.errors()).await?;
-        return Ok((errors, row.finished_at.map(|_| summary.has_everything)));
+async fn errors(
+    conn: &mut PgConnection,
+    collection: &Collection,
+    is_cut: bool,
+    summary: Option<&Summary>,
+) -> Result<(Vec<ErrorCount>, Option<bool>), sqlx::Error> {
+    let (id, is_over) = (collection.id, collection.state.is_over());
+    if let Some(summary) = summary {
+        let errors = with_failures(conn, id, summary.errors()).await?;
+        return Ok((errors, is_over.then_some(summary.has_everything)));
     }
-    let calls = call::error_counts(conn, row.id, false, ERRORS_MAX).await?;
-    let mut errors = with_failures(conn, row.id, calls).await?;
-    if row.finished_at.is_none() {
+    let calls = call::error_counts(conn, id, false, ERRORS_MAX).await?;
+    let harmless = progress::harmless();
+    let has_errors = calls.iter().any(|error| !harmless.contains(&error.code.as_str()));
+    let mut errors = with_failures(conn, id, calls).await?;
+    if !is_over {
         return Ok((errors, None));
     }
-    let doubts = completeness::doubts(conn, row.id).await?;
+    let doubts = completeness::doubts(conn, id).await?;
     let has_everything =
-        !row.is_cut && !row.has_errors && doubts.is_empty() && row.state != CollectionState::Cancelled;
+        !is_cut && !has_errors && doubts.is_empty() && collection.state != CollectionState::Cancelled;
     errors.extend(doubts);
     Ok((errors, Some(has_everything)))
 }

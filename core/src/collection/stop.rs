@@ -1,12 +1,11 @@
 use resume_queue::{
-    Discarded, EnqueueError, Enqueued, Job, JobFilter, JobId, JobState, NewJob, Remaining, cancel_all,
-    enqueue_all,
+    Discarded, EnqueueError, Job, JobFilter, JobId, JobState, Remaining, cancel_all, enqueue,
 };
 use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::begin::begin_next;
+use super::{begin::begin_next, held::lock};
 use crate::{
     document,
     jobs::{MakeCall, ParseDocuments, StopCollection},
@@ -64,28 +63,14 @@ pub async fn pause(conn: &mut PgConnection, id: Uuid) -> Result<(), StopError> {
 }
 
 async fn stop(conn: &mut PgConnection, id: Uuid, to: CollectionState) -> Result<(), StopError> {
-    let held = sqlx::query!(
-        r#"
-        select state as "state: CollectionState", begun_at is not null as "has_begun!", source
-        from collections where id = $1 for update
-        "#,
-        id
-    )
-    .fetch_optional(&mut *conn)
-    .await?
-    .ok_or(StopError::Unknown(id))?;
+    let held = lock(conn, id).await?.ok_or(StopError::Unknown(id))?;
     if held.state == to {
         return Ok(());
     }
     if held.state.is_over() {
         return Err(StopError::Over(held.state));
     }
-    let job = NewJob::new(&StopCollection { collection_id: id })?;
-    // It has no unique key, so it is no duplicate.
-    let stop_job_id = match enqueue_all(&mut *conn, &[job]).await?.first() {
-        Some(&Enqueued::Inserted(id)) => id,
-        _ => return Err(StopError::Database(sqlx::Error::RowNotFound)),
-    };
+    let stop_job_id = enqueue(&mut *conn, &StopCollection { collection_id: id }).await?;
     sqlx::query!(
         r#"
         update collections

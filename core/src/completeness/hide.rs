@@ -55,9 +55,10 @@ pub async fn hide_missing(pool: &PgPool, collection_id: Uuid) -> Result<Hidden, 
     if !list.hides_missing() && !list.has_deleted_feed() {
         return Ok(Hidden::default());
     }
-    let looked_at = db::now_in(&mut conn).await?;
+    let looked_at = db::now(&mut *conn).await?;
     let seen = seen_since(&mut conn, &run, run.created_at).await?;
     let named = named_by_feed(&mut conn, collection_id).await?;
+    let named = document::external_ids(&mut conn, &named).await?;
     drop(conn);
     let mut done = Hidden { hidden: hide(pool, &run, &named, &seen, looked_at).await?, held_back: 0 };
     if !list.hides_missing() || !run.has_everything || seen.is_empty() {
@@ -153,7 +154,8 @@ async fn named_by_feed(conn: &mut PgConnection, collection_id: Uuid) -> Result<V
 
 /// The people of a source who are shown and were not seen.
 struct Missing {
-    people: Vec<i64>,
+    /// Their external ids.
+    people: Vec<String>,
     /// How many are shown in all.
     shown: u64,
 }
@@ -169,18 +171,17 @@ async fn missing(pool: &PgPool, run: &Run, seen: &HashSet<i64>) -> Result<Missin
         let Some(last) = shown.last else { return Ok(missing) };
         after = last;
         missing.shown += shown.people.len() as u64;
-        let is_missing = |(id, old, external_id): (i64, bool, String)| {
-            (old && !seen.contains(&key_of(&external_id))).then_some(id)
-        };
-        missing.people.extend(shown.people.into_iter().filter_map(is_missing));
+        let is_missing = |(old, id): &(bool, String)| *old && !seen.contains(&key_of(id));
+        missing.people.extend(shown.people.into_iter().filter(is_missing).map(|(_, id)| id));
     }
 }
 
-/// Hides those of these people who have not been seen, also since `looked_at`. Returns how many.
+/// Hides those of these people, who are known by their external ids, who have not been seen, also since
+/// `looked_at`. Returns how many.
 async fn hide(
     pool: &PgPool,
     run: &Run,
-    people: &[i64],
+    people: &[String],
     seen: &HashSet<i64>,
     looked_at: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {
@@ -189,13 +190,9 @@ async fn hide(
         let mut tx = db::begin(pool).await?;
         resume::hold_sight(&mut tx, run.source.id).await?;
         let lately = seen_since(&mut tx, run, looked_at - STORING_MAX).await?;
-        let people = document::external_ids(&mut tx, part).await?;
-        let gone: Vec<i64> = people
-            .into_iter()
-            .filter(|(_, id)| !seen.contains(&key_of(id)) && !lately.contains(&key_of(id)))
-            .map(|(person, _)| person)
-            .collect();
-        hidden += resume::hide_people(&mut tx, &gone).await?;
+        let is_gone = |id: &&str| !seen.contains(&key_of(id)) && !lately.contains(&key_of(id));
+        let gone: Vec<&str> = part.iter().map(String::as_str).filter(is_gone).collect();
+        hidden += resume::set_hidden(&mut tx, run.source.id, &gone, true).await?;
         tx.commit().await?;
     }
     Ok(hidden)

@@ -147,22 +147,20 @@ pub(crate) async fn current_beside(
     .await
 }
 
-/// The external ids of those of these people that have one.
+/// The external ids of those of these people who have one.
 ///
 /// # Errors
 /// The database's.
 pub(crate) async fn external_ids(
     conn: &mut PgConnection,
     people: &[i64],
-) -> Result<Vec<(i64, String)>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"
-        select id, external_id as "external_id!" from people
-        where id = any($1) and external_id is not null order by id
-        "#,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select external_id as "external_id!" from people where id = any($1) and external_id is not null"#,
         people,
-    );
-    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.external_id)).collect())
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// The collections that brought documents: those of their calls or, where these were deleted, the latest of

@@ -35,11 +35,11 @@ use uuid::Uuid;
 
 use crate::parsing::{Format, external_id, is_external_id};
 
+pub(crate) use batch::ranges_of;
 pub use batch::{
     Batch, Retaken, Taken, WaitingDocument, backlog_by_source, give_up, load_waiting, open_batches, retake,
     take, waiting_in,
 };
-pub(crate) use batch::{backlog, ranges_of};
 pub(crate) use contents::restore_listed;
 pub use failures::{DocumentFilter, NewParseFailure, list};
 pub(crate) use failures::{failure_counts, store_failures, withdraw_failures};

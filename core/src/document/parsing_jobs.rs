@@ -26,7 +26,8 @@ pub async fn enqueue_parsing(
     Ok(())
 }
 
-/// The jobs that parse batches, as [`enqueue_parsing`] enqueues them.
+/// The jobs that parse batches, as [`enqueue_parsing`] enqueues them. A limit for each concurrency key lets no
+/// collection take all that the queue may run.
 ///
 /// # Errors
 /// See [`EnqueueError`].
@@ -36,7 +37,10 @@ pub(crate) fn parsing_jobs(
     batches: &[Batch],
     batch_size: usize,
 ) -> Result<Vec<NewJob>, EnqueueError> {
-    let job = |batches| ParseDocuments { collection_id, batches }.new_job(group);
+    let job = |batches| {
+        let job = NewJob::new(&ParseDocuments { collection_id, batches })?;
+        Ok(job.group(group).concurrency_key(collection_id))
+    };
     shares(batches, batch_size).into_iter().map(job).collect()
 }
 

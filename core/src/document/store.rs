@@ -87,17 +87,15 @@ pub async fn store(
 ) -> Result<Stored, StoreError> {
     let (rounds, repeats) = rounds(items);
     let mut stored = Stored { unchanged: repeats, ..Stored::default() };
-    let mut places = Vec::new();
+    // The place of each new document among the items, and its id.
+    let mut new: Vec<(usize, i64)> = Vec::new();
     for round in rounds {
-        for block in round.chunks(BLOCK) {
-            let part: Vec<&NewDocument> = block.iter().map(|&place| &items[place]).collect();
-            let block = Block { items: &part, places: block };
-            store_block(conn, origin, key, block, &mut stored, &mut places).await?;
+        for places in round.chunks(BLOCK) {
+            store_block(conn, origin, key, items, places, &mut stored, &mut new).await?;
         }
     }
-    let mut in_order: Vec<(usize, i64)> = places.into_iter().zip(stored.ids).collect();
-    in_order.sort_unstable();
-    stored.ids = in_order.into_iter().map(|(_, id)| id).collect();
+    new.sort_unstable();
+    stored.ids = new.into_iter().map(|(_, id)| id).collect();
     stored.failed_before.sort_unstable();
     stored.failed_before.dedup();
     Ok(stored)
@@ -142,22 +140,18 @@ struct Insert<'a> {
     overtaken_by: Option<i64>,
 }
 
-/// Items of different people, and their places among all items, from 0.
-#[derive(Debug, Clone, Copy)]
-struct Block<'a> {
-    items: &'a [&'a NewDocument],
-    places: &'a [usize],
-}
-
-/// Stores the items of at most as many different people as a block has ids.
+/// Stores the items at these places, which are of at most as many different people as a block has ids.
 async fn store_block(
     conn: &mut PgConnection,
     origin: Origin,
     key: Option<&erasure::Key>,
-    Block { items, places }: Block<'_>,
+    items: &[NewDocument],
+    places: &[usize],
     stored: &mut Stored,
-    stored_places: &mut Vec<usize>,
+    new: &mut Vec<(usize, i64)>,
 ) -> Result<(), StoreError> {
+    let items: Vec<&NewDocument> = places.iter().map(|&place| &items[place]).collect();
+    let items = items.as_slice();
     let mut known = person::find(conn, origin.source_id, origin.collection_id, items).await?;
     person::lock_changed(conn, &mut known, items).await?;
     let is_erased = person::erased(conn, origin.source_id, key, items, &known).await?;
@@ -189,8 +183,7 @@ async fn store_block(
     }
     if !inserts.is_empty() {
         let ids = insert(conn, origin, &inserts).await?;
-        stored_places.extend(inserts.iter().map(|insert| insert.place));
-        stored.ids.extend(ids);
+        new.extend(inserts.iter().map(|insert| insert.place).zip(ids));
     }
     contents::note(conn, origin.collection_id, &listed_twice).await?;
     Ok(())

@@ -10,9 +10,8 @@ const LOCK_CLASS: i32 = i32::from_be_bytes(*b"gone");
 /// People of a source who are shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// Their numbers, whether their resumes are older than the moment that was asked for, and their external
-    /// ids.
-    pub(crate) people: Vec<(i64, bool, String)>,
+    /// Whether their resumes are older than the moment that was asked for, and their external ids.
+    pub(crate) people: Vec<(bool, String)>,
     /// The last external id that was looked at; `None`: there are no more.
     pub(crate) last: Option<String>,
 }
@@ -31,7 +30,7 @@ pub(crate) async fn shown_after(
 ) -> Result<Shown, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        select p.id, p.external_id as "external_id!", r.updated_at < $3 as "is_old?"
+        select p.external_id as "external_id!", r.updated_at < $3 as "is_old?"
         from (
             select id, external_id from people
             where source_id = $1 and external_id > $2 order by external_id limit $4
@@ -46,7 +45,7 @@ pub(crate) async fn shown_after(
     .fetch_all(conn)
     .await?;
     let last = rows.last().map(|row| row.external_id.clone());
-    let people = rows.into_iter().filter_map(|row| Some((row.id, row.is_old?, row.external_id))).collect();
+    let people = rows.into_iter().filter_map(|row| Some((row.is_old?, row.external_id))).collect();
     Ok(Shown { people, last })
 }
 
@@ -72,81 +71,31 @@ pub(crate) async fn share_sight(conn: &mut PgConnection, source_id: i32) -> Resu
     Ok(())
 }
 
-/// The numbers of those people of a source who are known.
+/// Hides people of a source, or shows them again; returns how many were the other way before. Locks their
+/// resumes, in the order of their numbers.
 ///
 /// # Errors
 /// The database's.
-pub(crate) async fn people(
+pub(crate) async fn set_hidden(
     conn: &mut PgConnection,
     source_id: i32,
     external_ids: &[&str],
-) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "select id from people where source_id = $1 and external_id = any($2) order by id",
-        source_id,
-        external_ids as &[&str],
-    )
-    .fetch_all(conn)
-    .await
-}
-
-/// Hides people of a source; returns how many are hidden that were not.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn hide(
-    conn: &mut PgConnection,
-    source_id: i32,
-    external_ids: &[&str],
+    hidden: bool,
 ) -> Result<u64, sqlx::Error> {
     if external_ids.is_empty() {
         return Ok(0);
     }
-    let people = people(conn, source_id, external_ids).await?;
-    hide_people(conn, &people).await
-}
-
-/// Hides people; returns how many are hidden that were not. Locks their resumes, in the order of their
-/// numbers.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn hide_people(conn: &mut PgConnection, people: &[i64]) -> Result<u64, sqlx::Error> {
     let update = sqlx::query!(
         r#"
-        update resumes set hidden_at = now()
-        where person_id in (
-            select person_id from resumes where person_id = any($1) and hidden_at is null order by person_id for update)
-        "#,
-        people,
-    );
-    Ok(update.execute(conn).await?.rows_affected())
-}
-
-/// Shows the hidden people of a source again. Locks their resumes, in the order of their numbers.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn show(
-    conn: &mut PgConnection,
-    source_id: i32,
-    external_ids: &[&str],
-) -> Result<(), sqlx::Error> {
-    if external_ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        r#"
-        update resumes set hidden_at = null
+        update resumes set hidden_at = case when $3 then now() end
         where person_id in (
             select r.person_id from people p join resumes r on r.person_id = p.id
-            where p.source_id = $1 and p.external_id = any($2) and r.hidden_at is not null
+            where p.source_id = $1 and p.external_id = any($2) and (r.hidden_at is null) = $3
             order by r.person_id for update of r)
         "#,
         source_id,
         external_ids as &[&str],
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+        hidden,
+    );
+    Ok(update.execute(conn).await?.rows_affected())
 }

@@ -1,9 +1,9 @@
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 
 /// Some of the resumes, and their links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Links {
-    /// Links of people, in the order of their resumes. Each holds the host, somewhere.
+    /// Links of people, in no order. Each holds the host, somewhere.
     pub urls: Vec<String>,
     /// The last resume that was looked at; `None` when there are no more.
     pub last_id: Option<i64>,
@@ -26,40 +26,31 @@ pub(crate) async fn links_after(
     after: i64,
     limit: i64,
 ) -> Result<Links, sqlx::Error> {
-    let last_id = sqlx::query_scalar!(
+    sqlx::query_as!(
+        Links,
         r#"
-        select max(person_id) from (
-            select person_id from resumes where person_id > $1 order by person_id limit $2) part
+        with part as materialized (
+            select max(person_id) as last_id from (
+                select person_id from resumes where person_id > $1 order by person_id limit $2) next
+        )
+        select part.last_id, array(
+            select l.link
+            from resumes r join people p on p.id = r.person_id
+            cross join lateral (
+                select r.document ->> 'url'
+                union all
+                select json_array_elements_text(r.document -> 'links') where r.document -> 'links' is not null
+            ) as l (link)
+            where r.person_id > $1 and r.person_id <= part.last_id and p.source_id <> $3 and r.hidden_at is null
+              and strpos(lower(l.link), $4) > 0
+        ) as "urls!"
+        from part
         "#,
         after,
         limit,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    let Some(last_id) = last_id else { return Ok(Links { urls: Vec::new(), last_id: None }) };
-    let found = sqlx::query_scalar!(
-        r#"
-        select links as "links!: Json<Vec<String>>" from (
-            select r.person_id, (
-                select coalesce(json_agg(link), '[]') from (
-                    select r.document ->> 'url'
-                    union all
-                    select json_array_elements_text(r.document -> 'links') where r.document -> 'links' is not null
-                ) as l (link)
-                where strpos(lower(link), $4) > 0
-            ) as links
-            from resumes r join people p on p.id = r.person_id
-            where r.person_id > $1 and r.person_id <= $2 and p.source_id <> $3 and r.hidden_at is null
-        ) as l
-        where links::text <> '[]'
-        order by person_id
-        "#,
-        after,
-        last_id,
         source_id,
         host,
     )
-    .fetch_all(conn)
-    .await?;
-    Ok(Links { urls: found.into_iter().flat_map(|links| links.0).collect(), last_id: Some(last_id) })
+    .fetch_one(conn)
+    .await
 }

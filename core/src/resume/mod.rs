@@ -21,7 +21,7 @@ mod store;
 mod stored;
 
 pub use find::{ListPlace, ResumeFilter, find, list};
-pub(crate) use hide::{hide, hide_people, hold_sight, people, share_sight, show, shown_after};
+pub(crate) use hide::{hold_sight, set_hidden, share_sight, shown_after};
 pub(crate) use links::links_after;
 pub use reparse::{Step, count_outdated, reparse, reparse_next, store_reparsed};
 pub use search::{

@@ -79,7 +79,7 @@ pub async fn settle(
         return Ok(Settled::MapChanged);
     }
     document::store_failures(conn, collection_id, map_version, &outcome.failed).await?;
-    if may_have_failed_before(at, outcome) {
+    if may_have_failed_before(&at, outcome) {
         withdraw(conn, Some(collection_id), &outcome.parsed).await?;
     }
     let change = Counts {
@@ -97,7 +97,7 @@ pub async fn settle(
 
 /// Whether a document that was parsed may be listed as failed: it is of an earlier run, or its collection was
 /// continued.
-fn may_have_failed_before(at: At, outcome: &Outcome) -> bool {
+fn may_have_failed_before(at: &At, outcome: &Outcome) -> bool {
     at.run > 1 || outcome.parsed.iter().any(|new| new.document_id < at.first_document_id)
 }
 

@@ -19,7 +19,7 @@ pub struct NewResume {
 }
 
 /// What holds for a collection when the resumes of its documents are stored.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct At {
     /// The present version of the source's map.
     pub(super) map_version: i32,
@@ -28,6 +28,8 @@ pub(super) struct At {
     /// Which run it is.
     pub(super) run: i32,
     pub(super) is_over: bool,
+    /// The people whose first resume was stored.
+    stored: Vec<i64>,
 }
 
 /// Stores parsed documents, which were read with this version of their source's map, one resume for each
@@ -53,7 +55,8 @@ pub(super) async fn store(
     let is_first = |new: &&NewResume| new.document_id == new.person_id && !new.is_overtaken;
     // A reparse has nobody without a resume. Others are as a rule all new, or all known.
     if collection_id.is_some() && latest.iter().all(is_first) && !latest.is_empty() {
-        let (at, stored) = store_first(conn, source_id, collection_id, map_version, &latest).await?;
+        let at = store_first(conn, source_id, collection_id, map_version, &latest).await?;
+        let stored: HashSet<i64> = at.stored.iter().copied().collect();
         latest.retain(|new| !stored.contains(&new.person_id));
         if latest.is_empty() {
             return Ok(at);
@@ -75,9 +78,10 @@ async fn store_first(
     collection_id: Option<Uuid>,
     map_version: i32,
     first: &[&NewResume],
-) -> Result<(At, HashSet<i64>), sqlx::Error> {
+) -> Result<At, sqlx::Error> {
     let new = Columns::of(first)?;
-    let row = sqlx::query_file!(
+    sqlx::query_file_as!(
+        At,
         "src/resume/store_first.sql",
         collection_id,
         PARSER_VERSION,
@@ -89,14 +93,7 @@ async fn store_first(
         source_id,
     )
     .fetch_one(conn)
-    .await?;
-    let at = At {
-        map_version: row.map_version,
-        first_document_id: row.first_document_id,
-        run: row.run,
-        is_over: row.is_over,
-    };
-    Ok((at, row.stored.into_iter().collect()))
+    .await
 }
 
 async fn upsert(
@@ -108,7 +105,8 @@ async fn upsert(
 ) -> Result<At, sqlx::Error> {
     let new = Columns::of(latest)?;
     let overtaken: Vec<bool> = latest.iter().map(|new| new.is_overtaken).collect();
-    let row = sqlx::query_file!(
+    sqlx::query_file_as!(
+        At,
         "src/resume/store.sql",
         collection_id,
         PARSER_VERSION,
@@ -121,13 +119,7 @@ async fn upsert(
         source_id,
     )
     .fetch_one(conn)
-    .await?;
-    Ok(At {
-        map_version: row.map_version,
-        first_document_id: row.first_document_id,
-        run: row.run,
-        is_over: row.is_over,
-    })
+    .await
 }
 
 /// What the columns of resumes have, one entry for each.

@@ -19,5 +19,5 @@ with stored as (
                       where p.id = excluded.person_id and p.document_id = excluded.document_id offset 0)
 )
 select s.map_version, coalesce(c.first_document_id, 0) as "first_document_id!", coalesce(c.run, 1) as "run!",
-       c.finished_at is not null as "is_over!"
+       c.finished_at is not null as "is_over!", '{}'::bigint[] as "stored!"
 from sources s left join collections c on c.id = $1 where s.id = $9

@@ -27,46 +27,9 @@ pub struct Resume {
     pub hidden_at: Option<DateTime<Utc>>,
 }
 
-/// A resume as its row has it: what stands in other columns, the external id and the keys of the skills, is
-/// not in the document.
-struct Row {
-    id: i64,
-    source: String,
-    external_id: String,
-    document_id: i64,
-    parser_version: i32,
-    document: Json<ParsedResume>,
-    skills: Vec<String>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    hidden_at: Option<DateTime<Utc>>,
-}
-
-impl From<Row> for Resume {
-    fn from(row: Row) -> Self {
-        let Json(mut document) = row.document;
-        document.external_id.clone_from(&row.external_id);
-        for (skill, key) in document.skills.iter_mut().zip(row.skills) {
-            skill.key = key;
-        }
-        Self {
-            id: row.id,
-            source: row.source,
-            external_id: row.external_id,
-            document_id: row.document_id,
-            parser_version: row.parser_version,
-            document,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            hidden_at: row.hidden_at,
-        }
-    }
-}
-
 /// Those of these resumes that are there, in the order of the ids given.
 pub(super) async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Resume>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        Row,
+    let rows = sqlx::query!(
         r#"
         select r.person_id as id, s.name as source, p.external_id as "external_id!", r.document_id,
                r.parser_version, r.document as "document: Json<ParsedResume>", r.skills, r.created_at,
@@ -79,5 +42,24 @@ pub(super) async fn load(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Res
         "#,
         ids,
     );
-    Ok(rows.fetch_all(conn).await?.into_iter().map(Resume::from).collect())
+    let resumes = rows.fetch_all(conn).await?.into_iter().map(|row| {
+        // What stands in other columns, the external id and the keys of the skills, is not in the document.
+        let Json(mut document) = row.document;
+        document.external_id.clone_from(&row.external_id);
+        for (skill, key) in document.skills.iter_mut().zip(row.skills) {
+            skill.key = key;
+        }
+        Resume {
+            id: row.id,
+            source: row.source,
+            external_id: row.external_id,
+            document_id: row.document_id,
+            parser_version: row.parser_version,
+            document,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            hidden_at: row.hidden_at,
+        }
+    });
+    Ok(resumes.collect())
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use resume_connector::CallError;
 use resume_core::{
     attachment::NewAttachment,
-    call::{self, Call, Refreshed},
+    call::{self, Call},
     db,
     jobs::MakeCall,
 };
@@ -118,10 +118,10 @@ async fn refresh(context: &Context, lease: &Lease, job: &MakeCall, call: &Call) 
     };
     let (_, found) = find_attachments(definition, answered.items).await;
     let mut tx = db::begin(&context.pool).await.map_err(retry)?;
-    let refreshed = call::refresh_attachments(&mut tx, call, &found).await.map_err(retry)?;
+    let is_fresh = call::refresh_attachments(&mut tx, call, &found).await.map_err(retry)?;
     tx.commit().await.map_err(retry)?;
-    match refreshed {
-        Refreshed::Fresh => Err(JobError::Snooze(Duration::ZERO)),
-        Refreshed::Gone => Err(failed(context, job, CallError::AttachmentGone, Ended::default()).await),
+    if is_fresh {
+        return Err(JobError::Snooze(Duration::ZERO));
     }
+    Err(failed(context, job, CallError::AttachmentGone, Ended::default()).await)
 }

@@ -143,7 +143,7 @@ async fn store(context: &Context, lease: &Lease, call: &Call, answer: &Answer) -
         lease.complete_in(&mut tx).await.map_err(retry)?;
         tx.commit().await.map_err(retry)?;
         context.lag.stored(&call.source.definition.name, answered.stored.ids.len()).await;
-        context.details.gather(call.collection_id, call.group(), call.batch_size(), &answered.without_job);
+        context.details.gather(call.collection_id, call.group, call.batch_size, &answered.without_job);
         return Ok(());
     }
 }

@@ -1,11 +1,14 @@
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Result;
 use bench::{Target, spread};
-use mock_ats::{Ats, Face, MockServer};
+use mock_ats::{Api, Ats, Face, MockServer, Settings};
 use resume_core::{
     db::{self, Role},
-    source::{self, definition::Definition},
+    source::{
+        self,
+        definition::{Definition, Interval, Limit},
+    },
 };
 use resume_postgres::Cluster;
 
@@ -21,6 +24,8 @@ pub(crate) struct Job {
     parse_delay: &'static str,
     /// Worker processes beside the API; 0: everything in one process.
     workers: usize,
+    /// Whether each resume takes a call of its own, at 500 calls a second.
+    has_details: bool,
     floor_s: f64,
     /// What the stack before took, where that was measured.
     old_stack_s: Option<f64>,
@@ -35,6 +40,7 @@ pub(crate) const DEFAULT_JOB: Job = Job {
     batch_size: 10,
     parse_delay: "2s",
     workers: 0,
+    has_details: false,
     floor_s: 2.3,
     old_stack_s: Some(101.7),
     target: "default_job",
@@ -48,6 +54,7 @@ pub(crate) const THROUGHPUT: Job = Job {
     batch_size: 100,
     parse_delay: "0s",
     workers: 0,
+    has_details: false,
     floor_s: 6.7,
     old_stack_s: Some(53.0),
     target: "throughput_20000",
@@ -73,10 +80,25 @@ pub(crate) const MILLION: Job = Job {
     batch_size: 1_000,
     parse_delay: "0s",
     workers: 2,
+    has_details: false,
     floor_s: 1_000.0 / 30.0,
     old_stack_s: None,
     target: "million",
     at_most_s: 100.0,
+};
+
+/// Each behind a call for one person: at least 450 resumes a second of the 500 calls that are allowed.
+pub(crate) const DETAILS: Job = Job {
+    name: "details",
+    count: 100_000,
+    per_page: 1_000,
+    batch_size: 100,
+    has_details: true,
+    floor_s: 100_100.0 / 500.0,
+    old_stack_s: None,
+    target: "details_100000",
+    at_most_s: 100_000.0 / 450.0,
+    ..THROUGHPUT
 };
 
 /// The most memory that any process of the service may take while it collects.
@@ -93,13 +115,16 @@ pub(crate) async fn time_job(
     for round in 0..rounds {
         let url = cluster.url(&format!("{}_{round}", job.target));
         // The service's own mock stays unused: this one is in another process, as a real source would be.
-        let mock = MockServer::start(Ats::new(mock_ats::Settings::default())).await?;
+        let settings = Settings { wants_credentials: !job.has_details, ..Settings::default() };
+        let mock = MockServer::start(Ats::new(settings)).await?;
         let service = Service::start(binary, &url, job.workers, job.parse_delay).await?;
-        add_source(&url, &mock).await?;
+        add_source(&url, job.definition(&mock)?).await?;
         seconds.push(service.time(job).await?);
         let seen = mock.ats().stats();
-        refused += seen.rate_limited;
-        busiest_second = busiest_second.max(seen.max_calls_in_one_second);
+        let details = mock.ats().api_stats(Api::Recruitee);
+        refused += seen.rate_limited + details.rate_limited;
+        busiest_second =
+            busiest_second.max(seen.max_calls_in_one_second).max(details.max_calls_in_one_second);
         for pid in service.pids() {
             memory_mb = memory_mb.max(bench::memory_megabytes(pid, bench::Memory::Peak)?);
         }
@@ -117,18 +142,41 @@ pub(crate) async fn time_job(
     println!("  resumes a second                {:.0}", f64::from(job.count) / bench::median(&seconds));
     println!("  most memory of a process, MB    {memory_mb:.0}");
     println!("  calls refused by the mock       {refused}");
-    println!("  most calls in any second        {busiest_second} of 30");
+    println!("  most calls in any second        {busiest_second} of {}", job.calls_per_second());
     Ok(vec![
         Target::at_most(format!("{}_s", job.target), bench::median(&seconds), job.at_most_s),
         Target::at_most(format!("{}_refused_calls", job.target), refused as f64, 0.0),
-        Target::at_most(format!("{}_calls_in_busiest_second", job.target), busiest_second as f64, 30.0),
+        Target::at_most(
+            format!("{}_calls_in_busiest_second", job.target),
+            busiest_second as f64,
+            job.calls_per_second().into(),
+        ),
         Target::at_most(format!("{}_memory_mb", job.target), memory_mb, MEMORY_MAX_MB),
     ])
 }
 
-async fn add_source(database_url: &str, mock: &MockServer) -> Result<()> {
+impl Job {
+    fn calls_per_second(self) -> u32 {
+        if self.has_details { 500 } else { 30 }
+    }
+
+    /// The source, which it sets up.
+    fn definition(self, mock: &MockServer) -> Result<Definition> {
+        if !self.has_details {
+            return Ok(Definition::original("bench", &mock.url(), Face::TestData.path(), 30));
+        }
+        mock.ats().set_people(Api::Recruitee, self.count);
+        mock.ats().set_api_calls(Api::Recruitee, self.calls_per_second());
+        let recruitee = Definition::from_yaml(include_str!("../../../../sources/recruitee.yaml"))?;
+        let per = Interval(Duration::from_secs(1));
+        let limits = vec![Limit { calls: self.calls_per_second(), per, burst: 1 }];
+        let (name, auth) = ("bench".to_owned(), Vec::new());
+        Ok(Definition { name, base_url: mock.url(), auth, limits, ..recruitee })
+    }
+}
+
+async fn add_source(database_url: &str, definition: Definition) -> Result<()> {
     let pool = db::pool(database_url, Role::Worker)?;
-    let definition = Definition::original("bench", &mock.url(), Face::TestData.path(), 30);
     source::put(&mut *pool.acquire().await?, &definition).await?;
     pool.close().await;
     Ok(())

@@ -17,13 +17,14 @@ use bench::{Target, arguments::write_name, cluster::start_cluster, print_head};
 use clap::{Parser, ValueEnum};
 use tokio::process::Command;
 
-use crate::collection::{DEFAULT_JOB, FLEET, MILLION, THROUGHPUT, time_job};
+use crate::collection::{DEFAULT_JOB, DETAILS, FLEET, MILLION, THROUGHPUT, time_job};
 
 #[derive(Debug, Parser)]
 struct Options {
     /// Measures only these parts.
     #[arg(long, value_delimiter = ',', default_values_t = [
-        Part::DefaultJob, Part::Throughput, Part::Fleet, Part::Million, Part::Idle, Part::FirstDemo,
+        Part::DefaultJob, Part::Throughput, Part::Fleet, Part::Million, Part::Details, Part::Idle,
+        Part::FirstDemo,
     ])]
     only: Vec<Part>,
     /// How often the collections are repeated.
@@ -41,6 +42,8 @@ enum Part {
     Fleet,
     /// 1,000,000 resumes, 1,000 a page, once.
     Million,
+    /// 100,000 resumes, a call for each, 500 calls a second, once.
+    Details,
     /// Memory and processor time of an idle service.
     Idle,
     /// The first demo of a fresh clone, build included.
@@ -69,6 +72,7 @@ async fn main() -> Result<()> {
             Part::Throughput => time_job(&binary, &cluster, THROUGHPUT, options.rounds).await?,
             Part::Fleet => time_job(&binary, &cluster, FLEET, options.rounds).await?,
             Part::Million => time_job(&binary, &cluster, MILLION, 1).await?,
+            Part::Details => time_job(&binary, &cluster, DETAILS, 1).await?,
             Part::Idle => idle::watch(&binary, &cluster).await?,
             Part::FirstDemo => first_demo::time(directory.path()).await?,
         });

@@ -62,7 +62,7 @@ impl<'a> ApiExtractor<'a> for FileBody {
             content_type: container.media_type(),
             schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary"))),
         };
-        let content = Container::ALL.map(|(_, container)| content(container)).into();
+        let content = Container::ALL.map(content).into();
         Some(MetaRequest { description: None, content, required: true })
     }
 

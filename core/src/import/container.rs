@@ -1,5 +1,3 @@
-use std::{fmt, str::FromStr};
-
 /// How items stand in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Container {
@@ -12,13 +10,16 @@ pub enum Container {
 }
 
 impl Container {
-    /// All of them, with their names.
-    pub const ALL: [(&'static str, Self); 3] =
-        [("json", Self::Json), ("ndjson", Self::Ndjson), ("csv", Self::Csv)];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Json, Self::Ndjson, Self::Csv];
 
     /// Its name: `json`, `ndjson` or `csv`.
     pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(_, container)| *container == self).map_or("", |(name, _)| name)
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+        }
     }
 
     /// What a file of this media type is, without parameters and in lower case.
@@ -48,25 +49,5 @@ impl Container {
             "csv" => Some(Self::Csv),
             _ => None,
         }
-    }
-}
-
-/// No container has this name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("write json, ndjson or csv")]
-pub struct UnknownContainer;
-
-impl FromStr for Container {
-    type Err = UnknownContainer;
-
-    fn from_str(name: &str) -> Result<Self, UnknownContainer> {
-        let known = Self::ALL.iter().find(|(known, _)| *known == name);
-        known.map(|(_, container)| *container).ok_or(UnknownContainer)
-    }
-}
-
-impl fmt::Display for Container {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -284,13 +284,13 @@ fn one_object_may_be_an_answer_with_the_items_in_it() {
 
 #[test]
 fn containers_have_names() {
-    for (name, container) in Container::ALL {
-        assert_eq!((name.parse(), container.to_string().as_str()), (Ok(container), name));
+    assert_eq!(Container::ALL.map(Container::as_str), ["json", "ndjson", "csv"]);
+    for container in Container::ALL {
         assert_eq!(Container::of_media_type(container.media_type()), Some(container));
-        assert_eq!(Container::of_extension(&name.to_uppercase()), Some(container));
+        assert_eq!(Container::of_extension(&container.as_str().to_uppercase()), Some(container));
     }
     assert_eq!(Container::of_extension("jsonl"), Some(Container::Ndjson));
-    assert!(Container::of_media_type("text/plain").is_none() && "xml".parse::<Container>().is_err());
+    assert!(Container::of_media_type("text/plain").is_none() && Container::of_extension("xml").is_none());
 }
 
 /// Text of what matters to the cutters, and some of what does not.
@@ -336,7 +336,7 @@ fn quoted(cell: &str) -> String {
 proptest! {
     #[test]
     fn whatever_comes_is_the_same_however_it_is_cut(file in noise(), pieces in 1usize..9) {
-        for (_, container) in Container::ALL {
+        for container in Container::ALL {
             let whole = read_in(usize::MAX, container, &source("/id"), &file);
             prop_assert_eq!(&read_in(pieces, container, &source("/id"), &file), &whole);
             for item in whole.into_iter().flatten() {

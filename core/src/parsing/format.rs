@@ -1,7 +1,6 @@
 //! The shapes that raw documents have.
 
 use std::fmt;
-use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,16 +46,3 @@ impl fmt::Display for Format {
         f.write_str(self.as_str())
     }
 }
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|format| format.as_str() == name).ok_or(UnknownFormat)
-    }
-}
-
-/// No [`Format`] has the given name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format, expected `profile`, `json_resume` or `mapped`")]
-pub struct UnknownFormat;

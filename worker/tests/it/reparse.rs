@@ -6,6 +6,7 @@ use resume_core::{
     collection::{CollectionState, NewCollection},
     db,
     jobs::ReparseSource,
+    parsing::Format,
     resume,
     source::{self, definition::Definition},
 };
@@ -20,7 +21,7 @@ const PEOPLE: u32 = 1_100;
 /// A source of people, whose map says this.
 fn definition(pipeline: &Pipeline, map: Value) -> Definition {
     let mut definition = Definition::original("people", &pipeline.mock.url(), "/api/v1/test-data", 1000);
-    definition.format = "mapped".parse().unwrap();
+    definition.format = Format::Mapped;
     definition.map = Some(serde_json::from_value(map).unwrap());
     definition.check().unwrap();
     definition

@@ -7,7 +7,7 @@ use resume_connector::{Connector, Timeouts};
 use resume_core::{
     db::{PgPool, migrators},
     document::{self, Batch, NewDocument, Origin},
-    parsing::{Format, parse},
+    parsing::{Format, id_at, parse},
     resume::{self, NewResume, Outcome, Settled},
     source::{self, DEFAULT_SOURCE, definition::Definition},
 };
@@ -199,7 +199,7 @@ impl TestApp {
         for document in documents {
             let origin = self.origin(source_id).await;
             let body = document.to_string().into_bytes();
-            let items = [NewDocument::new(Format::Profile, &body)];
+            let items = [NewDocument::with_id(id_at(&body, "/id"), &body)];
             let document_id = document::store(&mut conn, origin, None, &items).await.unwrap().ids[0];
             let batches = [Batch { first_id: document_id, last_id: document_id }];
             document::open_batches(&mut conn, origin.collection_id, &batches).await.unwrap();

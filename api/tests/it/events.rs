@@ -106,7 +106,9 @@ impl TestApp {
         let Found::Pending(found) = call::find(&mut tx, &job, i64::MAX).await.unwrap() else {
             panic!("page {page} is not pending");
         };
-        let items = (0..2).map(|item| NewDocument::new(Format::Profile, &body(page, item))).collect();
+        let items = (0..2)
+            .map(|item| NewDocument::with_id(Some(format!("{page}-{item}")), &body(page, item)))
+            .collect();
         let answer = Answer { items, ..Answer::default() };
         let stored = call::store(&mut tx, &found, &answer, None).await.unwrap();
         assert!(matches!(stored, Answered::Stored(_)));

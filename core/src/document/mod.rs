@@ -33,7 +33,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::parsing::{Format, external_id, is_external_id};
+use crate::parsing::is_external_id;
 
 pub(crate) use batch::ranges_of;
 pub use batch::{
@@ -70,13 +70,8 @@ pub struct NewDocument {
 }
 
 impl NewDocument {
-    /// Reads the id out of an item and hashes it. Pure work, about a microsecond for each KiB. An item of
-    /// [`Format::Mapped`] has its id where its source says: use [`with_id`](Self::with_id).
-    pub fn new(format: Format, body: &[u8]) -> Self {
-        Self::with_id(external_id(format, body), body)
-    }
-
-    /// Hashes an item whose id was read before; an integer id is given as its decimal text.
+    /// Hashes an item whose id was read before; an integer id is given as its decimal text. Pure work, about
+    /// a microsecond for each KiB.
     ///
     /// An id that cannot be one, because it is blank, longer than
     /// [`MAX_ID_BYTES`](crate::parsing::MAX_ID_BYTES) or holds a NUL, is left out: the item is kept all the

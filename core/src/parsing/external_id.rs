@@ -4,7 +4,6 @@
 use serde_json::value::RawValue;
 
 use super::document::without_byte_order_mark;
-use super::format::Format;
 use super::json_pointer::{self, Pointer};
 
 /// The longest id: real ones are numbers, UUIDs or short URLs, and it must fit an entry of a Postgres index.
@@ -20,12 +19,6 @@ pub fn id_at(body: &[u8], pointer: &str) -> Option<String> {
     let pointer = Pointer::parse(pointer)?;
     let found = json_pointer::find(without_byte_order_mark(body), &[pointer]).ok()?;
     text_of(found.first().copied()??).filter(|id| is_external_id(id))
-}
-
-/// Returns the id in a document of a format that has a place for it, as [`id_at`] reads it; `None` for one of
-/// [`Format::Mapped`], where only the source's definition knows the place.
-pub fn external_id(format: Format, body: &[u8]) -> Option<String> {
-    id_at(body, &format!("/{}", format.id_key()?))
 }
 
 /// Whether a text can be the id of a document: not blank, at most [`MAX_ID_BYTES`] long and without NUL.

@@ -31,14 +31,6 @@ impl Format {
             Self::Mapped => "mapped",
         }
     }
-
-    /// The key of the top-level member that holds the document's id, where the format has one.
-    pub(super) fn id_key(self) -> Option<&'static str> {
-        match self {
-            Self::Profile | Self::JsonResume => Some("id"),
-            Self::Mapped => None,
-        }
-    }
 }
 
 impl fmt::Display for Format {

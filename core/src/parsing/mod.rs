@@ -68,7 +68,7 @@ mod warning;
 mod work;
 
 pub use self::error::{ErrorCode, MAX_DETAIL_CHARS, ParseError};
-pub use self::external_id::{MAX_ID_BYTES, external_id, id_at, is_external_id};
+pub use self::external_id::{MAX_ID_BYTES, id_at, is_external_id};
 pub use self::format::Format;
 pub use self::limits::{
     MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ENTRIES, MAX_LINE_CHARS, MAX_LINKS, MAX_SKILLS, MAX_VALUES,

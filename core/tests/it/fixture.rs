@@ -350,7 +350,7 @@ pub(crate) fn discarded(job_id: JobId, error: &str) -> Discarded {
 /// An item of the original shape.
 pub(crate) fn item(external_id: &str, skills: &[&str]) -> NewDocument {
     let body = serde_json::json!({"id": external_id, "skills": skills, "work_experiences": []});
-    NewDocument::new(Format::Profile, body.to_string().as_bytes())
+    NewDocument::with_id(Some(external_id.to_owned()), body.to_string().as_bytes())
 }
 
 /// Items `<prefix>-0`, `<prefix>-1`, ..

@@ -3,7 +3,7 @@
 use resume_core::{
     db::{PgConnection, PgPool},
     document::{self, NewDocument, Origin, StoreError, Stored},
-    parsing::{CompiledMapping, Format, parse_mapped},
+    parsing::{CompiledMapping, id_at, parse_mapped},
     source,
 };
 use uuid::Uuid;
@@ -64,7 +64,7 @@ impl Fixture {
 }
 
 fn without_id(body: &[u8]) -> NewDocument {
-    let item = NewDocument::new(Format::Profile, body);
+    let item = NewDocument::with_id(id_at(body, "/id"), body);
     assert_eq!(item.external_id, None);
     item
 }
@@ -79,7 +79,7 @@ async fn items_are_kept_verbatim_in_the_order_of_the_page() {
         b"",
         b"{\"id\":7}",
     ];
-    let items: Vec<_> = bodies.iter().map(|body| NewDocument::new(Format::Profile, body)).collect();
+    let items: Vec<_> = bodies.iter().map(|body| NewDocument::with_id(id_at(body, "/id"), body)).collect();
     let ids = fixture.insert(&items).await;
     assert_eq!(fixture.bodies(&ids).await, bodies);
     let expected = [Some("a"), None, None, None, Some("7")].map(|id| id.map(str::to_owned));

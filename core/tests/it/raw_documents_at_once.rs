@@ -1,9 +1,6 @@
 //! Several transactions that store the same people at the same time.
 
-use resume_core::{
-    document::{NewDocument, StoreError},
-    parsing::Format,
-};
+use resume_core::document::{NewDocument, StoreError};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -18,7 +15,7 @@ async fn the_same_people_in_any_order_are_stored_once() {
     let mut random = Random(1);
     for round in 0..10 {
         let mut page: Vec<NewDocument> = items(&format!("round-{round}"), 60);
-        page.extend((0..20).map(|i| NewDocument::new(Format::Profile, format!("{round} {i}").as_bytes())));
+        page.extend((0..20).map(|i| NewDocument::with_id(None, format!("{round} {i}").as_bytes())));
         let mut transactions = JoinSet::new();
         for _ in 0..4 {
             random.shuffle(&mut page);

@@ -66,7 +66,7 @@ fn codes(face: Face) -> BTreeMap<String, i64> {
     let mut codes = BTreeMap::new();
     for index in 0..200 {
         let item = mock_ats::item(face, SEED.into(), index, true);
-        let external_id = parsing::external_id(format, item.as_bytes());
+        let external_id = parsing::id_at(item.as_bytes(), "/id");
         if let Err(error) = parsing::parse(format, external_id.as_deref(), item.as_bytes()) {
             *codes.entry(error.code.as_str().to_owned()).or_default() += 1;
         }

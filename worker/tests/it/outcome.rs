@@ -88,7 +88,7 @@ pub(crate) fn people(face: Face, seed: u64, count: u64, error_mode: bool) -> Res
     };
     let parse = |index| {
         let item = mock_ats::item(face, seed, index, error_mode);
-        parsing::parse(format, parsing::external_id(format, item.as_bytes()).as_deref(), item.as_bytes())
+        parsing::parse(format, parsing::id_at(item.as_bytes(), "/id").as_deref(), item.as_bytes())
     };
     let parsed = (0..count).filter_map(|index| parse(index).ok());
     parsed

@@ -1,14 +1,12 @@
 use super::*;
 
-/// The same id, wherever it is read: by [`id_at`] for a mapped item and a file, and as a format has it.
+/// The same id, wherever it stands.
 #[track_caller]
 fn check(id: &str, expected: Option<&str>) {
     let mapped = format!(r#"{{"person": [{{"key": {id}}}]}}"#);
     assert_eq!(id_at(mapped.as_bytes(), "/person/0/key").as_deref(), expected, "{id}");
-    for format in FIXED {
-        let body = format!(r#"{{"a": {{"id": 7}}, "\ud83d": 1e400, "id": {id}, "skills": []}}"#);
-        assert_eq!(external_id(format, body.as_bytes()).as_deref(), expected, "{id}");
-    }
+    let body = format!(r#"{{"a": {{"id": 7}}, "\ud83d": 1e400, "id": {id}, "skills": []}}"#);
+    assert_eq!(id_at(body.as_bytes(), "/id").as_deref(), expected, "{id}");
 }
 
 #[test]
@@ -47,7 +45,7 @@ fn a_resume_has_the_id_that_it_was_stored_with() {
 #[test]
 fn the_last_of_two_ids_counts() {
     let body = br#"{"id": 1, "skills": [], "\u0069d": "two", "id\u0000": 3}"#;
-    assert_eq!(external_id(Format::Profile, body).as_deref(), Some("two"));
+    assert_eq!(id_at(body, "/id").as_deref(), Some("two"));
 }
 
 #[test]
@@ -55,7 +53,7 @@ fn what_is_no_object_has_no_id() {
     let bodies: [&[u8]; 8] =
         [b"", b"[]", b"[{\"id\": 1}]", b"\"id\"", b"{\"id\": 1", b"{\"id\": 1} x", b"{\"id\": 01}", b"\xFF"];
     for body in bodies {
-        assert_eq!(external_id(Format::Profile, body), None);
+        assert_eq!(id_at(body, "/id"), None);
     }
 }
 
@@ -64,15 +62,10 @@ fn what_is_no_object_has_no_id() {
 fn documents_beyond_the_limits_have_an_id() {
     let deep = format!(r#"{{"a": {}{}, "id": 1}}"#, "[".repeat(100_000), "]".repeat(100_000));
     let large = format!(r#"{{"a": "{}", "id": 2}}"#, "x".repeat(MAX_DOCUMENT_BYTES));
-    assert_eq!(external_id(Format::Profile, deep.as_bytes()).as_deref(), Some("1"));
-    assert_eq!(external_id(Format::Profile, large.as_bytes()).as_deref(), Some("2"));
+    assert_eq!(id_at(deep.as_bytes(), "/id").as_deref(), Some("1"));
+    assert_eq!(id_at(large.as_bytes(), "/id").as_deref(), Some("2"));
     let deep_id = format!(r#"{{"id": {}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert_eq!(external_id(Format::Profile, deep_id.as_bytes()), None);
-}
-
-#[test]
-fn a_mapped_document_has_no_id_in_it() {
-    assert_eq!(external_id(Format::Mapped, br#"{"id": 1}"#), None);
+    assert_eq!(id_at(deep_id.as_bytes(), "/id"), None);
 }
 
 #[test]

@@ -16,7 +16,7 @@ const FIXED: [Format; 2] = [Format::Profile, Format::JsonResume];
 
 /// Parses a document under the id that stands in it.
 fn parse_with_id(format: Format, body: &[u8]) -> Result<ParsedResume, ParseError> {
-    parse(format, external_id(format, body).as_deref(), body)
+    parse(format, id_at(body, "/id").as_deref(), body)
 }
 
 /// Parses a document that must be good.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantArray};
 
 use super::pointer::Pointer;
 
@@ -40,6 +41,8 @@ impl ParseError {
 /// The kinds of faults, a closed list. The text of a code is a promise to whoever counts or filters by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(strum::Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ErrorCode {
     /// The document has more than [`super::MAX_DOCUMENT_BYTES`] bytes or [`super::MAX_VALUES`] values.
     TooLarge,
@@ -60,34 +63,9 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code.
-    pub const ALL: [Self; 7] = [
-        Self::TooLarge,
-        Self::TooDeep,
-        Self::InvalidJson,
-        Self::NotAnObject,
-        Self::NotAResume,
-        Self::MissingId,
-        Self::MissingMapping,
-    ];
-
     /// The stable text of the code.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TooLarge => "too_large",
-            Self::TooDeep => "too_deep",
-            Self::InvalidJson => "invalid_json",
-            Self::NotAnObject => "not_an_object",
-            Self::NotAResume => "not_a_resume",
-            Self::MissingId => "missing_id",
-            Self::MissingMapping => "missing_mapping",
-        }
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 

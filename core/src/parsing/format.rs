@@ -1,13 +1,14 @@
 //! The shapes that raw documents have.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 /// Which shape a raw document has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[derive(strum::Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Format {
     /// An item of the original service's external API: `{"id", "skills": [..], "work_experiences": [..]}`.
     Profile,
@@ -20,21 +21,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format.
-    pub const ALL: [Self; 3] = [Self::Profile, Self::JsonResume, Self::Mapped];
-
     /// The stable name of the format, the same as in the Postgres enum.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Profile => "profile",
-            Self::JsonResume => "json_resume",
-            Self::Mapped => "mapped",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::pointer::Pointer;
 
@@ -25,6 +26,8 @@ pub struct Warning {
 /// The kinds of oddities, a closed list. The text of a code is a promise, as with [`super::ErrorCode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(strum::Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum WarningCode {
     /// The document began with a byte order mark.
     ByteOrderMark,
@@ -77,66 +80,9 @@ pub enum WarningCode {
 }
 
 impl WarningCode {
-    /// Every code.
-    pub const ALL: [Self; 23] = [
-        Self::ByteOrderMark,
-        Self::NulRemoved,
-        Self::LoneSurrogate,
-        Self::NumberOutOfRange,
-        Self::RenamedField,
-        Self::WrongType,
-        Self::EmptyEntry,
-        Self::PlainTextEntry,
-        Self::TextCut,
-        Self::OddDate,
-        Self::UnclearDate,
-        Self::OpenEnd,
-        Self::PlaceholderDate,
-        Self::ImplausibleDate,
-        Self::EndBeforeStart,
-        Self::OddUrl,
-        Self::MissingSkills,
-        Self::MissingWorkExperiences,
-        Self::BlankSkill,
-        Self::LongSkill,
-        Self::TooManySkills,
-        Self::TooManyEntries,
-        Self::MoreWarnings,
-    ];
-
     /// The stable text of the code.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ByteOrderMark => "byte_order_mark",
-            Self::NulRemoved => "nul_removed",
-            Self::LoneSurrogate => "lone_surrogate",
-            Self::NumberOutOfRange => "number_out_of_range",
-            Self::RenamedField => "renamed_field",
-            Self::WrongType => "wrong_type",
-            Self::EmptyEntry => "empty_entry",
-            Self::PlainTextEntry => "plain_text_entry",
-            Self::TextCut => "text_cut",
-            Self::OddDate => "odd_date",
-            Self::UnclearDate => "unclear_date",
-            Self::OpenEnd => "open_end",
-            Self::PlaceholderDate => "placeholder_date",
-            Self::ImplausibleDate => "implausible_date",
-            Self::EndBeforeStart => "end_before_start",
-            Self::OddUrl => "odd_url",
-            Self::MissingSkills => "missing_skills",
-            Self::MissingWorkExperiences => "missing_work_experiences",
-            Self::BlankSkill => "blank_skill",
-            Self::LongSkill => "long_skill",
-            Self::TooManySkills => "too_many_skills",
-            Self::TooManyEntries => "too_many_entries",
-            Self::MoreWarnings => "more_warnings",
-        }
-    }
-}
-
-impl fmt::Display for WarningCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 

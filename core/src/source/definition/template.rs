@@ -3,6 +3,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
+use strum::{EnumString, VariantNames};
 
 /// A text with placeholders in braces, such as `gte|{since}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +16,8 @@ enum Piece {
 }
 
 /// What a template can stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, EnumString, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Placeholder {
     /// How many items the collection was asked for.
     Count,
@@ -65,24 +67,6 @@ pub struct Values {
 }
 
 impl Placeholder {
-    /// All of them, with their names.
-    pub const ALL: [(&'static str, Self); 10] = [
-        ("count", Self::Count),
-        ("per_page", Self::PerPage),
-        ("page", Self::Page),
-        ("offset", Self::Offset),
-        ("since", Self::Since),
-        ("until", Self::Until),
-        ("seed", Self::Seed),
-        ("error_mode", Self::ErrorMode),
-        ("parent", Self::Parent),
-        ("id", Self::Id),
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, placeholder)| *placeholder == self).map_or("", |(name, _)| name)
-    }
-
     /// The value as text; `None` when it has none.
     fn value(self, values: &Values) -> Option<Cow<'_, str>> {
         Some(match self {
@@ -185,15 +169,14 @@ impl FromStr for Template {
         while let Some((before, after)) = rest.split_once('{') {
             let (name, behind) =
                 after.split_once('}').ok_or_else(|| format!("{text:?}: a brace is opened and not closed"))?;
-            let known = Placeholder::ALL.iter().find(|(known, _)| *known == name);
-            let Some((_, placeholder)) = known else {
-                let names: Vec<&str> = Placeholder::ALL.iter().map(|(name, _)| *name).collect();
-                return Err(format!("{text:?}: {{{name}}} is none of the placeholders {}", names.join(", ")));
-            };
+            let placeholder = name.parse().map_err(|_| {
+                let names = Placeholder::VARIANTS.join(", ");
+                format!("{text:?}: {{{name}}} is none of the placeholders {names}")
+            })?;
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.to_owned()));
             }
-            pieces.push(Piece::Value(*placeholder));
+            pieces.push(Piece::Value(placeholder));
             rest = behind;
         }
         if !rest.is_empty() {
@@ -207,7 +190,7 @@ impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|piece| match piece {
             Piece::Text(text) => f.write_str(text),
-            Piece::Value(placeholder) => write!(f, "{{{}}}", placeholder.name()),
+            Piece::Value(placeholder) => write!(f, "{{{placeholder}}}"),
         })
     }
 }

@@ -1,3 +1,5 @@
+use strum::VariantNames;
+
 use super::*;
 
 /// The list call with these parameters and this body.
@@ -31,7 +33,7 @@ fn params(list: &ListCall, values: &Values) -> Vec<String> {
 #[test]
 fn every_placeholder_has_its_value() {
     let all: serde_json::Map<String, Value> =
-        Placeholder::ALL.iter().map(|(name, _)| ((*name).to_owned(), json!(format!("{{{name}}}")))).collect();
+        Placeholder::VARIANTS.iter().map(|name| ((*name).to_owned(), json!(format!("{{{name}}}")))).collect();
     let list = list(Value::Object(all.clone()), Value::Object(all));
     let mut values = values();
     let expected = ["count=500", "error_mode=true", "offset=100", "page=3", "per_page=50", "seed=-7"];

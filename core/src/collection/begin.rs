@@ -100,7 +100,7 @@ fn since(source: &Source) -> Option<DateTime<Utc>> {
 /// transaction, and locks the collection that begins.
 pub(super) async fn begin_next(conn: &mut PgConnection, source_name: &str) -> Result<(), EnqueueError> {
     let source = source::hold(conn, source_name).await?;
-    if source::is_removed(conn, source_name).await? {
+    if source.is_removed {
         return Ok(cancel_waiting(conn, source_name).await?);
     }
     let next = sqlx::query_scalar!(

@@ -8,13 +8,19 @@ use sqlx::{
     types,
 };
 
-use super::definition::decode_stored;
+use super::definition::{Definition, decode_stored};
 
 /// A definition, or a part of one, in the database. During a rolling update a newer process may have written
 /// it. What this one does not know is ignored there; where it cannot do without, reading fails with a
 /// [`NewerDefinition`].
 #[derive(Debug)]
 pub(super) struct Json<T>(pub(super) T);
+
+impl From<Json<Self>> for Definition {
+    fn from(json: Json<Self>) -> Self {
+        json.0
+    }
+}
 
 /// A definition has a value that this version does not know, such as a style of paging that was added later.
 /// A newer process can work with it.

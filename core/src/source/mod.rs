@@ -16,7 +16,7 @@ pub(crate) use store::of_collection;
 pub use store::{
     VersionedMap, all, find, has_settled, list, mapping, mapping_of_collection, number, put, remove,
 };
-pub(crate) use store::{hold, is_removed, name, note_synced};
+pub(crate) use store::{hold, name, note_synced};
 
 /// The source of a collection that names none: the original test data.
 pub const DEFAULT_SOURCE: &str = "test-data";
@@ -34,4 +34,6 @@ pub struct Source {
     pub created_at: DateTime<Utc>,
     /// When its definition was last written.
     pub updated_at: DateTime<Utc>,
+    /// Whether it was removed: its collections end, and none starts any more.
+    pub is_removed: bool,
 }

@@ -10,22 +10,6 @@ use super::{
 };
 use crate::parsing::Format;
 
-/// A row of `sources`.
-struct Row {
-    id: i32,
-    definition: Json<Definition>,
-    synced_until: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl From<Row> for Source {
-    fn from(row: Row) -> Self {
-        let Row { id, definition, synced_until, created_at, updated_at } = row;
-        Self { id, definition: definition.0, synced_until, created_at, updated_at }
-    }
-}
-
 /// Adds a source, or replaces the one of the same name, also one that was removed. Collections that are under
 /// way go on with the new definition. A change of the format or the map counts up the version of the map. The
 /// next run of a source that was removed, or whose definition now [asks for anything
@@ -76,17 +60,7 @@ pub async fn put(conn: &mut PgConnection, definition: &Definition) -> Result<boo
 /// # Errors
 /// The database's.
 pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<Source>, sqlx::Error> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at
-        from sources where name = $1 and removed_at is null
-        "#,
-        name
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(Source::from))
+    Ok(of_name(conn, name).await?.filter(|source| !source.is_removed))
 }
 
 /// The source that a row of `collections` names; a foreign key sees to it that there is one. It may have been
@@ -95,16 +69,7 @@ pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<Source>,
 /// # Errors
 /// The database's.
 pub(crate) async fn of_collection(conn: &mut PgConnection, name: &str) -> Result<Source, sqlx::Error> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at from sources where name = $1
-        "#,
-        name
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(row.into())
+    of_name(conn, name).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 /// As [`of_collection`], and locks its row against changes until the end of the transaction; what refers to
@@ -113,17 +78,32 @@ pub(crate) async fn of_collection(conn: &mut PgConnection, name: &str) -> Result
 /// # Errors
 /// The database's.
 pub(crate) async fn hold(conn: &mut PgConnection, name: &str) -> Result<Source, sqlx::Error> {
-    let row = sqlx::query_as!(
-        Row,
+    sqlx::query_as!(
+        Source,
         r#"
-        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at
+        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at,
+               removed_at is not null as "is_removed!"
         from sources where name = $1 for no key update
         "#,
         name
     )
     .fetch_one(conn)
-    .await?;
-    Ok(row.into())
+    .await
+}
+
+/// The source of this name, also one that was removed.
+async fn of_name(conn: &mut PgConnection, name: &str) -> Result<Option<Source>, sqlx::Error> {
+    sqlx::query_as!(
+        Source,
+        r#"
+        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at,
+               removed_at is not null as "is_removed!"
+        from sources where name = $1
+        "#,
+        name
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// The number of a source, also of one that was removed.
@@ -142,33 +122,21 @@ pub(crate) async fn name(conn: &mut PgConnection, id: i32) -> Result<String, sql
     sqlx::query_scalar!("select name from sources where id = $1", id).fetch_one(conn).await
 }
 
-/// Whether a source was removed. One that never was is, too.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn is_removed(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
-    let is_there = sqlx::query_scalar!(
-        r#"select exists (select from sources where name = $1 and removed_at is null) as "is_there!""#,
-        name
-    );
-    Ok(!is_there.fetch_one(conn).await?)
-}
-
 /// All sources, by name.
 ///
 /// # Errors
 /// The database's.
 pub async fn all(pool: &PgPool) -> Result<Vec<Source>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        Row,
+    sqlx::query_as!(
+        Source,
         r#"
-        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at
+        select id, definition as "definition: Json<Definition>", synced_until, created_at, updated_at,
+               removed_at is not null as "is_removed!"
         from sources where removed_at is null order by name
         "#,
     )
     .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(Source::from).collect())
+    .await
 }
 
 /// The names of all sources, in alphabetical order.
@@ -199,22 +167,7 @@ pub struct VersionedMap {
 /// # Errors
 /// The database's.
 pub async fn mapping(on: impl PgExecutor<'_>, name: &str) -> Result<Option<VersionedMap>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"
-        select id, map_version, definition -> 'map' as "map: Json<Mapping>",
-               definition -> 'format' as "format!: Json<Format>"
-        from sources where name = $1
-        "#,
-        name
-    )
-    .fetch_optional(on)
-    .await?;
-    Ok(row.map(|row| VersionedMap {
-        source_id: row.id,
-        format: row.format.0,
-        version: row.map_version,
-        map: row.map.map(|map| map.0),
-    }))
+    mapping_of(on, Some(name), None).await
 }
 
 /// The map of a collection's source, as [`mapping`].
@@ -225,12 +178,22 @@ pub async fn mapping_of_collection(
     on: impl PgExecutor<'_>,
     collection_id: Uuid,
 ) -> Result<Option<VersionedMap>, sqlx::Error> {
+    mapping_of(on, None, Some(collection_id)).await
+}
+
+/// The map of the source of this name, or else of this collection.
+async fn mapping_of(
+    on: impl PgExecutor<'_>,
+    name: Option<&str>,
+    collection_id: Option<Uuid>,
+) -> Result<Option<VersionedMap>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
-        select s.id, s.map_version, s.definition -> 'map' as "map: Json<Mapping>",
-               s.definition -> 'format' as "format!: Json<Format>"
-        from collections c join sources s on s.name = c.source where c.id = $1
+        select id, map_version, definition -> 'map' as "map: Json<Mapping>",
+               definition -> 'format' as "format!: Json<Format>"
+        from sources where name = coalesce($1, (select source from collections where id = $2))
         "#,
+        name,
         collection_id
     )
     .fetch_optional(on)

@@ -71,7 +71,8 @@ impl Source {
 
 impl From<source::Source> for Source {
     fn from(source: source::Source) -> Self {
-        let source::Source { id: _, definition, synced_until, created_at, updated_at } = source;
+        let source::Source { id: _, definition, synced_until, created_at, updated_at, is_removed: _ } =
+            source;
         Self {
             // Texts, numbers, lists and maps with texts for keys: there is nothing in it that JSON has not.
             definition: Any(serde_json::to_value(&definition).unwrap_or_default()),
@@ -96,7 +97,15 @@ impl Example for Source {
         let at = Utc.timestamp_nanos(1_795_446_000_000_000_000);
         let definition =
             Definition::original(DEFAULT_SOURCE, "http://127.0.0.1:8000", "/api/v1/test-data", 30);
-        source::Source { id: 1, definition, synced_until: None, created_at: at, updated_at: at }.into()
+        source::Source {
+            id: 1,
+            definition,
+            synced_until: None,
+            created_at: at,
+            updated_at: at,
+            is_removed: false,
+        }
+        .into()
     }
 }
 

@@ -18,7 +18,7 @@ const ROWS_AT_ONCE: i64 = 100_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What the ledger proves of the calls to a source in a period.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
     /// Calls that left, and permits of which a crash has kept anybody from telling: they may have left.
     pub calls: i64,
@@ -85,16 +85,8 @@ pub struct Survey {
     busiest: Busiest,
     /// How many calls waited for so many milliseconds.
     waits: BTreeMap<i32, i64>,
-    sums: Sums,
-}
-
-#[derive(Debug, Default)]
-struct Sums {
-    refused: i64,
-    failed: i64,
-    wasted: i64,
-    missed: i64,
-    bytes: i64,
+    /// The numbers that are sums over the rows.
+    sums: Evidence,
 }
 
 impl Survey {
@@ -110,7 +102,7 @@ impl Survey {
             unsettled: Vec::new(),
             busiest: Busiest::new(lengths),
             waits: BTreeMap::new(),
-            sums: Sums::default(),
+            sums: Evidence::default(),
         }
     }
 
@@ -163,12 +155,11 @@ impl Survey {
             self.place = LedgerPlace { departs_at, id };
         }
         read.waited_ms.iter().for_each(|&waited_ms| *self.waits.entry(waited_ms).or_default() += 1);
-        let Sums { refused, failed, wasted, missed, bytes } = &mut self.sums;
-        *refused += read.refused;
-        *failed += read.failed;
-        *wasted += read.wasted;
-        *missed += read.missed;
-        *bytes += read.bytes;
+        self.sums.refused += read.refused;
+        self.sums.failed += read.failed;
+        self.sums.wasted += read.wasted;
+        self.sums.missed += read.missed;
+        self.sums.bytes += read.bytes;
         self.unsettled.extend(read.left_at.iter().map(DateTime::timestamp_micros));
         let has_more = read.rows == ROWS_AT_ONCE;
         self.settle(has_more);
@@ -193,19 +184,14 @@ impl Survey {
         let calls: i64 = self.waits.values().sum();
         let seconds = (self.to - self.from).as_seconds_f64();
         let used = |&limit: &Limit| WindowUse { limit, most: self.busiest.most_in(limit.per.0) };
-        let Sums { refused, failed, wasted, missed, bytes } = self.sums;
         Evidence {
             calls,
             calls_per_second: if seconds > 0.0 { calls as f64 / seconds } else { 0.0 },
             most_in_any_second: self.busiest.most_in(SECOND),
             most_in_any_window: self.limits.iter().map(used).collect(),
-            refused,
-            failed,
-            wasted,
-            missed,
             waited_ms_half: self.waited_ms_half(calls),
             waited_ms_max: self.waits.keys().next_back().copied().unwrap_or_default(),
-            bytes,
+            ..self.sums.clone()
         }
     }
 

@@ -3,9 +3,9 @@
 //! A date says as much as the document does: no month and no day is ever made up, and of two ways to read a
 //! date neither is chosen.
 
-use std::{cmp::Ordering, fmt, ops::RangeInclusive};
+use std::{fmt, ops::RangeInclusive};
 
-use chrono::{DateTime, Datelike};
+use chrono::{DateTime, Datelike, NaiveDate};
 use serde_json::{Map, Number, Value};
 
 use self::Part::{Month, Small, Year};
@@ -100,16 +100,12 @@ pub(super) struct PartialDate {
 impl PartialDate {
     /// A date that exists, with a year from 1000 to 2999: what JSON Resume's schema allows.
     fn new(year: u32, month: Option<u32>, day: Option<u32>) -> Option<Self> {
-        let days = match month {
-            None => 0,
-            Some(2) if is_leap(year) => 29,
-            Some(2) => 28,
-            Some(4 | 6 | 9 | 11) => 30,
-            Some(1..=12) => 31,
-            Some(_) => return None,
-        };
-        let exists = (1000..3000).contains(&year) && day.is_none_or(|day| (1..=days).contains(&day));
-        exists.then_some(Self { year, month, day })
+        // A day without a month is none.
+        if !(1000..3000).contains(&year) || (month.is_none() && day.is_some()) {
+            return None;
+        }
+        NaiveDate::from_ymd_opt(year.cast_signed(), month.unwrap_or(1), day.unwrap_or(1))?;
+        Some(Self { year, month, day })
     }
 
     /// Whether something on a resume can have begun or ended then.
@@ -119,13 +115,9 @@ impl PartialDate {
 
     /// Whether this is earlier, as far as both say.
     pub(super) fn is_before(self, other: Self) -> bool {
-        let compare = |one: Option<u32>, other: Option<u32>| match (one, other) {
-            (Some(one), Some(other)) => one.cmp(&other),
-            _ => Ordering::Equal,
-        };
-        let months = compare(self.month, other.month);
-        // Days say nothing where the months are not known.
-        self.year.cmp(&other.year).then(months).then(compare(self.day, other.day)).is_lt()
+        let (one, other) = (self.to_string(), other.to_string());
+        let both = one.len().min(other.len());
+        one[..both] < other[..both]
     }
 }
 
@@ -324,8 +316,4 @@ impl Part {
         let is_it = |month: &&str| part.len() >= 3 && month.starts_with(&part);
         (1..).zip(MONTHS.iter()).find(|(_, month)| is_it(month)).map(|(number, _)| Self::Month(number))
     }
-}
-
-fn is_leap(year: u32) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }

@@ -59,7 +59,7 @@ pub(super) fn parse(mut fields: Map<String, Value>, warnings: &mut Warnings) -> 
         Some(other) => wrong_type(&other, "an object", &at.key("basics"), warnings),
     }
     let mut section = |name| fields.remove(name);
-    resume.skills = skill_list::read(section("skills"), &at.key("skills"), warnings);
+    resume.skills = skill_list::read(section("skills"), true, &at.key("skills"), warnings);
     resume.work_experiences = work::read(section("work"), &WORK, &at.key("work"), warnings);
     resume.educations = education::read(section("education"), &EDUCATION, &at.key("education"), warnings);
     resume

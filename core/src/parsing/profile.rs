@@ -48,7 +48,7 @@ pub(super) fn parse(mut fields: Map<String, Value>, warnings: &mut Warnings) -> 
     };
     let skills = section("skills", WarningCode::MissingSkills);
     let work_experiences = section("work_experiences", WarningCode::MissingWorkExperiences);
-    let skills = skill_list::read(skills, &at.key("skills"), warnings);
+    let skills = skill_list::read(skills, true, &at.key("skills"), warnings);
     let work_experiences = work::read(work_experiences, &WORK, &at.key("work_experiences"), warnings);
     let mut person = Entry::new(fields, &at, warnings);
     ParsedResume {

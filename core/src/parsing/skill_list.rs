@@ -12,9 +12,14 @@ use crate::skill::{MAX_SKILL_CHARS, Skill, SkillError};
 
 /// Reads a list of skills: texts, or objects with a `name` and `keywords`, as JSON Resume groups them.
 ///
-/// A text is taken apart, `React; SQL, Go`, and an object is a list of one. What cannot be read is left out
-/// with a warning.
-pub(super) fn read(section: Option<Value>, at: &Pointer<'_>, warnings: &mut Warnings) -> Vec<Skill> {
+/// A text is taken apart, `React; SQL, Go`, with a warning if `is_text_odd`, and an object is a list of
+/// one. What cannot be read is left out with a warning.
+pub(super) fn read(
+    section: Option<Value>,
+    is_text_odd: bool,
+    at: &Pointer<'_>,
+    warnings: &mut Warnings,
+) -> Vec<Skill> {
     let mut skills = SkillList::default();
     match section {
         None | Some(Value::Null) => {}
@@ -24,7 +29,9 @@ pub(super) fn read(section: Option<Value>, at: &Pointer<'_>, warnings: &mut Warn
             }
         }
         Some(Value::String(text)) => {
-            warnings.push(WarningCode::WrongType, at, format_args!("a text, taken apart"));
+            if is_text_odd {
+                warnings.push(WarningCode::WrongType, at, format_args!("a text, taken apart"));
+            }
             skills.add_text(&text, at, warnings);
         }
         Some(other) => {
@@ -34,13 +41,6 @@ pub(super) fn read(section: Option<Value>, at: &Pointer<'_>, warnings: &mut Warn
             skills.add_entry(other, at, warnings);
         }
     }
-    skills.skills
-}
-
-/// Takes a text apart that lists skills, as a cell of a table does: `React; SQL, Go`.
-pub(super) fn of_text(text: &str, at: &Pointer<'_>, warnings: &mut Warnings) -> Vec<Skill> {
-    let mut skills = SkillList::default();
-    skills.add_text(text, at, warnings);
     skills.skills
 }
 

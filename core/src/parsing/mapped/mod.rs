@@ -152,11 +152,8 @@ pub(super) fn parse(
         place.entry("countryCode").or_insert(country);
     }
     let mut section = |name| fields.remove(name);
-    let skills = match section("skills") {
-        // A cell of a table holds them so.
-        Some(Value::String(text)) => skill_list::of_text(&text, &at.key("skills"), warnings),
-        skills => skill_list::read(skills, &at.key("skills"), warnings),
-    };
+    // A cell of a table holds them as a text.
+    let skills = skill_list::read(section("skills"), false, &at.key("skills"), warnings);
     let work_experiences =
         work::read(section("work_experiences"), &WORK, &at.key("work_experiences"), warnings);
     let educations = education::read(section("educations"), &EDUCATION, &at.key("educations"), warnings);

@@ -56,20 +56,6 @@ impl Place {
     }
 }
 
-impl Faults {
-    pub(super) fn add(&mut self, place: Place, detail: impl Into<String>) {
-        self.count += 1;
-        if self.first.len() < MAX_FAULTS {
-            self.first.push(Fault { place, detail: detail.into() });
-        }
-    }
-
-    /// Whether there are more than can be told.
-    pub(super) fn are_many(&self) -> bool {
-        self.count > MAX_FAULTS as u64
-    }
-}
-
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)

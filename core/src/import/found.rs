@@ -1,6 +1,6 @@
 use serde_json::value::RawValue;
 
-use super::fault::{Faults, Place, explain, shown};
+use super::fault::{Fault, Faults, MAX_FAULTS, Place, explain, shown};
 use crate::parsing::MAX_DOCUMENT_BYTES;
 
 /// The largest item, in bytes: what the parser reads.
@@ -23,12 +23,15 @@ impl<'a> Found<'a> {
     }
 
     pub(super) fn fault(&mut self, place: Place, detail: impl Into<String>) {
-        self.faults.add(place, detail);
+        self.faults.count += 1;
+        if self.faults.first.len() < MAX_FAULTS {
+            self.faults.first.push(Fault { place, detail: detail.into() });
+        }
     }
 
-    /// Whether so much is wrong that nobody has to look on.
+    /// Whether more is wrong than can be told, so that nobody has to look on.
     pub(super) fn is_over(&self) -> bool {
-        self.faults.are_many()
+        self.faults.count > MAX_FAULTS as u64
     }
 
     /// Hands an item to the caller, unless the file is bad.

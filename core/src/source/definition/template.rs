@@ -104,23 +104,21 @@ impl Template {
 
     /// The text with all values in it, as text; `None` when one of the placeholders has none.
     pub fn render(&self, values: &Values) -> Option<String> {
-        self.0
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => Some(Cow::from(text)),
-                Piece::Value(placeholder) => placeholder.value(values),
-            })
-            .collect()
+        self.render_as(values, |value| value)
     }
 
     /// As [`render`](Self::render), for a path: in a value, all but letters, digits, `-`, `.`, `_` and `~` is
     /// written as %XX (RFC 3986, section 2.3), so that it stays one part of the path.
     pub(super) fn render_path(&self, values: &Values) -> Option<String> {
+        self.render_as(values, |value| encoded(&value).into())
+    }
+
+    fn render_as(&self, values: &Values, write: fn(Cow<'_, str>) -> Cow<'_, str>) -> Option<String> {
         self.0
             .iter()
             .map(|piece| match piece {
                 Piece::Text(text) => Some(Cow::from(text)),
-                Piece::Value(placeholder) => placeholder.value(values).map(|value| encoded(&value).into()),
+                Piece::Value(placeholder) => placeholder.value(values).map(write),
             })
             .collect()
     }

@@ -62,13 +62,15 @@ pub async fn newest(
 /// # Errors
 /// The database's.
 pub async fn hold(conn: &mut PgConnection, source: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!("select set_config('idle_in_transaction_session_timeout', $1, true)", HOLD_MAX)
-        .fetch_one(&mut *conn)
-        .await?;
     sqlx::query!(
-        r#"select pg_advisory_xact_lock($1, id) as "held: ()" from sources where name = $2"#,
+        r#"
+        select set_config('idle_in_transaction_session_timeout', $3, true),
+               pg_advisory_xact_lock($1, id) as "held: ()"
+        from sources where name = $2
+        "#,
         LOCK_CLASS,
-        source
+        source,
+        HOLD_MAX,
     )
     .fetch_optional(conn)
     .await?;

@@ -61,6 +61,13 @@ impl FaultList {
         }
     }
 
+    /// Adds a fault at each of the places where something is, which does not belong there.
+    pub(super) fn refuse(&mut self, places: &[(&str, bool)], why: &str) {
+        for (at, _) in places.iter().filter(|(_, is_there)| *is_there) {
+            self.add(*at, why);
+        }
+    }
+
     /// Says whether there are not too many, so that what comes in thousands need not be looked at.
     pub(super) fn check_length(&mut self, at: &str, found: usize, most: usize, what: &str) -> bool {
         if found > most {

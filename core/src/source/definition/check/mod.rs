@@ -2,9 +2,7 @@
 
 mod address;
 mod fault;
-mod files;
 mod headers;
-mod known;
 mod limits;
 mod list;
 mod nul;
@@ -31,7 +29,7 @@ impl Definition {
         let mut faults = FaultList::default();
         self.check_texts(&mut faults);
         match &self.files {
-            Some(files) => files::check(self, files, &mut faults),
+            Some(files) => steps::check_files(self, files, &mut faults),
             None => {
                 address::check(self, &mut faults);
                 headers::check(self, &mut faults);

@@ -1,11 +1,12 @@
 //! The calls that bring the items, parents, list and detail, the one that tells who was deleted, and what
 //! they say of each other.
 
-use super::{fault::FaultList, known, list};
+use super::{fault::FaultList, list};
 use crate::{
     parsing::{Format, Query},
     source::definition::{
-        Attachments, Definition, Deleted, DetailCall, Placeholder, Step, Template, bounds::MAX_HOSTS,
+        Attachments, Definition, Deleted, DetailCall, Files, Known, Placeholder, Step, Template,
+        bounds::MAX_HOSTS,
     },
 };
 
@@ -30,7 +31,7 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
         check_absent("/parents", &templates, &OF_THE_LIST, faults);
     }
     match &definition.known {
-        Some(known) => known::check(definition, known, faults),
+        Some(known) => check_known(definition, known, faults),
         None => list::check(&definition.list, of_parents, faults),
     }
     let has_lists = has_parents && definition.known.is_none();
@@ -57,6 +58,42 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
                 "of an item that is a list (`array` in `detail`) none are found: leave this out",
             );
         }
+    }
+}
+
+/// A source of files makes no calls, so nothing that is about calls belongs into it.
+pub(super) fn check_files(definition: &Definition, files: &Files, faults: &mut FaultList) {
+    let about_calls = [
+        ("/base_url", !definition.base_url.is_empty()),
+        ("/fallback_urls", !definition.fallback_urls.is_empty()),
+        ("/allow_private_network", definition.allow_private_network),
+        ("/auth", !definition.auth.is_empty()),
+        ("/headers", !definition.headers.is_empty()),
+        ("/limits", !definition.limits.is_empty()),
+        ("/refusals", !definition.refusals.is_empty()),
+        ("/silence_max", definition.silence_max.is_some()),
+        ("/concurrency", definition.concurrency.is_some()),
+        ("/known", definition.known.is_some()),
+        ("/list", !definition.list.is_none()),
+    ];
+    faults.refuse(&about_calls, "a source with `files` makes no calls: leave this out, or `files`");
+    list::check_pointer("/files/id", &files.id, faults);
+}
+
+/// A source that is asked for people who are known lists nobody, so nothing that is about a list belongs into
+/// it.
+fn check_known(definition: &Definition, known: &Known, faults: &mut FaultList) {
+    if !known.is_valid() {
+        let detail =
+            "write an address with {id} as one part of its path, such as https://example.com/people/{id}";
+        faults.add("/known/url", detail);
+    }
+    let about_lists = [("/parents", definition.parents.is_some()), ("/list", !definition.list.is_none())];
+    let why =
+        "a source with `known` lists nobody and is asked for each person anew: leave this out, or `known`";
+    faults.refuse(&about_lists, why);
+    if definition.detail.is_none() {
+        faults.add("/detail", "missing: `known` needs it, the call that gives one person, by {id}");
     }
 }
 

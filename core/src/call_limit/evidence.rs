@@ -6,8 +6,7 @@ use sqlx::PgPool;
 use super::{
     busiest::Busiest,
     call_end::{MISSED, REFUSED},
-    ledger::LedgerPlace,
-    period::Period,
+    ledger::{LedgerPlace, Period},
 };
 use crate::source::definition::Limit;
 

@@ -2,14 +2,21 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::period::Period;
-
 /// How far ahead partitions are made. A week without any worker then still finds them.
 const DAYS_AHEAD: i32 = 7;
 /// How long calls are kept.
 const KEEP_DAYS: i32 = 30;
 /// One process at a time, should two believe to lead; the key of the advisory lock is "resl" in ASCII.
 const LOCK_KEY: i64 = 0x7265_736c;
+
+/// A stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// When it begins.
+    pub from: DateTime<Utc>,
+    /// Its end, which is no longer in it.
+    pub to: DateTime<Utc>,
+}
 
 /// One permit, and what came of it.
 #[derive(Debug, Clone, PartialEq)]

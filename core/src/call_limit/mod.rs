@@ -30,7 +30,6 @@ mod end_aside;
 mod evidence;
 mod grant;
 mod ledger;
-mod period;
 mod recent;
 mod spacing;
 mod state;
@@ -41,8 +40,7 @@ pub use circuit::{Released, hold, release};
 pub use end::{end, silence_of, void};
 pub use evidence::{Evidence, Survey, WindowUse, evidence};
 pub use grant::{Answer, Caller, Demand, Obstacle, Permit, grant};
-pub use ledger::{CallRecord, LedgerPlace, keep_ledger, ledger};
-pub use period::Period;
+pub use ledger::{CallRecord, LedgerPlace, Period, keep_ledger, ledger};
 pub use recent::{RecentCalls, recent_calls};
 pub use state::{Circuit, State, state};
 

@@ -12,22 +12,20 @@ mod known;
 mod limits;
 mod list;
 mod original;
-mod overlapping_runs;
 mod paging;
 mod read;
 mod render;
 mod same;
-mod schema;
 mod step;
 mod template;
 #[cfg(test)]
 mod tests;
-mod time;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use attachments::Attachments;
 pub use auth::{Auth, Secret, SecretPlace};
@@ -40,7 +38,6 @@ pub use ids_call::IdsCall;
 pub use known::Known;
 pub use limits::{Interval, Limit, Refusal, SILENCE_MAX, SILENCE_USUAL};
 pub use list::{Expect, ListCall, Method, Since, TimeFormat};
-pub use overlapping_runs::OverlappingRuns;
 pub use paging::Paging;
 pub(super) use read::decode_stored;
 pub use read::{DefinitionError, MAX_DEFINITION_BYTES};
@@ -151,7 +148,35 @@ pub struct Defaults {
     pub per_page: Option<u32>,
 }
 
+/// What becomes of a collection that is started while another one of the same source is not over: pending,
+/// running, waiting for the source, or paused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OverlappingRuns {
+    /// They run at the same time, and share what the source allows.
+    #[default]
+    Allow,
+    /// It is refused.
+    Refuse,
+    /// It begins when those before it are over.
+    Queue,
+}
+
+impl OverlappingRuns {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_allowed(&self) -> bool {
+        *self == Self::Allow
+    }
+}
+
 impl Definition {
+    /// The JSON Schema of a definition, draft 2020-12, for editors that complete and check YAML. What only
+    /// [`check`](Self::check) knows is not in it. The committed `sources/schema.json` is this,
+    /// pretty-printed.
+    pub fn json_schema() -> Value {
+        schema_for!(Self).to_value()
+    }
+
     /// The longest time that an answer can keep everybody from calling.
     pub fn silence_max(&self) -> Duration {
         self.silence_max.map_or(SILENCE_USUAL, |most| most.0)

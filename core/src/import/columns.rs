@@ -6,6 +6,7 @@ use super::{
     fault::{Place, shown},
     found::{Found, MAX_ITEM_BYTES},
 };
+use crate::parsing::json_pointer::unescape;
 
 /// The most columns.
 pub(super) const MAX_COLUMNS: usize = 2_000;
@@ -34,7 +35,7 @@ impl Columns {
         if let Some(twice) = names.iter().find(|name| !known.insert(name.as_str())) {
             return Err(format!("two columns are named {:?}: give each its own name", shown(twice)));
         }
-        let id = id.strip_prefix('/').unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        let id = unescape(id.strip_prefix('/').unwrap_or_default());
         if !known.contains(id.as_str()) {
             return Err(format!(
                 "no column is named {id:?}, which is where the definition of the source says the ids are; \

@@ -224,7 +224,7 @@ fn find_lists(object: &[u8], at: &str, id: &str, lists: &mut Vec<String>) {
     let depth = at.matches('/').count();
     let Ok(members) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(object) else { return };
     for (key, value) in members {
-        let at = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+        let at = format!("{at}/{}", json_pointer::escape(&key));
         let value = value.get().as_bytes();
         match value.first() {
             Some(b'[') if lists.len() < MAX_LISTS && id_at(value, &format!("/0{id}")).is_some() => {

@@ -19,8 +19,18 @@ impl Pointer {
             return Some(Self(Vec::new()));
         }
         let tokens = text.strip_prefix('/')?.split('/');
-        Some(Self(tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).collect()))
+        Some(Self(tokens.map(unescape).collect()))
     }
+}
+
+/// A key as a step of a pointer.
+pub(crate) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The key that a step of a pointer stands for.
+pub(crate) fn unescape(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
 }
 
 /// Returns the texts at some places in a JSON text, in the order of the pointers; `None` where there is

@@ -1,5 +1,7 @@
 //! JSON pointers (RFC 6901) that cost nothing until somebody looks at them.
 
+use super::json_pointer;
+
 /// The longest pointer that is handed out.
 ///
 /// The pointers this crate makes of known fields stay below 100 bytes. Only an unknown key can be longer, and
@@ -44,7 +46,7 @@ impl<'a> Pointer<'a> {
                 parent.append_to(text);
                 return false;
             }
-            Pointer::Key(parent, key) => (parent, key.replace('~', "~0").replace('/', "~1")),
+            Pointer::Key(parent, key) => (parent, json_pointer::escape(key)),
             Pointer::Index(parent, index) => (parent, index.to_string()),
         };
         if !parent.append_to(text) || text.len() + 1 + step.len() > MAX_POINTER_BYTES {

@@ -3,6 +3,7 @@ use serde_json::Value;
 use serde_saphyr::{MergeKeyPolicy, Options, alias_limits, budget, options};
 
 use super::{Definition, Fault, Faults};
+use crate::parsing::json_pointer::{escape, unescape};
 
 /// The longest text of a definition, in bytes. One with every field and long expressions has some 5 KiB.
 pub const MAX_DEFINITION_BYTES: usize = 64 * 1024;
@@ -114,8 +115,8 @@ pub(in crate::source) fn decode_stored<T: DeserializeOwned>(
 /// Removes a member; returns false if there is none.
 fn remove(value: &mut Value, at: &str) -> bool {
     let Some((parent, key)) = at.rsplit_once('/') else { return false };
-    let key = key.replace("~1", "/").replace("~0", "~");
-    value.pointer_mut(parent).and_then(Value::as_object_mut).is_some_and(|of| of.remove(&key).is_some())
+    let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
+    parent.is_some_and(|of| of.remove(&unescape(key)).is_some())
 }
 
 /// Says what is wrong with YAML that is no definition: the line, the column and, if it is YAML, the place in
@@ -140,7 +141,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let steps = path.iter().map(|segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Map { key } => format!("/{}", escape(key)),
         Segment::Enum { variant } => format!("/{variant}"),
         Segment::Unknown => String::new(),
     });

@@ -76,8 +76,3 @@ impl FaultList {
         found <= most
     }
 }
-
-/// A key as a step of a JSON Pointer.
-pub(super) fn step(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    fault::{FaultList, step},
-    list::check_pointer,
-};
-use crate::source::definition::{
-    Auth, Definition, Secret, SecretPlace,
-    bounds::{MAX_AUTHS, MAX_HEADERS},
+use super::{fault::FaultList, list::check_pointer};
+use crate::{
+    parsing::json_pointer::escape,
+    source::definition::{
+        Auth, Definition, Secret, SecretPlace,
+        bounds::{MAX_AUTHS, MAX_HEADERS},
+    },
 };
 
 /// The most members of the body of a login.
@@ -52,7 +52,7 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
     if faults.check_length("/headers", definition.headers.len(), MAX_HEADERS, "headers") {
         for (name, value) in &definition.headers {
             if faults.check_length("/headers", name.len(), MAX_HEADER_NAME_BYTES, "bytes in a name") {
-                let at = format!("/headers/{}", step(name));
+                let at = format!("/headers/{}", escape(name));
                 faults.add_some(&at, name_fault(name).or_else(|| value_fault(value)));
                 if let Some(earlier) = set.insert(name.to_ascii_lowercase(), at.clone()) {
                     faults.add(at, format!("is set by {earlier} too: only one can be sent"));
@@ -114,7 +114,7 @@ fn check_auth(at: &str, auth: &Auth, faults: &mut FaultList) {
                 faults.add(format!("{at}/login/body"), detail);
             } else {
                 for (field, text) in body {
-                    faults.add_some(format!("{at}/login/body/{}", step(field)), secret_fault(text));
+                    faults.add_some(format!("{at}/login/body/{}", escape(field)), secret_fault(text));
                 }
             }
             check_pointer(&format!("{at}/login/token"), token, faults);

@@ -4,12 +4,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::fault::{FaultList, step};
-use crate::source::definition::{
-    ListCall, Method, Paging, Placeholder, Template,
-    bounds::{
-        MAX_CODE_BYTES, MAX_CODES, MAX_PARAM_BYTES, MAX_PARAMS, MAX_PATH_BYTES, MAX_PER_PAGE,
-        MAX_POINTER_BYTES,
+use super::fault::FaultList;
+use crate::{
+    parsing::json_pointer::escape,
+    source::definition::{
+        ListCall, Method, Paging, Placeholder, Template,
+        bounds::{
+            MAX_CODE_BYTES, MAX_CODES, MAX_PARAM_BYTES, MAX_PARAMS, MAX_PATH_BYTES, MAX_PER_PAGE,
+            MAX_POINTER_BYTES,
+        },
     },
 };
 
@@ -119,7 +122,7 @@ pub(super) fn check_params(
     }
     for (name, template) in params {
         if faults.check_length(at, name.len(), MAX_PARAM_BYTES, "bytes in a name") {
-            let at = format!("{at}/{}", step(name));
+            let at = format!("{at}/{}", escape(name));
             if name.is_empty() {
                 faults.add(at.as_str(), "a parameter without a name");
             }
@@ -165,7 +168,7 @@ fn check_body_value(
         Value::Object(fields) => {
             for (name, value) in fields {
                 if faults.check_length(at, name.len(), MAX_PARAM_BYTES, "bytes in a name") {
-                    check_body_value(&format!("{at}/{}", step(name)), value, depth - 1, templates, faults);
+                    check_body_value(&format!("{at}/{}", escape(name)), value, depth - 1, templates, faults);
                 }
             }
         }

@@ -1,5 +1,7 @@
 use serde_json::Value;
 
+use crate::parsing::json_pointer::escape;
+
 /// How many places are named.
 const PLACES_MAX: usize = 20;
 
@@ -26,7 +28,7 @@ fn gather(value: &Value, at: &str, found: &mut Vec<String>) {
                 if name.contains('\0') {
                     found.push(at.to_owned());
                 }
-                let name = name.replace('~', "~0").replace('/', "~1").replace('\0', "\u{fffd}");
+                let name = escape(name).replace('\0', "\u{fffd}");
                 gather(value, &format!("{at}/{name}"), found);
             }
         }

@@ -3,7 +3,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
-use strum::{EnumString, VariantNames};
+use strum::{EnumIter, EnumString, VariantNames};
 
 /// A text with placeholders in braces, such as `gte|{since}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ enum Piece {
 }
 
 /// What a template can stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, EnumString, VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, EnumIter, EnumString, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Placeholder {
     /// How many items the collection was asked for.

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
+use strum::IntoEnumIterator;
 
 use super::fault::FaultList;
 use crate::{
     parsing::json_pointer::escape,
     source::definition::{
-        ListCall, Method, Paging, Placeholder, Template,
+        ListCall, Method, Paging, Placeholder, Step, Template,
         bounds::{
             MAX_CODE_BYTES, MAX_CODES, MAX_PARAM_BYTES, MAX_PARAMS, MAX_PATH_BYTES, MAX_PER_PAGE,
             MAX_POINTER_BYTES,
@@ -25,8 +26,8 @@ const MAX_BODY_DEPTH: usize = 16;
 /// The longest overlap of two runs.
 const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Looks at the list of items, which may have these of the placeholders that only some calls have.
-pub(super) fn check(list: &ListCall, own: &[Placeholder], faults: &mut FaultList) {
+/// Looks at the list of items, of which there may be one for each parent.
+pub(super) fn check(list: &ListCall, has_parents: bool, faults: &mut FaultList) {
     if list.is_none() {
         faults.add(
             "/list",
@@ -34,7 +35,7 @@ pub(super) fn check(list: &ListCall, own: &[Placeholder], faults: &mut FaultList
         );
         return;
     }
-    let templates = check_call("/list", list, own, faults);
+    let templates = check_call("/list", Step::List, has_parents, list, faults);
     if let Some(expect) = &list.expect {
         check_pointer("/list/expect/at", &expect.at, faults);
         if let Some(code) = &expect.code {
@@ -47,15 +48,16 @@ pub(super) fn check(list: &ListCall, own: &[Placeholder], faults: &mut FaultList
 /// Looks at what any list has; gives its templates.
 pub(super) fn check_call(
     at: &str,
+    step: Step,
+    has_parents: bool,
     list: &ListCall,
-    own: &[Placeholder],
     faults: &mut FaultList,
 ) -> Vec<Template> {
     let mut templates = Vec::new();
     check_path(&format!("{at}/path"), &list.path, &mut templates, faults);
     check_params(&format!("{at}/params"), &list.params, &mut templates, faults);
     check_body(at, list, &mut templates, faults);
-    check_own(at, &templates, own, faults);
+    check_placeholders(at, step, has_parents, &templates, faults);
     check_pointer(&format!("{at}/items"), &list.items, faults);
     check_pointer(&format!("{at}/id"), &list.id, faults);
     if let Some(updated_at) = &list.updated_at {
@@ -69,18 +71,33 @@ pub(super) fn check_call(
     templates
 }
 
-/// Placeholders that not every call has.
-const OF_SOME: [Placeholder; 2] = [Placeholder::Parent, Placeholder::Id];
-
 /// Looks for placeholders that the call has no value for.
-pub(super) fn check_own(at: &str, templates: &[Template], own: &[Placeholder], faults: &mut FaultList) {
-    for placeholder in OF_SOME.into_iter().filter(|placeholder| !own.contains(placeholder)) {
-        if has(templates, &[placeholder]) {
-            let detail = match placeholder {
-                Placeholder::Id => "{id} stands for an item, which only `detail` asks for",
-                _ => "{parent} needs `parents`, the call that lists the parents, and does not stand in it",
-            };
-            faults.add(at, detail);
+pub(super) fn check_placeholders(
+    at: &str,
+    step: Step,
+    has_parents: bool,
+    templates: &[Template],
+    faults: &mut FaultList,
+) {
+    use Placeholder::{Count, Id, Offset, Page, Parent, PerPage, Since, Until};
+    for placeholder in Placeholder::iter().filter(|placeholder| has(templates, &[*placeholder])) {
+        match (placeholder, step) {
+            (Id, Step::Detail) => {}
+            (Parent, Step::List | Step::Detail) if has_parents => {}
+            (Id, _) => faults.add(at, "{id} stands for an item, which only `detail` asks for"),
+            // A list of parents and a detail call are not about changes, and not about a number of items; a
+            // detail call is one, and a feed of the deleted is one for all that is read to its end.
+            (Parent, Step::Deleted)
+            | (Count, Step::Parents | Step::Detail | Step::Deleted)
+            | (Since | Until, Step::Parents | Step::Detail)
+            | (Page | Offset | PerPage, Step::Detail) => {
+                faults.add(at, format!("{{{placeholder}}} is of the list: leave it out here"));
+            }
+            (Parent, _) => faults.add(
+                at,
+                "{parent} needs `parents`, the call that lists the parents, and does not stand in it",
+            ),
+            _ => {}
         }
     }
 }
@@ -93,7 +110,7 @@ pub(super) fn check_path(at: &str, path: &str, templates: &mut Vec<Template>, fa
 }
 
 fn path_fault(path: &str, template: Option<&Template>) -> Option<String> {
-    let is_of_a_path = |placeholder| OF_SOME.contains(&placeholder);
+    let is_of_a_path = |placeholder| matches!(placeholder, Placeholder::Parent | Placeholder::Id);
     if path.len() > MAX_PATH_BYTES {
         Some(format!("{} bytes, the most is {MAX_PATH_BYTES}", path.len()))
     } else if !path.starts_with('/') || path.starts_with("//") {

@@ -5,34 +5,18 @@ use super::{fault::FaultList, list};
 use crate::{
     parsing::{Format, Query},
     source::definition::{
-        Attachments, Definition, Deleted, DetailCall, Files, Known, Placeholder, Step, Template,
-        bounds::MAX_HOSTS,
+        Attachments, Definition, Deleted, DetailCall, Files, Known, Placeholder, Step, bounds::MAX_HOSTS,
     },
 };
 
-/// What a list of parents and a detail call cannot know: they are not about changes, and not about a number
-/// of items.
-const OF_THE_LIST: [(Placeholder, &str); 3] =
-    [(Placeholder::Since, "{since}"), (Placeholder::Until, "{until}"), (Placeholder::Count, "{count}")];
-
-/// What a feed of those who were deleted cannot know: it is one for all, and read to its end.
-const OF_ALL_ITEMS: [(Placeholder, &str); 2] =
-    [(Placeholder::Parent, "{parent}"), (Placeholder::Count, "{count}")];
-
-/// What a detail call has no value for: it is one.
-const OF_PAGES: [(Placeholder, &str); 3] =
-    [(Placeholder::Page, "{page}"), (Placeholder::Offset, "{offset}"), (Placeholder::PerPage, "{per_page}")];
-
 pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
     let has_parents = definition.parents.is_some();
-    let of_parents: &[Placeholder] = if has_parents { &[Placeholder::Parent] } else { &[] };
     if let Some(call) = definition.call_of(Step::Parents) {
-        let templates = list::check_call("/parents", &call, &[], faults);
-        check_absent("/parents", &templates, &OF_THE_LIST, faults);
+        list::check_call("/parents", Step::Parents, has_parents, &call, faults);
     }
     match &definition.known {
         Some(known) => check_known(definition, known, faults),
-        None => list::check(&definition.list, of_parents, faults),
+        None => list::check(&definition.list, has_parents, faults),
     }
     let has_lists = has_parents && definition.known.is_none();
     if has_lists && !definition.list.is_fanned_out() {
@@ -48,7 +32,7 @@ pub(super) fn check(definition: &Definition, faults: &mut FaultList) {
         check_deleted(definition, deleted, faults);
     }
     if let Some(detail) = &definition.detail {
-        check_detail(detail, definition.format, of_parents, faults);
+        check_detail(detail, definition.format, has_parents, faults);
     }
     if let Some(attachments) = &definition.attachments {
         check_attachments(attachments, faults);
@@ -129,8 +113,7 @@ fn check_deleted(definition: &Definition, deleted: &Deleted, faults: &mut FaultL
     }
     let Some(call) = definition.call_of(Step::Deleted) else { return };
     let at = "/list/deleted/feed";
-    let templates = list::check_call(at, &call, &[Placeholder::Parent], faults);
-    check_absent(at, &templates, &OF_ALL_ITEMS, faults);
+    let templates = list::check_call(at, Step::Deleted, false, &call, faults);
     if list::has(&templates, &[Placeholder::Since, Placeholder::Until]) && definition.list.since.is_none() {
         faults.add(at, "{since} and {until} need `list.since`, to say how the system writes times");
     }
@@ -165,29 +148,18 @@ fn is_host(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label) && is_narrow
 }
 
-fn check_detail(detail: &DetailCall, format: Format, of_parents: &[Placeholder], faults: &mut FaultList) {
+fn check_detail(detail: &DetailCall, format: Format, has_parents: bool, faults: &mut FaultList) {
     let mut templates = Vec::new();
     list::check_path("/detail/path", &detail.path, &mut templates, faults);
     list::check_params("/detail/params", &detail.params, &mut templates, faults);
-    let own: Vec<Placeholder> = of_parents.iter().copied().chain([Placeholder::Id]).collect();
-    list::check_own("/detail", &templates, &own, faults);
+    list::check_placeholders("/detail", Step::Detail, has_parents, &templates, faults);
     list::check_pointer("/detail/item", &detail.item, faults);
     if !list::has(&templates, &[Placeholder::Id]) {
         faults.add("/detail", "{id} stands nowhere in it: every call would ask for the same item");
     }
-    check_absent("/detail", &templates, &OF_THE_LIST, faults);
-    check_absent("/detail", &templates, &OF_PAGES, faults);
     if format != Format::Mapped {
         let detail =
             "goes with format `mapped`: an item has the id that the list gives it, wherever it stands";
         faults.add("/detail", detail);
-    }
-}
-
-fn check_absent(at: &str, templates: &[Template], absent: &[(Placeholder, &str)], faults: &mut FaultList) {
-    for (placeholder, name) in absent {
-        if list::has(templates, &[*placeholder]) {
-            faults.add(at, format!("{name} is of the list: leave it out here"));
-        }
     }
 }

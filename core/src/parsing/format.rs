@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
 /// Which shape a raw document has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[derive(strum::Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Format {
     /// An item of the original service's external API: `{"id", "skills": [..], "work_experiences": [..]}`.
+    #[default]
     Profile,
     /// JSON Resume, schema v1.0.0 and what is found in the wild under its name, with an `id` added:
     /// <https://jsonresume.org/schema>.

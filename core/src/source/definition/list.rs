@@ -67,9 +67,9 @@ pub struct ListCall {
     pub deleted: Option<Deleted>,
 }
 
-impl ListCall {
+impl Default for ListCall {
     /// That of a source which makes none.
-    pub(super) fn none() -> Self {
+    fn default() -> Self {
         Self {
             method: Method::Get,
             path: String::new(),
@@ -86,9 +86,11 @@ impl ListCall {
             deleted: None,
         }
     }
+}
 
+impl ListCall {
     pub(super) fn is_none(&self) -> bool {
-        *self == Self::none()
+        *self == Self::default()
     }
 
     /// Whether items may be lost where a page comes short: pages are asked for by numbers then, and each

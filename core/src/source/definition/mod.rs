@@ -52,7 +52,7 @@ use crate::parsing::Format;
 pub use crate::parsing::Mapping;
 
 /// How to collect from one system. Written as YAML or JSON; an unknown field is refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{ "required": ["base_url", "limits", "list"] }, { "required": ["base_url", "limits", "known", "detail"] }, { "required": ["files"] }]))]
 pub struct Definition {
@@ -118,7 +118,7 @@ pub struct Definition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parents: Option<IdsCall>,
     /// The call that lists the items.
-    #[serde(default = "ListCall::none", skip_serializing_if = "ListCall::is_none")]
+    #[serde(default, skip_serializing_if = "ListCall::is_none")]
     pub list: ListCall,
     /// The call that gives one item in full, where the list does not. What it gives is kept, and the item of
     /// the list is not.

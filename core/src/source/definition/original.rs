@@ -1,8 +1,5 @@
-use std::collections::BTreeMap;
-
 use super::{
-    Defaults, Definition, Interval, Limit, ListCall, MAX_PER_PAGE, Method, OverlappingRuns, Paging, Template,
-    template::Placeholder,
+    Defaults, Definition, Interval, Limit, ListCall, MAX_PER_PAGE, Paging, Template, template::Placeholder,
 };
 use crate::parsing::Format;
 
@@ -21,41 +18,21 @@ impl Definition {
         ];
         Self {
             name: name.to_owned(),
-            description: None,
-            files: None,
-            known: None,
             base_url: base_url.to_owned(),
-            fallback_urls: Vec::new(),
             allow_private_network: true,
-            auth: Vec::new(),
-            headers: BTreeMap::new(),
             limits: vec![Limit { calls, per: Interval(std::time::Duration::from_secs(1)), burst: 1 }],
-            refusals: Vec::new(),
-            silence_max: None,
-            concurrency: None,
             // Those of the original service.
             defaults: Some(Defaults { count: Some(100), per_page: Some(10) }),
-            overlapping_runs: OverlappingRuns::Allow,
-            parents: None,
             list: ListCall {
-                method: Method::Get,
                 path: path.to_owned(),
                 params: params.map(|(param, value)| (param.to_owned(), Template::of(value))).into(),
-                body: None,
                 items: "/results".to_owned(),
-                id: "/id".to_owned(),
-                id_within_parent: false,
-                updated_at: None,
                 per_page_max: MAX_PER_PAGE,
                 paging: Paging::Numbered { first: 1, total: None },
-                expect: None,
-                since: None,
-                deleted: None,
+                ..ListCall::default()
             },
-            detail: None,
-            attachments: None,
             format: Format::Profile,
-            map: None,
+            ..Self::default()
         }
     }
 

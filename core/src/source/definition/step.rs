@@ -1,8 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{
-    Definition, DetailCall, IdsCall, ListCall, Method, Paging, Placeholder, Template, ids_call::id_pointer,
-};
+use super::{Definition, DetailCall, IdsCall, ListCall, Placeholder, Template};
 
 /// What a call to a source is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
@@ -28,19 +26,12 @@ impl Definition {
     /// for what takes no call. What `list` expects of an answer, all of them must hold.
     pub fn call_of(&self, step: Step) -> Option<ListCall> {
         let call = |path: &str, params: &BTreeMap<String, Template>, items: &str| ListCall {
-            method: Method::Get,
             path: path.to_owned(),
             params: params.clone(),
-            body: None,
             items: items.to_owned(),
-            id: id_pointer(),
-            id_within_parent: false,
-            updated_at: None,
             per_page_max: 1,
-            paging: Paging::Single {},
             expect: self.list.expect.clone(),
-            since: None,
-            deleted: None,
+            ..ListCall::default()
         };
         let ids = |IdsCall { path, params, items, id, per_page_max, paging }: &IdsCall| ListCall {
             id: id.clone(),

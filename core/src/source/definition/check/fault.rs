@@ -36,9 +36,9 @@ impl fmt::Display for Faults {
 pub(super) struct FaultList(Vec<Fault>);
 
 impl FaultList {
-    /// Whether something is wrong at this place.
-    pub(super) fn has(&self, at: &str) -> bool {
-        self.0.iter().any(|fault| fault.at == at)
+    /// Whether something is wrong in this field of the definition.
+    pub(super) fn has_in(&self, field: &str) -> bool {
+        self.0.iter().any(|fault| fault.at.split('/').nth(1) == Some(field))
     }
 
     /// Fails with the faults, if there are any.

@@ -51,8 +51,12 @@ fn a_nul_anywhere_is_a_fault() {
     ];
     for (at, value) in places {
         let faults = faults(&with(&[(at, value)]));
-        assert!(faults.iter().any(|fault| fault.starts_with(at)), "{at}: {faults:?}");
+        let field = at.split('/').nth(1).unwrap();
+        assert!(faults.iter().any(|fault| fault.starts_with(&format!("/{field}"))), "{at}: {faults:?}");
     }
+    let expected = "/list: holds a NUL character (\\u0000): leave it out";
+    assert_eq!(faults(&with(&[("/list/params", json!({"a\0/": ""}))])), [expected]);
+    assert_eq!(faults(&with(&[("/description", json!(r"a\u0000b"))])), [""; 0], "a backslash and a text");
 }
 
 #[test]

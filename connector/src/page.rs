@@ -5,9 +5,8 @@ use resume_core::{
     parsing::{
         id_at,
         json_pointer::{self, Pointer},
-        time_at,
     },
-    source::definition::{Definition, Deleted, Expect, ListCall, Paging, Step, Values},
+    source::definition::{Definition, Expect, ListCall, Paging, Step, Values},
 };
 use serde::{
     Deserializer as _,
@@ -145,7 +144,7 @@ impl Shape {
             let (begin, expected) = if self.is_array { ('[', "the item, a list") } else { ('{', "the item") };
             let item = value.filter(|value| value.get().starts_with(begin));
             let item = item.ok_or_else(|| misshapen(at, expected, value))?;
-            return Ok(vec![self.document(item.get(), Some(id.clone()), self.flag()?.as_ref())]);
+            return Ok(vec![self.document(item.get(), Some(id.clone()))]);
         }
         let Some(list) = value.filter(|value| value.get().starts_with('[')) else {
             return if self.is_empty_page(places, body) {
@@ -154,7 +153,7 @@ impl Shape {
                 Err(misshapen(at, "the list of items", value))
             };
         };
-        let mut split = Split { shape: self, flag: self.flag()?, items: Vec::new(), is_over: false };
+        let mut split = Split { shape: self, items: Vec::new(), is_over: false };
         serde_json::Deserializer::from_str(list.get())
             .deserialize_seq(&mut split)
             .map_err(CallError::InvalidJson)?;
@@ -168,54 +167,37 @@ impl Shape {
     /// list may be null, another kind of nothing, or left out.
     fn is_empty_page(&self, places: &Places<'_, '_>, body: &[u8]) -> bool {
         let at = &self.list.items;
-        let has = |pointer: &str| json_at(body, pointer).is_some_and(|value| !is_blank(value));
+        let has = |pointer: &str| json_pointer::at(body, pointer).is_some_and(|value| !is_blank(value));
         if ["/error", "/errors"].into_iter().any(has) {
             return false;
         }
-        if let Some(value) = places.get(at).or_else(|| json_at(body, "").filter(|body| is_blank(body))) {
+        if let Some(value) =
+            places.get(at).or_else(|| json_pointer::at(body, "").filter(|body| is_blank(body)))
+        {
             return is_blank(value);
         }
         // On the first page a list that is not there is a mistake in the definition. On others it was found
         // before, so what matters is that this is the same kind of answer, and no message.
         let above = at[1..].find('/').map(|end| &at[..=end]);
-        let is_alike = places.has_others() || above.is_some_and(|above| json_at(body, above).is_some());
+        let is_alike =
+            places.has_others() || above.is_some_and(|above| json_pointer::at(body, above).is_some());
         let is_silent = self.list.paging.is_numbered() && !has("/message");
         self.offset > 0 && body.trim_ascii_start().starts_with(b"{") && (is_alike || is_silent)
     }
 
     /// An item as it is kept.
-    fn document(&self, item: &str, id: Option<String>, flag: Option<&[Pointer; 1]>) -> NewDocument {
-        let body = item.as_bytes();
+    fn document(&self, item: &str, id: Option<String>) -> NewDocument {
         let document = match &self.parent {
-            Some(parent) => NewDocument::with_id_within(parent, id, body),
-            None => NewDocument::with_id(id, body),
+            Some(parent) => NewDocument::with_id_within(parent, id, item.as_bytes()),
+            None => NewDocument::with_id(id, item.as_bytes()),
         };
-        let is_deleted = flag.is_some_and(|flag| is_flagged(item, flag));
-        let updated_at = self.list.updated_at.as_deref().and_then(|at| time_at(body, at));
-        NewDocument { is_deleted, updated_at, ..document }
+        document.marked_by(&self.list)
     }
-
-    /// Where an item says that it was deleted, if the source tells so.
-    fn flag(&self) -> Result<Option<[Pointer; 1]>, CallError> {
-        self.list.deleted_flag().map(|flag| Ok([parse_pointer(flag)?])).transpose()
-    }
-}
-
-/// Whether an item says that it was deleted.
-fn is_flagged(item: &str, flag: &[Pointer; 1]) -> bool {
-    let found =
-        json_pointer::find(item.as_bytes(), flag).ok().and_then(|found| found.first().copied().flatten());
-    // What is nested too deeply to be read is not empty.
-    found.is_some_and(|value| {
-        serde_json::from_str(value.get()).map_or(true, |value| Deleted::is_told_by(&value))
-    })
 }
 
 /// Takes a list apart.
 struct Split<'s> {
     shape: &'s Shape,
-    /// Where an item says that it was deleted.
-    flag: Option<[Pointer; 1]>,
     items: Vec<NewDocument>,
     is_over: bool,
 }
@@ -232,7 +214,7 @@ impl<'j> Visitor<'j> for &mut Split<'_> {
             self.is_over = self.items.len() == ITEMS_MAX;
             if !self.is_over {
                 let id = id_at(item.get().as_bytes(), &self.shape.list.id);
-                self.items.push(self.shape.document(item.get(), id, self.flag.as_ref()));
+                self.items.push(self.shape.document(item.get(), id));
             }
         }
         Ok(())
@@ -288,11 +270,6 @@ fn is_blank(value: &RawValue) -> bool {
     let inner = |begin, end| value.get().strip_prefix(begin).and_then(|rest| rest.strip_suffix(end));
     let inner = inner('"', '"').or_else(|| inner('[', ']')).or_else(|| inner('{', '}'));
     value.get() == "null" || inner.is_some_and(|inner| inner.trim().is_empty())
-}
-
-/// The value at a place of an answer that was read before.
-fn json_at<'j>(body: &'j [u8], pointer: &str) -> Option<&'j RawValue> {
-    json_pointer::find(body, &[Pointer::parse(pointer)?]).ok()?.into_iter().next()?
 }
 
 fn parse_pointer(text: &str) -> Result<Pointer, CallError> {

@@ -30,10 +30,14 @@ mod store;
 mod superseded;
 
 use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::parsing::is_external_id;
+use crate::{
+    parsing::{is_external_id, json_pointer, time_at},
+    source::definition::{Deleted, ListCall},
+};
 
 pub(crate) use batch::ranges_of;
 pub use batch::{
@@ -93,6 +97,19 @@ impl NewDocument {
         let id = id.filter(|id| is_external_id(id));
         let external_id = id.as_ref().map(|id| format!("{parent}/{id}"));
         Self { id_within_parent: id, ..Self::with_id(external_id, body) }
+    }
+
+    /// The same with what the item itself says of the person, at the places that the list of its source
+    /// names: whether they were deleted, and when they were last changed.
+    #[must_use]
+    pub fn marked_by(self, list: &ListCall) -> Self {
+        let flag = list.deleted_flag().and_then(|flag| json_pointer::at(&self.body, flag));
+        // What is nested too deeply to be read is not empty.
+        let is_up = |flag: &RawValue| {
+            serde_json::from_str(flag.get()).map_or(true, |value| Deleted::is_told_by(&value))
+        };
+        let updated_at = list.updated_at.as_deref().and_then(|at| time_at(&self.body, at));
+        Self { is_deleted: flag.is_some_and(is_up), updated_at, ..self }
     }
 
     /// Returns the id that the source knows the person by, which is what to ask the source for.

@@ -214,8 +214,7 @@ fn read_object(
 }
 
 fn list_at<'j>(object: &'j [u8], pointer: &str) -> Option<&'j [u8]> {
-    let pointer = json_pointer::Pointer::parse(pointer)?;
-    let value = json_pointer::find(object, &[pointer]).ok()?.first().copied()??;
+    let value = json_pointer::at(object, pointer)?;
     value.get().starts_with('[').then(|| value.get().as_bytes())
 }
 

@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::document::without_byte_order_mark;
-use super::json_pointer::{self, Pointer};
+use super::json_pointer;
 
 /// The longest id: real ones are numbers, UUIDs or short URLs, and it must fit an entry of a Postgres index.
 pub const MAX_ID_BYTES: usize = 512;
@@ -16,9 +16,7 @@ pub const MAX_ID_BYTES: usize = 512;
 /// for an id that is blank, longer than [`MAX_ID_BYTES`] or holds a NUL. A document that is too large or too
 /// deep to be parsed still has an id, so that its failure can be listed under it. Reads the bytes once.
 pub fn id_at(body: &[u8], pointer: &str) -> Option<String> {
-    let pointer = Pointer::parse(pointer)?;
-    let found = json_pointer::find(without_byte_order_mark(body), &[pointer]).ok()?;
-    text_of(found.first().copied()??).filter(|id| is_external_id(id))
+    text_of(json_pointer::at(without_byte_order_mark(body), pointer)?).filter(|id| is_external_id(id))
 }
 
 /// Whether a text can be the id of a document: not blank, at most [`MAX_ID_BYTES`] long and without NUL.

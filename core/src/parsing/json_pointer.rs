@@ -49,6 +49,12 @@ pub fn find<'j>(
     Ok(found)
 }
 
+/// Returns the text at one place in a JSON text, as [`find`] does; `None` also where that is no JSON, or the
+/// pointer none.
+pub fn at<'j>(json: &'j [u8], pointer: &str) -> Option<&'j RawValue> {
+    find(json, &[Pointer::parse(pointer)?]).ok()?.into_iter().next()?
+}
+
 /// The pointers that lead on from a value, by their number, with what is left of them.
 type Wanted<'p> = Vec<(usize, &'p [String])>;
 

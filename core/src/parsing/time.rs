@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::document::without_byte_order_mark;
-use super::json_pointer::{Pointer, find};
+use super::json_pointer;
 
 /// Numbers from here on are milliseconds since 1970, then microseconds: as seconds they would be in the year
 /// 5138.
@@ -22,8 +22,7 @@ const ZONED_FORMATS: [&str; 4] =
 /// midnight UTC, or seconds, milliseconds or microseconds since 1970, as a number or a text. Returns `None`
 /// for anything else, and for times before 1970 or after 9999, which stand for no time at all.
 pub fn time_at(body: &[u8], pointer: &str) -> Option<DateTime<Utc>> {
-    let found = find(without_byte_order_mark(body), &[Pointer::parse(pointer)?]).ok()?;
-    let raw = found.into_iter().next()??.get();
+    let raw = json_pointer::at(without_byte_order_mark(body), pointer)?.get();
     let text: String = match raw.starts_with('"') {
         true => serde_json::from_str(raw).ok()?,
         false => raw.to_owned(),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::error::{ErrorCode, ParseError};
 use super::limits::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VALUES};
-use super::mend::mend;
+use super::mend::{Mended, mend};
 use super::pointer::Pointer;
 use super::warning::{WarningCode, Warnings};
 
@@ -15,21 +15,19 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// # Errors
 /// `too_large`, `too_deep`, `invalid_json` or `not_an_object`.
 pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Result<Map<String, Value>, ParseError> {
-    let (value, has_nul) = read_with_nul(body, warnings)?;
+    let value = read_with_nul(body, warnings)?;
     let Value::Object(mut fields) = value else {
         return Err(ParseError::wrong_type(ErrorCode::NotAnObject, &Pointer::Root, "an object", &value));
     };
-    if has_nul {
-        remove_nul_in_object(&mut fields, &Pointer::Root, warnings);
-    }
+    remove_nul_in_object(&mut fields, &Pointer::Root, warnings);
     Ok(fields)
 }
 
-/// Reads a document as it is, an object or a list, and says whether a text in it holds a NUL.
+/// Reads a document as it is, an object or a list, whose texts may hold NULs.
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_with_nul(body: &[u8], warnings: &mut Warnings) -> Result<(Value, bool), ParseError> {
+pub(super) fn read_with_nul(body: &[u8], warnings: &mut Warnings) -> Result<Value, ParseError> {
     let at = Pointer::Root;
     if body.len() > MAX_DOCUMENT_BYTES {
         let detail = format_args!("{} bytes, the most is {MAX_DOCUMENT_BYTES}", body.len());
@@ -39,20 +37,19 @@ pub(super) fn read_with_nul(body: &[u8], warnings: &mut Warnings) -> Result<(Val
     if json.len() < body.len() {
         warnings.push(WarningCode::ByteOrderMark, &at, format_args!("skipped"));
     }
-    let json = mend(json, warnings);
-    let shape = Shape::of(&json);
-    if shape.depth > MAX_DEPTH {
-        let detail = format_args!("nested {} deep, the most is {MAX_DEPTH}", shape.depth);
+    let Mended { json, depth, values } = mend(json, warnings);
+    if depth > MAX_DEPTH {
+        let detail = format_args!("nested {depth} deep, the most is {MAX_DEPTH}");
         return Err(ParseError::new(ErrorCode::TooDeep, &at, detail));
     }
-    if shape.values > MAX_VALUES {
-        let detail = format_args!("about {} values, the most is {MAX_VALUES}", shape.values);
+    if values > MAX_VALUES {
+        let detail = format_args!("about {values} values, the most is {MAX_VALUES}");
         return Err(ParseError::new(ErrorCode::TooLarge, &at, detail));
     }
     let value: Value =
         serde_json::from_slice(&json).map_err(|error| ParseError::new(ErrorCode::InvalidJson, &at, error))?;
     match value {
-        Value::Object(_) | Value::Array(_) => Ok((value, shape.has_nul)),
+        Value::Object(_) | Value::Array(_) => Ok(value),
         other => Err(ParseError::wrong_type(ErrorCode::NotAnObject, &at, "an object", &other)),
     }
 }
@@ -60,44 +57,6 @@ pub(super) fn read_with_nul(body: &[u8], warnings: &mut Warnings) -> Result<(Val
 /// The document behind its byte order mark. RFC 8259 lets a parser skip one, and Windows tools write it.
 pub(super) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
-}
-
-/// What one pass over the bytes can tell before anything is allocated.
-struct Shape {
-    /// The deepest nesting of brackets outside strings.
-    depth: usize,
-    /// How many values there are, counted by what separates them: commas and opening brackets outside
-    /// strings.
-    values: usize,
-    /// Whether a string holds `\u0000`, the only way to write a NUL in JSON.
-    has_nul: bool,
-}
-
-impl Shape {
-    /// Looks at each byte once; on bytes that are no JSON the answer means nothing, but there is one.
-    fn of(json: &[u8]) -> Self {
-        let mut shape = Self { depth: 0, values: 0, has_nul: false };
-        let (mut depth, mut in_string, mut index) = (0_usize, false, 0);
-        while let Some(&byte) = json.get(index) {
-            index += 1;
-            match byte {
-                b'"' => in_string = !in_string,
-                b'\\' if in_string => {
-                    shape.has_nul |= json[index..].starts_with(b"u0000");
-                    index += 1;
-                }
-                b'[' | b'{' if !in_string => {
-                    shape.values += 1;
-                    depth += 1;
-                    shape.depth = shape.depth.max(depth);
-                }
-                b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-                b',' if !in_string => shape.values += 1,
-                _ => {}
-            }
-        }
-        shape
-    }
 }
 
 fn remove_nul(value: &mut Value, at: &Pointer<'_>, warnings: &mut Warnings) {

@@ -10,36 +10,63 @@ use std::borrow::Cow;
 use super::pointer::Pointer;
 use super::warning::{WarningCode, Warnings};
 
-const REPLACEMENT: &[u8] = b"\\ufffd";
+const REPLACEMENT: &str = "\\ufffd";
+
+/// A document that can be read, and what one pass over its bytes tells before it is. On bytes that are no
+/// JSON that means nothing, but there is an answer.
+pub(super) struct Mended<'a> {
+    /// The document, a copy only where something was replaced.
+    pub(super) json: Cow<'a, [u8]>,
+    /// The deepest nesting of brackets outside strings.
+    pub(super) depth: usize,
+    /// How many values there are, counted by what separates them: commas and opening brackets outside
+    /// strings.
+    pub(super) values: usize,
+}
 
 /// Returns the document with U+FFFD for each half of a surrogate pair, and with a text for each number that
 /// would overflow, or lose digits because it is an integer of more than 64 bits. One warning for each sort
 /// tells how many there were.
-pub(super) fn mend<'a>(json: &'a [u8], warnings: &mut Warnings) -> Cow<'a, [u8]> {
-    let mut mended = Mended { json, copied: 0, copy: Vec::new() };
-    let (mut halves, mut numbers, mut index) = (0_usize, 0_usize, 0);
-    let mut in_string = false;
+pub(super) fn mend<'a>(json: &'a [u8], warnings: &mut Warnings) -> Mended<'a> {
+    let (mut halves, mut numbers, mut replaced) = (0_usize, 0_usize, Vec::new());
+    let (mut depth, mut deepest, mut values) = (0_usize, 0, 0);
+    let (mut in_string, mut index) = (false, 0);
     while let Some(&byte) = json.get(index) {
         index += match byte {
             b'"' => {
                 in_string = !in_string;
                 1
             }
-            b'\\' if in_string => match escape_at(&json[index..]) {
-                Escape::Half => {
+            b'\\' if in_string => {
+                let (length, is_half) = escape_at(&json[index..]);
+                if is_half {
                     halves += 1;
-                    mended.replace(index, REPLACEMENT.len(), REPLACEMENT);
-                    REPLACEMENT.len()
+                    replaced.push((index, length, REPLACEMENT.into()));
                 }
-                Escape::Whole(length) => length,
-            },
-            b'-' | b'0'..=b'9' if !in_string => {
+                length
+            }
+            _ if in_string => 1,
+            b'-' | b'0'..=b'9' => {
                 let number = number_at(&json[index..]);
                 if is_beyond_range(number) {
                     numbers += 1;
-                    mended.replace(index, number.len(), format!("\"{number}\"").as_bytes());
+                    replaced.push((index, number.len(), format!("\"{number}\"").into()));
                 }
                 number.len().max(1)
+            }
+            b'[' | b'{' => {
+                values += 1;
+                depth += 1;
+                deepest = deepest.max(depth);
+                1
+            }
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                1
+            }
+            b',' => {
+                values += 1;
+                1
             }
             _ => 1,
         };
@@ -53,45 +80,31 @@ pub(super) fn mend<'a>(json: &'a [u8], warnings: &mut Warnings) -> Cow<'a, [u8]>
         let message = format_args!("{numbers} numbers beyond what a 64-bit number holds, read as texts");
         warnings.push(WarningCode::NumberOutOfRange, &at, message);
     }
-    mended.finish()
+    Mended { json: replace(json, &replaced), depth: deepest, values }
 }
 
-/// A document of which a copy is made at the first thing that is replaced.
-struct Mended<'a> {
-    json: &'a [u8],
-    copied: usize,
-    copy: Vec<u8>,
-}
-
-impl<'a> Mended<'a> {
-    fn replace(&mut self, begin: usize, length: usize, by: &[u8]) {
-        self.copy.extend_from_slice(&self.json[self.copied..begin]);
-        self.copy.extend_from_slice(by);
-        self.copied = begin + length;
+/// The document with other texts at these places, each with its length, in order.
+fn replace<'a>(json: &'a [u8], by: &[(usize, usize, Cow<'_, str>)]) -> Cow<'a, [u8]> {
+    if by.is_empty() {
+        return json.into();
     }
-
-    fn finish(mut self) -> Cow<'a, [u8]> {
-        if self.copied == 0 {
-            return self.json.into();
-        }
-        self.copy.extend_from_slice(&self.json[self.copied..]);
-        self.copy.into()
+    let (mut copy, mut copied) = (Vec::with_capacity(json.len()), 0);
+    for (begin, length, text) in by {
+        copy.extend_from_slice(&json[copied..*begin]);
+        copy.extend_from_slice(text.as_bytes());
+        copied = begin + length;
     }
+    copy.extend_from_slice(&json[copied..]);
+    copy.into()
 }
 
-enum Escape {
-    /// Half of a surrogate pair without the other one.
-    Half,
-    /// Anything else, of this many bytes.
-    Whole(usize),
-}
-
-fn escape_at(json: &[u8]) -> Escape {
+/// The length of an escape, and whether it is half of a surrogate pair without the other one.
+fn escape_at(json: &[u8]) -> (usize, bool) {
     match (unit_at(json), json.get(REPLACEMENT.len()..).and_then(unit_at)) {
-        (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => Escape::Whole(2 * REPLACEMENT.len()),
-        (Some(0xD800..=0xDFFF), _) => Escape::Half,
+        (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => (2 * REPLACEMENT.len(), false),
+        (Some(0xD800..=0xDFFF), _) => (REPLACEMENT.len(), true),
         // The backslash and the byte that it escapes.
-        _ => Escape::Whole(2),
+        _ => (2, false),
     }
 }
 

@@ -57,7 +57,7 @@ pub fn parse_mapped(
     body: &[u8],
 ) -> Result<ParsedResume, ParseError> {
     let mut warnings = Warnings::default();
-    let (item, _) = document::read_with_nul(body, &mut warnings)?;
+    let item = document::read_with_nul(body, &mut warnings)?;
     let resume = mapped::parse(mapping, item, &mut warnings)?;
     finish(resume, external_id, warnings)
 }

@@ -3,6 +3,7 @@
 -- these tables.
 
 create type call_obstacle as enum ('limit', 'concurrency', 'silence', 'open', 'held');
+create type call_ending as enum ('answered', 'refused', 'denied', 'failed', 'aside');
 
 create table call_limits (
     source text primary key references sources on delete cascade,
@@ -361,4 +362,111 @@ begin
         ask_at := asked_at
             + case when limits.open_until is not null then interval '1 s' else interval '50 ms' end;
     end if;
+end $$;
+
+-- Notes the end of a permit's call, and what it says of the source for the whole fleet; gives whether the
+-- circuit is open. `_late` and `_silence` are seconds, how much later than allowed the call left and for how
+-- long nobody is to call, if so. `_calls`, `_per_s` and `_interval_s` are the limit to keep that the answer
+-- announces, null where it announces none; `_names_limit` tells whether it speaks of any. Locks the source's
+-- row only when the call changes what is known of it. To be called in a transaction of its own, which does
+-- not wait for the disk.
+create function end_call(
+    _source text, _id bigint, _departs_at timestamptz, _late double precision, _took_ms integer,
+    _status smallint, _code text, _bytes bigint, _ending call_ending, _names_limit boolean,
+    _calls integer, _per_s double precision, _interval_s double precision, _silence double precision
+) returns boolean language plpgsql as $$
+declare
+    -- So many failed calls in a row, of the whole fleet, open the circuit, and so many whose credentials were
+    -- not accepted.
+    failures_max constant integer := 5;
+    denials_max constant integer := 3;
+    -- How many seconds it stays open the first time, and at most; each time in a row it is twice as long.
+    open_first constant double precision := 5;
+    open_max constant double precision := 300;
+    -- What a refusal that names no limit leaves of the pace, and the least that is left after many.
+    pace_left constant double precision := 0.7;
+    pace_min constant double precision := 1.0 / 16;
+    -- A silence is longer by up to this part of it, so that we do not come back at the very moment when
+    -- others do.
+    jitter constant double precision := 0.1;
+    silent_until_then timestamptz;
+    known call_limits;
+    is_refused constant boolean := _ending = 'refused';
+    is_news boolean;
+    slows boolean;
+    failures integer;
+    denials integer;
+    opens boolean;
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    update call_ledger c
+    set left_at = c.departs_at + make_interval(secs => _late), ended_at = clock_timestamp(), status = _status,
+        code = _code, bytes = _bytes, took_ms = _took_ms
+    where c.id = _id and c.departs_at = _departs_at;
+
+    if _ending = 'aside' then
+        -- It counts neither for nor against the circuit. One that probed it by chance leaves that to another.
+        update call_limits l set probe_id = null, probe_until = null
+        where l.source = _source and l.probe_id = _id;
+        return false;
+    end if;
+
+    -- A limit that a source has not announced again for a while is forgotten when it answers. An error that
+    -- tells none changes nothing: it often comes from something in front of the source.
+    if _ending = 'answered' or _names_limit then
+        update call_limits l
+        set announced_calls = _calls, announced_per_s = _per_s, announced_interval_s = _interval_s,
+            announced_at = clock_timestamp()
+        where l.source = _source and call_announced_is_news(l, _interval_s);
+    end if;
+
+    -- A burst has to be earned anew after a silence.
+    if _silence is not null then
+        silent_until_then := clock_timestamp() + make_interval(secs => _silence * (1 + jitter * random()));
+        update call_limits l
+        set silent_until = silent_until_then, silent_since = clock_timestamp(), silences = l.silences + 1,
+            next_at = array(
+                select greatest(t.next, silent_until_then + make_interval(secs => t.tolerance))
+                from unnest(l.next_at, l.tolerances) with ordinality as t (next, tolerance, place)
+                order by t.place)
+        where l.source = _source and (l.silent_until is null or l.silent_until < silent_until_then);
+    end if;
+
+    if _ending = 'answered' then
+        update call_limits l
+        set failures_in_row = 0, denials_in_row = 0, openings_in_row = 0,
+            open_until = null, probe_id = null, probe_until = null
+        where l.source = _source
+          and (l.failures_in_row > 0 or l.denials_in_row > 0 or l.open_until is not null);
+        return false;
+    end if;
+
+    select * into known from call_limits l where l.source = _source for no key update;
+    -- Calls that left before another one was refused belong to the same lot: their refusals slow down once
+    -- and add nothing. Nor do calls that were under way when the circuit opened open it again.
+    is_news := not is_refused or known.refused_at is null or known.refused_at < _departs_at;
+    slows := is_refused and is_news and not _names_limit;
+    failures := known.failures_in_row + is_news::integer;
+    denials := known.denials_in_row + (is_news and _ending = 'denied')::integer;
+    opens := coalesce(known.probe_id = _id, false)
+        or (known.open_until is null and (failures >= failures_max or denials >= denials_max));
+    update call_limits l
+    set failures_in_row = failures, denials_in_row = denials,
+        failed = l.failed + (not is_refused)::integer,
+        refused = l.refused + is_refused::integer,
+        refused_at = case when is_refused then clock_timestamp() else l.refused_at end,
+        pace = case
+            when slows then greatest(pace_min, call_pace(l, clock_timestamp()) * pace_left)
+            else l.pace end,
+        paced_at = case when slows then clock_timestamp() else l.paced_at end,
+        openings = l.openings + opens::integer,
+        openings_in_row = l.openings_in_row + opens::integer,
+        open_until = case
+            when opens then clock_timestamp()
+                + make_interval(secs => least(open_max, open_first * power(2, least(l.openings_in_row, 30))))
+            else l.open_until end,
+        probe_id = case when opens then null else l.probe_id end,
+        probe_until = case when opens then null else l.probe_until end
+    where l.source = _source;
+    return coalesce(opens or known.open_until is not null, false);
 end $$;

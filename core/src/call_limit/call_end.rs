@@ -28,7 +28,8 @@ pub struct CallEnd {
 }
 
 /// What a call's end says of its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "call_ending", rename_all = "snake_case")]
 pub enum Ending {
     /// The source works, whatever the answer is good for.
     Answered,

@@ -11,8 +11,7 @@
 //! | `spacing.rs` | from a limit to the even distance of its calls |
 //! | `grant.rs` | [`grant`]: permits for the callers of one process |
 //! | `call_end.rs` | [`CallEnd`]: what became of a call |
-//! | `end.rs` | [`end`], [`void`]: what became of a permit; silences, the pace, the circuit |
-//! | `end_aside.rs` | the end of a call that says nothing of its source |
+//! | `end.rs` | [`end`], [`void`]: what became of a permit; pace and circuit are in the function `end_call` |
 //! | `announced.rs` | [`Announced`]: what an answer says of the limit, and what of it counts |
 //! | `circuit.rs` | [`hold`], [`release`]: the circuit, and the end of a silence, by hand |
 //! | `state.rs` | [`state`]: what holds now |
@@ -26,7 +25,6 @@ mod busiest;
 mod call_end;
 mod circuit;
 mod end;
-mod end_aside;
 mod evidence;
 mod grant;
 mod ledger;

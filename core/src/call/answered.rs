@@ -15,7 +15,7 @@ pub struct StoredAnswer {
     pub without_job: Vec<Batch>,
 }
 
-/// What storing came to.
+/// The result of storing an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answered {
     /// The answer is stored.
@@ -39,7 +39,7 @@ pub enum StoreCallError {
 }
 
 impl StoreCallError {
-    /// Whether it cannot be told who of its people was erased, because this process does not have the key.
+    /// Whether nobody knows who of its people was erased, because this process does not have the key.
     pub fn is_key_missing(&self) -> bool {
         matches!(self, Self::Documents(StoreError::Erasure(erasure::CheckError::KeyMissing)))
     }

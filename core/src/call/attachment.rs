@@ -76,9 +76,9 @@ pub(super) async fn open(
     calls::open_without_jobs(conn, call.run(), &missing, jobs).await
 }
 
-/// Gives attachments that wait to be fetched, or failed, the addresses that an answer of the call `origin` has
-/// just named: those from before may have expired. Returns their calls, which it locks in the order of their
-/// numbers.
+/// Gives attachments that wait to be fetched, or failed, the addresses that an answer of the call `origin`
+/// has just named: those from before may have expired. Returns their calls, which it locks in the order of
+/// their numbers.
 async fn renew(
     conn: &mut PgConnection,
     call: &Call,
@@ -147,9 +147,9 @@ pub async fn store_attachment(
     Ok(true)
 }
 
-/// Notes that the address of an attachment has expired, and the call that told so: the next one asks for a
-/// fresh address. Returns false, and changes nothing, when that was done before: then it is gone. Locks the
-/// call for a moment.
+/// Notes that the address of an attachment has expired, and counts the call that showed it: the next one asks
+/// for a fresh address. Returns false, and changes nothing, when that was done before: then it is gone. Locks
+/// the call for a moment.
 ///
 /// # Errors
 /// The database's.

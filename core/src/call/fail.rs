@@ -146,7 +146,7 @@ async fn mark_failed(
 }
 
 /// Whether so many numbered pages in a row have failed that there are hardly any behind them: a list whose
-/// end nobody has told would else be looked for to the last page that could be.
+/// end nobody knows would otherwise be searched to the last page that could be.
 async fn is_dead_end(conn: &mut PgConnection, job: &MakeCall) -> Result<bool, sqlx::Error> {
     let failed = sqlx::query_scalar!(
         r#"

@@ -90,7 +90,7 @@ pub struct Call {
     pub place: i32,
     /// From 2 on: a doubtful page of a numbered list is read again, or a list whose cursor had expired.
     pub(crate) reading: i32,
-    /// Where it is, as the answer before told: an address or a cursor. `None` for numbered pages, and for the
+    /// Where it is, as the answer before said: an address or a cursor. `None` for numbered pages, and for the
     /// first one. Of an attachment its address; `None` when that has expired.
     pub link: Option<String>,
     /// What the parameters of the call are made of.
@@ -186,7 +186,7 @@ pub struct Answer {
     pub items: Vec<crate::document::NewDocument>,
     /// The address of the next page, or the cursor that asks for it, where the source gave one.
     pub next: Option<String>,
-    /// How many items there are in all, where the source told.
+    /// How many items there are in all, where the source says so.
     pub total: Option<u64>,
     /// The attachments of the items, where those are kept that this answer brings.
     pub attachments: FoundAttachments,

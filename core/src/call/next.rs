@@ -149,7 +149,7 @@ fn after_numbered(call: &Call, answer: &Answer, before: Before) -> Next {
         None => None,
     };
     let expected = match (last_page, call.pages_expected) {
-        // A page that has items is no page behind the end, whatever was told before.
+        // A page that has items is no page behind the end, whatever an answer said before.
         (Some(told), Some(known)) if total.is_none() => Some(told.min(known)),
         (told, known) => told.or(known),
     };
@@ -182,7 +182,7 @@ fn after_in_chain(call: &Call, answer: &Answer, before: Before) -> Next {
             Next::ending(call.place, End::Endless)
         }
         // A system that is told how many items are wanted should end by itself. It may repeat some.
-        Some(_) if call.takes_count() && items >= told_in_vain(call) => {
+        Some(_) if call.takes_count() && items >= items_in_vain_max(call) => {
             Next::ending(call.place, End::Endless)
         }
         Some(None) if before.repeats.is_some() => Next::ending(call.place, End::Repeats),
@@ -191,8 +191,8 @@ fn after_in_chain(call: &Call, answer: &Answer, before: Before) -> Next {
     }
 }
 
-/// How many items a system has given in vain that is told how many are wanted.
-fn told_in_vain(call: &Call) -> i64 {
+/// How many items a chain may give before it is endless, of a source that is told how many are wanted.
+fn items_in_vain_max(call: &Call) -> i64 {
     let per_page = i64::from(call.values.per_page);
     call.count.map_or(i64::MAX, |count| count.saturating_mul(2).saturating_add(10 * per_page))
 }

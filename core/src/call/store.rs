@@ -27,7 +27,7 @@ use crate::{
 /// where its state changes.
 ///
 /// # Errors
-/// See [`StoreError`]; roll back on any. After a contention the same answer can be stored again.
+/// See [`StoreCallError`]; roll back on any. After a contention the same answer can be stored again.
 pub async fn store(
     conn: &mut PgConnection,
     call: &Call,

@@ -44,7 +44,7 @@ pub enum Ending {
     Aside,
 }
 
-/// Why a permit came to no call that ended.
+/// Why no call that was made with a permit has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Void {
     /// The call did not leave: its time was over, or nobody wanted it any more.

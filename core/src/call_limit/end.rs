@@ -54,8 +54,8 @@ pub async fn end(
 }
 
 /// How long the source is to be left in peace because of this end, if at all: what the answer asks for, at
-/// most [`SILENCE_MAX`] or what the caller has [cut](Announced::at_most) it to; after a refusal at least a
-/// second. `limits` are the configured ones.
+/// most [`SILENCE_MAX`] or what the caller has [cut](super::Announced::at_most) it to; after a refusal at
+/// least a second. `limits` are the configured ones.
 pub fn silence_of(limits: &[Limit], end: &CallEnd) -> Option<Duration> {
     let asked = end.announced.retry_after.filter(|wait| !wait.is_zero());
     let wait = match end.ending {
@@ -70,7 +70,8 @@ pub fn silence_of(limits: &[Limit], end: &CallEnd) -> Option<Duration> {
     Some(wait.min(SILENCE_MAX))
 }
 
-/// Notes that a permit came to nothing. If its call was to probe a half-open circuit, another one may.
+/// Notes that no call was made with a permit, or that none ended. If its call was to probe a half-open
+/// circuit, another one may.
 ///
 /// One statement, to be called outside of a transaction: it does not wait for the disk.
 ///

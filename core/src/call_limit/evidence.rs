@@ -31,7 +31,7 @@ pub struct Evidence {
     pub refused: i64,
     /// Calls that brought no page for another reason.
     pub failed: i64,
-    /// Permits whose end nobody told: their worker died, or the database forgot.
+    /// Permits whose end nobody noted: their worker died, or the database forgot.
     pub wasted: i64,
     /// Permits whose calls did not leave; they are in no other number.
     pub missed: i64,
@@ -53,7 +53,7 @@ pub struct WindowUse {
 }
 
 /// What the ledger proves of the calls to a source that left in a period, however long it takes to read all
-/// of them. Of a call whose leaving nobody told, the time of its permit counts.
+/// of them. Of a call whose departure nobody noted, the time of its permit counts.
 ///
 /// # Errors
 /// The database's.

@@ -148,8 +148,8 @@ impl Import {
     /// its items. Items of people who were deleted are left out. What had failed before is parsed again.
     ///
     /// Waits for a concurrent transaction that stores the same people. Two that wait for each other, this one
-    /// and that of a page that is fetched, are told apart by Postgres: one of them fails, and can be tried
-    /// again.
+    /// and that of a page that is fetched, are a deadlock that Postgres resolves: one of them fails, and can
+    /// be tried again.
     ///
     /// # Errors
     /// See [`StoreCallError`]; roll back.

@@ -14,7 +14,7 @@ use crate::{
 /// How many calls one statement deletes: some tens of milliseconds.
 const CALLS_AT_ONCE: i64 = 5_000;
 
-/// What calls and doubts came to, when they are no longer there. It has codes and numbers, and no word of a
+/// The summary of calls and doubts that were deleted. It has codes and numbers, and no word of a
 /// source or a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
@@ -33,12 +33,12 @@ struct Kind {
 impl Summary {
     /// As the status lists errors.
     pub(super) fn errors(&self) -> Vec<ErrorCount> {
-        let told = |kind: &Kind| ErrorCount {
+        let listed = |kind: &Kind| ErrorCount {
             code: kind.code.clone(),
             count: kind.count,
             sample: "its calls were deleted after their time".to_owned(),
         };
-        self.errors.iter().map(told).collect()
+        self.errors.iter().map(listed).collect()
     }
 }
 

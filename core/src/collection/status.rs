@@ -39,7 +39,7 @@ pub struct Progress {
     pub is_lagging: bool,
     /// The most calls in any second that the source allows.
     pub calls_per_second: f64,
-    /// The calls of late; none when the collection is over.
+    /// The recent calls; none when the collection is over.
     pub recent_calls: RecentCalls,
     /// The errors, the most frequent first, at most 20 kinds.
     pub errors: Vec<ErrorCount>,
@@ -47,7 +47,7 @@ pub struct Progress {
     pub waiting: Vec<Waiting>,
     /// The collection of the same source that has to be over before this one begins.
     pub waits_for: Option<Uuid>,
-    /// Whether it has all that its source listed, as far as that can be told; `None` before its end.
+    /// Whether it has all that its source listed, as far as can be known; `None` before its end.
     pub is_complete: Option<bool>,
     /// Whether its calls were deleted after their time.
     pub calls_deleted: bool,
@@ -188,7 +188,7 @@ impl Progress {
         (end - self.collection.created_at).to_std().unwrap_or_default()
     }
 
-    /// How many calls are still to be made, as far as the source has told; `None` while it has not.
+    /// How many calls are still to be made, as far as the source has said; `None` while it has not.
     pub fn pages_left(&self) -> Option<i64> {
         let left = self.pages_expected? - self.counts.done - self.counts.failed_calls;
         Some(left.max(self.counts.pending()))

@@ -16,7 +16,7 @@ use crate::{
     progress::{CollectionState, Counts, ErrorCount},
 };
 
-/// How many kinds of trouble with calls are told, and how many reasons in all.
+/// How many kinds of errors of calls are listed, and how many reasons in all.
 const KINDS_MAX: i64 = 5;
 const REASONS_MAX: usize = 10;
 
@@ -30,7 +30,7 @@ pub struct Waiting {
     pub code: String,
     /// The same, for people.
     pub message: String,
-    /// The source that it lies with.
+    /// The source that causes it.
     pub source: Option<String>,
     /// When it ends by itself, or is looked at again, where that is known.
     pub next_try_at: Option<DateTime<Utc>>,
@@ -78,7 +78,7 @@ pub(super) async fn reasons(
         reasons.extend(of_calls(pool, collection.id, &collection.source, &retries).await?);
     }
     for retry in &retries {
-        // What went wrong with a call is told already, unless nothing came of it but an error of the job.
+        // The error of a call is listed already, unless only its job has it.
         let is_told = reasons.iter().any(|reason| reason.code == retry.code);
         if !is_told && reasons.len() < REASONS_MAX {
             reasons.push(of_job(retry));

@@ -85,7 +85,7 @@ pub(crate) async fn list(
     .await
 }
 
-/// Forgets what is said of doubts about a source's collections where that matches a regular expression.
+/// Forgets the samples of doubts about a source's collections that match a regular expression.
 ///
 /// # Errors
 /// The database's.

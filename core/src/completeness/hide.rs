@@ -27,7 +27,7 @@ const HIDE_FREELY_MAX: u64 = 20;
 /// The code of a run that would hide more people than it may.
 pub(crate) const TOO_MANY_MISSING: &str = "too_many_missing";
 
-/// What hiding came to.
+/// The result of hiding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hidden {
     /// How many people it hid.

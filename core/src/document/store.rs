@@ -49,7 +49,7 @@ pub enum StoreError {
     /// again.
     #[error("somebody else has stored one of these people at the same time")]
     Contention,
-    /// The source has erased people, and whether these are among them cannot be told.
+    /// The source has erased people, and whether these are among them is not known.
     #[error(transparent)]
     Erasure(#[from] erasure::CheckError),
     /// The database refused.

@@ -18,7 +18,7 @@ pub use key::{BadKey, Key};
 pub use tombstone::{CheckError, lift};
 pub(crate) use tombstone::{erased_among, remember};
 
-/// What stands in place of a text that may have told of somebody who was erased.
+/// Stands in place of a text that may have named somebody who was erased.
 pub(crate) const FORGOTTEN: &str = "not kept: it may have told of somebody who was erased";
 
 /// What a person is known by for ever: the id that their source gave them, or else their content. No id has a

@@ -2,7 +2,7 @@ use sqlx::PgConnection;
 
 use super::Key;
 
-/// Why it cannot be told whether people were erased.
+/// Why nobody knows whether people were erased.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// People of the source were erased, and this process has no key, or another one.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// The most faults of one file that are told one by one.
+/// The most faults of one file that are listed one by one.
 pub const MAX_FAULTS: usize = 20;
 
 /// The most characters of what stands in a file that a fault repeats.

@@ -29,7 +29,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Whether more is wrong than can be told, so that nobody has to look on.
+    /// Whether there are more faults than are listed, so that reading on is useless.
     pub(super) fn is_over(&self) -> bool {
         self.faults.count > MAX_FAULTS as u64
     }

@@ -24,7 +24,7 @@ use crate::{
 /// half of it.
 const MAX_OBJECT_BYTES: u64 = 32 * 1024 * 1024;
 
-/// How deep in an object a list is looked for, and how many lists are told.
+/// How deep in an object a list is looked for, and how many lists an error names.
 const MAX_LIST_DEPTH: usize = 3;
 const MAX_LISTS: usize = 5;
 

@@ -11,7 +11,7 @@
 //! | `fault` | what is wrong with a file, and where |
 //! | `document` | an item as the raw document of its source |
 //!
-//! A file is good or it is not: who sends it has it and can mend it, so one bad line is told, with its
+//! A file is good or it is not: who sends it has it and can mend it, so one bad line is reported, with its
 //! number, and nothing of the file is stored. What is *in* an item is no matter of the file: an item without
 //! an id, or with skills that nobody can read, is kept, and fails alone when it is parsed, as it would from
 //! an API.

@@ -41,7 +41,7 @@ pub enum EraseError {
     /// Nothing is held about them.
     #[error("nothing is held about this person")]
     Unknown,
-    /// People of the source were erased with another key, and it cannot be told of them with this one.
+    /// People of the source were erased with another key, which this one cannot recognise.
     #[error(transparent)]
     Check(#[from] CheckError),
     /// The jobs of others were not enqueued.

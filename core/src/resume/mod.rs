@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `settle.rs` | [`settle`]: stores what parsing a batch came to |
+//! | `settle.rs` | [`settle`]: stores the result of parsing a batch |
 //! | `store.rs` | one resume for each person; what is newer wins |
 //! | `stored.rs` | [`Resume`], and how its row has it |
 //! | `find.rs` | [`find`], [`list()`]: one resume, and lists of them |

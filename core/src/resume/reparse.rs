@@ -27,8 +27,9 @@ const QUERY_CANCELED: &str = "57014";
 const PEOPLE_AT_ONCE: i64 = 200;
 
 /// How many resumes and failures of a source were made by an older parser, or with an older version of its
-/// map than this one. A failure of somebody without an id is none of them: no parser makes a resume of it. Reads all resumes of the source, some 0.3 s to a second for a million: `None` where
-/// that takes more than two seconds.
+/// map than this one. A failure of somebody without an id is none of them: no parser makes a resume of it.
+/// Reads all resumes of the source, some 0.3 s to a second for a million: `None` where that takes more than
+/// two seconds.
 ///
 /// # Errors
 /// The database's.
@@ -126,7 +127,7 @@ pub async fn reparse_next(
     Ok(Step { documents: document::load_people(conn, &documents).await?, next })
 }
 
-/// Stores what parsing documents again came to, and counts it in the collections that brought them: what had
+/// Stores the result of parsing documents again, and counts it in the collections that brought them: what had
 /// failed and is a resume now is parsed there, and the other way round. What fails now and was a resume keeps
 /// that resume.
 ///

@@ -24,7 +24,7 @@ pub fn by_request(discarded: &Discarded) -> Option<&'static str> {
     BY_REQUEST.into_iter().find(|code| discarded.code.as_deref() == Some(code))
 }
 
-/// What parsing some documents came to.
+/// The result of parsing some documents.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     /// Documents that became resumes.
@@ -45,8 +45,8 @@ pub enum Settled {
     Gone,
 }
 
-/// Stores what parsing batches of a collection came to, with this version of the source's map, and ends their
-/// wait. In the caller's transaction, which should also complete the job.
+/// Stores the result of parsing batches of a collection, with this version of the source's map, and ends
+/// their wait. In the caller's transaction, which should also complete the job.
 ///
 /// Locks the batches, then the resumes in the order of their people; where documents had failed before,
 /// collections that are over.

@@ -11,7 +11,7 @@ pub const MAX_DEFINITION_BYTES: usize = 64 * 1024;
 /// The most characters of what a reader of texts says.
 const MAX_MESSAGE_CHARS: usize = 500;
 
-/// What is said of a proof of another shape.
+/// The fault of a proof of another shape.
 const OF_AUTH: &str = "write one of basic, bearer, header, client_credentials, refresh_token and login, with its fields; what stands here is \
                        not shown, because it may be a secret";
 

@@ -625,6 +625,29 @@ begin
         returning *;
 end $$;
 
+-- Moves jobs whose attempts succeeded into the history: those that still have the fence of their claim. Returns
+-- their ids. A running job is one with a worker: were the state named, a planner that knows of few running jobs
+-- would compare all of them with each of these. A session that completed its first jobs while the queue was
+-- nearly empty would keep a plan that reads the whole queue, until the next analyze; hence no sequential scan.
+create function queue.complete(ids bigint[], fences integer[]) returns setof bigint language plpgsql
+set enable_seqscan = off as $$
+begin
+    return query
+        with ended as (
+            delete from queue.live_jobs j using unnest(ids, fences) as d (id, fence)
+            where j.id = d.id and j.fence = d.fence and j.worker_id is not null
+            returning j.*
+        )
+        insert into queue.job_history as h
+            (id, fence, attempt, max_attempts, priority, state, run_at, created_at, started_at, worker_id, queue,
+             kind, idempotency_key, group_id, concurrency_key, on_discard, traceparent, args, errors)
+        select e.id, e.fence, e.attempt, e.max_attempts, e.priority, 'completed', e.run_at, e.created_at,
+               e.started_at, e.worker_id, e.queue, e.kind, e.idempotency_key, e.group_id, e.concurrency_key,
+               e.on_discard, e.traceparent, e.args, e.errors
+        from ended e
+        returning h.id;
+end $$;
+
 -- Workers that share their slots of a queue among concurrency keys, and groups of jobs that take turns within
 -- a key: so neither a key nor a group with many jobs keeps the others waiting.
 
@@ -705,7 +728,7 @@ begin
 end $$;
 
 -- The jobs that a worker takes with its `free` slots, at most `room`, locked. Where it has room for more than
--- the keys get, those of the first 1,000 jobs by turn that have no key.
+-- the keys get, those of the first 100 jobs by turn that have no key.
 create function queue.pick_in_shares(
     of_queue text, free integer, room integer, keys text[], held integer[], behind bigint[]
 ) returns bigint[] language plpgsql as $$
@@ -727,7 +750,7 @@ begin
         select id from (
             select id, turn, concurrency_key from queue.live_jobs
             where queue = of_queue and state = 'available'
-            order by turn, id limit case when cardinality(picked) < room then 1000 else 0 end
+            order by turn, id limit case when cardinality(picked) < room then 100 else 0 end
         ) front
         where concurrency_key is null
         order by turn, id limit room - cardinality(picked)))).locked;

@@ -72,29 +72,8 @@ pub(crate) async fn complete_one(
 async fn complete(conn: &mut PgConnection, batch: &[&Settlement]) -> Result<HashSet<JobId>, sqlx::Error> {
     let ids: Vec<i64> = batch.iter().map(|s| s.id).collect();
     let fences: Vec<i32> = batch.iter().map(|s| s.fence).collect();
-    // A running job is one with a worker. Were the state named, a planner that knows of few running jobs
-    // would compare all of them with each of the batch.
-    let done = sqlx::query_scalar!(
-        r#"
-        with ended as (
-            delete from queue.live_jobs j using unnest($1::bigint[], $2::integer[]) as d (id, fence)
-            where j.id = d.id and j.fence = d.fence and j.worker_id is not null
-            returning j.*
-        )
-        insert into queue.job_history
-            (id, fence, attempt, max_attempts, priority, state, run_at, created_at, started_at, worker_id, queue, kind,
-             idempotency_key, group_id, concurrency_key, on_discard, traceparent, args, errors)
-        select id, fence, attempt, max_attempts, priority, 'completed', run_at, created_at, started_at, worker_id, queue,
-               kind, idempotency_key, group_id, concurrency_key, on_discard, traceparent, args, errors
-        from ended
-        returning id
-        "#,
-        &ids,
-        &fences,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(done.into_iter().collect())
+    let done = sqlx::query_scalar!(r#"select queue.complete($1, $2) as "id!""#, &ids, &fences);
+    Ok(done.fetch_all(conn).await?.into_iter().collect())
 }
 
 /// Ends the attempts that did not complete their job.

@@ -28,7 +28,7 @@ use crate::{
         statistics::measure,
     },
     schedules::fire::{Fired, fire_due, next_due as next_due_schedule},
-    settle::{Outcome, Settlement, settle},
+    settle::{Outcome, Settlement, complete_one, settle},
     shares::Holds,
     unique::forget_keys,
 };
@@ -329,7 +329,7 @@ async fn cheap_with_many_busy_keys() {
 }
 
 /// A claim looks at the keys, at as many jobs of each as it could take, and at the groups that have a turn;
-/// where keys leave room, at the first 1,000 jobs.
+/// where keys leave room, at the first 100 jobs.
 #[tokio::test]
 async fn cheap_in_shares() {
     let of = |count: i64, keys: i64, groups: i64| {
@@ -361,6 +361,32 @@ async fn cheap_in_shares() {
             }
         }
     }
+}
+
+/// A session keeps its plans. Those that it made while the queue was nearly empty must do for a large one, until
+/// the next analyze.
+#[tokio::test]
+async fn jobs_are_completed_cheaply_by_a_plan_of_an_empty_queue() {
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
+    let running =
+        |count| fill("work", "running", count, ", worker_id, lease_until=, 1, now() + interval '1 hour'");
+    let setup = format!(
+        "alter table queue.live_jobs set (autovacuum_enabled = off);
+         insert into queue.workers (name) values ('one'); {}",
+        running(20)
+    );
+    raw_sql(AssertSqlSafe(setup)).execute(database.pool()).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let (ids, fences) = held(conn, 20).await;
+    for (id, fence) in ids.into_iter().zip(fences) {
+        assert!(complete_one(conn, id, fence).await.unwrap());
+    }
+    let rows = fill("work", "available", 100_000, "") + &running(1);
+    raw_sql(AssertSqlSafe(rows)).execute(database.pool()).await.unwrap();
+    let (ids, fences) = held(conn, 1).await;
+    let case =
+        Case { name: "an empty queue before", statistics: Statistics::None, rows: 100_000, available: 0 };
+    assert_cheap!(case, "complete", conn, 1, |tx| complete_one(&mut tx, ids[0], fences[0]));
 }
 
 /// A claim makes more jobs available than it takes; another one that found them locked must not sleep through

@@ -171,7 +171,8 @@ impl Job {
         let per = Interval(Duration::from_secs(1));
         let limits = vec![Limit { calls: self.calls_per_second(), per, burst: 1 }];
         let (name, auth) = ("bench".to_owned(), Vec::new());
-        Ok(Definition { name, base_url: mock.url(), auth, limits, ..recruitee })
+        let base_url = format!("{}/mock/{}", mock.url(), Api::Recruitee.name());
+        Ok(Definition { name, base_url, auth, limits, allow_private_network: true, ..recruitee })
     }
 }
 

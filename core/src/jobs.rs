@@ -161,7 +161,7 @@ impl Job for ContinueCollection {
 pub struct ReparseSource {
     /// The name of the source.
     pub source: String,
-    /// The version of the map that those before `after` were parsed with.
+    /// The version of the map that those before `after_person` were parsed with.
     pub map_version: i32,
     /// The checkpoint: the last person who was looked at. Where they were is not known of one who was erased
     /// since: the walk begins again.

@@ -625,10 +625,11 @@ begin
         returning *;
 end $$;
 
--- Moves jobs whose attempts succeeded into the history: those that still have the fence of their claim. Returns
--- their ids. A running job is one with a worker: were the state named, a planner that knows of few running jobs
--- would compare all of them with each of these. A session that completed its first jobs while the queue was
--- nearly empty would keep a plan that reads the whole queue, until the next analyze; hence no sequential scan.
+-- Moves jobs whose attempts succeeded into the history: those that still have the fence of their claim.
+-- Returns their ids. A running job is one with a worker: were the state named, a planner that knows of few
+-- running jobs would compare all of them with each of these. A session that completed its first jobs while
+-- the queue was nearly empty would keep a plan that reads the whole queue, until the next analyze; hence no
+-- sequential scan.
 create function queue.complete(ids bigint[], fences integer[]) returns setof bigint language plpgsql
 set enable_seqscan = off as $$
 begin
@@ -931,8 +932,8 @@ begin
     end if;
 end $$;
 
--- The jobs that have had an error and are tried again next, the first to come first: of each queue, those among
--- the next `most` jobs that wait for their time.
+-- The jobs that have had an error and are tried again next, the first to come first: of each queue, those
+-- among the next `most` jobs that wait for their time.
 create function queue.next_retries(queues text[], most bigint) returns setof queue.live_jobs
 language sql stable set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
     select j.* from unnest(queues) as q (name)

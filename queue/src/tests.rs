@@ -363,8 +363,8 @@ async fn cheap_in_shares() {
     }
 }
 
-/// A session keeps its plans. Those that it made while the queue was nearly empty must do for a large one, until
-/// the next analyze.
+/// A session keeps its plans. Those that it made while the queue was nearly empty must do for a large one,
+/// until the next analyze.
 #[tokio::test]
 async fn jobs_are_completed_cheaply_by_a_plan_of_an_empty_queue() {
     let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();

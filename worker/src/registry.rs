@@ -14,9 +14,9 @@ use crate::{
     },
 };
 
-/// Calls on their way at once, of which a source alone has half: 500 calls a second that take 125 ms each, and
-/// the time to be stored, are some 100. Those that wait for a permit wait in a slot: in shares, so that no
-/// source keeps another one waiting, nor one collection of a source the other.
+/// Calls on their way at once, of which a source alone has half: 500 calls a second that take 125 ms each,
+/// and the time to be stored, are some 100. Those that wait for a permit wait in a slot: in shares, so that
+/// no source keeps another one waiting, nor one collection of a source the other.
 const FETCHES: QueueConfig = QueueConfig::fixed(256).in_shares();
 /// Batches parsed at once. Far more than cores, for a slow parser mostly waits; the parsing itself shares the
 /// threads for blocking work. All from the start: slots that grow with the backlog (`between(4, 64)`) come a

@@ -254,9 +254,10 @@ async fn pages_that_wait_for_the_parsers_show() {
     let app = TestApp::start().await;
     let id = app.collection("{}").await;
     resume_core::collection::note_lagging(&mut app.pool().acquire().await.unwrap(), id).await.unwrap();
-    let backlog =
-        "insert into batches select $1, n * 1000 + 1, n * 1000 + 1000 from generate_series(0, 69) n";
-    sqlx::query(backlog).bind(id).execute(app.pool()).await.unwrap();
+    let backlog = format!(
+        "insert into batches select '{id}', n * 1000 + 1, n * 1000 + 1000 from generate_series(0, 69) n"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(backlog)).execute(app.pool()).await.unwrap();
     app.collection("{}").await;
     let status = app.get(&format!("/api/v1/data-collection/status/{id}")).await.json();
     let parsing = json!({"backlog": 0, "total_backlog": 70_000, "per_second": 0.0, "is_lagging": true});

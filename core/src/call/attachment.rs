@@ -171,9 +171,9 @@ pub async fn expire_attachment(conn: &mut PgConnection, call: &Call) -> Result<b
 }
 
 /// Takes the fresh addresses from an answer of the call that had brought an attachment's address, for all
-/// attachments of its items that are still to be fetched, and counts the call. Stores nothing else of the
-/// answer. Returns false, and counts nothing, where the item or the attachment is not there any more. Locks
-/// the calls of those attachments.
+/// attachments of its items that are still to be fetched, or failed, and counts the call. Stores nothing else
+/// of the answer. Returns false, and counts nothing, where the item or the attachment is not there any more.
+/// Locks the calls of those attachments.
 ///
 /// # Errors
 /// The database's; roll back.

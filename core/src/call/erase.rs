@@ -46,7 +46,7 @@ pub(crate) async fn lock(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<i64
 }
 
 /// What these calls are, and what went wrong with them, as JSON.
-pub(crate) async fn told(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Value>, sqlx::Error> {
+pub(crate) async fn export(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Value>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         select jsonb_build_object(

@@ -3,8 +3,8 @@ use uuid::Uuid;
 
 use crate::progress::ErrorCount;
 
-/// How often each kind of error happened to the calls of a collection, or to those that wait to be made again,
-/// with one of each for people; the most frequent first, at most `limit`.
+/// How often each kind of error happened to the calls of a collection, or to those that wait to be made
+/// again, with one of each for people; the most frequent first, at most `limit`.
 ///
 /// # Errors
 /// The database's.

@@ -163,8 +163,8 @@ pub(crate) async fn has_failed_page(
 }
 
 /// The next calls of a collection of these numbers that wait or failed, in the order of their numbers, at
-/// most `limit`; those that failed wait again. Returns how many had failed, and all of them. Locks those that had
-/// failed.
+/// most `limit`; those that failed wait again. Returns how many had failed, and all of them. Locks those that
+/// had failed.
 ///
 /// # Errors
 /// The database's.

@@ -51,8 +51,8 @@ pub(super) fn fingerprint(items: &[NewDocument]) -> i64 {
 /// How far back pages are compared: a window and some more.
 const NEAR_PAGES: i32 = 2 * WINDOW_PAGES;
 
-/// Compares a page with those before it: the first one, and those within two windows. Says nothing of how many
-/// items the lists have shown.
+/// Compares a page with those before it: the first one, and those within two windows. Says nothing of how
+/// many items the lists have shown.
 ///
 /// # Errors
 /// The database's.

@@ -15,6 +15,7 @@
 //! | `fail.rs` | calls that brought nothing, and calls that were given up |
 //! | `restart.rs` | a list whose cursor has expired is read again from its beginning |
 //! | `attachment.rs` | files that belong to items, whose addresses expire |
+//! | `keys.rs` | the items of pages as keys, by which pages are compared |
 //! | `list.rs`, `errors.rs` | [`list()`]: the calls of a collection, for people; how often each error happened |
 //! | `known.rs` | people who are asked for because their resumes lead to the source |
 //! | `erase.rs` | what calls tell of one person, and forgetting it |

@@ -135,7 +135,7 @@ fn after_numbered(call: &Call, answer: &Answer, before: Before) -> Next {
     if let Some(place) = before.repeats {
         return Next::ending(place, End::Repeats);
     }
-    let told = call.takes_count();
+    let takes_count = call.takes_count();
     let pages_max = call.pages_max();
     let total = credible_total(call, answer);
     let last_page = match total {
@@ -145,20 +145,20 @@ fn after_numbered(call: &Call, answer: &Answer, before: Before) -> Next {
         }
         // Only an empty page says that there are no more: one that is not full may be a fault of the source,
         // which then shows.
-        None if !told && answer.items.is_empty() => Some((call.place - 1).max(1)),
+        None if !takes_count && answer.items.is_empty() => Some((call.place - 1).max(1)),
         None => None,
     };
     let expected = match (last_page, call.pages_expected) {
         // A page that has items is no page behind the end, whatever an answer said before.
-        (Some(told), Some(known)) if total.is_none() => Some(told.min(known)),
-        (told, known) => told.or(known),
+        (Some(last), Some(known)) if total.is_none() => Some(last.min(known)),
+        (last, known) => last.or(known),
     };
-    let open = after_failed(call.place, told, expected, pages_max);
+    let open = after_failed(call.place, takes_count, expected, pages_max);
     let is_full = answer.items.len() >= call.values.per_page as usize;
     let is_cut = match (total, call.count) {
         (_, None) => false,
         (Some(total), Some(count)) => total > count.unsigned_abs(),
-        (None, Some(_)) => !told && is_full && call.place >= pages_max,
+        (None, Some(_)) => !takes_count && is_full && call.place >= pages_max,
     };
     Next { last_page, is_cut, ..Next::opening(open.into_iter().map(|page| (page, None))) }
 }

@@ -35,7 +35,7 @@ pub async fn store(
     key: Option<&erasure::Key>,
 ) -> Result<Answered, StoreCallError> {
     let Some(was_failed) = lock(conn, call).await? else { return Ok(Answered::NotPending) };
-    let told = deleted::note(conn, call, answer).await?;
+    let named = deleted::note(conn, call, answer).await?;
     let before = before(conn, call, answer).await?;
     let Division { documents, open: follow, fault, is_cut } = divide(call, answer, before.items);
     let (follow, not_asked) = erased::leave_out(conn, call, key, follow).await?;
@@ -57,7 +57,7 @@ pub async fn store(
         .or_else(|| answer.attachments.fault.clone())
         .or_else(|| next.end.error().map(|(code, text)| (code, text.to_owned())));
     let shows_new = next.end != End::Repeats;
-    mark_done(conn, call, answer, Marks { stored: &stored, fault, told, shows_new }).await?;
+    mark_done(conn, call, answer, Marks { stored: &stored, fault, named, shows_new }).await?;
     let is_behind = !call.is_of_first_list();
     let change = Counts {
         opened: opened + opened_behind,
@@ -214,7 +214,7 @@ struct Marks<'a> {
     stored: &'a Stored,
     fault: Option<(&'static str, String)>,
     /// Those whom a page of the feed of the deleted names.
-    told: Option<Vec<i64>>,
+    named: Option<Vec<i64>>,
     shows_new: bool,
 }
 
@@ -242,7 +242,7 @@ async fn mark_done(
         next::credible_total(call, answer).map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
         fingerprint,
         keys.as_deref(),
-        marks.told.as_deref(),
+        marks.named.as_deref(),
         marks.stored.ids.iter().min(),
         marks.stored.ids.iter().max(),
     )

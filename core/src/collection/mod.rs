@@ -22,6 +22,7 @@
 //! | `start.rs`, `begin.rs` | [`start`]; a collection begins at once, or when those before it in the line of its source are over |
 //! | `stop.rs` | [`pause`], [`cancel`] |
 //! | `continue_collection.rs` | [`continue_collection()`]: continues a collection; [`continue_call`]: one call |
+//! | `held.rs` | a collection that is locked |
 //! | `finish.rs` | [`finish`], [`conclude`]: the end of a run, in one place |
 //! | `status.rs`, `eta.rs` | [`progress`]: how far it is, and how long it still takes |
 //! | `waiting.rs` | why it does not move, and when it will |

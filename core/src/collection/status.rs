@@ -6,8 +6,7 @@ use uuid::Uuid;
 
 use super::{Collection, Waiting, begin, retention::Summary, waiting};
 use crate::{
-    call,
-    call::seed_of,
+    call::{self, seed_of},
     call_limit::{self, RecentCalls},
     completeness, document,
     progress::{

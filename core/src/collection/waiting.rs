@@ -79,8 +79,8 @@ pub(super) async fn reasons(
     }
     for retry in &retries {
         // The error of a call is listed already, unless only its job has it.
-        let is_told = reasons.iter().any(|reason| reason.code == retry.code);
-        if !is_told && reasons.len() < REASONS_MAX {
+        let is_listed = reasons.iter().any(|reason| reason.code == retry.code);
+        if !is_listed && reasons.len() < REASONS_MAX {
             reasons.push(of_job(retry));
         }
     }

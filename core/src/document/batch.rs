@@ -316,3 +316,32 @@ pub async fn backlog_by_source(pool: &PgPool) -> Result<HashMap<String, i64>, sq
     );
     Ok(rows.fetch_all(pool).await?.into_iter().map(|row| (row.source, row.documents)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_ranges_of_consecutive_documents() {
+        let ranges = |ids: &[i64], size| {
+            ranges_of(ids, size).into_iter().map(|b| (b.first_id, b.last_id)).collect::<Vec<_>>()
+        };
+        assert_eq!(ranges(&[1, 2, 3, 4, 5], 2), [(1, 2), (3, 4), (5, 5)]);
+        assert_eq!(ranges(&[3, 1, 1001, 2], 10), [(1, 3), (1001, 1001)]);
+        assert_eq!(ranges(&[], 10), []);
+        assert_eq!(ranges(&[7, 8], 0), [(7, 7), (8, 8)]);
+    }
+
+    #[test]
+    fn a_batch_without_some_documents_is_what_lies_between_them() {
+        let batch = Batch { first_id: 1, last_id: 9 };
+        let rest = |gone: &[i64]| {
+            batch.without(gone).into_iter().map(|b| (b.first_id, b.last_id)).collect::<Vec<_>>()
+        };
+        assert_eq!(rest(&[]), [(1, 9)]);
+        assert_eq!(rest(&[1]), [(2, 9)]);
+        assert_eq!(rest(&[9, 12]), [(1, 8)]);
+        assert_eq!(rest(&[5, 4, 5]), [(1, 3), (6, 9)]);
+        assert_eq!(rest(&(1..=9).collect::<Vec<_>>()), []);
+    }
+}

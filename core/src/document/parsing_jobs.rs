@@ -26,8 +26,8 @@ pub async fn enqueue_parsing(
     Ok(())
 }
 
-/// The jobs that parse batches, as [`enqueue_parsing`] enqueues them. A limit for each concurrency key lets no
-/// collection take all that the queue may run.
+/// The jobs that parse batches, as [`enqueue_parsing`] enqueues them. A limit for each concurrency key lets
+/// no collection take all that the queue may run.
 ///
 /// # Errors
 /// See [`EnqueueError`].

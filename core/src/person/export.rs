@@ -25,7 +25,7 @@ pub async fn export(pool: &PgPool, whom: Whom<'_>) -> Result<Value, EraseError> 
     if person.is_none() && calls.is_empty() {
         return Err(EraseError::Unknown);
     }
-    let calls = call::erase::told(&mut conn, &calls).await?;
+    let calls = call::erase::export(&mut conn, &calls).await?;
     let mut bodies = Vec::new();
     for (id, _) in held {
         bodies.extend(exported(pool, &mut conn, id).await?);

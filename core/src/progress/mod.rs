@@ -1,6 +1,6 @@
-//! How far a collection has come, as its calls and documents change it: its state, its counts, its errors, and
-//! what the state is at the end. The lowest part of the domain that knows of collections; what is done with
-//! them is in [`collection`](crate::collection).
+//! How far a collection has come, as its calls and documents change it: its state, its counts, its errors,
+//! and what the state is at the end. The lowest part of the domain that knows of collections; what is done
+//! with them is in [`collection`](crate::collection).
 //!
 //! | file | what it holds |
 //! | --- | --- |

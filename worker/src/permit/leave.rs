@@ -117,7 +117,7 @@ impl Leave {
             ending,
             announced,
         };
-        // What was asked of this process it knows, whether or not the others can be announced.
+        // What was asked of this process it knows, whether or not the others can be told.
         let silence = call_limit::silence_of(&self.allowance.limits, &end);
         let silent_until = silence.map(|silence| Instant::now() + silence);
         self.desk.call_ended(silent_until);

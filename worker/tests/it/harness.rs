@@ -228,7 +228,7 @@ impl Worker {
         in_time("the worker stops", self.task).await.unwrap();
     }
 
-    /// Ends it as `kill -9` does: nothing is handed back and nobody is announced.
+    /// Ends it as `kill -9` does: nothing is handed back and nobody is told.
     pub(crate) async fn crash(self) {
         self.task.abort();
         assert!(in_time("the worker is gone", self.task).await.unwrap_err().is_cancelled());

@@ -1,4 +1,4 @@
-//! The source's rate limit: kept, nearly reached, and obeyed where it is lower than we were announced.
+//! The source's rate limit: kept, nearly reached, and obeyed where it is lower than we were told.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

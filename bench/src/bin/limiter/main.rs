@@ -68,20 +68,20 @@ async fn run(options: &Options) -> Result<()> {
     let (_directory, cluster) = start_cluster().await?;
     print_head("limiter", cluster.programs().version());
     println!("\n{} worker processes; the system allows {LIMIT} calls in any second", fleet::SIZE);
-    let (mut kills, mut announced, mut untold) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut kills, mut announced, mut unannounced) = (Vec::new(), Vec::new(), Vec::new());
     let (mut shares, mut peers) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
         let url = |name: &str| cluster.url(&format!("{name}_{round}"));
         kills.push(trial::kills(&url("kills"), Duration::from_secs(options.seconds)).await?);
-        announced.push(trial::change(&url("told"), true).await?);
-        untold.push(trial::change(&url("untold"), false).await?);
+        announced.push(trial::change(&url("announced"), true).await?);
+        unannounced.push(trial::change(&url("unannounced"), false).await?);
         shares.push(trial::share(&url("share")).await?);
         peers.push(trial::peer().await?);
     }
     tokio::task::spawn_blocking(move || drop(cluster)).await?;
     print_kills(&kills, options.seconds);
     print_change("the limit changes, and headers tell it", &announced);
-    print_change("the limit changes, and only refusals tell it", &untold);
+    print_change("the limit changes, and only refusals tell it", &unannounced);
     print_shares(&shares);
     print_peers(&peers);
     println!();

@@ -6,7 +6,7 @@ use crate::invoices::Invoices;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_effect_in_the_transaction_of_the_completion_happens_once() {
-    let kit = CrashKit::new(Invoices { is_careful: true }).only("#1 of commit after with ended");
+    let kit = CrashKit::new(Invoices { is_careful: true }).only("#1 of commit after select queue.complete");
     let report = kit.run(|_, _, _, _| {}).await.unwrap();
     // Before and after; abort, cut and outage.
     assert_eq!((report.points(), report.failed()), (6, 0), "{report}");

@@ -72,13 +72,16 @@ pub(super) async fn open(
             })
         })
         .collect();
+    if missing.is_empty() {
+        return Ok(0);
+    }
     renew(conn, call, links, call.id).await?;
     calls::open_without_jobs(conn, call.run(), &missing, jobs).await
 }
 
-/// Gives attachments that wait to be fetched, or failed, the addresses that an answer of the call `origin`
-/// has just named: those from before may have expired. Returns their calls, which it locks in the order of
-/// their numbers.
+/// Replaces the addresses of attachments that are not stored yet with those that an answer of the call
+/// `origin` has just given, since the old ones may have expired. Returns the calls of these attachments, and
+/// locks them in the order of their numbers.
 async fn renew(
     conn: &mut PgConnection,
     call: &Call,

@@ -6,8 +6,8 @@ use sqlx::PgConnection;
 use super::{Answer, Call, WINDOW_PAGES, next::Before};
 use crate::{document::NewDocument, source::definition::Step};
 
-/// The keys of an answer's items, if its source is one of which they can be of use: by them it is judged
-/// whether a list moved, whether all of it was seen, and who is missing.
+/// Returns the keys of an answer's items; none for a source that has no use for them. The end of a run
+/// compares them, to find out whether the list moved, whether all of it was seen, and who is missing.
 pub(super) fn of_answer(call: &Call, answer: &Answer) -> Vec<i64> {
     let list = &call.source.definition.list;
     // The lists of parents are many, and what each of them announces is not what there is in all.

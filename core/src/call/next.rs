@@ -223,7 +223,7 @@ mod tests {
             opened.extend((1..1000).flat_map(|page| followers(page, takes_count)));
             opened.sort_unstable();
             let all: Vec<i32> = (1..=1000).collect();
-            assert_eq!(opened[..1000], all, "told: {takes_count}");
+            assert_eq!(opened[..1000], all, "takes a count: {takes_count}");
         }
     }
 

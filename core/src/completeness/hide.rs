@@ -176,8 +176,8 @@ async fn missing(pool: &PgPool, run: &Run, seen: &HashSet<i64>) -> Result<Missin
     }
 }
 
-/// Hides those of these people, who are known by their external ids, who have not been seen, also since
-/// `looked_at`. Returns how many.
+/// Hides people, given by their external ids, unless the run has seen them, or an answer has since
+/// `looked_at`. Returns how many it has hidden.
 async fn hide(
     pool: &PgPool,
     run: &Run,

@@ -1,6 +1,6 @@
 //! What remains of people who were [erased](crate::person::erase()), so that the next run does not bring them
 //! back: a keyed hash of the id that the source gave them. Its key is a secret of the processes and never in
-//! the database, so that a dump tells nobody who was erased.
+//! the database: a dump does not reveal who was erased.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -18,7 +18,7 @@ pub use key::{BadKey, Key};
 pub use tombstone::{CheckError, lift};
 pub(crate) use tombstone::{erased_among, remember};
 
-/// Stands in place of a text that may have named somebody who was erased.
+/// Replaces a text that may name an erased person.
 pub(crate) const FORGOTTEN: &str = "not kept: it may have told of somebody who was erased";
 
 /// What a person is known by for ever: the id that their source gave them, or else their content. No id has a

@@ -50,8 +50,8 @@ pub(crate) async fn erased_among(
     Ok(hashes.iter().enumerate().filter(|(_, hash)| row.found.contains(hash)).map(|(at, _)| at).collect())
 }
 
-/// Lets the next run bring a person back who was erased. Returns false where nobody with this id was erased,
-/// with this key. In the caller's transaction.
+/// Lifts the erasure of a person: the next run may store them again. Returns false if nobody with this id was
+/// erased with this key. In the caller's transaction.
 ///
 /// # Errors
 /// The database's.

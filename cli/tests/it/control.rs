@@ -171,7 +171,7 @@ async fn mistakes_get_a_helpful_answer() {
         (vec!["jobs", "retry", "--state", "running", "--yes"], "a running job cannot be retried"),
         (
             vec!["queues", "pause", "no/such queue?"],
-            "there are: continue_collection, make_call, finish_collection",
+            "there are: continue_collection, finish_collection, make_call",
         ),
         (vec!["queues", "limit", "make_call"], "--max-running"),
         (

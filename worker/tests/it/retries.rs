@@ -163,7 +163,10 @@ async fn retried_batches_do_not_end_a_collection_whose_pages_are_to_come() {
     assert_eq!((progress.collection.state, progress.failed()), (CollectionState::Running, 0));
     // Each page opens the one 32 further on, so fewer than 32 are open once those near the end have come.
     let (pending, waiting) = pipeline.open(id).await;
-    assert!((1..=32.min(100 - progress.counts.done)).contains(&pending) && waiting == 0, "{pending} {waiting}");
+    assert!(
+        (1..=32.min(100 - progress.counts.done)).contains(&pending) && waiting == 0,
+        "{pending} {waiting}"
+    );
 
     pipeline.unpause(FETCH).await;
     assert_eq!(pipeline.outcome(id).await, Outcome::smooth(100, 100));

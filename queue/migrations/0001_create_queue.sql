@@ -695,14 +695,18 @@ begin
 end $$;
 
 -- At most `room` available jobs with a key, locked: one of each group by turn, from group to group behind the
--- one that had the last turn, and around. Jobs without a group take turns as one.
+-- one that had the last turn, and around. Jobs without a group take turns as one. From the second time around
+-- on each group gives its part of what is left at once: the reads of the index, whose front is full of dead
+-- entries, go by the groups and not by the jobs.
 create function queue.pick_of_groups(of_queue text, key text, room bigint, behind bigint) returns bigint[]
 language plpgsql as $$
 declare
     picked bigint[] := '{}';
     current bigint := coalesce(behind, -1);
-    candidate bigint;
-    lap_found_any boolean := true;
+    taken bigint[];
+    share bigint := 1;
+    is_first_lap boolean := true;
+    givers integer := 0;
 begin
     while cardinality(picked) < room loop
         select coalesce(group_id, 0) into current from queue.live_jobs
@@ -710,19 +714,23 @@ begin
           and coalesce(group_id, 0) > current
         order by queue, concurrency_key, coalesce(group_id, 0) limit 1;
         if current is null then
-            exit when not lap_found_any;
-            lap_found_any := false;
+            exit when givers = 0 and not is_first_lap;
+            share := case when is_first_lap then 1 else greatest(1, (room - cardinality(picked)) / givers) end;
+            is_first_lap := false;
+            givers := 0;
             current := -1;
             continue;
         end if;
-        select id into candidate from queue.live_jobs
-        where queue = of_queue and state = 'available' and concurrency_key = key
-          and coalesce(group_id, 0) = current and id <> all(picked)
-        order by queue, concurrency_key, coalesce(group_id, 0), turn, id limit 1
-        for update skip locked;
-        if candidate is not null then
-            picked := picked || candidate;
-            lap_found_any := true;
+        taken := array(
+            select id from queue.live_jobs
+            where queue = of_queue and state = 'available' and concurrency_key = key
+              and coalesce(group_id, 0) = current and id <> all(picked)
+            order by queue, concurrency_key, coalesce(group_id, 0), turn, id
+            limit least(share, room - cardinality(picked))
+            for update skip locked);
+        if cardinality(taken) > 0 then
+            picked := picked || taken;
+            givers := givers + 1;
         end if;
     end loop;
     return picked;

@@ -2,7 +2,10 @@
 //! are jobs to touch. Measured on the statements themselves, with the counters that Postgres keeps for a
 //! session.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use resume_postgres::testing::TestDatabase;
 use sqlx::{Acquire, AssertSqlSafe, PgConnection, Row, raw_sql};
@@ -26,6 +29,7 @@ use crate::{
         rescue::rescue,
         retention::{delete_groups, delete_keys, delete_strays, delete_workers},
         statistics::measure,
+        vacuum::vacuum,
     },
     schedules::fire::{Fired, fire_due, next_due as next_due_schedule},
     settle::{Outcome, Settlement, complete_one, settle},
@@ -693,6 +697,25 @@ async fn an_index_beyond_its_content_is_found() {
         assert!(!indexes.is_worth_it(&again), "{} has not grown since", again.name);
     }
     assert!(bloated(conn, BYTES_MIN).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn dead_rows_are_removed_before_claims_read_over_them() {
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    let off = "alter table queue.live_jobs set (autovacuum_enabled = off);";
+    let rows = off.to_owned() + &fill("work", "available", 10_000, "");
+    raw_sql(AssertSqlSafe(rows)).execute(&mut *conn).await.unwrap();
+    assert_eq!(vacuum(conn, 5_000).await.unwrap(), 0, "nothing is dead");
+    raw_sql("delete from queue.live_jobs").execute(&mut *conn).await.unwrap();
+    // A session tells what it has counted once it has told nothing for a second.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while vacuum(conn, 5_000).await.unwrap() == 0 {
+        assert!(Instant::now() < deadline, "no dead rows are counted");
+    }
+    let left =
+        sqlx::query_scalar!(r#"select pg_stat_get_dead_tuples('queue.live_jobs'::regclass) as "dead!""#);
+    assert_eq!(left.fetch_one(&mut *conn).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ async fn the_services_of_the_leader_are_listed() {
     let app = TestApp::start().await;
     assert_eq!(app.get("/api/v1/maintenance").await.json(), json!({"results": []}));
     let worker = TestWorker::start(&app, |_| async { Ok(()) }).await;
-    let all = ["groups", "indexes", "rescue", "retention", "schedules", "statistics"];
+    let all = ["groups", "indexes", "rescue", "retention", "schedules", "statistics", "vacuum"];
     let list =
         until(&app, "/api/v1/maintenance", |list| list["results"].as_array().unwrap().len() == all.len())
             .await;

@@ -7,6 +7,7 @@
 //! | `schedules.rs` | fires the [`schedules`](crate::schedules) that are due | when the next one is |
 //! | `statistics.rs` | counts what each queue holds: [`depths`] | 10 s |
 //! | `retention.rs` | creates and drops the partitions of ended jobs | 1 h |
+//! | `vacuum.rs` | removes dead rows that claims would read over | 5 s |
 //! | `indexes.rs` | rebuilds the indexes that have grown far beyond their content | 1 h |
 //!
 //! `absence.rs` tells the rescue who is dead. There is no service that makes due jobs available: claims do.
@@ -26,6 +27,7 @@ pub(crate) mod rescue;
 pub(crate) mod retention;
 mod schedules;
 pub(crate) mod statistics;
+pub(crate) mod vacuum;
 
 use std::{
     fmt,
@@ -45,7 +47,7 @@ pub use statistics::{Depth, depths};
 use report::{Tally, record};
 
 /// One for each service of the queue but `indexes`, which takes its own.
-const CONNECTIONS_MAX: u32 = 5;
+const CONNECTIONS_MAX: u32 = 6;
 
 /// The longest that one statement may take. Ours take milliseconds; one that waits for a lock must not wait
 /// for ever.
@@ -135,6 +137,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         services.spawn(keep(schedules::Schedules::new(shared.clone()), shared.clone(), pool.clone()));
         services.spawn(keep(statistics::Statistics, shared.clone(), pool.clone()));
         services.spawn(keep(retention::Retention, shared.clone(), pool.clone()));
+        services.spawn(keep(vacuum::Vacuum, shared.clone(), pool.clone()));
         services.spawn(keep(indexes::Indexes::new(shared.pool.clone()), shared.clone(), pool.clone()));
         for start in &shared.settings.services.0 {
             start(&mut services, &shared, &pool);

@@ -36,7 +36,7 @@ async fn each_service_reports_its_last_run() {
     let pool = database.pool();
     assert_eq!(report(pool).await.unwrap(), []);
     let worker = TestWorker::start(database.url()).await;
-    for service in ["indexes", "rescue", "retention", "schedules", "statistics"] {
+    for service in ["indexes", "rescue", "retention", "schedules", "statistics", "vacuum"] {
         let report = until_report(pool, service, |_| true).await;
         assert_eq!(
             (report.worker_id, report.failures, report.last_error.as_deref()),
@@ -48,7 +48,7 @@ async fn each_service_reports_its_last_run() {
                        now() - interval '1 minute' and now() and service =";
         assert_eq!(number(pool, format!("{started} '{service}'")).await, Some(1));
     }
-    assert_eq!(report(pool).await.unwrap().len(), 6);
+    assert_eq!(report(pool).await.unwrap().len(), 7);
     // A service that runs each second is written down less often, and no run is lost.
     let rescue = until_report(pool, "rescue", |report| report.runs > 5).await;
     assert_eq!(rescue.total_affected, 0);

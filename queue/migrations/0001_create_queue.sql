@@ -724,7 +724,8 @@ begin
         taken := array(
             select id from queue.live_jobs
             where queue = of_queue and state = 'available' and concurrency_key = key
-              and coalesce(group_id, 0) = current and id <> all(picked)
+              -- Were they equal, other indexes would have this order too, and read over other groups.
+              and coalesce(group_id, 0) >= current and coalesce(group_id, 0) <= current and id <> all(picked)
             order by queue, concurrency_key, coalesce(group_id, 0), turn, id
             limit least(share, room - cardinality(picked))
             for update skip locked);
@@ -767,11 +768,12 @@ end $$;
 
 -- Claims jobs of a queue for a worker that shares its slots of the queue: `free` of them, beside those in
 -- which it `held` jobs of these `keys`; `behind` has the group of each key that had the last turn. Obeys the
--- limits of the queue.
+-- limits of the queue. Each index is read in its own order: a planner that has the numbers of an empty queue
+-- would rather sort what another one gives.
 create function queue.claim_in_shares(
     of_queue text, worker bigint, free integer, lease_s float8, keys text[], held integer[], behind bigint[]
 ) returns setof queue.live_jobs language plpgsql
-set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off as $$
 declare
     picked bigint[];
     room integer := free;

@@ -393,6 +393,27 @@ async fn jobs_are_completed_cheaply_by_a_plan_of_an_empty_queue() {
     assert_cheap!(case, "complete", conn, 1, |tx| complete_one(&mut tx, ids[0], fences[0]));
 }
 
+/// A vacuum tells the planner how many jobs there are, and nothing of what is in them: by such numbers every
+/// index looks good for everything.
+#[tokio::test]
+async fn claims_in_shares_are_cheap_by_a_plan_of_a_vacuumed_queue() {
+    let database = TestDatabase::new(&[&MIGRATOR]).await.unwrap();
+    let of_one_group =
+        |count| fill("work", "available", count, ", concurrency_key, group_id=, 'key', 7") + "; ";
+    let few = "alter table queue.live_jobs set (autovacuum_enabled = off); ".to_owned() + &of_one_group(20);
+    raw_sql(AssertSqlSafe(few)).execute(database.pool()).await.unwrap();
+    raw_sql("vacuum queue.live_jobs").execute(database.pool()).await.unwrap();
+    let conn = &mut *database.pool().acquire().await.unwrap();
+    raw_sql("set plan_cache_mode = force_generic_plan").execute(&mut *conn).await.unwrap();
+    let holds = Holds { keys: vec!["key".to_owned()], held: vec![4], behind: vec![Some(7)] };
+    for _ in 0..10 {
+        assert_eq!(claim_in_shares(conn, "work", 1, 8, LEASE, &holds).await.unwrap().len(), 2);
+    }
+    raw_sql(AssertSqlSafe(of_one_group(100_000))).execute(database.pool()).await.unwrap();
+    let case = Case { name: "a vacuum before", statistics: Statistics::None, rows: 100_000, available: 0 };
+    assert_cheap!(case, "claim", conn, 20, |tx| claim_in_shares(&mut tx, "work", 1, 8, LEASE, &holds));
+}
+
 /// A claim makes more jobs available than it takes; another one that found them locked must not sleep through
 /// that.
 #[tokio::test]

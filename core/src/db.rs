@@ -41,11 +41,11 @@ pub enum Role {
 
 impl Role {
     /// Two cores of a database are busy long before this many statements; the rest is for those that wait for
-    /// locks.
+    /// the disk. Each connection plans every statement once: more of them make the first second of a fleet slow.
     fn max_connections(self) -> u32 {
         match self {
             Self::Api => 10,
-            Self::Worker => 24,
+            Self::Worker => 12,
         }
     }
 }

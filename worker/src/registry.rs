@@ -14,10 +14,11 @@ use crate::{
     },
 };
 
-/// Calls on their way at once, of which a source alone has half: 500 calls a second that take 125 ms each,
-/// and the time to be stored, are some 100. Those that wait for a permit wait in a slot: in shares, so that
-/// no source keeps another one waiting, nor one collection of a source the other.
-const FETCHES: QueueConfig = QueueConfig::fixed(256).in_shares();
+/// Calls on their way at once, of which a source alone has half. At the mock's 0.2 s and 30 calls a second six
+/// are under way; a slow source has more. Most wait for a permit: in shares, so that no source keeps another
+/// one waiting, nor one collection of a source the other. Few, so that the calls of a small collection are
+/// spread over the fleet: with 256 slots one worker claims them all, and they wait behind what else it has.
+const FETCHES: QueueConfig = QueueConfig::fixed(32).in_shares();
 /// Batches parsed at once. Far more than cores, for a slow parser mostly waits; the parsing itself shares the
 /// threads for blocking work. All from the start: slots that grow with the backlog (`between(4, 64)`) come a
 /// run of the slow parser too late, 4.4 s instead of 3.0 s for 200 resumes with `demo --parse-delay 2s`. To

@@ -119,7 +119,7 @@ async fn queues_are_paused_and_limited() {
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     let limits = |text: &str| line(text)[1..3].join(" ");
-    up.until(&["queues", "list"], |text| line(text)[3..5] == ["1", "256"]).await;
+    up.until(&["queues", "list"], |text| line(text)[3..5] == ["1", "32"]).await;
     let limit = ["queues", "limit", "make_call"];
     let text = up.ok(&[&limit[..], &["--max-running", "5"]].concat()).await;
     assert_eq!(limits(&text), "5 none");
@@ -133,7 +133,7 @@ async fn queues_are_paused_and_limited() {
     let text = up.ok(&["queues", "demand", "make_call", "--target", "10s"]).await;
     assert!(text.contains("workers           1") && text.contains("workers wanted    0"), "{text}");
     let text = up.ok(&["queues", "unpause", "make_call"]).await;
-    assert_eq!(line(&text)[..5], ["make_call", "none", "none", "1", "256"]);
+    assert_eq!(line(&text)[..5], ["make_call", "none", "none", "1", "32"]);
 }
 
 /// The line of the README, on a source that is too slow.

@@ -1,4 +1,4 @@
--- $1 collection; then what is added. Every five seconds what was done by then becomes the mark that speeds
+-- $1 collection; then what is added. Every ten seconds what was done by then becomes the mark that speeds
 -- are told by.
 insert into collection_counts as c
     (collection_id, backend, opened, opened_behind, done, failed_calls, made, rate_limited, listed, stored, unchanged, retried, parsed, failed, given_up, erased)
@@ -19,9 +19,9 @@ set opened = c.opened + excluded.opened,
     given_up = c.given_up + excluded.given_up,
     erased = c.erased + excluded.erased,
     last_at = clock_timestamp(),
-    mark_at = case when clock_timestamp() - c.mark_at > interval '5 s' then clock_timestamp() else c.mark_at end,
-    mark_done = case when clock_timestamp() - c.mark_at > interval '5 s' then c.done else c.mark_done end,
-    mark_settled = case when clock_timestamp() - c.mark_at > interval '5 s' then c.parsed + c.failed else c.mark_settled end,
-    earlier_at = case when clock_timestamp() - c.mark_at > interval '5 s' then c.mark_at else c.earlier_at end,
-    earlier_done = case when clock_timestamp() - c.mark_at > interval '5 s' then c.mark_done else c.earlier_done end,
-    earlier_settled = case when clock_timestamp() - c.mark_at > interval '5 s' then c.mark_settled else c.earlier_settled end
+    mark_at = case when clock_timestamp() - c.mark_at > interval '10 s' then clock_timestamp() else c.mark_at end,
+    mark_done = case when clock_timestamp() - c.mark_at > interval '10 s' then c.done else c.mark_done end,
+    mark_settled = case when clock_timestamp() - c.mark_at > interval '10 s' then c.parsed + c.failed else c.mark_settled end,
+    earlier_at = case when clock_timestamp() - c.mark_at > interval '10 s' then c.mark_at else c.earlier_at end,
+    earlier_done = case when clock_timestamp() - c.mark_at > interval '10 s' then c.mark_done else c.earlier_done end,
+    earlier_settled = case when clock_timestamp() - c.mark_at > interval '10 s' then c.mark_settled else c.earlier_settled end

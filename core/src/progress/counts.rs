@@ -99,7 +99,8 @@ pub async fn sum(conn: &mut PgConnection, collection_id: Uuid) -> Result<Counts,
     sqlx::query_file_as!(Counts, "src/progress/sum_counts.sql", collection_id).fetch_one(conn).await
 }
 
-/// How fast a collection goes, by what was done in the last five to ten seconds; zero where nothing was.
+/// How fast a collection goes, by what was done in the last ten to twenty seconds; zero where nothing
+/// was in the last thirty.
 ///
 /// # Errors
 /// The database's.

@@ -26,9 +26,8 @@ const HORIZON: Duration = Duration::from_millis(65);
 const QUESTION_SPACING: Duration = Duration::from_millis(50);
 /// Who asks again at the same moment is to come in another order each time: up to so much later.
 const JITTER_MAX: Duration = Duration::from_millis(8);
-/// The most permits asked for at once: as many as a source alone has slots for calls. The horizon bounds what
-/// is given of them.
-const PERMITS_MAX: usize = 128;
+/// The most permits asked for at once: as many as a source has slots for fetching, for it takes half of them.
+const PERMITS_MAX: usize = 16;
 /// The longest wait that a job sits out in its slot. Sources that refuse calls mostly ask for a second.
 const WAIT_MAX: Duration = Duration::from_millis(1500);
 /// The longest time until who waits looks again, as for a source that is held: somebody may have ended a

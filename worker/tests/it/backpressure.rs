@@ -16,8 +16,8 @@ use crate::{
 /// In documents: ten pages.
 const BACKLOG_MAX: u32 = 100;
 
-/// The pages of a numbered list that are open at once, 32 of ten: they were under way when the bound was passed.
-const UNDER_WAY: i64 = 320;
+/// Pages that a worker fetches at once, in documents: they were on their way when the bound was passed.
+const UNDER_WAY: i64 = 160;
 
 impl Pipeline {
     /// Waits until fetching waits and no call is under way, which two looks a second apart tell by the same

@@ -25,7 +25,7 @@ async fn a_slow_source_keeps_no_other_waiting() {
     let pipeline = Pipeline::with_slow_source(1).await;
     let worker = pipeline.worker();
     let slow = pipeline.collect(&collection_of(1000, SLOW)).await;
-    pipeline.until_running("make_call", 32).await;
+    pipeline.until_running("make_call", 16).await;
     let id = pipeline.collect(&collection_of(30, NUMBERED)).await;
     assert_eq!(pipeline.ended(id).await.collection.state, CollectionState::Completed);
     // Were it behind the pages that wait, it would come after more than these.
@@ -39,7 +39,7 @@ async fn a_large_collection_keeps_no_small_one_of_its_source_waiting() {
     let pipeline = Pipeline::with_slow_source(4).await;
     let worker = pipeline.worker();
     let large = pipeline.collect(&collection_of(1000, SLOW)).await;
-    pipeline.until_running("make_call", 32).await;
+    pipeline.until_running("make_call", 16).await;
     let before = pipeline.progress(large).await.counts.done;
     let small = pipeline.collect(&collection_of(10, SLOW)).await;
     assert_eq!(pipeline.ended(small).await.collection.state, CollectionState::Completed);

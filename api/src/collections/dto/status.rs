@@ -23,8 +23,8 @@ pub(in crate::collections) struct CollectionStatus {
     /// How much is done, 0 to 100. 100 means that everything was done; a collection that was cancelled, or
     /// lost calls, ends below.
     percent: f64,
-    /// How long it will take from now on, by the speeds of the last ten seconds; 0 when it has ended. Null
-    /// while there is nothing to judge by: the source has not told how much there is, nothing is parsed yet
+    /// How long it will take from now on, by the speeds of the last ten to twenty seconds; 0 when it has ended.
+    /// Null while there is nothing to judge by: the source has not told how much there is, nothing is parsed yet
     /// or for half a minute, it is paused, or its source is not called because its calls fail.
     #[oai(nullable)]
     eta_seconds: Option<f64>,
@@ -142,7 +142,7 @@ struct Parsing {
     backlog: i64,
     /// The same of all collections.
     total_backlog: i64,
-    /// How many documents were parsed in a second lately: in the last ten seconds.
+    /// How many documents were parsed in a second lately: in the last ten to twenty seconds.
     per_second: f64,
     /// Whether no further page is fetched for now because the backlog of the source is over its bound,
     /// 100,000 by default. Fetching goes on by itself when the parsers have caught up.

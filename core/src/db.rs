@@ -41,7 +41,8 @@ pub enum Role {
 
 impl Role {
     /// Two cores of a database are busy long before this many statements; the rest is for those that wait for
-    /// the disk. Each connection plans every statement once: more of them make the first second of a fleet slow.
+    /// the disk. Each connection plans every statement once: more of them make the first second of a fleet
+    /// slow.
     fn max_connections(self) -> u32 {
         match self {
             Self::Api => 10,

@@ -17,9 +17,9 @@ const LIVE_MAX: i64 = 2_000_000;
 /// Vacuuming takes at most one part in so many of the time: a queue of millions is read as a whole.
 const SHARE: u32 = 20;
 
-/// Removes dead rows of live jobs while there are many. A job that ran leaves dead entries at the front of the
-/// indexes, where claims begin to read; Postgres itself looks once a minute (`autovacuum_naptime`), when a busy
-/// queue has tens of thousands. Where the queue belongs to another role, Postgres leaves it alone.
+/// Removes dead rows of live jobs while there are many. A job that ran leaves dead entries at the front of
+/// the indexes, where claims begin to read; Postgres itself looks once a minute (`autovacuum_naptime`), when a
+/// busy queue has tens of thousands. Where the queue belongs to another role, Postgres leaves it alone.
 #[derive(Debug)]
 pub(crate) struct Vacuum;
 

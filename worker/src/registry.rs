@@ -17,7 +17,7 @@ use crate::{
 /// Calls on their way at once, of which a source alone has half. At the mock's 0.2 s and 30 calls a second six
 /// are under way; a slow source has more. Most wait for a permit: in shares, so that no source keeps another
 /// one waiting, nor one collection of a source the other. Few, so that the calls of a small collection are
-/// spread over the fleet: with 256 slots one worker claims them all, and they wait behind what else it has.
+/// spread over the fleet: a worker with 256 could claim them all, and they would wait behind its other calls.
 const FETCHES: QueueConfig = QueueConfig::fixed(32).in_shares();
 /// Batches parsed at once. Far more than cores, for a slow parser mostly waits; the parsing itself shares the
 /// threads for blocking work. All from the start: slots that grow with the backlog (`between(4, 64)`) come a

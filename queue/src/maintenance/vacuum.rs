@@ -7,14 +7,15 @@ use super::{Pass, Service};
 /// How often it looks.
 const PASS: Duration = Duration::from_secs(5);
 
-/// From so many dead rows on they are removed: some hundred pages at the front of each index, which every
-/// claim reads over.
+/// The fewest dead rows that are worth a vacuum. Every claim reads over their entries at the front of the
+/// indexes.
 const DEAD_MIN: i64 = 5_000;
 
-/// Of more live jobs a vacuum could take longer than a statement of ours may; that is left to Postgres.
+/// The most live jobs. With more of them a vacuum may take longer than a statement of ours is allowed to, and
+/// autovacuum has to do.
 const LIVE_MAX: i64 = 2_000_000;
 
-/// Vacuuming takes at most one part in so many of the time: a queue of millions is read as a whole.
+/// At most one part in so many of the time is spent on vacuums: each reads the indexes as a whole.
 const SHARE: u32 = 20;
 
 /// Removes dead rows of live jobs while there are many. A job that ran leaves dead entries at the front of
@@ -30,14 +31,14 @@ impl Service for Vacuum {
 
     async fn run(&mut self, conn: &mut PgConnection) -> Result<Pass, sqlx::Error> {
         let start = Instant::now();
-        let affected = vacuum(conn, DEAD_MIN).await?;
+        let affected = vacuum(conn).await?;
         Ok(Pass { affected, next: PASS.max(start.elapsed() * SHARE) })
     }
 }
 
-/// Removes the dead rows of live jobs, if there are so many, unless somebody is at it; gives how many there
-/// were. Keeps nobody waiting: what it locks only other vacuums and changes of the schema want.
-pub(crate) async fn vacuum(conn: &mut PgConnection, dead_min: i64) -> Result<u64, sqlx::Error> {
+/// Vacuums the live jobs if 5,000 rows or more are dead and no other vacuum is running. Returns how many were
+/// dead; zero if it leaves them. Its lock conflicts only with other vacuums and changes of the schema.
+pub(crate) async fn vacuum(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         select pg_stat_get_dead_tuples('queue.live_jobs'::regclass) as "dead!",
@@ -45,7 +46,7 @@ pub(crate) async fn vacuum(conn: &mut PgConnection, dead_min: i64) -> Result<u64
         "#
     );
     let rows = rows.fetch_one(&mut *conn).await?;
-    if rows.dead < dead_min || rows.live > LIVE_MAX {
+    if rows.dead < DEAD_MIN || rows.live > LIVE_MAX {
         return Ok(0);
     }
     // Giving pages back to the system would need a lock that keeps everybody out.

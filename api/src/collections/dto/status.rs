@@ -23,9 +23,9 @@ pub(in crate::collections) struct CollectionStatus {
     /// How much is done, 0 to 100. 100 means that everything was done; a collection that was cancelled, or
     /// lost calls, ends below.
     percent: f64,
-    /// How long it will take from now on, by the speeds of the last ten to twenty seconds; 0 when it has ended.
-    /// Null while there is nothing to judge by: the source has not told how much there is, nothing is parsed yet
-    /// or for half a minute, it is paused, or its source is not called because its calls fail.
+    /// How long it will take from now on, by the speeds of the last ten to twenty seconds; 0 when it has
+    /// ended. Null while there is nothing to judge by: the source has not told how much there is, nothing is
+    /// parsed yet or for half a minute, it is paused, or its source is not called because its calls fail.
     #[oai(nullable)]
     eta_seconds: Option<f64>,
     /// How long it has taken so far, or took.
